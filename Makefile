@@ -1,0 +1,38 @@
+# Everything a developer types. Each target creates .venv first when it is missing; nothing else is needed but Python >= 3.11 and make.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: venv demo test lint format bench clean
+.DEFAULT_GOAL := venv
+
+venv: .venv/.stamp  ## .venv with the project (editable) and all tools
+
+.venv/.stamp: pyproject.toml
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: venv  ## a complete run on temporary state: ends by itself
+	$(BIN)/clawlog demo
+
+test: venv
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+
+lint: venv
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+
+format: venv
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: venv
+	$(BIN)/python -m benchmarks
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov dist site
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
