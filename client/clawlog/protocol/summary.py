@@ -1,0 +1,60 @@
+"""What may stand in a summary: one short line, without control characters and without credentials.
+
+Both sides use it: the daemon on every summary that it takes, a client on those that it has to write to the spool itself.
+"""
+
+from __future__ import annotations
+
+import re
+
+MASK = "[masked]"
+
+_UNPRINTABLE = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # an ANSI control sequence, whole
+    r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # an operating system command, such as a terminal's title
+    r"|\x1b."  # another escape
+    r"|[\x00-\x20\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+"  # controls, line ends, bidi overrides
+)
+_SPACES = re.compile(r"\s{2,}")
+
+_CREDENTIALS = re.compile(
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*"
+    r"|\b(?:Bearer|Basic)\s+[A-Za-z0-9._~+/=-]{8,}"
+    r"|\bsk-[A-Za-z0-9_-]{12,}"
+    r"|\bgh[pousr]_[A-Za-z0-9]{16,}"
+    r"|\bgithub_pat_[A-Za-z0-9_]{20,}"
+    r"|\bglpat-[A-Za-z0-9_-]{16,}"
+    r"|\bxox[abeoprs]-[A-Za-z0-9-]{10,}"
+    r"|\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"
+    r"|(?i:\baws_secret_access_key\s*[=:]\s*\S+)"
+    r"|\beyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
+)
+
+
+def one_line(text: str) -> str:
+    """The text as one line: control characters, escapes and line breaks become single spaces."""
+    return _SPACES.sub(" ", _UNPRINTABLE.sub(" ", text)).strip()
+
+
+def mask_credentials(text: str) -> str:
+    """The text with everything that looks like a credential replaced by ``[masked]``."""
+    return _CREDENTIALS.sub(MASK, text)
+
+
+def clean(text: str, *, max_chars: int, mask: bool = True) -> tuple[str, bool]:
+    """Makes a summary fit to be kept and shown.
+
+    Args:
+        text: As the caller gave it.
+        max_chars: Where it is cut, in code points; the last of them becomes ``…``.
+        mask: Whether to mask what looks like a credential.
+
+    Returns:
+        The summary, and whether it was cut.
+    """
+    line = one_line(text)
+    if mask:
+        line = mask_credentials(line)
+    if len(line) <= max_chars:
+        return line, False
+    return line[: max_chars - 1].rstrip() + "…", True
