@@ -90,9 +90,7 @@ def _classify(value: object) -> Message:
         return Malformed(RpcError(INVALID_REQUEST, "method: expected a string"), request_id)
     if unknown := value.keys() - _MEMBERS:
         names = ", ".join(sorted(unknown))
-        return Malformed(
-            RpcError(INVALID_REQUEST, f"Unknown member: {names}; parameters belong into params"), request_id
-        )
+        return Malformed(RpcError(INVALID_REQUEST, f"Unknown member: {names}; parameters belong into params"), request_id)
     params = value.get("params", {})
     if not isinstance(params, dict):
         error = invalid_params("params", "not an object", 'name the parameters: {"task_id": …}')
