@@ -1,0 +1,105 @@
+/** The only module that sends requests to the server's API (the change stream reads through `request` as well). */
+
+/** An answer other than 2xx, or none at all (`status` 0). `detail` is fit for a person to read. */
+export class ApiError extends Error {
+  constructor(status, detail) {
+    super(detail);
+    this.name = "ApiError";
+    this.status = status;
+  }
+}
+
+/** Fired on `apiEvents` when the server wants a log-in. */
+export const UNAUTHORIZED = "unauthorized";
+export const apiEvents = new EventTarget();
+
+let csrfToken = null;
+
+/** A request to the server; resolves with a 2xx `Response`, rejects with an `ApiError`. */
+export async function request(path, { method = "GET", body = null, headers = {}, signal = null } = {}) {
+  const all = { Accept: "application/json", ...headers };
+  if (body !== null) all["Content-Type"] = "application/json";
+  if (method !== "GET" && csrfToken !== null) all["X-CSRF-Token"] = csrfToken;
+  let response;
+  try {
+    const payload = body === null ? null : JSON.stringify(body);
+    response = await fetch(path, { method, headers: all, body: payload, signal, cache: "no-store" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    throw new ApiError(0, "");
+  }
+  if (response.ok) return response;
+  if (response.status === 401 && path !== "/api/session") apiEvents.dispatchEvent(new Event(UNAUTHORIZED));
+  throw new ApiError(response.status, await problem(response));
+}
+
+/** What an RFC 9457 problem document says, else the bare status. */
+async function problem(response) {
+  try {
+    const { title, detail } = await response.json();
+    return typeof detail === "string" ? detail : (title ?? `${response.status}`);
+  } catch {
+    return `${response.status} ${response.statusText}`.trim();
+  }
+}
+
+async function json(path, options) {
+  const response = await request(path, options);
+  return response.status === 204 ? null : response.json();
+}
+
+/** Who is there: `{required, authenticated}`. */
+export async function getSession() {
+  return adopt(await json("/api/session"));
+}
+
+/** Exchanges the access token for a session. */
+export async function logIn(token) {
+  return adopt(await json("/api/session", { method: "POST", body: { token } }));
+}
+
+/** Ends the session. */
+export async function logOut() {
+  await json("/api/session", { method: "DELETE" });
+  csrfToken = null;
+}
+
+function adopt(session) {
+  csrfToken = session.csrf_token ?? null;
+  return session;
+}
+
+/** One page of tasks: `{tasks, next_cursor, counts}`. */
+export function listTasks({ status = null, q = "", limit, cursor = null }, signal = null) {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (status) query.set("status", status);
+  if (q) query.set("q", q);
+  if (cursor) query.set("cursor", cursor);
+  return json(`/api/tasks?${query}`, { signal });
+}
+
+/** One task with its latest events. */
+export function getTask(taskId, signal = null) {
+  return json(`/api/tasks/${encodeURIComponent(taskId)}`, { signal });
+}
+
+/** The events before sequence number `before`, newest last. */
+export function listEvents(taskId, { before, limit }) {
+  const query = new URLSearchParams({ before: String(before), limit: String(limit) });
+  return json(`/api/tasks/${encodeURIComponent(taskId)}/events?${query}`);
+}
+
+/** Asks the task to stop. `key` is minted once per decision, so that a repeated request is the same stop. */
+export function requestStop(taskId, { reason, requestedBy, key }) {
+  const body = { mode: "soft_stop" };
+  if (reason) body.reason = reason;
+  if (requestedBy) body.requested_by = requestedBy;
+  const path = `/api/tasks/${encodeURIComponent(taskId)}/interrupt`;
+  return json(path, { method: "POST", body, headers: { "Idempotency-Key": key } });
+}
+
+/** A fresh random key; works over plain HTTP too, where `crypto.randomUUID` is withheld. */
+export function mintKey() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}

@@ -1,0 +1,67 @@
+/**
+ * What a task's facts mean at a given time: is it alive, is it in trouble, is it being stopped?
+ *
+ * The server derives the same states, but says so only when something happens. A silence is nothing happening, so the
+ * page ages what it knows by the same limits.
+ */
+
+/** A heartbeat older than this no longer shows a task to be alive: the third is overdue. */
+export const QUIET_AFTER_MS = 45_000;
+
+/** A task in progress that nobody vouched for during this time is stale. */
+const STALE_AFTER_MS = 60_000;
+
+/** A stop that nobody answered for this long wants a person's eye. */
+const STOP_OVERDUE_AFTER_MS = 120_000;
+
+/** A failure is news for this long; later it is history. */
+const FAILURE_IS_NEWS_FOR_MS = 3_600_000;
+
+/** Whether the task has reached its end. */
+export function hasEnded(task) {
+  return task.endedAt !== null || ["done", "failed", "interrupted"].includes(task.status);
+}
+
+/** The task's status at `now`: what the server said, or `stale` once the silence has lasted too long. */
+export function statusAt(task, now) {
+  const { vouchedAt } = task.liveness;
+  const agesByItself = task.status === "running" || task.status === "pending";
+  if (agesByItself && vouchedAt !== null && now - vouchedAt >= STALE_AFTER_MS) return "stale";
+  return task.status;
+}
+
+/** The liveness state at `now`: `alive` turns `quiet` by the passing of time alone. */
+export function livenessAt(task, now) {
+  const { state, vouchedAt } = task.liveness;
+  if (state === "alive" && vouchedAt !== null && now - vouchedAt >= QUIET_AFTER_MS) return "quiet";
+  return state;
+}
+
+/** Whether a stop was asked for and is not answered yet. */
+export function isStopping(task) {
+  return task.stop !== null && task.stop.acknowledgedAt === null && !hasEnded(task);
+}
+
+/** Whether a person can ask the task to stop now. */
+export function canStop(task) {
+  return !hasEnded(task) && !isStopping(task);
+}
+
+/** Why the task wants a person's attention (`failed`, `lost`, `stalled`, `stale`, `stop`), or null if it does not. */
+export function troubleAt(task, now) {
+  if (hasEnded(task)) {
+    return task.status === "failed" && now - (task.endedAt ?? task.updatedAt) < FAILURE_IS_NEWS_FOR_MS ? "failed" : null;
+  }
+  const state = livenessAt(task, now);
+  if (state === "lost" || state === "stalled") return state;
+  if (statusAt(task, now) === "stale") return "stale";
+  if (isStopping(task) && now - task.stop.requestedAt >= STOP_OVERDUE_AFTER_MS) return "stop";
+  return null;
+}
+
+/** How far the stop has come: `requested`, `seen`, `delivered` or `acknowledged`. */
+export function stopStage(stop) {
+  if (stop.acknowledgedAt !== null) return "acknowledged";
+  if (stop.deliveredAt !== null) return "delivered";
+  return stop.seenAt !== null ? "seen" : "requested";
+}

@@ -1,0 +1,170 @@
+/** Starts the dashboard: the session, the route, the connection, the clock. Puts the parts together and has no other duty. */
+
+import { UNAUTHORIZED, apiEvents, getSession, logOut } from "./api.js";
+import { isPlainClick, setText } from "./element.js";
+import { language, onLanguageChange, t } from "./i18n.js";
+import { ListView } from "./list-view.js";
+import { loginView } from "./login-view.js";
+import { Masthead } from "./masthead.js";
+import { ChangeStream, State } from "./stream.js";
+import { TaskView } from "./task-view.js";
+import { clock, parseTime } from "./time.js";
+
+const main = document.getElementById("main");
+const announcer = document.getElementById("announcer");
+
+let session = { required: false, authenticated: true };
+let masthead = null;
+let listView = null;
+let view = null;
+let stream = null;
+let connection = State.CONNECTING;
+
+function announce(text) {
+  setText(announcer, text);
+}
+
+function navigate(address, { replace = false } = {}) {
+  history[replace ? "replaceState" : "pushState"](null, "", address);
+  route();
+}
+
+/** The view for the address in use; the list is kept, so that one comes back to where one was. */
+function viewFor(url) {
+  const match = /^\/tasks\/([^/]+)$/.exec(url.pathname);
+  if (match) return new TaskView({ taskId: decodeURIComponent(match[1]), announce });
+  listView ??= new ListView({ navigate });
+  return listView;
+}
+
+function route({ anew = false } = {}) {
+  const url = new URL(window.location.href);
+  const isListAgain = !anew && view !== null && view === listView && !url.pathname.startsWith("/tasks/");
+  if (isListAgain) {
+    view.open(url);
+    return;
+  }
+  leave();
+  view = viewFor(url);
+  main.replaceChildren(view.element);
+  view.open(url);
+  connect();
+}
+
+function leave() {
+  stream?.close();
+  stream = null;
+  view?.close();
+  view = null;
+}
+
+function connect() {
+  const current = view;
+  stream = new ChangeStream({
+    path: current.streamPath,
+    onEvent(name, data) {
+      if (name === "hello") clock.set(parseTime(data.server_time) ?? Date.now());
+      current.onEvent(name, data);
+    },
+    onHeard: () => clock.heard(),
+    onState: showConnection,
+  });
+}
+
+function showConnection(state) {
+  const wasOff = connection === State.RECONNECTING || connection === State.DISCONNECTED;
+  connection = state;
+  if (state === State.RECONNECTING || state === State.DISCONNECTED) clock.lost();
+  if (state === State.LIVE && wasOff) announce(t("connection.back"));
+  if (state === State.DISCONNECTED) announce(t("connection.disconnected"));
+  masthead.show(state);
+  view?.onConnection(state === State.LIVE || state === State.CONNECTING);
+}
+
+function showFrame() {
+  document.documentElement.lang = language();
+  setText(document.getElementById("skip-link"), t("skip"));
+  masthead = new Masthead({
+    element: document.getElementById("masthead"),
+    canLogOut: session.required && session.authenticated,
+    onRetry: () => stream?.retryNow(),
+    onLogOut: async () => {
+      await logOut().catch(() => null);
+      showLogin();
+    },
+  });
+  masthead.show(connection);
+}
+
+function showLogin() {
+  leave();
+  listView = null;
+  session = { ...session, required: true, authenticated: false };
+  showFrame();
+  document.title = `${t("login.title")} · ClawLog`;
+  main.replaceChildren(
+    loginView({
+      onLoggedIn() {
+        session = { ...session, authenticated: true };
+        showFrame();
+        route({ anew: true });
+      },
+    }),
+  );
+  main.querySelector("input").focus();
+}
+
+function onClick(event) {
+  const link = event.target.closest("a[href^='/']");
+  if (!link || link.hasAttribute("download") || link.target || !isPlainClick(event)) return;
+  event.preventDefault();
+  const isFilter = link.classList.contains("filter");
+  navigate(link.getAttribute("href"));
+  if (!isFilter) main.focus({ preventScroll: true });
+}
+
+function onKey(event) {
+  const isTyping = event.target.closest("input, textarea, select, dialog");
+  if (event.key === "/" && !isTyping && view === listView && listView !== null) {
+    event.preventDefault();
+    listView.focusSearch();
+  }
+}
+
+function onSecond() {
+  masthead?.show();
+  view?.tick();
+}
+
+async function start() {
+  showFrame();
+  try {
+    session = { ...session, ...(await getSession()) };
+  } catch {
+    // Without an answer the page shows what it has: a list that says that the server cannot be reached.
+  }
+  if (session.required && !session.authenticated) showLogin();
+  else {
+    showFrame();
+    route({ anew: true });
+  }
+  history.scrollRestoration = "manual";
+  document.addEventListener("click", onClick);
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("popstate", () => {
+    if (session.authenticated) route();
+  });
+  apiEvents.addEventListener(UNAUTHORIZED, () => {
+    if (session.authenticated) showLogin();
+  });
+  onLanguageChange(() => {
+    listView = null;
+    if (session.authenticated) {
+      showFrame();
+      route({ anew: true });
+    } else showLogin();
+  });
+  setInterval(onSecond, 1000);
+}
+
+void start();
