@@ -1,0 +1,6 @@
+"""``python -m clawlogd``."""
+
+from clawlogd.main import main
+
+if __name__ == "__main__":
+    main()

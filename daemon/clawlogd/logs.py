@@ -1,0 +1,83 @@
+"""Log events: a name and fields, one line each, never a secret, never a stack trace for an expected fault."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from typing import Any, Literal
+
+LogFormat = Literal["text", "json", "journal"]
+
+_SYSLOG_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+
+
+class Log:
+    """Writes events of one part of the daemon.
+
+    Args:
+        part: The part's name, such as ``lane``.
+        fields: Fields that every event of it bears.
+    """
+
+    def __init__(self, part: str, **fields: object) -> None:
+        self._logger = logging.getLogger(f"clawlogd.{part}")
+        self._fields = fields
+
+    def debug(self, event: str, **fields: object) -> None:
+        """A detail for those who look for a fault."""
+        self._write(logging.DEBUG, event, fields)
+
+    def info(self, event: str, **fields: object) -> None:
+        """Something that happened as it should."""
+        self._write(logging.INFO, event, fields)
+
+    def warning(self, event: str, **fields: object) -> None:
+        """Something that an operator should look at."""
+        self._write(logging.WARNING, event, fields)
+
+    def error(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
+        """Something that must not happen; with ``exc_info`` for a fault of our own."""
+        self._write(logging.ERROR, event, fields, exc_info)
+
+    def _write(self, level: int, event: str, fields: dict[str, object], exc_info: BaseException | None = None) -> None:
+        if self._logger.isEnabledFor(level):
+            self._logger.log(level, event, extra={"fields": {**self._fields, **fields}}, exc_info=exc_info)
+
+
+class _Formatter(logging.Formatter):
+    def __init__(self, style: LogFormat) -> None:
+        super().__init__()
+        self._style = style
+
+    def format(self, record: logging.LogRecord) -> str:
+        fields: dict[str, Any] = getattr(record, "fields", {})
+        message = record.getMessage()
+        trace = self.formatException(record.exc_info) if record.exc_info else None
+        if self._style == "json":
+            when = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}"
+            entry = {"time": when, "level": record.levelname.lower(), "logger": record.name, "event": message, **fields}
+            if trace:
+                entry["trace"] = trace
+            return json.dumps(entry, ensure_ascii=False, default=str)
+        line = " ".join([message, *(f"{key}={_plain(value)}" for key, value in fields.items())])
+        if trace:
+            line = f"{line}\n{trace}"
+        if self._style == "journal":  # the journal keeps time and name itself, and reads the level from this prefix
+            return "\n".join(f"<{_SYSLOG_PRIORITY.get(record.levelno, 6)}>{each}" for each in line.split("\n"))
+        return f"{self.formatTime(record)} {record.levelname:<7} {record.name} {line}"
+
+
+def _plain(value: object) -> str:
+    text = str(value)
+    return json.dumps(text, ensure_ascii=False) if not text or any(c.isspace() or c in "\"'=" for c in text) else text
+
+
+def configure(level: str, style: LogFormat) -> None:
+    """Sends the daemon's log events to stderr."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter(style))
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)  # other libraries' details are not ours to tell
+    logging.getLogger("clawlogd").setLevel(level.upper())

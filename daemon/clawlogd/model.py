@@ -1,0 +1,224 @@
+"""What the daemon knows of a task: frozen values, replaced whole at each change.
+
+Frozen, because a change is visible in memory before it is on disk: when its commit fails, the value before it is put back.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+
+class TaskStatus(StrEnum):
+    """Where a task stands, by the agent's word."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+    @property
+    def ended(self) -> bool:
+        """Whether no more is expected of the task."""
+        return self in _ENDED
+
+
+_ENDED = frozenset({TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED})
+
+
+class StepStatus(StrEnum):
+    """Where a step stands."""
+
+    PENDING = "pending"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+
+
+class EventKind(StrEnum):
+    """What an event tells the backend (the HTTP contract's ``kind``)."""
+
+    TASK_CREATED = "task_created"
+    TASK_STATUS = "task_status"
+    STEP_STATUS = "step_status"
+    HEARTBEAT = "heartbeat"
+    AGENT_LOST = "agent_lost"
+    INTERRUPT_SEEN = "interrupt_seen"
+    INTERRUPT_DELIVERED = "interrupt_delivered"
+    INTERRUPT_ACK = "interrupt_ack"
+
+
+class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One step of a task.
+
+    Attributes:
+        step_id: The id by which callers know it.
+        position: Its place, from 1.
+        title: What it does.
+        status: Where it stands.
+        summary: The last word about it.
+        remote_id: The backend's own id, where it differs.
+    """
+
+    step_id: str
+    position: int
+    title: str
+    status: StepStatus = StepStatus.PENDING
+    summary: str | None = None
+    remote_id: str | None = None
+
+
+class WatchedProcess(msgspec.Struct, frozen=True):
+    """A process that stands for a task's life.
+
+    Attributes:
+        pid: Its number.
+        started_ticks: When it began, in clock ticks since boot (field 22 of ``/proc/PID/stat``): a pid that was given to
+            another process differs in it. None where the system does not tell.
+        boot_id: The boot in which that was read.
+    """
+
+    pid: int
+    started_ticks: int | None = None
+    boot_id: str | None = None
+
+
+class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A person's request to stop a task.
+
+    Attributes:
+        interrupt_id: The backend's id of the request; an ack answers this one alone.
+        mode: ``soft_stop``.
+        reason: The person's words.
+        requested_at: When, as the backend said it.
+        delivered: Whether the agent has been told.
+        acknowledged: Whether the agent has answered.
+    """
+
+    interrupt_id: str
+    mode: str = "soft_stop"
+    reason: str | None = None
+    requested_at: str | None = None
+    delivered: bool = False
+    acknowledged: bool = False
+
+
+class Task(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A task, as its agent described it and as far as it got.
+
+    Attributes:
+        task_id: The id by which callers know it.
+        title: What it is.
+        base_url: Its backend.
+        created_ms: When it was created, in milliseconds since 1970.
+        steps: In order of position. Kept in rows of their own on disk.
+        status: Where it stands.
+        finished: Whether the agent itself said that it ended: then only ``running`` reopens it.
+        summary: The last word about the task as a whole.
+        ended_ms: When it ended.
+        lost_ms: When its agent was found lost, unless it has spoken since.
+        lease_s: For how long one command is evidence of life.
+        seen_ms: The agent's last sign, as last written to disk.
+        watched: The process that stands for it.
+        upstream: Whether the backend has it.
+        remote_id: The backend's own id, where it differs.
+        stop: The newest request to stop it.
+        metadata: The caller's own pairs.
+    """
+
+    task_id: str
+    title: str
+    base_url: str
+    created_ms: int
+    steps: tuple[Step, ...] = ()
+    status: TaskStatus = TaskStatus.PENDING
+    finished: bool = False
+    summary: str | None = None
+    ended_ms: int | None = None
+    lost_ms: int | None = None
+    lease_s: float = 120.0
+    seen_ms: int = 0
+    watched: WatchedProcess | None = None
+    upstream: bool = False
+    remote_id: str | None = None
+    stop: Stop | None = None
+    metadata: dict[str, str] = {}
+
+    @property
+    def live(self) -> bool:
+        """Whether it goes on, so far as is known."""
+        return not self.status.ended and self.lost_ms is None
+
+    def with_step(self, step: Step) -> Task:
+        """The task with one step replaced, by its position."""
+        index = step.position - 1
+        return msgspec.structs.replace(self, steps=(*self.steps[:index], step, *self.steps[index + 1 :]))
+
+
+class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One thing that happened to a task, in the batch profile's shape, with the caller's ids.
+
+    Attributes:
+        event_id: A UUID, minted once; every attempt to deliver bears it.
+        task_id: The task's id, as callers know it.
+        kind: What happened.
+        at: When, RFC 3339 in UTC.
+        step_id: The step's id, as callers know it.
+        status: A task's or step's new status.
+        summary: One line.
+        interrupt_id: The stop that a receipt or an ack answers.
+        title: Of a created task.
+        steps: Of a created task.
+        metadata: Of a created task.
+    """
+
+    event_id: str
+    task_id: str
+    kind: EventKind
+    at: str
+    step_id: str | None = None
+    status: str | None = None
+    summary: str | None = None
+    interrupt_id: str | None = None
+    title: str | None = None
+    steps: tuple[NewStep, ...] | None = None
+    metadata: dict[str, str] | None = None
+
+
+class NewStep(msgspec.Struct, frozen=True):
+    """A step as a created task announces it."""
+
+    step_id: str
+    title: str
+
+
+class Evidence(StrEnum):
+    """On what the daemon vouches for an agent."""
+
+    PROCESS = "process"
+    COMMAND = "command"
+
+
+class Beat(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A heartbeat: never stored, never queued; only the latest of a task is true.
+
+    Attributes:
+        task_id: The task's id, as callers know it.
+        at: When the daemon vouches.
+        agent_seen_at: The agent's last sign.
+        evidence: What the daemon vouches on.
+        stalled: Whether the process runs but has said nothing for too long.
+        summary: What the agent gave for this beat.
+        pid: The process vouched for, when the evidence is ``process``.
+    """
+
+    task_id: str
+    at: str
+    agent_seen_at: str
+    evidence: Evidence
+    stalled: bool = False
+    summary: str | None = None
+    pid: int | None = None

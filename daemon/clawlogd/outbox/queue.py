@@ -1,0 +1,306 @@
+"""The outbox as the event loop sees it: group commit, bounds, counts, and the memory of repeated calls.
+
+Everything that happens while one commit is on its way to the disk becomes the next: however many commands arrive, each waits
+for at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was put on top of it:
+memory is put back to what the disk has, and nothing is half-accepted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, OrderedDict
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import msgspec
+
+from clawlog.protocol.ids import minted_at_ms
+from clawlogd.clock import Clock
+from clawlogd.logs import Log
+from clawlogd.model import Event, Step, Task
+from clawlogd.outbox.ballast import Ballast
+from clawlogd.outbox.errors import OutboxError, OutboxFullError, StorageFailedError
+from clawlogd.outbox.group import DeadLetter, Group
+from clawlogd.outbox.schema import EventState
+from clawlogd.outbox.store import Store, checksum
+from clawlogd.outbox.witness import Witness
+from clawlogd.settings import Outbox as OutboxSettings
+
+T = TypeVar("T")
+
+_RECENT_REPLIES = 8192
+
+
+class Outbox:
+    """Durable events on their way to their backends.
+
+    Args:
+        store: The open file.
+        witness: Knows how far the numbers had come, whatever became of the file.
+        ballast: Space to free when the disk is full.
+        settings: The bounds.
+        clock: Where the time is read.
+    """
+
+    def __init__(self, *, store: Store, witness: Witness, ballast: Ballast, settings: OutboxSettings, clock: Clock) -> None:
+        self._store = store
+        self._witness = witness
+        self._ballast = ballast
+        self._settings = settings
+        self._clock = clock
+        self._log = Log("outbox")
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
+        self._loop = asyncio.get_running_loop()
+        self._open: Group | None = None
+        self._committing: asyncio.Task[None] | None = None
+        self._recent: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._all_known_since_ms = clock.wall_ms()
+        self._lanes: dict[str, int] = {url: lane for lane, url in store.lanes()}
+        self._next_seq = max(store.last_seq(), witness.last_seq) + 1
+        store.note_lost(self._next_seq - 1)
+        self.lost = store.lost()
+        self.pending: Counter[int] = Counter()
+        self.dead: Counter[int] = Counter()
+        self.held: Counter[int] = Counter()
+        self.by_task: Counter[str] = Counter(dict(store.waiting_by_task()))
+        self.size_bytes = 0
+        for waiting in store.waiting():
+            self._counter(waiting.state)[waiting.lane] += waiting.count
+            self.size_bytes += waiting.size_bytes
+        self.storage_error: str | None = None
+        self._listeners: dict[int, Callable[[], None]] = {}
+
+    # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def add(self, event: Event, at_ms: int, base_url: str, reply: bytes | None = None) -> None:
+        """Puts an event into the open group.
+
+        Args:
+            event: What happened.
+            at_ms: When, as in ``event.at``.
+            base_url: The backend that it is for.
+            reply: What a repeated call will be answered.
+
+        Raises:
+            OutboxFullError: A bound is reached.
+        """
+        body = msgspec.json.encode(event)
+        if self.waiting >= self._settings.max_events or self.size_bytes + len(body) > self._settings.max_bytes:
+            raise OutboxFullError(
+                f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is {self._settings.max_events} "
+                f"events or {self._settings.max_bytes} bytes; nothing was accepted"
+            )
+        group = self._group()
+        lane = self.lane(base_url)
+        seq = self._next_seq
+        self._next_seq += 1
+        event_id = bytes.fromhex(event.event_id.replace("-", ""))
+        crc = checksum(seq, event_id, lane, event.task_id, at_ms, body)
+        group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
+        self.pending[lane] += 1
+        self.by_task[event.task_id] += 1
+        self.size_bytes += len(body)
+        self._remember(event_id, reply)
+
+    def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
+        """Puts a task's row and the rows of some of its steps into the open group."""
+        group = self._group()
+        if head:
+            group.tasks[task.task_id] = msgspec.json.encode(msgspec.structs.replace(task, steps=()))
+        for step in steps:
+            group.steps[task.task_id, step.position] = msgspec.json.encode(step)
+
+    def forget(self, task_id: str) -> None:
+        """Takes a task's rows away with the open group."""
+        self._group().forgotten.append(task_id)
+
+    def settle(self, seq: int, task_id: str, lane: int, size_bytes: int, was: EventState = EventState.PENDING) -> None:
+        """Records, with the open group, that an event has been delivered (or dropped by an operator)."""
+        group = self._group()
+        group.moved[seq] = EventState.SETTLED
+        self._count_settled(task_id, lane, size_bytes, was, 1)
+        group.undo.append(lambda: self._count_settled(task_id, lane, size_bytes, was, -1))
+
+    def _count_settled(self, task_id: str, lane: int, size_bytes: int, was: EventState, sign: int) -> None:
+        self._counter(was)[lane] -= sign
+        self.by_task[task_id] -= sign
+        if not self.by_task[task_id]:
+            del self.by_task[task_id]
+        self.size_bytes -= sign * size_bytes
+
+    def move(self, seq: int, lane: int, was: EventState, to: EventState, letter: DeadLetter | None = None) -> None:
+        """Records, with the open group, that an event is dead, held behind one that is, or pending again."""
+        group = self._group()
+        group.moved[seq] = to
+        if letter is not None:
+            group.dead.append(letter)
+        self._counter(was)[lane] -= 1
+        self._counter(to)[lane] += 1
+
+        def undo() -> None:
+            self._counter(was)[lane] += 1
+            self._counter(to)[lane] -= 1
+
+        group.undo.append(undo)
+
+    def on_failure(self, undo: Callable[[], None]) -> None:
+        """Says what puts memory back if the open group cannot be committed."""
+        self._group().undo.append(undo)
+
+    def after_commit(self, action: Callable[[], None]) -> None:
+        """Says what is due once the open group is on disk."""
+        self._group().after.append(action)
+
+    def committed(self) -> asyncio.Future[None]:
+        """Resolved when the open group is on disk; fails with ``StorageFailedError`` otherwise."""
+        return self._group().done
+
+    def _group(self) -> Group:
+        if self._open is None:
+            self._open = Group(self._loop.create_future())
+            self._open.done.add_done_callback(_observed)
+            if self._committing is None:
+                self._committing = self._loop.create_task(self._commit_all(), name="outbox-commit")
+        return self._open
+
+    async def _commit_all(self) -> None:
+        try:
+            while (group := self._open) is not None:
+                self._open = None
+                try:
+                    await self._loop.run_in_executor(self._thread, self._commit, group)
+                except OutboxError as error:
+                    self._put_back(group, error)
+                else:
+                    self._confirm(group)
+        finally:
+            self._committing = None
+
+    def _commit(self, group: Group) -> None:
+        try:
+            self._store.commit(group)
+        except StorageFailedError:
+            if not self._ballast.release():
+                raise
+            self._store.commit(group)
+        if group.events:
+            self._witness.advance(group.events[-1][0])
+
+    def _confirm(self, group: Group) -> None:
+        if self.storage_error is not None:
+            self._log.info("storage_recovered")
+            self.storage_error = None
+        for action in group.after:
+            action()
+        if not group.done.done():
+            group.done.set_result(None)
+        for lane in {row[2] for row in group.events}:
+            if listener := self._listeners.get(lane):
+                listener()
+
+    def _put_back(self, group: Group, error: OutboxError) -> None:
+        if self.storage_error is None:
+            self._log.error("storage_failed", error=str(error))
+        self.storage_error = str(error)
+        failed = [group] if self._open is None else [group, self._open]
+        self._open = None
+        for each in reversed(failed):
+            for undo in reversed(each.undo):
+                undo()
+            for seq, event_id, lane, task_id, _, size, *_ in reversed(each.events):
+                self._next_seq = seq
+                self._recent.pop(event_id, None)
+                self._count_settled(task_id, lane, size, EventState.PENDING, 1)
+            for lane, url in each.lanes:
+                if self._lanes.get(url) == lane:
+                    del self._lanes[url]
+        for each in failed:
+            if not each.done.done():
+                each.done.set_exception(StorageFailedError(str(error)))
+
+    # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def lane(self, base_url: str) -> int:
+        """The number of a backend's lane; given out at its first event."""
+        lane = self._lanes.get(base_url)
+        if lane is None:
+            lane = self._lanes[base_url] = max(self._lanes.values(), default=0) + 1
+            self._group().lanes.append((lane, base_url))
+        return lane
+
+    @property
+    def base_urls(self) -> list[str]:
+        """The backends that ever had an event."""
+        return list(self._lanes)
+
+    def listen(self, lane: int, listener: Callable[[], None]) -> None:
+        """Calls ``listener`` whenever a lane has something new to deliver."""
+        self._listeners[lane] = listener
+
+    # ── Counts ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def waiting(self) -> int:
+        """Every event that is accepted and not settled."""
+        return self.pending.total() + self.dead.total() + self.held.total()
+
+    def _counter(self, state: EventState) -> Counter[int]:
+        return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
+
+    # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def surely_new(self, event_id: bytes) -> bool:
+        """Whether memory alone can say that this event id has not been seen.
+
+        It can for an id that was minted after this process began (or after the oldest call that it has let go of), and that
+        it does not remember. For all others the file must be asked: see ``earlier_reply``.
+        """
+        minted_ms = minted_at_ms(event_id)
+        if minted_ms is None or minted_ms <= self._all_known_since_ms or minted_ms > self._clock.wall_ms() + 1000:
+            return False
+        return event_id not in self._recent
+
+    async def earlier_reply(self, event_id: bytes) -> bytes | None:
+        """What the first call with this event id was answered, once that is on disk; None if there was none."""
+        if event_id in self._recent:
+            reply = self._recent[event_id]
+            if self._open is not None or self._committing is not None:
+                await self._settled_writes()
+            return reply
+        return await self.read(lambda store: store.reply(event_id))
+
+    async def _settled_writes(self) -> None:
+        if self._open is not None:
+            await asyncio.shield(self._open.done)
+        elif self._committing is not None:
+            await asyncio.wait([self._committing])
+
+    def _remember(self, event_id: bytes, reply: bytes | None) -> None:
+        self._recent[event_id] = reply
+        if len(self._recent) > _RECENT_REPLIES:
+            oldest, _ = self._recent.popitem(last=False)
+            self._all_known_since_ms = max(self._all_known_since_ms, minted_at_ms(oldest) or 0)
+
+    # ── Reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def read(self, query: Callable[[Store], T]) -> T:
+        """Runs a query in the outbox's thread, after the commits that were asked for before."""
+        return await self._loop.run_in_executor(self._thread, query, self._store)
+
+    async def close(self) -> None:
+        """Commits what is open, folds the WAL into the file and notes that the end was clean."""
+        while self._open is not None or self._committing is not None:
+            if self._committing is not None:
+                await asyncio.wait([self._committing])
+            else:
+                await asyncio.sleep(0)
+        await self._loop.run_in_executor(self._thread, self._store.close)
+        self._witness.close(clean=True)
+        self._thread.shutdown()
+
+
+def _observed(future: asyncio.Future[None]) -> None:
+    # A group that nobody waits for (such as a lane's bookkeeping) may fail without asyncio calling that unheard.
+    if not future.cancelled():
+        future.exception()

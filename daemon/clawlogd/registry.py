@@ -1,0 +1,126 @@
+"""Every task that the daemon knows, in memory; the outbox keeps the same on disk.
+
+Values are replaced whole. A change shows here at once, so that the next command builds on it, and is undone when its commit fails.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+import msgspec
+
+from clawlog.protocol.errors import UNKNOWN_STEP, UNKNOWN_TASK, RpcError
+from clawlogd.model import Step, Task
+from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.store import Store
+
+Observer = Callable[[Task | None, Task | None], None]
+"""Called with a task before and after a change; None where there is none."""
+
+
+class Registry:
+    """The tasks.
+
+    Args:
+        outbox: Where changes become durable.
+    """
+
+    def __init__(self, *, outbox: Outbox) -> None:
+        self._outbox = outbox
+        self._tasks: dict[str, Task] = {}
+        self._observers: list[Observer] = []
+
+    def load(self, store: Store) -> None:
+        """Takes over what the file holds."""
+        steps: dict[str, list[Step]] = {}
+        decode_step = msgspec.json.Decoder(Step).decode
+        for task_id, body in store.steps():
+            steps.setdefault(task_id, []).append(decode_step(body))
+        decode_task = msgspec.json.Decoder(Task).decode
+        for task_id, body in store.tasks():
+            self._tasks[task_id] = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
+
+    def observe(self, observer: Observer) -> None:
+        """Tells ``observer`` of every change from now on, also of one that is undone."""
+        self._observers.append(observer)
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+    def __iter__(self) -> Iterator[Task]:
+        return iter(self._tasks.values())
+
+    def find(self, task_id: str) -> Task | None:
+        """The task with this id, or None."""
+        return self._tasks.get(task_id)
+
+    def get(self, task_id: str) -> Task:
+        """The task with this id.
+
+        Raises:
+            RpcError: ``unknown_task``.
+        """
+        task = self._tasks.get(task_id)
+        if task is None:
+            raise RpcError(
+                UNKNOWN_TASK,
+                f"No task {task_id!r} is known here; create it first, or check the id (a task is forgotten 24 h after its end)",
+                task_id=task_id,
+            )
+        return task
+
+    def put(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
+        """Replaces or adds a task, now in memory and with the open group on disk.
+
+        Args:
+            task: The new value.
+            head: Whether anything but steps changed.
+            steps: The steps that changed.
+        """
+        before = self._tasks.get(task.task_id)
+        self._outbox.save(task, head=head, steps=steps)
+        self._outbox.on_failure(partial(self._restore, task.task_id, before))
+        self._set(task.task_id, task)
+
+    def forget(self, task_id: str) -> None:
+        """Takes a task away."""
+        before = self._tasks.get(task_id)
+        self._outbox.forget(task_id)
+        self._outbox.on_failure(partial(self._restore, task_id, before))
+        self._set(task_id, None)
+
+    def _restore(self, task_id: str, before: Task | None) -> None:
+        self._set(task_id, before)
+
+    def _set(self, task_id: str, after: Task | None) -> None:
+        before = self._tasks.get(task_id)
+        if after is None:
+            self._tasks.pop(task_id, None)
+        else:
+            self._tasks[task_id] = after
+        for observer in self._observers:
+            observer(before, after)
+
+
+def find_step(task: Task, wanted: int | str) -> Step:
+    """The step that a caller means by an id, a 1-based position (or its digits) or an exact, unambiguous title.
+
+    Raises:
+        RpcError: ``unknown_step``, with the choices.
+    """
+    if isinstance(wanted, str):
+        for step in task.steps:
+            if step.step_id == wanted:
+                return step
+    if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit()):
+        position = int(wanted)
+        if 1 <= position <= len(task.steps):
+            return task.steps[position - 1]
+    titled = [step for step in task.steps if step.title == wanted]
+    if len(titled) == 1:
+        return titled[0]
+    choices = [{"step_id": step.step_id, "position": step.position, "title": step.title} for step in task.steps]
+    why = f"{len(titled)} steps have the title {wanted!r}" if titled else f"No step {wanted!r} in task {task.task_id}"
+    listed = "; ".join(f"{step.position} {step.title}" for step in task.steps[:20]) or "the task has no steps"
+    raise RpcError(UNKNOWN_STEP, f"{why}; give an id, a position or a title of: {listed}", steps=choices)

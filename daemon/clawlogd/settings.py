@@ -1,0 +1,258 @@
+"""The daemon's settings: one class per concern, each field with its unit in its name, its bounds and its reason.
+
+Precedence: flags, environment (``CLAWLOG_*``), ``clawlog.toml``, defaults. Unknown keys and bad values are errors that name the
+key, where it stood and what would be accepted. The table in ``docs/configuration.md`` is held against this module by a test.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from clawlog import locations
+from clawlog.protocol import limits
+
+Seconds = Annotated[float, Meta(gt=0)]
+Count = Annotated[int, Meta(ge=1)]
+Bytes = Annotated[int, Meta(ge=1024)]
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the text names the key, where it stood and what would be accepted."""
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A group of settings: unknown keys are refused."""
+
+
+class Outbox(Section, frozen=True):
+    """Bounds of the durable queue."""
+
+    max_events: Count = 1_000_000  # a day of a very busy fleet; refuses loudly beyond
+    max_bytes: Bytes = 1024**3  # of pending events; small beside a disk, days of outage for most
+    keep_delivered_s: Seconds = 86_400.0  # how long a repeated call is still known for one
+    ballast_bytes: Annotated[int, Meta(ge=0)] = 1024**2  # freed on a full disk, so that deliveries can be recorded
+
+
+class Batch(Section, frozen=True):
+    """How much travels together."""
+
+    max_events: Annotated[int, Meta(ge=1, le=1000)] = 1000  # the contract's bound
+    max_bytes: Annotated[int, Meta(ge=65_536, le=1024**2)] = 1024**2  # the contract's bound
+    min_interval_s: Annotated[float, Meta(ge=0, le=60)] = 0.2  # what a backend bears from one lane; full batches do not wait
+
+
+class Retry(Section, frozen=True):
+    """What happens when a backend does not take an event."""
+
+    quick_delays_s: Annotated[tuple[Seconds, ...], Meta(min_length=0, max_length=10)] = (0.2, 0.4, 0.8)  # three short attempts
+    max_delay_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0  # the longest pause between probes of a backend that is down
+    max_retry_after_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0  # a server's Retry-After is believed up to this
+
+
+class Http(Section, frozen=True):
+    """Bounds of one request to a backend."""
+
+    connect_timeout_s: Seconds = 5.0
+    total_timeout_s: Seconds = 30.0  # from start to the last byte: a backend that drips is cut off
+    max_reply_bytes: Bytes = 4 * 1024**2
+
+
+class Heartbeat(Section, frozen=True):
+    """When the daemon vouches for an agent."""
+
+    interval_s: Annotated[float, Meta(ge=1, le=600)] = 15.0  # the skill's rule: every 10 to 20 s
+    jitter_s: Annotated[float, Meta(ge=0, le=60)] = 2.0  # spreads the tasks
+    lease_s: Annotated[float, Meta(ge=limits.MIN_LEASE_S, le=limits.MAX_LEASE_S)] = limits.DEFAULT_LEASE_S
+    stall_after_s: Seconds = 600.0  # a running process that says nothing for longer is called stalled
+
+
+class Poll(Section, frozen=True):
+    """How a stop is looked for."""
+
+    interval_s: Annotated[float, Meta(ge=0.1, le=600)] = 2.0  # where the backend cannot hold a request
+    wait_s: Annotated[float, Meta(ge=0, le=55)] = 50.0  # for how long a backend that can is asked to hold it
+    budget_per_s: Annotated[float, Meta(ge=0.1, le=1000)] = 10.0  # requests to a plain backend, over all its tasks
+    recheck_batch_s: Seconds = 600.0  # how often a plain backend is asked whether it has the batch routes by now
+
+
+class Summary(Section, frozen=True):
+    """What becomes of a summary."""
+
+    max_chars: Annotated[int, Meta(ge=limits.MIN_SUMMARY_CHARS, le=limits.MAX_SUMMARY_CHARS)] = limits.SUMMARY_CHARS
+    mask_credentials: bool = True
+
+
+class Tasks(Section, frozen=True):
+    """How many tasks are known, and for how long."""
+
+    max_known: Count = 50_000
+    forget_ended_after_s: Seconds = 86_400.0
+    forget_lost_after_s: Seconds = 7 * 86_400.0
+
+
+class Listen(Section, frozen=True):
+    """Bounds of the sockets."""
+
+    max_connections: Count = 512
+    group: str | None = None  # a group whose members may also speak to the daemon, for a system service
+    zmq_server_key_file: str | None = None  # CURVE secret key, for zmq over tcp
+    zmq_client_keys: tuple[str, ...] = ()  # CURVE public keys of the clients that are let in
+
+
+class Shutdown(Section, frozen=True):
+    """How long the end may take."""
+
+    deliver_s: Annotated[float, Meta(ge=0, le=60)] = 3.0  # one bounded try to deliver what waits
+    deadline_s: Seconds = 20.0  # ends all, come what may
+
+
+class Settings(Section, frozen=True):
+    """Everything that can be set."""
+
+    base_url: str = locations.DEFAULT_BASE_URL
+    socket: str | None = None
+    zmq: str | None = None
+    state_dir: str | None = None
+    token_file: str | None = None
+    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
+    log_format: Annotated[str, Meta(pattern="^(text|json|journal)$")] = "text"
+    idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
+    outbox: Outbox = Outbox()
+    batch: Batch = Batch()
+    retry: Retry = Retry()
+    http: Http = Http()
+    heartbeat: Heartbeat = Heartbeat()
+    poll: Poll = Poll()
+    summary: Summary = Summary()
+    tasks: Tasks = Tasks()
+    listen: Listen = Listen()
+    shutdown: Shutdown = Shutdown()
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """Settings, and where each that is not a default came from.
+
+    Attributes:
+        settings: The values in force.
+        origins: Dotted key to ``flag``, ``environment NAME`` or the file's path.
+        path: The file that was read, if any.
+    """
+
+    settings: Settings
+    origins: Mapping[str, str]
+    path: Path | None
+
+
+def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None = None) -> Loaded:
+    """Gathers the settings from everywhere they may stand.
+
+    Args:
+        flags: Dotted keys given on the command line.
+        env: The environment.
+        path: A file that must exist; without it the usual places are looked at.
+
+    Raises:
+        SettingsError: A file cannot be read, a key is unknown or a value does not fit.
+    """
+    if path is None and (named := env.get("CLAWLOG_CONFIG")):
+        path = Path(named)
+    found = path or _usual_file(env)
+    tree: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    if found is not None:
+        tree = _read(found)
+        _convert(tree, str(found))
+        origins.update((key, str(found)) for key in _leaves(tree))
+    for key in _keys():
+        name = "CLAWLOG_" + key.replace(".", "_").upper()
+        if (text := env.get(name)) and not (key == "socket" and text.startswith("zmq:")):
+            _set(tree, key, text)
+            origins[key] = f"environment {name}"
+    if (address := env.get("CLAWLOG_SOCKET", "")).startswith("zmq:"):
+        _set(tree, "zmq", address.removeprefix("zmq:"))
+        origins["zmq"] = "environment CLAWLOG_SOCKET"
+    for key, value in flags.items():
+        if value is not None:
+            _set(tree, key, value)
+            origins[key] = "flag"
+    return Loaded(_convert(tree, "flags and environment", origins), origins, found)
+
+
+def _usual_file(env: Mapping[str, str]) -> Path | None:
+    user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
+    return next((path for path in (user, Path("/etc/clawlog/clawlog.toml")) if path.is_file()), None)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(
+            f"{path}: cannot be read: {os.strerror(error.errno or 0)}; check its path and permissions"
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{path}: not TOML: {error}") from None
+
+
+def _convert(tree: Mapping[str, Any], where: str, origins: Mapping[str, str] | None = None) -> Settings:
+    try:
+        settings = msgspec.convert(tree, Settings, strict=False)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at `$.")
+        key = at.rstrip("`").split("[")[0]
+        if "unknown field" in message:
+            field = message.split("`")[1]
+            section = _section(key)
+            accepted = ", ".join(section.__struct_fields__)
+            raise SettingsError(
+                f"{where}: {f'{key}.' if key else ''}{field}: no such key; expected one of {accepted}"
+            ) from None
+        raise SettingsError(f"{(origins or {}).get(key, where)}: {key}: {message[0].lower()}{message[1:]}") from None
+    _check_url(settings.base_url, (origins or {}).get("base_url", where))
+    return settings
+
+
+def _check_url(url: str, where: str) -> None:
+    if not url.startswith(("http://", "https://")):
+        raise SettingsError(f"{where}: base_url: {url!r} is not an http:// or https:// address")
+
+
+def _section(dotted: str) -> type[msgspec.Struct]:
+    kind: Any = Settings
+    for name in filter(None, dotted.split(".")):
+        kind = type(getattr(kind(), name))
+    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else Settings
+
+
+def _keys(kind: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[str]:
+    defaults = kind()
+    for name in kind.__struct_fields__:
+        value = getattr(defaults, name)
+        if isinstance(value, Section):
+            yield from _keys(type(value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if isinstance(value, Mapping):
+            yield from _leaves(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def _set(tree: dict[str, Any], key: str, value: object) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+    tree[name] = value
