@@ -16,8 +16,8 @@ export const STRIP_SPAN_MS = 30 * 60_000;
 /** A strip of less than this would be all gaps and no beats. */
 const SHORTEST_SPAN_MS = 60_000;
 
-/** A gap narrower than this part of the strip has no room for a label. */
-const LABEL_PART = 0.09;
+/** Pixels that the label of a gap needs. */
+const LABEL_WIDTH = 96;
 
 export class HeartbeatStrip {
   #label = new LivenessLabel();
@@ -91,20 +91,21 @@ function describe(beats, gaps, span) {
   return parts.join(" · ");
 }
 
-function draw({ beats, gaps, losses, span }) {
+function draw({ beats, gaps, losses, span, pixels }) {
   const x = (time) => `${((100 * (time - span.from)) / (span.to - span.from)).toFixed(3)}%`;
   const width = (from, to) => `${((100 * (to - from)) / (span.to - span.from)).toFixed(3)}%`;
   const nodes = [];
   for (const { from, to } of gaps) {
     const title = svg("title", {}, `${t("strip.gap.label", { gap: duration(to - from) })}: ${absolute(from)} – ${absolute(to)}`);
     nodes.push(svg("rect", { class: "strip-gap", x: x(from), y: 0, width: width(from, to), height: "100%" }, title));
-    if ((to - from) / (span.to - span.from) < LABEL_PART) continue;
+    if ((pixels * (to - from)) / (span.to - span.from) < LABEL_WIDTH) continue;
     const label = t("strip.gap.label", { gap: age(to - from) });
     nodes.push(svg("text", { class: "strip-gap-label", x: x((from + to) / 2), y: 20 }, label));
   }
+  const beatWidth = beats.length * 4 > pixels ? 1 : 2;
   for (const { at, stalled, summary } of beats) {
     const title = svg("title", {}, [absolute(at), summary].filter(Boolean).join(" · "));
-    nodes.push(svg("rect", { class: stalled ? "strip-beat stalled" : "strip-beat", x: x(at), y: 4, width: 2, height: 24, rx: 1 }, title));
+    nodes.push(svg("rect", { class: stalled ? "strip-beat stalled" : "strip-beat", x: x(at), y: 4, width: beatWidth, height: 24 }, title));
   }
   for (const seen of new Set(beats.map(({ agentSeenAt }) => agentSeenAt))) {
     if (seen === null || seen < span.from || seen > span.to) continue;

@@ -20,7 +20,7 @@ const MANY = 1000;
 /** Counts of ended tasks come from the server, at most this often. */
 const COUNTS_AFTER_MS = 1500;
 
-const HEIGHTS = { wide: { row: 66, group: 46 }, narrow: { row: 148, group: 44 } };
+const HEIGHTS = { wide: { row: 66, group: 46 }, narrow: { row: 168, group: 44 } };
 const NARROW = window.matchMedia("(max-width: 760px)");
 
 export class ListView {

@@ -8,7 +8,7 @@
 /** A heartbeat older than this no longer shows a task to be alive: the third is overdue. */
 export const QUIET_AFTER_MS = 45_000;
 
-/** A task in progress that nobody vouched for during this time is stale. */
+/** A task in progress that gave no sign of any kind for this long is stale. */
 const STALE_AFTER_MS = 60_000;
 
 /** A stop that nobody answered for this long wants a person's eye. */
@@ -24,16 +24,15 @@ export function hasEnded(task) {
 
 /** The task's status at `now`: what the server said, or `stale` once the silence has lasted too long. */
 export function statusAt(task, now) {
-  const { vouchedAt } = task.liveness;
-  const agesByItself = task.status === "running" || task.status === "pending";
-  if (agesByItself && vouchedAt !== null && now - vouchedAt >= STALE_AFTER_MS) return "stale";
-  return task.status;
+  if (task.status !== "running" && task.status !== "pending") return task.status;
+  const lastSign = Math.max(task.updatedAt, task.liveness.vouchedAt, task.liveness.agentSeenAt);
+  return now - lastSign >= STALE_AFTER_MS ? "stale" : task.status;
 }
 
-/** The liveness state at `now`: `alive` turns `quiet` by the passing of time alone. */
+/** The liveness state at `now`: what somebody vouched for turns `quiet` by the passing of time alone. */
 export function livenessAt(task, now) {
   const { state, vouchedAt } = task.liveness;
-  if (state === "alive" && vouchedAt !== null && now - vouchedAt >= QUIET_AFTER_MS) return "quiet";
+  if ((state === "alive" || state === "stalled") && now - vouchedAt >= QUIET_AFTER_MS) return "quiet";
   return state;
 }
 

@@ -32,9 +32,8 @@ export class LivenessLabel {
   #pill = h("span", { class: "pill" }, h("span", { class: "dot" }), this.#word);
   #spoke = timeElement();
   #vouched = timeElement();
-  #never = h("span");
 
-  element = h("div", { class: "liveness" }, this.#pill, h("div", { class: "ages" }, this.#spoke, this.#vouched, this.#never));
+  element = h("div", { class: "liveness" }, this.#pill, h("div", { class: "ages" }, this.#spoke, this.#vouched));
 
   update(task, now) {
     const state = hasEnded(task) ? "ended" : livenessAt(task, now);
@@ -46,13 +45,10 @@ export class LivenessLabel {
       const endedAt = task.endedAt ?? task.updatedAt;
       setTime(this.#spoke, endedAt, t("liveness.ended.at", { age: age(now - endedAt) }));
       setTime(this.#vouched, null);
-      this.#never.hidden = true;
       return;
     }
     setTime(this.#spoke, agentSeenAt, t("liveness.spoke", { age: age(now - agentSeenAt) }));
     setTime(this.#vouched, vouchedAt, vouchedText(task.liveness, now));
-    this.#never.hidden = agentSeenAt !== null || vouchedAt !== null;
-    setText(this.#never, t("liveness.never"));
   }
 }
 

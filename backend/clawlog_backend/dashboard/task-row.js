@@ -71,12 +71,9 @@ export class TaskRow {
     setText(this.#title, task.title);
     setAttribute(this.#title, "href", `/tasks/${encodeURIComponent(task.id)}`);
     setAttribute(this.#title, "title", task.title);
-    const step = task.currentStep;
-    const failed = task.status === "failed" ? task.steps.find((each) => each.status === "failed") : null;
-    const told = failed ?? (hasEnded(task) ? null : step);
-    const summary = task.stop?.answer && task.status === "interrupted" ? task.stop.answer : task.summary;
-    setText(this.#step, told ? told.title : "");
-    setText(this.#summary, told?.summary || summary || task.liveness.reason);
+    const { step, words } = whatMatters(task);
+    setText(this.#step, step);
+    setText(this.#summary, words);
     this.#progress.update(task);
     this.#stop.hidden = !canStop(task);
     setAttribute(this.#stop, "aria-label", t("stop.button.named", { title: task.title }));
@@ -99,6 +96,16 @@ export class TaskRow {
       setTime(this.#elapsed, task.createdAt, t(key, { age: age(now - task.createdAt) }));
     }
   }
+}
+
+/** The step and the words that tell most about where the task stands. */
+function whatMatters(task) {
+  const { currentStep, liveness, status, stop, summary } = task;
+  const failed = status === "failed" ? task.steps.find((step) => step.status === "failed") : null;
+  if (failed) return { step: failed.title, words: failed.summary || summary };
+  if (hasEnded(task)) return { step: "", words: (status === "interrupted" && stop?.answer) || summary };
+  if (liveness.state === "lost" && liveness.reason) return { step: "", words: liveness.reason };
+  return { step: currentStep?.title ?? "", words: currentStep?.summary || summary };
 }
 
 /** The heading of a group of rows. */

@@ -144,7 +144,7 @@ export class TaskView {
       const json = await getTask(this.#taskId);
       const isFirst = this.#events.size === 0;
       this.#takeInEvents(json.events ?? []);
-      if (isFirst) this.#hasOlder = this.#oldest() > 1 && (json.events ?? []).length >= PAGE;
+      if (isFirst) this.#hasOlder = this.#events.size >= PAGE;
       this.#error = null;
       this.#takeIn(readTask(json));
       await this.#fillStrip();
@@ -174,9 +174,9 @@ export class TaskView {
   }
 
   async #loadOlder() {
-    const { events } = await listEvents(this.#taskId, { before: this.#oldest(), limit: PAGE });
-    this.#hasOlder = events.length >= PAGE;
-    this.#takeInEvents(events);
+    const page = await listEvents(this.#taskId, { before: this.#oldest(), limit: PAGE });
+    this.#hasOlder = page.next_before !== null;
+    this.#takeInEvents(page.events);
     this.#draw();
   }
 

@@ -1,0 +1,152 @@
+"""The database: one connection, used by one thread, off the event loop.
+
+One connection, because SQLite before 3.51.3 can lose commits when two write and checkpoint one file at the same time, and
+because what the change feed knows in memory has to be all that there is. The file is locked for this process for the same
+reason. ``synchronous=FULL``: clients delete what was acknowledged here, so an acknowledgement has to outlive a power cut.
+"""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import Engine, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+
+from clawlog_backend.schema import SchemaTooNewError, migrate
+
+T = TypeVar("T")
+
+
+class DatabaseError(Exception):
+    """The database cannot be opened or used; the text says which one and why."""
+
+
+def database_url(text: str) -> str:
+    """The SQLAlchemy URL for what a user named: a URL as it is, anything else as the path of an SQLite file."""
+    if "://" in text:
+        return text
+    return f"sqlite:///{Path(text).expanduser().absolute()}"
+
+
+class Database:
+    """Runs functions on the one connection, in the order in which they were handed in.
+
+    Args:
+        url: An SQLAlchemy URL (see :func:`database_url`).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+        self._engine: Engine | None = None
+        self._connection: Connection | None = None
+
+    async def open(self) -> None:
+        """Connect, and bring the schema to this version.
+
+        Raises:
+            DatabaseError: It cannot be opened, is in use by another process, or is of a later version.
+        """
+        try:
+            await self._in_thread(self._open)
+        except SchemaTooNewError as error:
+            raise DatabaseError(str(error)) from error
+        except (SQLAlchemyError, OSError) as error:
+            reason = error.orig if isinstance(error, DBAPIError) else error
+            raise DatabaseError(f"cannot use the database {_without_password(self._url)}: {reason}") from error
+
+    def _open(self) -> None:
+        try:
+            url = make_url(self._url)
+        except ArgumentError as error:
+            raise OSError(str(error)) from error
+        sqlite = url.get_backend_name() == "sqlite"
+        if sqlite and url.database:
+            _create_private(Path(url.database))
+        self._engine = create_engine(url)
+        if sqlite:
+            event.listen(self._engine, "connect", _set_up_sqlite)
+        self._connection = self._engine.connect()
+        with self._connection.begin():
+            migrate(self._connection)
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a query. It sees every write that was answered before."""
+
+        def run() -> T:
+            connection = self._connected()
+            try:
+                return work(connection)
+            finally:
+                connection.rollback()
+
+        return await self._in_thread(run)
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction, and return once it is on disk.
+
+        Raises:
+            DatabaseError: It could not be written; nothing of it was.
+        """
+
+        def run() -> T:
+            connection = self._connected()
+            try:
+                with connection.begin():
+                    return work(connection)
+            except DBAPIError as error:
+                raise DatabaseError(f"cannot write to the database: {error.orig}") from error
+
+        return await self._in_thread(run)
+
+    async def close(self) -> None:
+        """Finish what was handed in, and disconnect."""
+        await self._in_thread(self._close)
+        self._thread.shutdown()
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        if self._engine is not None:
+            self._engine.dispose()
+        self._connection = self._engine = None
+
+    def _connected(self) -> Connection:
+        if self._connection is None:
+            raise DatabaseError("the database is not open")
+        return self._connection
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _create_private(path: Path) -> None:
+    # SQLite makes its files 0644; what agents say is for their owner alone. Its -wal file takes the mode of the main one.
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
+
+
+def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    for pragma in (
+        "locking_mode = EXCLUSIVE",
+        "journal_mode = WAL",
+        "synchronous = FULL",
+        "foreign_keys = ON",
+        "busy_timeout = 2000",
+        "cache_size = -65536",  # KiB
+        "temp_store = MEMORY",
+    ):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _without_password(url: str) -> str:
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return "given"

@@ -1,0 +1,105 @@
+"""The backend's command line: reads flags and environment, runs the server, turns faults into a line and an exit status."""
+
+import argparse
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from clawlog_backend import __version__
+from clawlog_backend.settings import (
+    DEFAULT_HOST,
+    DEFAULT_KEEP_DAYS,
+    DEFAULT_PORT,
+    Settings,
+    SettingsError,
+    default_database,
+    read_token,
+)
+
+EXIT_USAGE = 2
+EXIT_FAILED = 69
+
+_EPILOG = """\
+environment:
+  CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the token that callers have to show; wanted on any address but a loopback one
+  CLAWLOG_STATE_DIR                   where backend.db is kept by default
+
+exit status: 0 ended by SIGTERM or SIGINT, 2 usage or a setting that cannot be, 69 the address or the database cannot be used
+
+example:
+  python -m clawlog_backend --port 8000 --database ~/clawlog.db
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the backend until it is told to end, and return its exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        settings = Settings(
+            database=options.database or str(default_database(os.environ)),
+            host=options.host,
+            port=options.port,
+            token=read_token(os.environ),
+            keep_days=options.keep_days,
+            allowed_hosts=tuple(options.allowed_host),
+        )
+    except SettingsError as error:
+        return _fail(error, EXIT_USAGE)
+    # Imported here, so that --help and a refused setting answer without loading the web framework.
+    from clawlog_backend.database import DatabaseError  # noqa: PLC0415
+    from clawlog_backend.server import BackendServer, write_port_file  # noqa: PLC0415
+
+    def listening(url: str, port: int) -> None:
+        print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 -- the program's one line of output
+        if options.port_file is not None:
+            write_port_file(options.port_file, port)
+
+    try:
+        asyncio.run(BackendServer(settings).run(on_listening=listening))
+    except (DatabaseError, OSError) as error:
+        return _fail(error, EXIT_FAILED)
+    return 0
+
+
+def _fail(error: Exception, status: int) -> int:
+    print(f"clawlog backend: {error}", file=sys.stderr)  # noqa: T201 -- the program's diagnostics
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="clawlog backend",
+        description="The embedded ClawLog backend: keeps what agents report, and serves the dashboard.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("--host", default=DEFAULT_HOST, help="address to listen on (default %(default)s)")
+    add("--port", type=_port, default=DEFAULT_PORT, help="TCP port, 0 for a free one (default %(default)s)")
+    add("--database", metavar="URL", help="an SQLite file, or an SQLAlchemy URL (default: backend.db in the state directory)")
+    add("--keep-days", type=_days, default=DEFAULT_KEEP_DAYS, metavar="DAYS",
+        help="remove tasks that ended longer ago; 0 keeps all (default %(default)g)")  # fmt: skip
+    add("--allowed-host", action="append", default=[], metavar="NAME", help="a further name under which it may be reached")
+    add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
+    add("--version", action="version", version=f"%(prog)s {__version__}")
+    return parser
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65_535:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: expected a number from 0 to 65535")
+    return int(text)
+
+
+def _days(text: str) -> float:
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days <= 36_500:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: expected 0 to 36500")
+    return days

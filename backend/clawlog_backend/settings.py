@@ -1,0 +1,106 @@
+"""What the backend is told from outside: one frozen object, made once at the start, and where its values come from."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from pathlib import Path
+
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 8000
+DEFAULT_KEEP_DAYS = 30.0
+_TOKEN_BYTES = 4_096
+_SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
+
+
+class SettingsError(Exception):
+    """A setting that the backend cannot start with; the text says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """How to run.
+
+    Attributes:
+        database: An SQLAlchemy URL, or the path of an SQLite file.
+        host: The address to listen on.
+        port: The TCP port; 0 takes a free one.
+        token: What callers have to show; ``None`` only on a loopback address.
+        keep_days: Tasks that ended (or fell silent) longer ago are removed; 0 keeps all.
+        allowed_hosts: Further names under which the backend may be reached.
+        max_streams: How many event streams may be open at once.
+        max_polls: How many long polls may wait at once.
+    """
+
+    database: str
+    host: str = DEFAULT_HOST
+    port: int = DEFAULT_PORT
+    token: str | None = field(default=None, repr=False)
+    keep_days: float = DEFAULT_KEEP_DAYS
+    allowed_hosts: tuple[str, ...] = ()
+    max_streams: int = 1_000
+    max_polls: int = 5_000
+
+    def __post_init__(self) -> None:
+        if self.token is None and not is_loopback(self.host):
+            raise SettingsError(
+                f"refusing to listen on {self.host} without a token: anyone who reaches it could read and stop tasks. "
+                "Set CLAWLOG_TOKEN_FILE (or CLAWLOG_TOKEN), or listen on 127.0.0.1"
+            )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address can be reached from this machine alone. A name other than ``localhost`` is not taken for it."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def default_database(environ: Mapping[str, str]) -> Path:
+    """Where tasks are kept unless ``--database`` says otherwise: ``backend.db`` under the state directory."""
+    for name in ("CLAWLOG_STATE_DIR", "STATE_DIRECTORY"):
+        if environ.get(name):
+            return Path(environ[name]) / "backend.db"
+    base = environ.get("XDG_STATE_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "state") / "clawlog" / "backend.db"
+
+
+def read_token(environ: Mapping[str, str]) -> str | None:
+    """The token: from ``CLAWLOG_TOKEN_FILE``, systemd's ``clawlog-token`` credential, or ``CLAWLOG_TOKEN``; in this order.
+
+    Raises:
+        SettingsError: A file that was named cannot be read, or what it holds cannot be a token.
+    """
+    if environ.get("CLAWLOG_TOKEN_FILE"):
+        return _checked(_read(Path(environ["CLAWLOG_TOKEN_FILE"])), "CLAWLOG_TOKEN_FILE")
+    credential = Path(environ.get("CREDENTIALS_DIRECTORY") or os.devnull) / "clawlog-token"
+    if credential.is_file():
+        return _checked(_read(credential), "the credential clawlog-token")
+    if environ.get("CLAWLOG_TOKEN"):
+        return _checked(environ["CLAWLOG_TOKEN"], "CLAWLOG_TOKEN")
+    return None
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return file.read(_TOKEN_BYTES + 1).decode("ascii")
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"cannot read the token from {path}: {error}") from error
+
+
+def _checked(text: str, source: str) -> str:
+    token = text.strip()
+    if (
+        len(token) < _SHORTEST_TOKEN
+        or len(token) > _TOKEN_BYTES
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
+        raise SettingsError(
+            f"the token from {source} has to be one line of at least {_SHORTEST_TOKEN} printable ASCII characters; "
+            "make one with: python3 -c 'import secrets; print(secrets.token_urlsafe(32))'"
+        )
+    return token

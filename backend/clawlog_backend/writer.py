@@ -1,0 +1,101 @@
+"""Takes events from all routes and applies them in groups: whatever arrives while one commit is under way shares the next.
+
+An answer is given only once its events are on disk. What waits is bounded, so that a flood is refused rather than hoarded.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from clawlog_backend.database import Database, DatabaseError
+from clawlog_backend.events import Event
+from clawlog_backend.problems import busy, unavailable
+from clawlog_backend.store import Applied, Outcome, Position, apply_events
+from clawlog_backend.times import Clock
+
+_GROUP_EVENTS = 4_000  # applied in one transaction; more would make the callers of the first ones wait
+_WAITING_EVENTS = 50_000  # a bound on memory: about 50 MB of events
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    events: Sequence[Event]
+    answer: "asyncio.Future[tuple[Outcome, ...]]"
+
+
+class Writer:
+    """The one way in which events reach the database.
+
+    Args:
+        database: Where they go.
+        clock: What time it is.
+        on_applied: Told of each group, on the event loop, after it is on disk and before its callers are answered.
+    """
+
+    def __init__(self, *, database: Database, clock: Clock, on_applied: Callable[[Applied], None]) -> None:
+        self._database = database
+        self._clock = clock
+        self._on_applied = on_applied
+        self._waiting: deque[_Waiting] = deque()
+        self._waiting_events = 0
+        self._draining: asyncio.Task[None] | None = None
+        self._exclusive = asyncio.Lock()
+        self.position = Position("", 0, 0, 0)
+
+    async def submit(self, events: Sequence[Event]) -> tuple[Outcome, ...]:
+        """Apply events, and return what became of each once that is on disk.
+
+        Raises:
+            Problem: Too much waits already (429), or the database cannot be written (503); nothing was applied.
+        """
+        if self._waiting_events + len(events) > _WAITING_EVENTS:
+            raise busy("Too many events wait to be written: send them again later.", retry_after_s=1)
+        waiting = _Waiting(events, asyncio.get_running_loop().create_future())
+        self._waiting.append(waiting)
+        self._waiting_events += len(events)
+        if self._draining is None:
+            self._draining = asyncio.create_task(self._drain(), name="writer")
+        return await waiting.answer
+
+    async def _drain(self) -> None:
+        try:
+            while self._waiting:
+                async with self._exclusive:
+                    await self._write(self._next_group())
+        finally:
+            self._draining = None
+
+    def _next_group(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        size = 0
+        while self._waiting and (not group or size + len(self._waiting[0].events) <= _GROUP_EVENTS):
+            group.append(self._waiting.popleft())
+            size += len(group[-1].events)
+        self._waiting_events -= size
+        return group
+
+    async def _write(self, group: list[_Waiting]) -> None:
+        events = [event for waiting in group for event in waiting.events]
+        start, received = self.position, self._clock()
+        try:
+            applied = await self._database.write(lambda connection: apply_events(connection, start, events, received))
+        except Exception as error:  # noqa: BLE001 -- whatever it is, each caller that waits has to learn of it
+            self._fail(group, error)
+            return
+        self.position = applied.position
+        self._on_applied(applied)
+        done = 0
+        for waiting in group:
+            if not waiting.answer.done():  # its caller may have gone; its events are applied all the same
+                waiting.answer.set_result(applied.outcomes[done : done + len(waiting.events)])
+            done += len(waiting.events)
+
+    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+        log.error("writing %d requests failed: %s", len(group), error, exc_info=not isinstance(error, DatabaseError))
+        for waiting in group:
+            if not waiting.answer.done():
+                waiting.answer.set_exception(unavailable("The backend cannot write to its database now.", retry_after_s=5))

@@ -1,0 +1,45 @@
+"""A real backend for each test that asks for one."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from clawlog_backend.settings import Settings
+from integration.backend.running import Api, RunningBackend
+
+
+@pytest.fixture
+def start_backend(tmp_path: Path) -> Iterator[Callable[..., RunningBackend]]:
+    """Starts backends; ``start_backend(keep_days=1)`` changes settings."""
+    running: list[RunningBackend] = []
+
+    def start(**changes: Any) -> RunningBackend:
+        settings = replace(Settings(database=str(tmp_path / "backend.db"), port=0), **changes)
+        backend = RunningBackend(settings)
+        backend.start()
+        running.append(backend)
+        return backend
+
+    yield start
+    for backend in running:
+        backend.stop()
+
+
+@pytest.fixture
+def backend(start_backend: Callable[..., RunningBackend]) -> RunningBackend:
+    return start_backend()
+
+
+@pytest.fixture
+async def session() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=30)) as session:
+        yield session
+
+
+@pytest.fixture
+def api(session: aiohttp.ClientSession, backend: RunningBackend) -> Api:
+    return Api(session, backend.url)
