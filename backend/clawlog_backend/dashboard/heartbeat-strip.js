@@ -63,7 +63,7 @@ export class HeartbeatStrip {
     setAttribute(this.#chart, "aria-label", text);
     setText(this.#from, timeOfDay(span.from));
     setText(this.#to, timeOfDay(span.to));
-    this.#chart.replaceChildren(...draw({ beats, gaps, losses, span }));
+    this.#chart.replaceChildren(...draw({ beats, gaps, losses, span, pixels: this.#chart.clientWidth }));
   }
 }
 

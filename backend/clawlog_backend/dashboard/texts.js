@@ -25,7 +25,7 @@ const EN = {
   "liveness.stalled": "Stalled",
   "liveness.lost": "Lost",
   "liveness.ended": "Ended",
-  "liveness.unknown": "No sign yet",
+  "liveness.unknown": "No sign",
   "liveness.explain.alive": "The sidecar vouches for the agent on evidence.",
   "liveness.explain.quiet": "No heartbeat for a while: the sidecar or its connection may be down.",
   "liveness.explain.stalled": "The process runs, but the agent has said nothing for a long time.",
