@@ -1,0 +1,166 @@
+"""Starts the daemon when none answers, and waits for it.
+
+The daemon needs libraries that a script's Python may lack, so the installed program is run, never this interpreter with ``-m``.
+One caller at a time starts it: of a hundred scripts that find no daemon, one does and the others wait for its socket.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from typing import Self
+
+from clawlog import locations
+from clawlog.connection.address import Address, Kind
+from clawlog.errors import DaemonUnreachable
+
+PAUSE_S = 0.01
+"""How long to wait between two tries to connect."""
+
+RETRY_AFTER_S = 30.0
+"""For how long a client that failed to start the daemon does not try again: its calls would take seconds each."""
+
+_PATIENCE_S = 5.0
+_GRACE_S = 1.0
+"""A daemon that ends with 0 or 1 met another one that holds the state's lock, and that one should answer this soon."""
+
+_PROGRAM = "clawlogd"
+_started: list[subprocess.Popen[bytes]] = []
+"""What this process started: kept, so that an ended one is reaped at the next start."""
+
+
+def is_wanted(env: Mapping[str, str]) -> bool:
+    """Whether the environment lets a daemon be started."""
+    return env.get("CLAWLOG_AUTOSTART") != "0"
+
+
+def find_program(env: Mapping[str, str]) -> str | None:
+    """The path of ``clawlogd``: beside this interpreter, in the checkout's ``.venv``, on PATH, in ``~/.local/bin``."""
+    checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    candidates = [
+        os.path.join(os.path.dirname(sys.executable or "/"), _PROGRAM),
+        os.path.join(checkout, ".venv", "bin", _PROGRAM),
+        shutil.which(_PROGRAM, path=env.get("PATH", os.defpath)),
+        os.path.join(locations.home(env), ".local", "bin", _PROGRAM),
+    ]
+    return next((path for path in candidates if path and os.access(path, os.X_OK) and os.path.isfile(path)), None)
+
+
+class Starter:
+    """Whether and when one client may start a daemon.
+
+    Args:
+        address: Where the client looks for the daemon.
+        env: The environment that the daemon is to inherit.
+        allowed: Whether it may be started at all; by default as ``CLAWLOG_AUTOSTART`` says.
+    """
+
+    def __init__(self, address: Address, env: Mapping[str, str], *, allowed: bool | None) -> None:
+        self._address = address
+        self._env = env
+        self._allowed = address.is_local and (is_wanted(env) if allowed is None else allowed)
+        self._failed_at: float | None = None
+        self._failure = ""
+
+    def launch(self) -> Launch:
+        """Begins to start the daemon.
+
+        Raises:
+            DaemonUnreachable: It may not be started, or could not be a moment ago.
+        """
+        if not self._allowed:
+            raise DaemonUnreachable(f"No daemon answers at {self._address}, and it is not to be started from here")
+        if self._failed_at is not None and time.monotonic() < self._failed_at + RETRY_AFTER_S:
+            raise DaemonUnreachable(self._failure)
+        return Launch(self, self._address, self._env)
+
+    def note(self, failure: DaemonUnreachable | None) -> None:
+        """Remembers how the last launch ended."""
+        self._failed_at = None if failure is None else time.monotonic()
+        self._failure = str(failure)
+
+
+class Launch:
+    """One caller's part in starting the daemon.
+
+    A context: within it, call ``advance`` whenever connecting has failed, ``PAUSE_S`` apart.
+    """
+
+    def __init__(self, starter: Starter, address: Address, env: Mapping[str, str]) -> None:
+        self._starter = starter
+        self._address = address
+        self._env = env
+        self._deadline = time.monotonic() + _PATIENCE_S
+        self._state_dir = locations.state_dir(env)
+        self._log_path = os.path.join(self._state_dir, "clawlogd.log")
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock_fd: int | None = None
+
+    def advance(self) -> None:
+        """Starts the daemon if nobody does, and looks whether there is still hope.
+
+        Raises:
+            DaemonUnreachable: There is none; the text says why and where to look.
+        """
+        if self._process is None:
+            if self._take_lock():
+                self._process = self._spawn()
+        elif (status := self._process.poll()) is not None:
+            if status not in (0, 1):
+                raise DaemonUnreachable(f"{_PROGRAM} ended at once with status {status}; see {self._log_path}")
+            self._deadline = min(self._deadline, time.monotonic() + _GRACE_S)
+        if time.monotonic() > self._deadline:
+            raise DaemonUnreachable(f"{_PROGRAM} does not answer at {self._address}; see {self._log_path}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        self._starter.note(error if isinstance(error, DaemonUnreachable) else None)
+        if self._lock_fd is not None:  # now others may start it again
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    def _take_lock(self) -> bool:
+        try:
+            os.makedirs(self._state_dir, mode=0o700, exist_ok=True)
+            fd = os.open(os.path.join(self._state_dir, "autostart.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise DaemonUnreachable(f"the state folder {self._state_dir} cannot be used: {error.strerror}") from error
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            return False
+        self._lock_fd = fd
+        return True
+
+    def _spawn(self) -> subprocess.Popen[bytes]:
+        program = find_program(self._env)
+        if program is None:
+            raise DaemonUnreachable(f"{_PROGRAM} is not installed; install it with: pipx install clawlog-status-sync")
+        env = dict(self._env)
+        arguments = [program]
+        if self._address.kind is Kind.UNIX:
+            env["CLAWLOG_SOCKET"] = os.path.abspath(self._address.path)
+        else:
+            arguments += ["--zmq", self._address.endpoint]
+            env.pop("CLAWLOG_SOCKET", None)  # it names the ZeroMQ endpoint; the Unix socket is where it always is
+        _started[:] = [process for process in _started if process.poll() is None]
+        try:
+            log_fd = os.open(self._log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                process = subprocess.Popen(
+                    arguments, stdin=subprocess.DEVNULL, stdout=log_fd, stderr=log_fd, cwd="/", env=env, start_new_session=True
+                )
+            finally:
+                os.close(log_fd)
+        except OSError as error:
+            raise DaemonUnreachable(f"{program} cannot be run: {error.strerror}") from error
+        _started.append(process)
+        return process

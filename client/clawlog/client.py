@@ -1,0 +1,293 @@
+"""The blocking client: one method per verb, over one connection that is made when first needed and again when lost."""
+
+from __future__ import annotations
+
+import functools
+import math
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from clawlog import autostart, locations
+from clawlog.connection import address, calls
+from clawlog.connection.address import Address
+from clawlog.connection.blocking import Channel, open_channel
+from clawlog.connection.calls import Call
+from clawlog.connection.results import StopState
+from clawlog.connection.session import Answer, Changed, ConnectionLost, Session
+from clawlog.errors import DaemonUnreachable, Refused
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+DEFAULT_TIMEOUT_S = 10.0
+"""How long a call waits for the daemon, beyond what the call itself says it may take."""
+
+NOBODY_LISTENS = (FileNotFoundError, ConnectionRefusedError)
+"""What connecting to a Unix socket raises when there is no daemon, or only a dead one's socket."""
+
+TRIES = 3
+"""How often a call is sent, when the connection is lost under it."""
+
+
+def _verb(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
+    """A method that performs what one of ``calls``'s functions makes: its parameters and its documentation are that one's."""
+
+    @functools.wraps(build)
+    def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return self.perform(build(*args, **kwargs))
+
+    return method
+
+
+class Client:
+    """A connection to the daemon, for one thread at a time (others wait).
+
+    Args:
+        where: The daemon's address, as ``CLAWLOG_SOCKET`` would say it; by default where the environment says.
+        timeout_s: How long a call waits for an answer.
+        autostart: Whether to start a daemon when none answers; by default as ``CLAWLOG_AUTOSTART`` says.
+        env: The environment to go by; by default this process's own.
+
+    Raises:
+        BadAddress: The address is not one. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
+    """
+
+    def __init__(
+        self,
+        where: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        autostart: bool | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self._env = os.environ if env is None else env
+        self.address = address.parse(where or locations.socket_address(self._env))
+        self._timeout_s = timeout_s
+        self._connector = Connector(self.address, self._env, timeout_s=timeout_s, may_start=autostart)
+        self._session = Session()
+        self._channel: Channel | None = None
+        self._lock = threading.Lock()
+
+    create_task = _verb(calls.create_task)
+    update_task = _verb(calls.update_task)
+    get_task = _verb(calls.get_task)
+    list_tasks = _verb(calls.list_tasks)
+    update_step = _verb(calls.update_step)
+    heartbeat = _verb(calls.heartbeat)
+    check_interrupt = _verb(calls.check_interrupt)
+    ack_interrupt = _verb(calls.ack_interrupt)
+    daemon_status = _verb(calls.daemon_status)
+    flush = _verb(calls.flush)
+    list_dead_letters = _verb(calls.list_dead_letters)
+    retry_dead_letters = _verb(calls.retry_dead_letters)
+    drop_dead_letters = _verb(calls.drop_dead_letters)
+
+    def perform(self, call: Call[T]) -> T:
+        """Performs one call.
+
+        Raises:
+            DaemonUnreachable: No daemon answered.
+            Refused: The daemon declined.
+        """
+        (outcome,) = self.pipeline([call])
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
+
+    def pipeline(self, batch: Sequence[Call[T]]) -> list[T | Refused]:
+        """Performs calls in order without waiting for one answer before sending the next.
+
+        Returns:
+            An outcome for each, its value or a ``Refused``: one that is refused does not hold up those after it.
+
+        Raises:
+            DaemonUnreachable: No daemon answered; some calls may have been taken all the same.
+        """
+        outcomes: dict[int, T | Refused] = {}
+        with self._lock:
+            for attempt in range(1, TRIES + 1):
+                try:
+                    self._converse(batch, outcomes)
+                    break
+                except TimeoutError as error:
+                    self._drop()
+                    raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
+                except ConnectionLost as error:
+                    self._drop()
+                    if attempt == TRIES:
+                        raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
+                except BaseException:
+                    self._drop()  # an answer may still be on its way, and would be taken for the next call's
+                    raise
+        return [outcomes[index] for index in range(len(batch))]
+
+    def watch_interrupt(self, task_id: str) -> InterruptWatch:
+        """Opens a connection of its own, over which the daemon pushes every change of a task's stop state."""
+        return InterruptWatch(task_id, self._connector)
+
+    def close(self) -> None:
+        """Ends the connection; a later call makes a new one."""
+        with self._lock:
+            self._drop()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _converse(self, batch: Sequence[Call[T]], outcomes: dict[int, T | Refused]) -> None:
+        """Sends the calls that have no outcome yet and reads until all have one."""
+        channel = self._connected()
+        asked: dict[int, int] = {}
+        messages = []
+        for index, call in enumerate(batch):
+            if index not in outcomes:
+                number, message = self._session.ask(call)
+                asked[number] = index
+                messages.append(message)
+        deadline = time.monotonic() + self._timeout_s + sum(call.may_take_s for call in batch)
+        channel.send(messages, deadline)
+        while asked:
+            for message in channel.receive(deadline):
+                heard = self._session.hear(message)
+                if isinstance(heard, Answer) and (place := asked.pop(heard.number, None)) is not None:
+                    outcomes[place] = _outcome(batch[place], heard)
+
+    def _connected(self) -> Channel:
+        if self._channel is None:
+            self._channel = self._connector.connect()
+        return self._channel
+
+    def _drop(self) -> None:
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+
+class InterruptWatch:
+    """What the daemon pushes about one task's stop: the present state first, then every change.
+
+    A context, which closes the connection. A lost connection is made anew by the next call.
+    """
+
+    def __init__(self, task_id: str, connector: Connector) -> None:
+        self._call = calls.watch_interrupt(task_id)
+        self._connector = connector
+        self._session = Session()
+        self._channel: Channel | None = None
+        self._heard: deque[StopState] = deque()
+
+    def open(self) -> None:
+        """Connects and asks; the answer is for ``next`` to read.
+
+        Raises:
+            DaemonUnreachable: No daemon answered.
+        """
+        if self._channel is None:
+            self._channel = self._connector.connect()
+            _, message = self._session.ask(self._call)
+            self._guarded(lambda channel: channel.send([message], time.monotonic() + self._connector.timeout_s))
+
+    def next(self, timeout_s: float | None = None) -> StopState | None:
+        """The next state that the daemon tells; None when it told none in time.
+
+        Args:
+            timeout_s: How long to wait; 0 takes what has come already, None waits for ever.
+
+        Raises:
+            DaemonUnreachable: The daemon has gone.
+            Refused: It does not know the task.
+        """
+        self.open()
+        deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while not self._heard:
+            try:
+                messages = self._guarded(lambda channel: channel.receive(deadline))
+            except TimeoutError:
+                return None
+            for message in messages:
+                heard = self._session.hear(message)
+                if isinstance(heard, Changed):
+                    self._heard.append(heard.stop)
+                elif isinstance(heard, Answer):
+                    self._heard.append(self._call.outcome(heard.response))
+        return self._heard.popleft()
+
+    def close(self) -> None:
+        """Ends the connection."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    def __enter__(self) -> Self:
+        self.open()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _guarded(self, action: Callable[[Channel], T]) -> T:
+        if self._channel is None:
+            raise DaemonUnreachable("The watch is closed")
+        try:
+            return action(self._channel)
+        except ConnectionLost as error:
+            self.close()
+            raise DaemonUnreachable(f"The connection to {self._connector.address} was lost: {error}") from error
+
+
+class Connector:
+    """Makes connections to one address, and starts the daemon when there is none.
+
+    Args:
+        where: The daemon's address.
+        env: The environment that a started daemon inherits.
+        timeout_s: How long connecting may take.
+        may_start: Whether to start a daemon; by default as the environment says.
+    """
+
+    def __init__(self, where: Address, env: Mapping[str, str], *, timeout_s: float, may_start: bool | None) -> None:
+        self.address = where
+        self.timeout_s = timeout_s
+        self._env = env
+        self._starter = autostart.Starter(where, env, allowed=may_start)
+
+    def connect(self) -> Channel:
+        """Connects.
+
+        Raises:
+            DaemonUnreachable: No daemon answers, and none could be started.
+        """
+        try:
+            return self._try_to_connect()
+        except NOBODY_LISTENS:
+            with self._starter.launch() as launch:
+                while True:
+                    launch.advance()
+                    time.sleep(autostart.PAUSE_S)
+                    try:
+                        return self._try_to_connect()
+                    except NOBODY_LISTENS:
+                        continue
+
+    def _try_to_connect(self) -> Channel:
+        try:
+            return open_channel(self.address, self._env, time.monotonic() + self.timeout_s)
+        except NOBODY_LISTENS:
+            raise
+        except OSError as error:
+            raise DaemonUnreachable(
+                f"No connection to the daemon at {self.address}: {error.strerror or error or 'timed out'}"
+            ) from error
+
+
+def _outcome(call: Call[Any], answer: Answer) -> Any:
+    try:
+        return call.outcome(answer.response)
+    except Refused as refusal:
+        return refusal

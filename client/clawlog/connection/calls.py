@@ -1,0 +1,213 @@
+"""What can be asked of the daemon: one function per verb makes a ``Call``, which any connection can carry.
+
+A ``Call`` is a value. It bears its ``event_id`` from the start, so that sending it twice (after a lost connection), or writing
+it to the spool, does once what it says. Limits are not checked here: the daemon does, and says more about it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar
+
+from clawlog.connection import results
+from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, JsonObject, StopState
+from clawlog.errors import ProtocolViolation, Refused
+from clawlog.protocol import jsonrpc
+from clawlog.protocol.ids import new_uuid
+
+T = TypeVar("T")
+
+TaskStatus = Literal["running", "done", "failed", "interrupted"]
+StepStatus = Literal["pending", "running", "done", "failed", "skipped"]
+Step = str | int
+"""A step's id, its position from 1, or its exact title."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewStep:
+    """A step with an id of the caller's own choice."""
+
+    title: str
+    step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[T]):
+    """One request, with how to read its answer.
+
+    Attributes:
+        method: The verb.
+        params: Its parameters, complete.
+        read: Turns the reply's ``result`` into a value.
+        may_take_s: How long the daemon may rightly take over it, beyond a connection's ordinary patience.
+    """
+
+    method: str
+    params: Mapping[str, object]
+    read: Callable[[JsonObject], T]
+    may_take_s: float = 0.0
+
+    def encode(self, number: int) -> bytes:
+        """The request as one message.
+
+        Raises:
+            ValueError: A parameter cannot be written as JSON in UTF-8.
+        """
+        return jsonrpc.encode_request(self.method, self.params, number)
+
+    def outcome(self, response: jsonrpc.Response) -> T:
+        """The value that the reply means.
+
+        Raises:
+            Refused: The daemon declined.
+            ProtocolViolation: The result has not the shape that this version knows.
+        """
+        if response.error is not None:
+            raise Refused(response.error.code, response.error.message, response.error.data)
+        return self.value_of(response.result)
+
+    def value_of(self, result: Any) -> T:
+        """The value that a ``result`` member means.
+
+        Raises:
+            ProtocolViolation: It has not the shape that this version knows.
+        """
+        try:
+            return self.read(result)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            what = f"The answer to {self.method} is not understood ({error!r})"
+            raise ProtocolViolation(f"{what}: is the daemon of another version?") from error
+
+
+def create_task(
+    title: str,
+    steps: Sequence[str | NewStep] = (),
+    *,
+    task_id: str | None = None,
+    base_url: str | None = None,
+    summary: str | None = None,
+    watch_pid: int | None = None,
+    lease_s: float | None = None,
+    metadata: Mapping[str, str] | None = None,
+    event_id: str | None = None,
+) -> Call[CreatedTask]:
+    """Creates a task with its steps.
+
+    Args:
+        title: What it is, 1 to 200 characters.
+        steps: Titles in order, at most 200; ``NewStep`` where the id matters.
+        task_id: An id of your own; without one it is minted here, so that a repetition names the same task.
+        base_url: The ClawLog backend; without one the daemon's setting.
+        summary: One line about it.
+        watch_pid: The process that stands for the task's life.
+        lease_s: For how long one command counts as a sign of life, 5 to 3,600 s.
+        metadata: At most 20 pairs of your own.
+        event_id: A UUID, when this repeats an earlier call.
+    """
+    return Call(
+        "task.create",
+        _present(
+            title=title,
+            steps=[each if isinstance(each, str) else {"title": each.title, "step_id": each.step_id} for each in steps],
+            task_id=task_id or new_uuid(),
+            event_id=event_id or new_uuid(),
+            base_url=base_url,
+            summary=summary,
+            watch_pid=watch_pid,
+            lease_s=lease_s,
+            metadata=None if metadata is None else dict(metadata),
+        ),
+        results.created_task,
+    )
+
+
+def update_task(task_id: str, status: TaskStatus, *, summary: str | None = None, event_id: str | None = None) -> Call[Accepted]:
+    """Says where a task as a whole stands; ``running`` reopens one that was finished."""
+    params = _present(task_id=task_id, status=status, summary=summary, event_id=event_id or new_uuid())
+    return Call("task.update", params, results.accepted)
+
+
+def get_task(task_id: str) -> Call[JsonObject]:
+    """What the daemon knows of one task: status, steps, liveness, stop, pending events."""
+    return Call("task.get", {"task_id": task_id}, results.as_it_came)
+
+
+def list_tasks(*, active: bool | None = None) -> Call[JsonObject]:
+    """What the daemon knows of all its tasks, or of those that go on (``active``)."""
+    return Call("task.list", _present(active=active), results.as_it_came)
+
+
+def update_step(
+    task_id: str, step: Step, status: StepStatus, *, summary: str | None = None, event_id: str | None = None
+) -> Call[Accepted]:
+    """Says where a step stands."""
+    params = _present(task_id=task_id, step=step, status=status, summary=summary, event_id=event_id or new_uuid())
+    return Call("step.update", params, results.accepted)
+
+
+def heartbeat(
+    task_id: str, *, summary: str | None = None, lease_s: float | None = None, watch_pid: int | None = None
+) -> Call[Beat]:
+    """Gives a sign of life: for ``lease_s`` from now, or while ``watch_pid`` runs, the daemon vouches for the task."""
+    params = _present(task_id=task_id, summary=summary, lease_s=lease_s, watch_pid=watch_pid)
+    return Call("task.heartbeat", params, results.beat)
+
+
+def check_interrupt(task_id: str, *, max_age_s: float | None = None, wait_s: float | None = None) -> Call[StopState]:
+    """Asks whether a stop is requested.
+
+    Args:
+        task_id: The task.
+        max_age_s: How old the daemon's knowledge may be before it asks the backend anew (its default: 5 s).
+        wait_s: For how long the daemon holds the answer when no stop is requested, at most 300 s.
+    """
+    params = _present(task_id=task_id, max_age_s=max_age_s, wait_s=wait_s)
+    return Call("interrupt.check", params, results.stop_state, may_take_s=wait_s or 0.0)
+
+
+def watch_interrupt(task_id: str) -> Call[StopState]:
+    """Asks to be told of every change; the connection's own ``watch_interrupt`` reads them."""
+    return Call("interrupt.watch", {"task_id": task_id}, results.stop_state)
+
+
+def ack_interrupt(
+    task_id: str, *, interrupt_id: str | None = None, summary: str | None = None, event_id: str | None = None
+) -> Call[Accepted]:
+    """Says that the task stopped at a safe boundary; without an ``interrupt_id`` it answers the newest request."""
+    params = _present(task_id=task_id, interrupt_id=interrupt_id, summary=summary, event_id=event_id or new_uuid())
+    return Call("interrupt.ack", params, results.accepted)
+
+
+def daemon_status() -> Call[JsonObject]:
+    """How the daemon is: version, backends, what waits, since when."""
+    return Call("daemon.status", {}, results.as_it_came)
+
+
+def flush(*, timeout_s: float = 30.0, task_id: str | None = None) -> Call[Flushed]:
+    """Waits until the backend has everything, of one task or of all."""
+    return Call("daemon.flush", _present(timeout_s=timeout_s, task_id=task_id), results.flushed, may_take_s=timeout_s)
+
+
+def list_dead_letters() -> Call[JsonObject]:
+    """The events that a backend refused for good, with its status and reply."""
+    return Call("deadletter.list", {}, results.as_it_came)
+
+
+def retry_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
+    """Puts dead letters back into the queue: those named, or all."""
+    return Call("deadletter.retry", _chosen(event_ids), results.as_it_came)
+
+
+def drop_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
+    """Deletes dead letters: those named, or all."""
+    return Call("deadletter.drop", _chosen(event_ids), results.as_it_came)
+
+
+def _chosen(event_ids: Sequence[str] | None) -> Mapping[str, object]:
+    return {"all": True} if event_ids is None else {"event_ids": list(event_ids)}
+
+
+def _present(**params: object) -> Mapping[str, object]:
+    """Leaves out what was not given: the daemon refuses a null where it expects a value."""
+    return {name: value for name, value in params.items() if value is not None}

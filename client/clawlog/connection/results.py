@@ -1,0 +1,167 @@
+"""What the daemon answers, as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class StepHandle:
+    """A step, as it was created.
+
+    Attributes:
+        step_id: Its id; ``update_step`` takes this, the position or the title.
+        position: Its place, from 1.
+        title: What it does.
+        status: ``pending`` for a new one.
+    """
+
+    step_id: str
+    position: int
+    title: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedTask:
+    """A task that the daemon (or the spool) has taken.
+
+    Attributes:
+        task_id: The id by which all later calls name it.
+        title: As kept.
+        base_url: The backend it goes to; None when spooled without one, because the daemon's own setting decides.
+        steps: In order.
+        spooled: Whether it waits in the spool for a daemon to come.
+    """
+
+    task_id: str
+    title: str
+    base_url: str | None
+    steps: tuple[StepHandle, ...]
+    spooled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The daemon has the event on disk, or the spool has.
+
+    Attributes:
+        event_id: The event's UUID.
+        pending: How many events wait for the backend; None when spooled.
+        summary_truncated: Whether the summary was cut.
+        spooled: Whether it waits in the spool for a daemon to come.
+    """
+
+    event_id: str
+    pending: int | None
+    summary_truncated: bool = False
+    spooled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A heartbeat was taken.
+
+    Attributes:
+        next_in_s: When the daemon tells the backend next.
+        summary_truncated: Whether the summary was cut.
+    """
+
+    next_in_s: float
+    summary_truncated: bool = False
+
+
+class StopPhase(StrEnum):
+    """How far a request to stop has come."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    ACKNOWLEDGED = "acknowledged"
+    UNKNOWN = "unknown"
+    """What is known is too old, and the backend did not answer: neither yes nor no."""
+
+
+@dataclass(frozen=True, slots=True)
+class StopState:
+    """What is known of a request to stop a task.
+
+    Attributes:
+        state: How far it has come.
+        interrupt_id: The request's id, when there is one.
+        mode: ``soft_stop``, when there is one.
+        reason: The person's words.
+        requested_at: When, RFC 3339.
+        age_s: How old this knowledge is; None when there never was any.
+    """
+
+    state: StopPhase
+    interrupt_id: str | None = None
+    mode: str | None = None
+    reason: str | None = None
+    requested_at: str | None = None
+    age_s: float | None = None
+
+    @property
+    def interrupt_requested(self) -> bool:
+        """Whether a stop is asked for and not yet acknowledged."""
+        return self.state is StopPhase.REQUESTED
+
+
+@dataclass(frozen=True, slots=True)
+class Flushed:
+    """How a flush ended.
+
+    Attributes:
+        flushed: Whether nothing is pending any more; False at the time-out.
+        pending: How many events still wait.
+    """
+
+    flushed: bool
+    pending: int
+
+
+JsonObject = Mapping[str, Any]
+"""A view that is made to be shown, in the daemon's own shape (see ``docs/wire-protocol.md``)."""
+
+
+def created_task(result: JsonObject) -> CreatedTask:
+    """Reads the result of ``task.create``."""
+    steps = tuple(StepHandle(each["step_id"], each["position"], each["title"], each["status"]) for each in result["steps"])
+    return CreatedTask(result["task_id"], result["title"], result["base_url"], steps, bool(result.get("spooled")))
+
+
+def accepted(result: JsonObject) -> Accepted:
+    """Reads the result of an event's verb."""
+    return Accepted(
+        result["event_id"], result.get("pending"), bool(result.get("summary_truncated")), bool(result.get("spooled"))
+    )
+
+
+def beat(result: JsonObject) -> Beat:
+    """Reads the result of ``task.heartbeat``."""
+    return Beat(float(result["next_in_s"]), bool(result.get("summary_truncated")))
+
+
+def stop_state(result: JsonObject) -> StopState:
+    """Reads the result of ``interrupt.check`` and ``interrupt.watch``, and the parameters of ``interrupt.changed``."""
+    return StopState(
+        StopPhase(result["state"]),
+        result.get("interrupt_id"),
+        result.get("mode"),
+        result.get("reason"),
+        result.get("requested_at"),
+        result.get("age_s"),
+    )
+
+
+def flushed(result: JsonObject) -> Flushed:
+    """Reads the result of ``daemon.flush``."""
+    return Flushed(bool(result["flushed"]), int(result["pending"]))
+
+
+def as_it_came(result: JsonObject) -> JsonObject:
+    """Leaves a view in the daemon's own shape."""
+    return result

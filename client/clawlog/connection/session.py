@@ -1,0 +1,112 @@
+"""One connection's conversation, without I/O: numbers requests, and matches what comes in to them.
+
+Both clients keep one per connection. It knows neither bytes on a wire (``Framing`` does) nor time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from clawlog.connection import results
+from clawlog.connection.calls import Call
+from clawlog.connection.results import StopState
+from clawlog.errors import ProtocolViolation
+from clawlog.protocol import jsonrpc
+from clawlog.protocol.framing import LineReader
+
+
+class ConnectionLost(Exception):  # noqa: N818 - as in clawlog.errors
+    """The other side has gone, or can no longer be understood. Clients answer it by connecting anew; users never see it."""
+
+
+class Framing(Protocol):
+    """How messages stand in a stream of bytes. Raises ``ConnectionLost`` when the stream cannot be read on."""
+
+    def send(self, message: bytes) -> None:
+        """Queues a message."""
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Takes the stream's next bytes and returns the messages that they complete."""
+
+    def take_output(self) -> bytes:
+        """The bytes to send now: queued messages, and what the framing itself has to say."""
+
+
+class Lines:
+    """One message per line: the Unix socket's framing."""
+
+    def __init__(self) -> None:
+        self._reader = LineReader(max_line_bytes=MAX_REPLY_BYTES)
+        self._output = bytearray()
+
+    def send(self, message: bytes) -> None:
+        """Queues a message."""
+        self._output += message
+        self._output += b"\n"
+
+    def receive(self, data: bytes) -> list[bytes]:
+        """Takes the stream's next bytes and returns the lines that they complete."""
+        messages = self._reader.feed(data)
+        if self._reader.overflowed:
+            raise ConnectionLost(f"a reply of more than {MAX_REPLY_BYTES} bytes")
+        return messages
+
+    def take_output(self) -> bytes:
+        """The bytes to send now."""
+        output = bytes(self._output)
+        self._output.clear()
+        return output
+
+
+MAX_REPLY_BYTES = 256 * 1024 * 1024
+"""A bound against a runaway peer only: a list of 50,000 tasks is rightly large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A reply to a request of this session."""
+
+    number: int
+    response: jsonrpc.Response
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """What the daemon pushes to a watching connection."""
+
+    task_id: str | None
+    stop: StopState
+
+
+class Session:
+    """The requests of one connection and their answers."""
+
+    def __init__(self) -> None:
+        self._last_number = 0
+
+    def ask(self, call: Call[Any]) -> tuple[int, bytes]:
+        """Numbers a call; returns the number, by which its answer comes, and the message to send."""
+        self._last_number += 1
+        return self._last_number, call.encode(self._last_number)
+
+    def hear(self, message: bytes) -> Answer | Changed | None:
+        """Reads what came in; None for a notification that this version does not know.
+
+        Raises:
+            ProtocolViolation: It is not JSON-RPC, or an answer to nothing that was asked.
+        """
+        try:
+            heard = jsonrpc.decode_reply(message)
+            if isinstance(heard, jsonrpc.Request):
+                if heard.method != "interrupt.changed":
+                    return None
+                return Changed(heard.params.get("task_id"), results.stop_state(heard.params))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ProtocolViolation(f"Not a reply of clawlogd: {message[:80]!r} ({error})") from error
+        if isinstance(heard.id, int) and 0 < heard.id <= self._last_number:
+            return Answer(heard.id, heard)
+        if heard.error is not None:
+            # Without an id it concerns the connection as a whole, such as a line that was too long.
+            raise ProtocolViolation(heard.error.message)
+        raise ProtocolViolation(f"An answer to nothing that was asked: {message[:80]!r}")

@@ -1,0 +1,72 @@
+"""Gets a script's requests to the daemon, or into the spool, and says what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from clawlog import spool
+from clawlog.client import Client
+from clawlog.connection.calls import Call
+from clawlog.connection.results import JsonObject, as_it_came
+from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
+from clawlog.scripting.plan import Request
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one request: a result, or the error that kept it from one.
+
+    Attributes:
+        request: The request.
+        result: The daemon's result, or the spool's in its place.
+        error: Why there is none.
+    """
+
+    request: Request
+    result: JsonObject | None = None
+    error: ClawlogError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What became of a script's requests.
+
+    Attributes:
+        outcomes: One per request, in order.
+        warnings: What the user is to know although it went well enough.
+    """
+
+    outcomes: tuple[Outcome, ...]
+    warnings: tuple[str, ...] = ()
+
+
+def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
+    """Performs the requests over one connection, pipelined; without a daemon, puts into the spool those that may wait.
+
+    Raises:
+        BadAddress: The environment names no daemon's address.
+    """
+    batch = [Call(each.method, each.params, as_it_came, each.may_take_s) for each in requests]
+    with Client(env=env) as client:
+        try:
+            results = client.pipeline(batch)
+        except (DaemonUnreachable, ProtocolViolation) as error:
+            return _keep(requests, env, error)
+    return Delivery(tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True)))
+
+
+def _outcome(request: Request, result: JsonObject | Refused) -> Outcome:
+    return Outcome(request, error=result) if isinstance(result, Refused) else Outcome(request, result)
+
+
+def _keep(requests: Sequence[Request], env: Mapping[str, str], cause: ClawlogError) -> Delivery:
+    events = [each for each in requests if spool.is_spoolable(each.method)]
+    if not events:
+        return Delivery(tuple(Outcome(each, error=cause) for each in requests))
+    try:
+        kept = iter(spool.keep([(each.method, each.params) for each in events], env))
+    except ClawlogError as error:  # refused, or no spool either
+        return Delivery(tuple(Outcome(each, error=error if each in events else cause) for each in requests), (str(cause),))
+    outcomes = tuple(Outcome(each, next(kept)) if each in events else Outcome(each, error=cause) for each in requests)
+    return Delivery(outcomes, (f"{cause}; kept in the spool, the next daemon delivers it",))

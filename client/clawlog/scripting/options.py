@@ -1,0 +1,97 @@
+"""Which flags the scripts have: the one definition, from which both the full parser and the fast path are made.
+
+Plain classes and tuples on purpose: this module is loaded at every call of a script, so it must import nothing.
+"""
+
+TEXT = "text"
+TEXTS = "texts"
+"""May be given more than once."""
+SECONDS = "seconds"
+PID = "pid"
+SWITCH = "switch"
+"""Takes no value."""
+PAIRS = "pairs"
+"""KEY=VALUE; may be given more than once."""
+OPTIONAL_SECONDS = "optional seconds"
+"""A number of seconds, or none for a default."""
+
+DEFAULT_WAIT_S = 30.0
+
+TASK_STATUSES = ("running", "done", "failed", "interrupted")
+STEP_STATUSES = ("pending", "running", "done", "failed", "skipped")
+FORMATS = ("json", "env", "text")
+
+
+class Option:
+    """One flag.
+
+    Attributes:
+        flag: As it is typed.
+        name: By which its value is known.
+        kind: What values it takes, one of this module's kinds.
+        metavar: What the help calls its value.
+        help: What it means.
+        choices: The accepted values; empty where any will do.
+    """
+
+    __slots__ = ("choices", "flag", "help", "kind", "metavar", "name")
+
+    def __init__(self, flag: str, kind: str, metavar: str, help: str, choices: tuple[str, ...] = ()) -> None:  # noqa: A002 - argparse's word
+        self.flag = flag
+        self.name = flag[2:].replace("-", "_")
+        self.kind = kind
+        self.metavar = metavar
+        self.help = help
+        self.choices = choices
+
+
+_TASK_ID = Option("--task-id", TEXT, "ID", "the task (default: $CLAWLOG_TASK_ID)")
+_BEST_EFFORT = Option(
+    "--best-effort", SWITCH, "", "exit 0 where 65, 69 or 75 would be due; 20 stays (also: CLAWLOG_BEST_EFFORT=1)"
+)
+
+CREATE_TASK = (
+    Option("--title", TEXT, "TEXT", "what the task is, 1 to 200 characters (required)"),
+    Option("--step", TEXTS, "TEXT", "a step's title; once per step, in order"),
+    Option("--base-url", TEXT, "URL", "the ClawLog backend (default: $CLAWLOG_BASE_URL, else the daemon's setting)"),
+    Option("--summary", TEXT, "TEXT", "one line about it"),
+    Option("--watch-pid", PID, "PID", "the process that stands for the task's life"),
+    Option("--lease", SECONDS, "SECONDS", "for how long one command counts as a sign of life, 5 to 3600 (default: 120)"),
+    Option("--metadata", PAIRS, "KEY=VALUE", "a pair of your own; once per pair"),
+    Option("--task-id", TEXT, "ID", "an id of your own (default: a new one)"),
+    Option("--format", TEXT, "FORMAT", "json, env (for eval) or text (default: json)", FORMATS),
+    Option("--state-file", TEXT, "PATH", "also write the JSON there, atomically"),
+    _BEST_EFFORT,
+)
+
+UPDATE_STATUS = (
+    _TASK_ID,
+    Option("--check-interrupt", SWITCH, "", "ask whether a stop is requested: exit 20 if it is"),
+    Option("--max-age", SECONDS, "S", "how old the answer may be (default: 5)"),
+    Option("--step-id", TEXT, "STEP", "a step's id, position from 1, or title"),
+    Option("--step-status", TEXT, "STATUS", "where it stands: pending, running, done, failed or skipped", STEP_STATUSES),
+    Option("--step-summary", TEXT, "TEXT", "one line about it"),
+    Option("--heartbeat", SWITCH, "", "give a sign of life"),
+    Option("--heartbeat-summary", TEXT, "TEXT", "one line about what goes on"),
+    Option("--lease", SECONDS, "S", "for how long it counts, 5 to 3600 (default: 120)"),
+    Option("--ack-interrupt", SWITCH, "", "say that the task stopped at a safe boundary"),
+    Option("--ack-summary", TEXT, "TEXT", "one line about where it stopped"),
+    Option("--task-status", TEXT, "STATUS", "the task as a whole: running, done, failed or interrupted", TASK_STATUSES),
+    Option("--task-summary", TEXT, "TEXT", "one line about it"),
+    Option("--wait", OPTIONAL_SECONDS, "S", f"wait until the backend has it, at most S seconds (default: {DEFAULT_WAIT_S:.0f})"),
+    Option("--json", SWITCH, "", "print JSON, as this script always does"),
+    _BEST_EFFORT,
+)
+
+POLL_INTERRUPT = (
+    _TASK_ID,
+    Option("--timeout", SECONDS, "S", "give up after this long (default: wait for ever)"),
+    Option("--interval", SECONDS, "S", "how long each question to the daemon waits for a stop, at most 300 (default: 10)"),
+    Option("--follow", SWITCH, "", "print a line per change, and go on after a stop"),
+    Option("--exec", TEXT, "COMMAND", "run this at a stop (a program and its arguments, no shell)"),
+    Option("--signal-pid", PID, "PID", "send this process a signal at a stop"),
+    Option("--signal", TEXT, "NAME", "which signal (default: TERM)"),
+    _BEST_EFFORT,
+)
+
+SCRIPTS = {"create_task": CREATE_TASK, "update_status": UPDATE_STATUS, "poll_interrupt": POLL_INTERRUPT}

@@ -1,0 +1,195 @@
+"""``poll_interrupt.py``: waits for a stop, for watchers outside the agent, and acts on it."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from clawlog.client import Client
+from clawlog.connection.results import StopPhase, StopState
+from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
+from clawlog.scripting import exits, parser, plan, report
+
+SCRIPT = "poll_interrupt"
+DEFAULT_INTERVAL_S = 10.0
+MAX_INTERVAL_S = 300.0
+RETRY_S = 1.0
+"""How long to wait before a daemon that has gone is tried again."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the script; returns its exit status."""
+    reader = parser.make(SCRIPT)
+    values = parser.parse(reader, arguments)
+    try:
+        task_id = plan.task_id_of(values, os.environ)
+        reaction = Reaction(task_id, values)
+    except plan.UsageError as error:
+        reader.error(str(error))
+    try:
+        with Client(env=os.environ) as client:
+            poll = Poll(task_id, client, reaction, values)
+            status = poll.follow() if "follow" in values else poll.wait()
+    except BadAddress as error:
+        report.warn(SCRIPT, str(error))
+        return exits.USAGE
+    except ClawlogError as error:
+        report.warn(SCRIPT, report.complaint(error))
+        status = exits.REFUSED if isinstance(error, Refused) else exits.UNAVAILABLE
+    return report.forgiven(status, values, os.environ)
+
+
+class Reaction:
+    """What is to be done at a stop: ``--exec`` and ``--signal-pid``.
+
+    The process to signal is pinned at once, by a descriptor: if it ends while we wait and its number goes to another process,
+    that one is never signalled.
+
+    Raises:
+        plan.UsageError: The command, the signal or the process is none.
+    """
+
+    def __init__(self, task_id: str, values: Mapping[str, Any]) -> None:
+        self._task_id = task_id
+        self._command = _command(values)
+        if "signal" in values and "signal_pid" not in values:
+            raise plan.UsageError("--signal needs --signal-pid as well")
+        self._signal = _signal(values.get("signal", "TERM"))
+        self._pid = values.get("signal_pid")
+        self._pid_fd = None if self._pid is None else _pinned(self._pid)
+
+    def act(self, stop: StopState) -> None:
+        """Signals the process, then runs the command, whose output goes to stderr: stdout is for results."""
+        if self._pid_fd is not None:
+            try:
+                signal.pidfd_send_signal(self._pid_fd, self._signal)
+            except OSError as error:
+                report.warn(SCRIPT, f"process {self._pid} was not signalled: {error.strerror}")
+        if self._command:
+            told = {
+                "CLAWLOG_TASK_ID": self._task_id,
+                "CLAWLOG_INTERRUPT_ID": stop.interrupt_id or "",
+                "CLAWLOG_STOP_REASON": stop.reason or "",
+            }
+            try:
+                ended = subprocess.run(self._command, env={**os.environ, **told}, stdout=sys.stderr, check=False)
+            except OSError as error:
+                report.warn(SCRIPT, f"--exec {self._command[0]} cannot be run: {error.strerror}")
+                return
+            if ended.returncode != 0:
+                report.warn(SCRIPT, f"--exec {self._command[0]} ended with status {ended.returncode}")
+
+
+class Poll:
+    """The waiting itself.
+
+    Args:
+        task_id: The task.
+        client: A connection of its own.
+        reaction: What to do at a stop.
+        values: The flags' values.
+    """
+
+    def __init__(self, task_id: str, client: Client, reaction: Reaction, values: Mapping[str, Any]) -> None:
+        self._task_id = task_id
+        self._client = client
+        self._reaction = reaction
+        self._interval_s = min(values.get("interval", DEFAULT_INTERVAL_S), MAX_INTERVAL_S)
+        timeout_s = values.get("timeout")
+        self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
+        self._warned = False
+
+    def wait(self) -> int:
+        """Waits for one stop; returns the exit status."""
+        while True:
+            remaining_s = self._remaining_s()
+            wait_s = self._interval_s if remaining_s is None else min(self._interval_s, remaining_s)
+            stop = self._ask(wait_s)
+            if stop.interrupt_requested:
+                self._print(stop)
+                self._reaction.act(stop)
+                return exits.STOP_REQUESTED
+            if (remaining_s := self._remaining_s()) is not None and remaining_s <= 0:
+                self._print(stop)
+                return exits.UNKNOWN_FOR_NOW if stop.state is StopPhase.UNKNOWN else exits.ACCEPTED
+
+    def follow(self) -> int:
+        """Prints every change until the time-out; returns the exit status."""
+        stopped: set[str | None] = set()
+        last: StopState | None = None
+        with self._client.watch_interrupt(self._task_id) as watch:
+            while (remaining_s := self._remaining_s()) is None or remaining_s > 0:
+                try:
+                    stop = watch.next(remaining_s)
+                except DaemonUnreachable as error:
+                    stop = self._gone(error)
+                if stop is None or (last is not None and _same(stop, last)):
+                    continue
+                last = stop
+                self._print(stop)
+                if stop.interrupt_requested and stop.interrupt_id not in stopped:
+                    stopped.add(stop.interrupt_id)
+                    self._reaction.act(stop)
+        if stopped:
+            return exits.STOP_REQUESTED
+        return exits.UNKNOWN_FOR_NOW if last is None or last.state is StopPhase.UNKNOWN else exits.ACCEPTED
+
+    def _ask(self, wait_s: float) -> StopState:
+        try:
+            return self._client.check_interrupt(self._task_id, wait_s=wait_s)
+        except DaemonUnreachable as error:
+            return self._gone(error)
+
+    def _gone(self, error: DaemonUnreachable) -> StopState:
+        if not self._warned:  # once: the daemon may be away for long
+            report.warn(SCRIPT, f"warning: {error}; trying on")
+            self._warned = True
+        remaining_s = self._remaining_s()
+        time.sleep(RETRY_S if remaining_s is None else max(0.0, min(RETRY_S, remaining_s)))
+        return StopState(StopPhase.UNKNOWN)
+
+    def _remaining_s(self) -> float | None:
+        return None if self._deadline is None else max(0.0, self._deadline - time.monotonic())
+
+    def _print(self, stop: StopState) -> None:
+        state = asdict(stop)
+        report.emit(report.as_json({"task_id": self._task_id, **state, "interrupt_requested": stop.interrupt_requested}))
+
+
+def _same(one: StopState, other: StopState) -> bool:
+    return (one.state, one.interrupt_id) == (other.state, other.interrupt_id)
+
+
+def _command(values: Mapping[str, Any]) -> list[str]:
+    if "exec" not in values:
+        return []
+    try:
+        command = shlex.split(values["exec"])
+    except ValueError as error:
+        raise plan.UsageError(f"--exec: {error}") from error
+    if not command:
+        raise plan.UsageError("--exec: no command")
+    return command
+
+
+def _signal(name: str) -> signal.Signals:
+    try:
+        return signal.Signals["SIG" + name.upper().removeprefix("SIG")]
+    except KeyError:
+        raise plan.UsageError(f"--signal: {name!r} is no signal; expected a name such as TERM, INT or USR1") from None
+
+
+def _pinned(pid: int) -> int:
+    try:
+        return os.pidfd_open(pid)
+    except AttributeError:
+        raise plan.UsageError("--signal-pid needs Linux: elsewhere a reused process id could be signalled") from None
+    except OSError as error:
+        raise plan.UsageError(f"--signal-pid: no process {pid} to signal: {error.strerror}") from error

@@ -1,0 +1,96 @@
+"""What the scripts print, and the exit status that an outcome means."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from clawlog.connection.results import StopPhase
+from clawlog.errors import ClawlogError, Refused
+from clawlog.protocol import jsonrpc
+from clawlog.scripting import exits
+from clawlog.scripting.delivery import Outcome
+
+UNKNOWN_STOP: Mapping[str, object] = {
+    "state": StopPhase.UNKNOWN,
+    "interrupt_requested": False,
+    "interrupt_id": None,
+    "mode": None,
+    "reason": None,
+    "requested_at": None,
+    "age_s": None,
+}
+"""What is known of a stop when no daemon can be asked."""
+
+
+def emit(line: bytes) -> None:
+    """Writes a line to stdout, as UTF-8 whatever the locale. A reader that has gone is no fault of ours."""
+    try:
+        sys.stdout.buffer.write(line + b"\n")
+        sys.stdout.flush()
+    except (AttributeError, OSError):  # no stdout, or a closed pipe
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter's last flush would fail again
+
+
+def warn(script: str, message: str) -> None:
+    """Writes a diagnostic to stderr, as one line."""
+    print(f"{script}.py: {message}", file=sys.stderr)  # noqa: T201 - a script's diagnostics
+
+
+def described(outcome: Outcome) -> Mapping[str, Any]:
+    """An outcome as it is printed: the daemon's result, or ``{"error": {…}}``."""
+    if outcome.result is not None:
+        return outcome.result
+    if outcome.request.action == "interrupt" and not isinstance(outcome.error, Refused):
+        return UNKNOWN_STOP
+    if isinstance(outcome.error, Refused):
+        return {"error": {**outcome.error.data, "code": outcome.error.name, "message": outcome.error.message}}
+    return {"error": {"code": "unavailable", "message": str(outcome.error)}}
+
+
+def as_json(value: Mapping[str, Any]) -> bytes:
+    """One line of JSON."""
+    return jsonrpc.dumps(value)
+
+
+def exit_status(outcomes: Sequence[Outcome]) -> int:
+    """What the outcomes mean for the caller, the gravest first; a requested stop is above all."""
+    if any(outcome.result is not None and outcome.result.get("state") == StopPhase.REQUESTED for outcome in outcomes):
+        return exits.STOP_REQUESTED
+    if any(isinstance(outcome.error, Refused) for outcome in outcomes):
+        return exits.REFUSED
+    questions = [outcome for outcome in outcomes if outcome.request.action in ("interrupt", "wait")]
+    commands = [outcome for outcome in outcomes if outcome not in questions]
+    if commands and all(outcome.error is not None for outcome in commands):
+        return exits.UNAVAILABLE
+    if any(_is_unknown(outcome) for outcome in questions):
+        return exits.UNKNOWN_FOR_NOW
+    return exits.ACCEPTED
+
+
+def forgiven(status: int, values: Mapping[str, Any], env: Mapping[str, str]) -> int:
+    """The status after ``--best-effort``."""
+    best_effort = "best_effort" in values or env.get("CLAWLOG_BEST_EFFORT") == "1"
+    return exits.ACCEPTED if best_effort and status in exits.FORGIVEN else status
+
+
+def complaint(error: ClawlogError) -> str:
+    """An error as one line for a person, with the choices where the daemon names them."""
+    if isinstance(error, Refused) and (steps := error.data.get("steps")):
+        return f"{error}; the steps: {_listed(steps)}"
+    return str(error)
+
+
+def _listed(steps: Any) -> str:
+    try:
+        return ", ".join(f"{each['position']} {each['title']!r} ({each['step_id']})" for each in steps)
+    except (KeyError, TypeError):
+        return str(steps)
+
+
+def _is_unknown(outcome: Outcome) -> bool:
+    if outcome.result is None:
+        return True
+    return outcome.result.get("state") == StopPhase.UNKNOWN or outcome.result.get("flushed") is False

@@ -1,0 +1,138 @@
+"""Writes events down for the next daemon to deliver, when none can be reached now.
+
+The daemon drains the folder in the order of the names, so a name is a number that only grows, whatever the clock does. A file
+is there whole or not at all, and survives a power cut once ``keep`` has returned.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from clawlog import locations
+from clawlog.errors import Refused, SpoolFailed
+from clawlog.protocol import errors, ids, limits, spool, summary
+
+Request = tuple[str, Mapping[str, Any]]
+"""A verb and its parameters."""
+
+
+def is_spoolable(method: str) -> bool:
+    """Whether a request may wait: an event may, a heartbeat or a question may not."""
+    return method in spool.SPOOLABLE
+
+
+def keep(requests: Sequence[Request], env: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Writes down what one program call wanted.
+
+    Args:
+        requests: Spoolable ones, in order, each with its ``event_id``, and a ``task.create`` with its ``task_id``.
+        env: Where the state folder is found by.
+
+    Returns:
+        A result for each, as the daemon would have given it, with ``"spooled": true``.
+
+    Raises:
+        Refused: A value is one that the daemon is sure to decline; nothing was written.
+        SpoolFailed: The file could not be written.
+    """
+    prepared = [_prepare(method, params) for method, params in requests]
+    folder = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    try:
+        _write(folder, spool.encode(at, [request for request, _ in prepared]))
+    except OSError as error:
+        raise SpoolFailed(f"The spool {folder} cannot be written: {error.strerror}") from error
+    return [result for _, result in prepared]
+
+
+def _prepare(method: str, params: Mapping[str, Any]) -> tuple[Request, Mapping[str, Any]]:
+    """The request as it may touch the disk, and the result that stands for the daemon's."""
+    request = dict(params)
+    truncated = False
+    if (text := request.get("summary")) is not None:
+        request["summary"], truncated = summary.clean(text, max_chars=limits.SUMMARY_CHARS)
+    if method == "task.create":
+        result = _created(request)
+    else:
+        result = {"accepted": True, "event_id": request["event_id"], "spooled": True}
+    if truncated:
+        result["summary_truncated"] = True
+    return (method, request), result
+
+
+def _created(request: dict[str, Any]) -> dict[str, Any]:
+    title, titles, task_id = request["title"], request.get("steps", []), request["task_id"]
+    if not 1 <= len(title.strip()) <= limits.MAX_TITLE_CHARS:
+        raise _refusal("title", f"{len(title)} characters", f"1 to {limits.MAX_TITLE_CHARS} characters are taken")
+    if not 1 <= len(task_id) <= limits.MAX_ID_CHARS:
+        raise _refusal("task_id", f"{len(task_id)} characters", f"1 to {limits.MAX_ID_CHARS} characters are taken")
+    if len(titles) > limits.MAX_STEPS:
+        raise _refusal("steps", f"{len(titles)} steps", f"at most {limits.MAX_STEPS} are taken")
+    steps = []
+    for position, each in enumerate(titles, 1):
+        step = {"title": each} if isinstance(each, str) else dict(each)
+        if not 1 <= len(step["title"].strip()) <= limits.MAX_TITLE_CHARS:
+            raise _refusal(
+                f"steps[{position - 1}]", f"{len(step['title'])} characters", f"1 to {limits.MAX_TITLE_CHARS} are taken"
+            )
+        step.setdefault("step_id", ids.step_id(task_id, position))
+        steps.append(step)
+    request["steps"] = steps  # with their ids: callers name them before a daemon has seen the task
+    return {
+        "task_id": task_id,
+        "title": title,
+        "base_url": request.get("base_url"),
+        "steps": [
+            {"step_id": s["step_id"], "position": n, "title": s["title"], "status": "pending"} for n, s in enumerate(steps, 1)
+        ],
+        "spooled": True,
+    }
+
+
+def _refusal(field: str, message: str, hint: str) -> Refused:
+    error = errors.invalid_params(field, message, hint)
+    return Refused(error.code, error.message, error.data)
+
+
+def _write(folder: str, content: bytes) -> None:
+    for each in (os.path.dirname(folder), folder):  # one by one: the mode is for the last of a path alone
+        os.makedirs(each, mode=0o700, exist_ok=True)
+    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+    try:
+        fcntl.flock(lock_fd, fcntl.LOCK_EX)
+        name = _next_name(os.listdir(folder_fd))
+        draft = f"{name}.draft"
+        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+        try:
+            with os.fdopen(fd, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(fd)
+            os.rename(draft, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+        except OSError:
+            _remove(draft, folder_fd)
+            raise
+        os.fsync(folder_fd)
+    finally:
+        os.close(lock_fd)
+        os.close(folder_fd)
+
+
+def _next_name(existing: Sequence[str]) -> str:
+    numbers = [
+        int(stem) for name in existing if name.endswith(spool.SUFFIX) and (stem := name.removesuffix(spool.SUFFIX)).isdecimal()
+    ]
+    return f"{max([time.time_ns(), *(number + 1 for number in numbers)]):020d}{spool.SUFFIX}"
+
+
+def _remove(name: str, folder_fd: int) -> None:
+    try:
+        os.unlink(name, dir_fd=folder_fd)
+    except FileNotFoundError:
+        return

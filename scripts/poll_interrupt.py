@@ -1,0 +1,17 @@
+#!/usr/bin/env python3
+"""Waits until a stop of a task is requested (exit status 20); see --help."""
+
+import os
+import sys
+
+# In a checkout the library stands beside the scripts, and is of their version; elsewhere the installed one is used.
+_beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "client")
+if os.path.isdir(os.path.join(_beside, "clawlog")):
+    sys.path.insert(0, _beside)
+
+if __name__ == "__main__":
+    try:
+        from clawlog.scripting.fast import main
+    except ModuleNotFoundError:
+        sys.exit("the library clawlog is missing: pip install clawlog-status-sync")
+    sys.exit(main("poll_interrupt"))
