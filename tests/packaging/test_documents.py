@@ -1,0 +1,84 @@
+"""The documents are whole: links lead somewhere, the settings' table is true, and no file speaks of one machine."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from clawlogd.settings import Section, Settings
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted(
+    [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("references/**/*.md"), *ROOT.glob("benchmarks/*.md")]
+)
+FENCED = re.compile(r"^ *```.*?^ *```", re.DOTALL | re.MULTILINE)
+
+
+def anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_relative_link_leads_to_a_file_and_a_heading(document: Path) -> None:
+    broken = []
+    for target in re.findall(
+        r"\]\(([^)\s]+)\)|<img[^>]*src=\"([^\"]+)\"", FENCED.sub("", document.read_text(encoding="utf-8"))
+    ):
+        link = "".join(target)
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, fragment = link.partition("#")
+        file = (document.parent / path) if path else document
+        if not file.exists():
+            broken.append(link)
+        elif fragment:
+            headings = re.findall(r"^#+ (.*)$", FENCED.sub("", file.read_text(encoding="utf-8")), re.MULTILINE)
+            if fragment not in {anchor(heading) for heading in headings}:
+                broken.append(link)
+    assert broken == []
+
+
+def test_every_document_can_be_reached_from_the_first_page() -> None:
+    reached, ahead = set(), [ROOT / "docs" / "index.md"]
+    while ahead:
+        page = ahead.pop()
+        if page in reached:
+            continue
+        reached.add(page)
+        links = re.findall(r"\]\(([^):#\s]+\.md)", page.read_text(encoding="utf-8"))
+        ahead += [target for link in links if (target := (page.parent / link).resolve()).exists()]
+    assert [str(path) for path in sorted(ROOT.glob("docs/**/*.md")) if path not in reached] == []
+
+
+def settings(kind: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[tuple[str, object]]:
+    defaults = kind()
+    for name in kind.__struct_fields__:
+        value = getattr(defaults, name)
+        if isinstance(value, Section):
+            yield from settings(type(value), f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", list(value) if isinstance(value, tuple) else value
+
+
+def test_the_table_of_settings_is_that_of_the_code() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `([\w.]+)` \| (none|`[^`]+`) \| (.+) \|$", text, re.MULTILINE)
+    told = {
+        key: None
+        if default == "none"
+        else ast.literal_eval({"`true`": "True", "`false`": "False"}.get(default, default.strip("`")))
+        for key, default, _ in rows
+    }
+    assert told == dict(settings())
+
+
+def test_no_file_names_a_path_of_this_machine(project: Path, project_files: list[Path]) -> None:
+    own = re.compile(re.escape(f"{project}/").encode() + rb"|/home/[a-z]\w*/|/Users/[A-Za-z]\w*/")
+    found = [str(path.relative_to(project)) for path in project_files if own.search(path.read_bytes())]
+    assert found == []

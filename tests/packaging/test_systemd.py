@@ -1,0 +1,187 @@
+"""The units under a real systemd: a start that is told, calls that start the daemon, kills that it survives, a stop in order.
+
+Nothing but the program's path differs from the units as they are shipped.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from systemd_box import SystemdBox
+
+pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = Path(sys.executable).with_name("clawlogd")
+UID = 4242
+
+
+class Service:
+    """The installed units, of the system or of a user, and how its callers and its operator reach them.
+
+    Args:
+        box: The machine.
+        scope: ``system`` or ``user``.
+    """
+
+    def __init__(self, box: SystemdBox, scope: str) -> None:
+        self.box = box
+        self._as: list[str] = []
+        self._systemctl = ["systemctl"]
+        self.socket, self.state, folder = "/run/clawlog/clawlogd.sock", "/var/lib/clawlog", "/etc/systemd/system"
+        if scope == "user":
+            runtime = f"/run/user/{UID}"
+            who = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups"]
+            self._as = [*who, "env", "HOME=/home/agent", f"XDG_RUNTIME_DIR={runtime}"]
+            self._systemctl = [*self._as, "systemctl", "--user"]
+            self.socket, self.state, folder = (
+                f"{runtime}/clawlog/clawlogd.sock",
+                "/home/agent/.local/state/clawlog",
+                "/etc/systemd/user",
+            )
+            box.run("useradd", "--create-home", "--uid", str(UID), "agent")
+            box.run("systemctl", "start", f"user@{UID}.service")
+        for unit in sorted((ROOT / "systemd" / scope).iterdir()):
+            box.write(f"{folder}/{unit.name}", unit.read_text(encoding="utf-8"))
+        (arguments,) = (
+            line.partition(" ")[2]
+            for line in (ROOT / "systemd" / scope / "clawlogd.service").read_text(encoding="utf-8").splitlines()
+            if line.startswith("ExecStart=")
+        )
+        self._drop_ins = f"{folder}/clawlogd.service.d"
+        self.drop_in("program", f"[Service]\nExecStart=\nExecStart={PROGRAM} {arguments}\n")
+
+    def drop_in(self, name: str, text: str) -> None:
+        self.box.write(f"{self._drop_ins}/{name}.conf", text)
+        self.systemctl("daemon-reload")
+
+    def remove_drop_in(self, name: str) -> None:
+        self.box.run("rm", f"{self._drop_ins}/{name}.conf")
+        self.systemctl("daemon-reload")
+
+    def systemctl(self, *arguments: str) -> str:
+        return self.box.run(*self._systemctl, *arguments)
+
+    def show(self, name: str, unit: str = "clawlogd.service") -> str:
+        return self.systemctl("show", "--property", name, "--value", unit).strip()
+
+    def pid(self) -> int:
+        return int(self.show("MainPID"))
+
+    def call(self, script: str, *arguments: str, status: int = 0) -> str:
+        """Runs one of the scripts as a caller, with no Python but the system's and no way to start a daemon itself."""
+        command = ["env", "CLAWLOG_AUTOSTART=0", "python3", str(ROOT / "scripts" / script), *arguments]
+        return self.box.run(*self._as, *command, status=status)
+
+    def create(self, title: str) -> dict[str, Any]:
+        created = json.loads(self.call("create_task.py", "--title", title, "--step", "检查本地环境"))
+        assert isinstance(created, dict)
+        return created
+
+    def ask_status(self) -> dict[str, Any]:
+        """What ``daemon.status`` answers on the shipped socket."""
+        program = (
+            "import json, socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]);"
+            's.sendall(b\'{"jsonrpc":"2.0","id":1,"method":"daemon.status"}\\n\'); print(s.makefile().readline())'
+        )
+        answer = json.loads(self.box.run(*self._as, "python3", "-c", program, self.socket))
+        assert "result" in answer, answer
+        return dict(answer["result"])
+
+
+@pytest.fixture(scope="module", params=["system", "user"])
+def service(request: pytest.FixtureRequest, box: SystemdBox) -> Service:
+    return Service(box, request.param)
+
+
+@pytest.fixture(autouse=True)
+def listening(service: Service) -> Iterator[None]:
+    """Each test begins with the socket open and the daemon not running."""
+    service.systemctl("start", "clawlogd.socket")
+    yield
+    service.systemctl("stop", "clawlogd.socket", "clawlogd.service")
+    service.systemctl("reset-failed")
+
+
+def test_a_start_is_over_when_the_daemon_says_that_it_is_ready(service: Service) -> None:
+    service.systemctl("start", "clawlogd.service")
+    assert (service.show("ActiveState"), service.show("Type")) == ("active", "notify")
+    assert service.show("StatusText") != ""
+    assert service.ask_status()["pid"] == service.pid()
+
+
+def test_the_first_call_starts_the_daemon(service: Service) -> None:
+    assert service.show("ActiveState") == "inactive"
+    assert service.create("部署 Nginx 服务")["title"] == "部署 Nginx 服务"
+    assert service.show("ActiveState") == "active"
+    assert service.ask_status()["pid"] == service.pid()
+
+
+def test_socket_and_state_are_closed_to_others(service: Service) -> None:
+    service.create("a task")
+    modes = service.box.run(
+        "stat", "--dereference", "--format=%a", service.socket, str(Path(service.socket).parent), service.state
+    )
+    assert modes.split() == ["600", "700", "700"]
+    assert service.box.run("find", f"{service.state}/", "-perm", "/077") == ""
+
+
+def test_the_daemon_has_no_capability_and_may_gain_none(service: Service) -> None:
+    service.systemctl("start", "clawlogd.service")
+    status = dict(
+        line.split(":\t", 1) for line in service.box.run("cat", f"/proc/{service.pid()}/status").splitlines() if ":\t" in line
+    )
+    assert {status[name] for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb")} == {"0000000000000000"}
+    assert (status["NoNewPrivs"], status["Seccomp"]) == ("1", "2")
+    assert status["Uid"].split()[0] != "0"
+
+
+def test_a_task_outlives_a_restart_and_a_stop(service: Service) -> None:
+    task_id = service.create("a task")["task_id"]
+    first = service.pid()
+    service.systemctl("restart", "clawlogd.service")
+    assert service.pid() != first
+    service.call("update_status.py", "--task-id", task_id, "--step-id", "1", "--step-status", "running")
+    service.systemctl("stop", "clawlogd.service")
+    assert (service.show("ActiveState"), service.show("Result")) == ("inactive", "success")
+    service.call("update_status.py", "--task-id", task_id, "--step-id", "1", "--step-status", "done")
+
+
+def test_a_reload_keeps_the_process(service: Service) -> None:
+    service.systemctl("start", "clawlogd.service")
+    pid = service.pid()
+    service.systemctl("reload", "clawlogd.service")
+    assert service.ask_status()["pid"] == pid
+
+
+def test_kills_in_a_row_leave_the_socket_answering_and_lose_nothing(service: Service) -> None:
+    task_id = service.create("a task")["task_id"]
+    for kills in range(1, 9):
+        pid = service.pid()
+        service.box.run("kill", "-KILL", str(pid))
+        service.call(
+            "update_status.py", "--task-id", task_id, "--step-id", "1", "--step-status", "running", "--step-summary", f"{kills}"
+        )
+        assert service.pid() not in {0, pid}
+    assert service.show("ActiveState", "clawlogd.socket") == "active"
+
+
+def test_a_stopped_process_is_replaced_by_the_watchdog(service: Service) -> None:
+    service.drop_in("watchdog", "[Service]\nWatchdogSec=1s\n")
+    service.systemctl("start", "clawlogd.service")
+    pid = service.pid()
+    service.box.run("kill", "-STOP", str(pid))
+    service.box.wait_until("another process", lambda: service.pid() not in {0, pid} and service.show("SubState") == "running")
+    service.remove_drop_in("watchdog")
+    assert service.ask_status()["pid"] == service.pid()
+
+
+def test_stopping_the_socket_takes_its_file_away(service: Service) -> None:
+    service.systemctl("stop", "clawlogd.socket", "clawlogd.service")
+    assert service.box.run("ls", "-A", str(Path(service.socket).parent)) == ""

@@ -1,0 +1,61 @@
+"""A real systemd to try units in, for tests that need one; the program that boots it lies beside the project."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+
+class SystemdBox:
+    """A real systemd as PID 1 of throw-away namespaces over this machine's file system.
+
+    Args:
+        tool: The program that boots it.
+    """
+
+    def __init__(self, tool: Path) -> None:
+        self._tool = tool
+        self._env = {**os.environ, "BOX": f"clawlog-{uuid.uuid4().hex[:8]}"}
+
+    def up(self) -> None:
+        # The booted systemd keeps what descriptors it is given: pipes to this process would never end.
+        with tempfile.TemporaryFile("w+") as said:
+            done = subprocess.run([self._tool, "up"], check=False, stdout=said, stderr=said, timeout=50, env=self._env)
+            said.seek(0)
+            assert done.returncode == 0, said.read()
+
+    def down(self) -> None:
+        subprocess.run([self._tool, "down"], check=True, timeout=50, env=self._env)
+
+    def run(self, *command: str | Path, status: int | None = 0) -> str:
+        """Runs a command inside as root; its stdout. With a ``status`` of None it may end as it likes."""
+        done = subprocess.run(
+            [self._tool, "run", *command], check=False, capture_output=True, text=True, timeout=50, env=self._env
+        )
+        assert status is None or done.returncode == status, (
+            f"{command} ended with {done.returncode}, expected {status}\n{done.stdout}\n{done.stderr}\n{self.journal()}"
+        )
+        return done.stdout
+
+    def journal(self) -> str:
+        """The last lines of the journal, for a failure's message."""
+        command = [self._tool, "run", "journalctl", "--no-pager", "--output=short-monotonic", "--lines=60"]
+        return subprocess.run(command, check=False, capture_output=True, text=True, timeout=50, env=self._env).stdout
+
+    def write(self, path: str, content: str, mode: str = "644") -> None:
+        """Writes a file inside."""
+        script = 'mkdir -p "$(dirname "$1")" && umask 077 && cat > "$1" && chmod "$2" "$1"'
+        command = [self._tool, "run", "sh", "-c", script, "sh", path, mode]
+        subprocess.run(command, check=True, input=content, text=True, timeout=50, env=self._env)
+
+    def wait_until(self, what: str, condition: Callable[[], object], timeout_s: float = 20.0) -> None:
+        """Looks until a condition inside holds."""
+        deadline = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{self.journal()}"
+            time.sleep(0.05)
