@@ -16,11 +16,15 @@ export const STRIP_SPAN_MS = 30 * 60_000;
 /** A strip of less than this would be all gaps and no beats. */
 const SHORTEST_SPAN_MS = 60_000;
 
+/** The strip moves on in steps of this, not each second: a hint under the pointer must not vanish while one reads it. */
+const REDRAW_AFTER_MS = 5_000;
+
 /** Pixels that the label of a gap needs. */
 const LABEL_WIDTH = 96;
 
 export class HeartbeatStrip {
   #label = new LivenessLabel();
+  #drawn = null;
   #reason = h("p", { class: "trouble-line" });
   #chart = svg("svg", { class: "strip", role: "img" });
   #from = h("time");
@@ -49,6 +53,9 @@ export class HeartbeatStrip {
     this.#label.update(task, now);
     setText(this.#reason, hasEnded(task) ? "" : task.liveness.reason);
     const span = spanOf(task, now);
+    const drawn = [events.length, Math.floor(span.to / REDRAW_AFTER_MS), this.#chart.clientWidth, hasEnded(task)].join(" ");
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
     const inSpan = events.filter(({ at }) => at !== null && at >= span.from && at <= span.to);
     const beats = inSpan.filter(({ kind }) => kind === "heartbeat");
     this.#frame.hidden = beats.length === 0;

@@ -88,8 +88,14 @@ export class ListView {
   /** Takes an event of the change stream. */
   onEvent(name, data) {
     if (name === "reset") this.#store.clear();
-    if (name === "hello" || name === "reset") void this.#loader.start(this.#query);
+    if (name === "hello" || name === "reset") void this.refresh();
     if (name === "task") this.#takeIn(readTask(data));
+  }
+
+  /** Brings what is shown up to date; resolves with whether that worked. */
+  async refresh() {
+    await this.#loader.start(this.#query);
+    return this.#loader.state === "ready";
   }
 
   /** The connection came or went. */

@@ -10,6 +10,9 @@ import { ChangeStream, State } from "./stream.js";
 import { TaskView } from "./task-view.js";
 import { clock, parseTime } from "./time.js";
 
+const RELEASE_HIDDEN_AFTER_MS = 60_000;
+const REFRESH_HIDDEN_MS = 60_000;
+
 const main = document.getElementById("main");
 const announcer = document.getElementById("announcer");
 
@@ -18,6 +21,8 @@ let masthead = null;
 let listView = null;
 let view = null;
 let stream = null;
+let hiddenTimer = null;
+let refreshTimer = null;
 let connection = State.CONNECTING;
 
 function announce(text) {
@@ -69,6 +74,31 @@ function connect() {
     onHeard: () => clock.heard(),
     onState: showConnection,
   });
+}
+
+/**
+ * A tab that has been out of sight for a while gives its connection back: a browser holds only six to one server, and a
+ * person may leave many tabs open. Until it is seen again, it refreshes its title and icon now and then.
+ */
+function onVisibility() {
+  clearTimeout(hiddenTimer);
+  clearInterval(refreshTimer);
+  if (document.visibilityState === "visible") {
+    if (stream === null && view !== null) connect();
+    return;
+  }
+  hiddenTimer = setTimeout(() => {
+    stream?.close();
+    stream = null;
+    clock.lost();
+    refreshTimer = setInterval(refreshHidden, REFRESH_HIDDEN_MS);
+  }, RELEASE_HIDDEN_AFTER_MS);
+}
+
+async function refreshHidden() {
+  if (!(await view?.refresh())) return;
+  clock.heard();
+  clock.lost();
 }
 
 function showConnection(state) {
@@ -151,6 +181,7 @@ async function start() {
   history.scrollRestoration = "manual";
   document.addEventListener("click", onClick);
   document.addEventListener("keydown", onKey);
+  document.addEventListener("visibilitychange", onVisibility);
   window.addEventListener("popstate", () => {
     if (session.authenticated) route();
   });

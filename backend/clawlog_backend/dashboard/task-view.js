@@ -118,7 +118,7 @@ export class TaskView {
 
   /** Takes an event of the change stream. */
   onEvent(name, data) {
-    if (name === "hello" || name === "reset") void this.#load();
+    if (name === "hello" || name === "reset") void this.refresh();
     if (name === "task") this.#takeIn(readTask(data));
     if (name === "event") {
       this.#takeInEvents([data]);
@@ -126,19 +126,8 @@ export class TaskView {
     }
   }
 
-  /** The connection came or went. */
-  onConnection(isOnline) {
-    this.#isOnline = isOnline;
-    setAttribute(this.element, "data-offline", !isOnline);
-    this.#draw();
-  }
-
-  /** A second has passed. */
-  tick() {
-    this.#draw();
-  }
-
-  async #load() {
+  /** Brings what is shown up to date; resolves with whether that worked. */
+  async refresh() {
     try {
       const json = await getTask(this.#taskId);
       const isFirst = this.#events.size === 0;
@@ -151,6 +140,19 @@ export class TaskView {
       this.#error = error;
       this.#draw();
     }
+    return this.#error === null;
+  }
+
+  /** The connection came or went. */
+  onConnection(isOnline) {
+    this.#isOnline = isOnline;
+    setAttribute(this.element, "data-offline", !isOnline);
+    this.#draw();
+  }
+
+  /** A second has passed. */
+  tick() {
+    this.#draw();
   }
 
   #takeIn(task) {
@@ -190,7 +192,7 @@ export class TaskView {
   }
 
   #askToStop() {
-    openStopDialog(this.#task, { onRequested: () => this.#load() });
+    openStopDialog(this.#task, { onRequested: () => this.refresh() });
   }
 
   async #copyLink() {

@@ -1,0 +1,166 @@
+"""The list of tasks: live, filtered, searched, and quick with a crowd."""
+
+import re
+import uuid
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from browser.backend_process import BackendProcess, ago
+
+Open = Callable[..., Page]
+
+
+def row(page: Page, title: str):
+    return page.locator(".row").filter(has=page.get_by_role("link", name=title, exact=True))
+
+
+def unique(title: str) -> str:
+    return f"{title} {uuid.uuid4().hex[:8]}"
+
+
+def test_an_empty_backend_says_how_to_begin(own_backend: Callable[..., BackendProcess], open_page: Open) -> None:
+    page = open_page(own_backend().url)
+    expect(page.get_by_role("heading", name="No task yet")).to_be_visible()
+    expect(page.get_by_text("clawlog run")).to_be_visible()
+    expect(page.locator(".connection")).to_have_text("Live")
+
+
+def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, open_page: Open) -> None:
+    page = open_page(backend.url)
+    expect(page.locator(".connection")).to_have_text("Live")
+    page.evaluate("window.wasNotReloaded = true")
+    title = unique("Deploy nginx")
+
+    task = backend.create(title, "Check", "Configure", "Start")
+    shown = row(page, title)
+    expect(shown.locator(".badge")).to_have_text("Pending")
+    expect(shown.get_by_role("img", name="0 of 3 steps")).to_be_visible()
+
+    task.step(1, "done", "all there")
+    task.step(2, "running", "writing the template")
+    expect(shown.locator(".badge")).to_have_text("Running")
+    expect(shown.locator(".row-now")).to_have_text("Configure · writing the template")
+    expect(shown.get_by_role("img", name="1 of 3 steps")).to_be_visible()
+
+    task.beat(spoke_ago=4)
+    expect(shown.locator(".pill")).to_have_text("Alive")
+    expect(shown.locator(".ages")).to_have_text(re.compile(r"agent spoke \d+ s ago.*vouched for \d+ s ago by its process"))
+
+    task.step(2, "done")
+    task.step(3, "failed", "port in use")
+    expect(shown.locator(".badge")).to_have_text("Failed")
+    expect(shown.locator(".row-now")).to_have_text("Start · port in use")
+    expect(shown.get_by_role("button")).to_have_count(0)
+    assert page.evaluate("window.wasNotReloaded") is True
+
+
+def test_what_is_in_trouble_comes_first_and_shows_in_title_and_icon(
+    own_backend: Callable[..., BackendProcess], open_page: Open
+) -> None:
+    backend = own_backend()
+    lost = backend.create("Lost one", "Only step")
+    lost.beat()
+    lost.lose("process 4242 ended without finishing the task")
+    stalled = backend.create("Stalled one", "Only step")
+    stalled.beat(spoke_ago=700, stalled=True)
+    backend.create("Healthy one", "Only step").beat()
+
+    page = open_page(backend.url)
+    expect(page.locator(".row .title")).to_have_text(["Stalled one", "Lost one", "Healthy one"])
+    expect(page.get_by_role("heading", level=2)).to_have_text(["In trouble · 2", "In progress · 1"])
+    expect(row(page, "Lost one").locator(".row-now")).to_contain_text("process 4242 ended without finishing the task")
+    expect(page).to_have_title("(2) 3 in progress · ClawLog")
+    expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile(r"^data:image/svg\+xml,.*%3E2%3C"))
+
+
+def test_filters_count_and_narrow_and_can_be_shared(own_backend: Callable[..., BackendProcess], open_page: Open) -> None:
+    backend = own_backend()
+    backend.create("Running now", "One").step(1, "running")
+    backend.create("Went wrong", "One").step(1, "failed")
+    backend.create("Went well", "One").step(1, "done")
+    backend.create("Being stopped", "One").request_stop()
+    page = open_page(backend.url)
+
+    filters = page.get_by_role("navigation", name="Show")
+    for name, count in {"All": 4, "In progress": 2, "In trouble": 1, "Stopping": 1, "Failed": 1, "Done": 1, "Stale": 0}.items():
+        expect(filters.get_by_role("link").filter(has_text=name).locator(".filter-count")).to_have_text(str(count))
+
+    filters.get_by_role("link").filter(has_text="Failed").click()
+    expect(page.locator(".row .title")).to_have_text(["Went wrong"])
+    expect(page).to_have_url(f"{backend.url}/?status=failed")
+    page.go_back()
+    expect(page.locator(".row")).to_have_count(4)
+
+    shared = open_page(f"{backend.url}/?status=stopping")
+    expect(shared.locator(".row .title")).to_have_text(["Being stopped"])
+    expect(filters.get_by_role("link").filter(has_text="All")).to_have_attribute("aria-current", "true")
+
+
+def test_search_finds_by_title_and_says_when_nothing_fits(backend: BackendProcess, open_page: Open) -> None:
+    title = unique("Straße 部署")
+    backend.create(title, "One")
+    page = open_page(backend.url)
+    expect(page.locator(".connection")).to_have_text("Live")
+    page.keyboard.press("/")
+    search = page.get_by_role("searchbox", name="Search tasks")
+    expect(search).to_be_focused()
+    search.fill(title.split()[-1])
+    expect(page.locator(".row .title")).to_have_text([title])
+    expect(page).to_have_url(re.compile(r"\?q="))
+    search.fill("no such words <b>at all</b>")
+    expect(page.get_by_text("No task matches “no such words <b>at all</b>”.")).to_be_visible()
+    page.get_by_role("link", name="Show all tasks").click()
+    expect(row(page, title)).to_be_visible()
+    expect(search).to_have_value("")
+
+
+def test_coming_back_from_a_task_finds_the_list_as_it_was(backend: BackendProcess, open_page: Open) -> None:
+    title = unique("Go and return")
+    backend.create(title, "One")
+    page = open_page(f"{backend.url}/?status=active")
+    row(page, title).get_by_role("link", name=title).click()
+    expect(page.get_by_role("heading", level=1, name=title)).to_be_visible()
+    page.go_back()
+    expect(row(page, title)).to_be_visible()
+    expect(page).to_have_url(f"{backend.url}/?status=active")
+
+
+@pytest.mark.timeout(120)
+def test_five_thousand_tasks_do_not_stutter(own_backend: Callable[..., BackendProcess], open_page: Open) -> None:
+    backend = own_backend()
+    for first in range(0, 5000, 1000):
+        backend.send(
+            *(
+                {
+                    "kind": "task_created",
+                    "task_id": f"crowd-{n}",
+                    "title": f"Task {n}",
+                    "at": ago(30),
+                    "steps": [{"step_id": f"crowd-{n}-{k}", "title": f"Step {k}"} for k in range(3)],
+                }
+                for n in range(first, first + 1000)
+            )
+        )
+    page = open_page(backend.url)
+    in_progress = page.locator(".filter[data-filter=active] .filter-count")
+    expect(in_progress).to_have_text("5,000", timeout=30_000)
+    assert page.locator(".row").count() < 60, "only the rows near the window are in the document"
+
+    # The time that drawing takes while one scrolls through all of it and 50 tasks change.
+    page.evaluate("""() => {
+        window.longest = 0;
+        new PerformanceObserver((list) => {
+            for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
+        }).observe({ type: "longtask" });
+    }""")
+    backend.send(
+        *({"kind": "step_status", "task_id": f"crowd-{n}", "step_id": f"crowd-{n}-0", "status": "running"} for n in range(50))
+    )
+    for part in range(1, 11):
+        page.evaluate(f"window.scrollTo(0, document.documentElement.scrollHeight * {part} / 10)")
+        page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
+    expect(page.locator(".row").last).to_be_in_viewport()
+    expect(page.get_by_role("link", name="Task 0", exact=True)).to_be_visible()
+    assert page.evaluate("window.longest") < 400, "no frame may take this many milliseconds, even on a slow machine"

@@ -1,0 +1,79 @@
+"""The page of one task: timeline, heartbeats, history."""
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Page, expect
+
+from browser.backend_process import BackendProcess, ago
+
+Open = Callable[..., Page]
+
+
+def test_a_link_to_a_task_shows_its_steps_with_durations_and_its_history(backend: BackendProcess, open_page: Open) -> None:
+    task = backend.create("Build the release", "Check", "Compile", "Publish", metadata={"repo": "shop", "branch": "主干"})
+    task.step(1, "running", at=ago(300))
+    task.step(1, "done", "clean tree", at=ago(240))
+    task.step(2, "running", "80 of 200 files", at=ago(240))
+
+    page = open_page(backend.url + task.path)
+    expect(page).to_have_title("Running 1/3 – Build the release · ClawLog")
+    steps = page.locator(".step-row")
+    expect(steps.nth(0)).to_have_text(re.compile(r"Check.*clean tree.*Done.*1 min"))
+    expect(steps.nth(1)).to_have_text(re.compile(r"Compile.*80 of 200 files.*Running.*4 min \d+ s"))
+    expect(steps.nth(2)).to_have_text(re.compile(r"Publish.*Pending.*not started"))
+    expect(page.locator(".metadata")).to_have_text(re.compile("repo.*shop.*branch.*主干"))
+
+    events = page.locator(".event .event-what")
+    expect(events.first).to_have_text(re.compile(r"Step.*Compile.*Running.*80 of 200 files"))
+    expect(events.last).to_have_text("Task created")
+    expect(page.locator(".event-late").first).to_have_text(re.compile(r"arrived \d+ min( \d+ s)? later"))
+    assert re.search(r"\d{4}", page.locator(".event-time time").first.get_attribute("title") or "")
+
+    task.step(2, "done")
+    expect(steps.nth(1).locator(".badge")).to_have_text("Done")
+    expect(events.first).to_have_text(re.compile(r"Step.*Compile.*Done"))
+
+
+def test_the_heartbeat_strip_shows_beats_and_the_gap_between_them(backend: BackendProcess, open_page: Open) -> None:
+    created = {"kind": "task_created", "task_id": "with-gap", "title": "Beats", "at": ago(900), "steps": []}
+    times = [*range(880, 600, -15), *range(300, 0, -15)]
+    beats = [
+        {"kind": "heartbeat", "task_id": "with-gap", "at": ago(time), "agent_seen_at": ago(time + 5), "evidence": "command"}
+        for time in times
+    ]
+    backend.send(created, *beats)
+    page = open_page(f"{backend.url}/tasks/with-gap")
+    expect(page.locator(".strip-beat")).to_have_count(len(times))
+    expect(page.locator(".strip-gap")).to_have_count(1)
+    expect(page.get_by_role("img", name=re.compile("39 heartbeats in 15 min · longest gap 5 min"))).to_be_visible()
+    expect(page.locator(".event")).to_have_count(1)
+    page.get_by_label("Show heartbeats (39)").check()
+    expect(page.locator(".event")).to_have_count(40)
+
+
+def test_a_long_history_can_be_read_to_its_beginning(backend: BackendProcess, open_page: Open) -> None:
+    task = backend.create("Chatty", "Only")
+    backend.send(
+        *(
+            {"kind": "step_status", "task_id": task.id, "step_id": task.steps[0], "status": "running", "summary": f"line {n}"}
+            for n in range(700)
+        )
+    )
+    page = open_page(backend.url + task.path)
+    expect(page.locator(".event").first).to_contain_text("line 699")
+    older = page.get_by_role("button", name="Load older")
+    while older.is_visible():
+        before = page.locator(".event").count()
+        older.click()
+        page.wait_for_function("(n) => document.querySelectorAll('.event').length > n", arg=before)
+        expect(page.get_by_text("Loading…")).to_have_count(0)
+    expect(page.locator(".event")).to_have_count(701)
+    expect(page.locator(".event").last).to_contain_text("Task created")
+
+
+def test_a_task_that_does_not_exist_says_so(backend: BackendProcess, open_page: Open) -> None:
+    page = open_page(f"{backend.url}/tasks/no-such-task")
+    expect(page.get_by_role("heading", name="There is no such task")).to_be_visible()
+    page.get_by_role("link", name="All tasks").click()
+    expect(page).to_have_url(f"{backend.url}/")
