@@ -53,6 +53,10 @@ class SystemdBox:
         command = [self._tool, "run", "sh", "-c", script, "sh", path, mode]
         subprocess.run(command, check=True, input=content, text=True, timeout=50, env=self._env)
 
+    def put(self, source: Path, target: str) -> None:
+        """Copies a file or a folder inside."""
+        subprocess.run([self._tool, "put", source, target], check=True, timeout=50, env=self._env)
+
     def wait_until(self, what: str, condition: Callable[[], object], timeout_s: float = 20.0) -> None:
         """Looks until a condition inside holds."""
         deadline = time.monotonic() + timeout_s

@@ -1,12 +1,13 @@
 """The units under a real systemd: a start that is told, calls that start the daemon, kills that it survives, a stop in order.
 
-Nothing but the program's path differs from the units as they are shipped.
+The units are those that are shipped, and the program is the wheel's, where the units look for it.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+import sysconfig
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,34 @@ from systemd_box import SystemdBox
 pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
 
 ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = Path(sys.executable).with_name("clawlogd")
 UID = 4242
+USER = "agent"
+INSTALLED = "/opt/clawlog"
+
+
+def python_for_services() -> str:
+    """An interpreter like this one that a service may see: home folders are hidden from it."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = (Path(sys.executable).resolve(), Path("/usr/bin", version), Path("/usr/local/bin", version))
+    found = next((path for path in candidates if path.exists() and path.resolve().parts[1] not in {"root", "home"}), None)
+    if found is None:
+        pytest.skip(f"no {version} outside the home folders, which are hidden from services")
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def installed(box: SystemdBox, built: Path) -> SystemdBox:
+    """The box with the wheel installed, as pipx would: in an environment of its own. The libraries are those of this one."""
+    (wheel,) = built.glob("*.whl")
+    box.run(python_for_services(), "-m", "venv", "--without-pip", INSTALLED)
+    box.put(wheel, f"/opt/{wheel.name}")
+    python = f"{INSTALLED}/bin/python"
+    box.run(
+        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", f"/opt/{wheel.name}"
+    )
+    site = box.run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    box.write(f"{site}/libraries.pth", sysconfig.get_path("purelib") + "\n")
+    return box
 
 
 class Service:
@@ -38,24 +65,22 @@ class Service:
         if scope == "user":
             runtime = f"/run/user/{UID}"
             who = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups"]
-            self._as = [*who, "env", "HOME=/home/agent", f"XDG_RUNTIME_DIR={runtime}"]
+            self._as = [*who, "env", f"HOME=/home/{USER}", f"XDG_RUNTIME_DIR={runtime}"]
             self._systemctl = [*self._as, "systemctl", "--user"]
             self.socket, self.state, folder = (
                 f"{runtime}/clawlog/clawlogd.sock",
-                "/home/agent/.local/state/clawlog",
+                f"/home/{USER}/.local/state/clawlog",
                 "/etc/systemd/user",
             )
-            box.run("useradd", "--create-home", "--uid", str(UID), "agent")
+            box.run("useradd", "--create-home", "--uid", str(UID), USER)
             box.run("systemctl", "start", f"user@{UID}.service")
         for unit in sorted((ROOT / "systemd" / scope).iterdir()):
             box.write(f"{folder}/{unit.name}", unit.read_text(encoding="utf-8"))
-        (arguments,) = (
-            line.partition(" ")[2]
-            for line in (ROOT / "systemd" / scope / "clawlogd.service").read_text(encoding="utf-8").splitlines()
-            if line.startswith("ExecStart=")
-        )
         self._drop_ins = f"{folder}/clawlogd.service.d"
-        self.drop_in("program", f"[Service]\nExecStart=\nExecStart={PROGRAM} {arguments}\n")
+        program = "/usr/local/bin/clawlogd" if scope == "system" else f"/home/{USER}/.local/bin/clawlogd"
+        box.run("mkdir", "-p", str(Path(program).parent))
+        box.run("ln", "-s", f"{INSTALLED}/bin/clawlogd", program)
+        self.systemctl("daemon-reload")
 
     def drop_in(self, name: str, text: str) -> None:
         self.box.write(f"{self._drop_ins}/{name}.conf", text)
@@ -96,8 +121,8 @@ class Service:
 
 
 @pytest.fixture(scope="module", params=["system", "user"])
-def service(request: pytest.FixtureRequest, box: SystemdBox) -> Service:
-    return Service(box, request.param)
+def service(request: pytest.FixtureRequest, installed: SystemdBox) -> Service:
+    return Service(installed, request.param)
 
 
 @pytest.fixture(autouse=True)
