@@ -10,6 +10,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from clawlog.protocol import errors
+from clawlog.scripting import options
 from clawlogd.settings import Section, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,6 +78,21 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
         for key, default, _ in rows
     }
     assert told == dict(settings())
+
+
+def test_the_table_of_errors_is_that_of_the_protocol() -> None:
+    text = (ROOT / "docs" / "wire-protocol.md").read_text(encoding="utf-8").partition("## Errors")[2]
+    told = {}
+    for codes, names in re.findall(r"^\| (-[-\d, ]+) \| (`[^|]+`) \|", text, re.MULTILINE):
+        told |= dict(zip(map(int, codes.split(",")), re.findall(r"\w+", names), strict=True))
+    assert told == dict(errors.NAMES)
+
+
+@pytest.mark.parametrize("script", options.SCRIPTS)
+def test_the_command_line_document_shows_exactly_the_flags_of_a_script(script: str) -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    (synopsis,) = re.findall(rf"^    {script}\.py .*\n(?:     .*\n)*", text, re.MULTILINE)
+    assert set(re.findall(r"--[a-z-]+", synopsis)) == {option.flag for option in options.SCRIPTS[script]}
 
 
 def test_no_file_names_a_path_of_this_machine(project: Path, project_files: list[Path]) -> None:
