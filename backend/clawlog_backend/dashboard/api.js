@@ -65,7 +65,7 @@ export async function logOut() {
 }
 
 function adopt(session) {
-  csrfToken = session.csrf_token ?? null;
+  csrfToken = session.csrf ?? null;
   return session;
 }
 

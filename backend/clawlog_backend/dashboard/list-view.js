@@ -98,6 +98,11 @@ export class ListView {
     return this.#loader.state === "ready";
   }
 
+  /** The server will not tell of changes; loading the list says why. */
+  onRefused() {
+    void this.refresh();
+  }
+
   /** The connection came or went. */
   onConnection(isOnline) {
     this.#isOnline = isOnline;
@@ -212,7 +217,7 @@ export class ListView {
       case "more":
         return [h("p", { class: "muted" }, t("list.more"))];
       case "failed":
-        return [h("p", { class: "form-error", role: "alert" }, t("list.failed", { detail: this.#loader.error.message }))];
+        return [h("p", { class: "form-error", role: "alert" }, t("list.failed", { detail: this.#loader.error.message || t("error.network") }))];
       case "empty":
         return [
           h("h2", {}, t("list.empty")),

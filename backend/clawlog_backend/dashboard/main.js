@@ -73,6 +73,7 @@ function connect() {
     },
     onHeard: () => clock.heard(),
     onState: showConnection,
+    onRefused: (error) => current.onRefused(error),
   });
 }
 
@@ -108,7 +109,7 @@ function showConnection(state) {
   if (state === State.LIVE && wasOff) announce(t("connection.back"));
   if (state === State.DISCONNECTED) announce(t("connection.disconnected"));
   masthead.show(state);
-  view?.onConnection(state === State.LIVE || state === State.CONNECTING);
+  view?.onConnection(state !== State.RECONNECTING && state !== State.DISCONNECTED);
 }
 
 function showFrame() {

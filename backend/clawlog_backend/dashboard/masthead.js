@@ -38,7 +38,8 @@ export class Masthead {
   show(state = this.#state) {
     this.#state = state;
     setAttribute(this.#connection, "data-state", state);
-    setText(this.#word, t(`connection.${state}`));
+    this.#connection.hidden = state === State.REFUSED;
+    setText(this.#word, this.#connection.hidden ? "" : t(`connection.${state}`));
     this.#notice.hidden = state !== State.DISCONNECTED;
     setText(this.#noticeText, t("connection.notice", { age: age(clock.wall() - clock.lastContact) }));
   }

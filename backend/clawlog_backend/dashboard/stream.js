@@ -17,12 +17,16 @@ const LONGEST_RETRY_MS = 15_000;
 /** Failing for longer than this is called disconnected; before that, reconnecting. */
 const DISCONNECTED_AFTER_MS = 10_000;
 
+/** Answers that asking again will not change: no log-in, not allowed, no such task. */
+const REFUSALS = new Set([401, 403, 404, 422]);
+
 /** States of the connection. */
 export const State = Object.freeze({
   CONNECTING: "connecting",
   LIVE: "live",
   RECONNECTING: "reconnecting",
   DISCONNECTED: "disconnected",
+  REFUSED: "refused",
 });
 
 /** One subscription; `close` ends it for good. */
@@ -31,6 +35,7 @@ export class ChangeStream {
   #onEvent;
   #onHeard;
   #onState;
+  #onRefused;
   #closed = false;
   #lastEventId = null;
   #abort = null;
@@ -38,14 +43,16 @@ export class ChangeStream {
   #failingSince = null;
 
   /**
-   * `onEvent(name, data)` gets each event with its parsed JSON, `onHeard()` each sign of life of the server, and
-   * `onState(state)` each change of the connection; none is called after `close`.
+   * `onEvent(name, data)` gets each event with its parsed JSON, `onHeard()` each sign of life of the server,
+   * `onState(state)` each change of the connection, `onRefused(error)` its end by the server's will; none is called
+   * after `close`.
    */
-  constructor({ path, onEvent, onHeard, onState }) {
+  constructor({ path, onEvent, onHeard, onState, onRefused }) {
     this.#path = path;
     this.#onEvent = onEvent;
     this.#onHeard = onHeard;
     this.#onState = onState;
+    this.#onRefused = onRefused;
     window.addEventListener("online", this.retryNow);
     document.addEventListener("visibilitychange", this.retryNow);
     void this.#run();
@@ -73,7 +80,11 @@ export class ChangeStream {
           this.#onState(State.LIVE);
         });
       } catch (error) {
-        if (error instanceof ApiError && error.status === 401) this.close();
+        if (error instanceof ApiError && REFUSALS.has(error.status)) {
+          this.#onState(State.REFUSED);
+          this.#onRefused(error);
+          this.close();
+        }
       }
       if (this.#closed) return;
       this.#failingSince ??= Date.now();

@@ -143,6 +143,12 @@ export class TaskView {
     return this.#error === null;
   }
 
+  /** The server will not tell of this task. */
+  onRefused(error) {
+    this.#error = error;
+    this.#draw();
+  }
+
   /** The connection came or went. */
   onConnection(isOnline) {
     this.#isOnline = isOnline;
