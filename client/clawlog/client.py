@@ -125,9 +125,14 @@ class Client:
                     raise
         return [outcomes[index] for index in range(len(batch))]
 
-    def watch_interrupt(self, task_id: str) -> InterruptWatch:
-        """Opens a connection of its own, over which the daemon pushes every change of a task's stop state."""
-        return InterruptWatch(task_id, self._connector)
+    def watch_interrupt(self, task_id: str, *, may_start: bool = True) -> InterruptWatch:
+        """A connection of its own, over which the daemon pushes every change of a task's stop state.
+
+        Args:
+            task_id: The task.
+            may_start: Whether to start the daemon when there is none, if this client may.
+        """
+        return InterruptWatch(task_id, self._connector if may_start else self._connector.without_start())
 
     def close(self) -> None:
         """Ends the connection; a later call makes a new one."""
@@ -256,6 +261,10 @@ class Connector:
         self.timeout_s = timeout_s
         self._env = env
         self._starter = autostart.Starter(where, env, allowed=may_start)
+
+    def without_start(self) -> Connector:
+        """The same, but for starting the daemon."""
+        return Connector(self.address, self._env, timeout_s=self.timeout_s, may_start=False)
 
     def connect(self) -> Channel:
         """Connects.

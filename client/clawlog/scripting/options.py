@@ -78,7 +78,7 @@ UPDATE_STATUS = (
     Option("--ack-summary", TEXT, "TEXT", "one line about where it stopped"),
     Option("--task-status", TEXT, "STATUS", "the task as a whole: running, done, failed or interrupted", TASK_STATUSES),
     Option("--task-summary", TEXT, "TEXT", "one line about it"),
-    Option("--wait", OPTIONAL_SECONDS, "S", f"wait until the backend has it, at most S seconds (default: {DEFAULT_WAIT_S:.0f})"),
+    Option("--wait", OPTIONAL_SECONDS, "S", f"wait until the backend has it, for at most S (default: {DEFAULT_WAIT_S:.0f})"),
     Option("--json", SWITCH, "", "print JSON, as this script always does"),
     _BEST_EFFORT,
 )

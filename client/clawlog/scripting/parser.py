@@ -12,14 +12,15 @@ from clawlog.scripting.options import Option
 
 _DESCRIPTIONS = {
     "create_task": "Creates a task with its steps, and prints it as JSON with the ids that later calls name.",
-    "update_status": "Reports where a task stands, and asks whether a person wants it to stop. Several actions may be combined; they"
-    " are done in this order: step, heartbeat, task status, ack, wait, check. One that is refused holds up none after it.",
+    "update_status": "Reports where a task stands, and asks whether a person wants it to stop.\n"
+    "Several actions may be combined; they are done in this order: step, heartbeat, task status, ack, wait, check.\n"
+    "One that is refused holds up none after it.",
     "poll_interrupt": "Waits for a person to ask for a stop of a task, and acts on it.",
 }
 
 _EXAMPLES = {
     "create_task": """\
-  python scripts/create_task.py --base-url http://localhost:8000 --title "Deploy nginx" --step "check" --step "write" --step "start"
+  python scripts/create_task.py --base-url http://localhost:8000 --title Deploy --step check --step write --step start
   eval "$(python scripts/create_task.py --title Deploy --step check --format env)"; echo "$TASK_ID $STEP_ID"
   python scripts/create_task.py --title Deploy --step check --watch-pid $$ --state-file task.json""",
     "update_status": """\

@@ -36,15 +36,15 @@ class Request:
         self.may_take_s = may_take_s
 
 
-_GOES_WITH = (
-    ("step_id", "step_status"),
-    ("step_status", "step_id"),
-    ("step_summary", "step_id"),
-    ("heartbeat_summary", "heartbeat"),
-    ("lease", "heartbeat"),
-    ("ack_summary", "ack_interrupt"),
-    ("task_summary", "task_status"),
-    ("max_age", "check_interrupt"),
+_ACTIONS = (
+    # asked for by; printed as; verb; flag → parameter; whether it is an event
+    ("step_id", "step", "step.update", (("step_id", "step"), ("step_status", "status"), ("step_summary", "summary")), True),
+    ("heartbeat", "heartbeat", "task.heartbeat", (("heartbeat_summary", "summary"), ("lease", "lease_s")), False),
+    ("task_status", "task", "task.update", (("task_status", "status"), ("task_summary", "summary")), True),
+    ("ack_interrupt", "ack", "interrupt.ack", (("ack_summary", "summary"),), True),
+    # The wait stands before the check, so that a stop asked for meanwhile is seen.
+    ("wait", "wait", "daemon.flush", (("wait", "timeout_s"),), False),
+    ("check_interrupt", "interrupt", "interrupt.check", (("max_age", "max_age_s"),), False),
 )
 
 
@@ -72,36 +72,22 @@ def update_status(values: "Values", env: "Mapping[str, str]") -> list[Request]:
     Raises:
         UsageError: A flag lacks the one that it belongs to, or nothing is asked for.
     """
-    for name, needed in _GOES_WITH:
-        if name in values and needed not in values:
-            raise UsageError(f"{_flag(name)} needs {_flag(needed)} as well")
     task_id = task_id_of(values, env)
+    if "step_id" in values and "step_status" not in values:
+        raise UsageError("--step-id needs --step-status as well")
     requests = []
-    if "step_id" in values:
-        params = {"task_id": task_id, "step": values["step_id"], "status": values["step_status"]}
-        requests.append(_event("step", "step.update", params, values.get("step_summary")))
-    if "heartbeat" in values:
-        params = {"task_id": task_id}
-        if "heartbeat_summary" in values:
-            params["summary"] = values["heartbeat_summary"]
-        if "lease" in values:
-            params["lease_s"] = values["lease"]
-        requests.append(Request("heartbeat", "task.heartbeat", params))
-    if "task_status" in values:
-        params = {"task_id": task_id, "status": values["task_status"]}
-        requests.append(_event("task", "task.update", params, values.get("task_summary")))
-    if "ack_interrupt" in values:
-        requests.append(_event("ack", "interrupt.ack", {"task_id": task_id}, values.get("ack_summary")))
-    if "wait" in values:  # before the check, so that a stop asked for meanwhile is seen
-        wait_s = values["wait"]
-        requests.append(Request("wait", "daemon.flush", {"task_id": task_id, "timeout_s": wait_s}, wait_s))
-    if "check_interrupt" in values:
-        params = {"task_id": task_id}
-        if "max_age" in values:
-            params["max_age_s"] = values["max_age"]
-        requests.append(Request("interrupt", "interrupt.check", params))
+    for asked_by, action, method, flags, is_event in _ACTIONS:
+        given = [(name, param) for name, param in flags if name in values]
+        if asked_by in values:
+            params = {"task_id": task_id, **{param: values[name] for name, param in given}}
+            if is_event:
+                params["event_id"] = new_uuid()
+            requests.append(Request(action, method, params, values.get("wait", 0.0) if action == "wait" else 0.0))
+        elif given:
+            raise UsageError(f"{_flag(given[0][0])} needs {_flag(asked_by)} as well")
     if not requests:
-        raise UsageError("nothing to do: give --check-interrupt, --step-id, --heartbeat, --task-status, --ack-interrupt or --wait")
+        choices = ", ".join(_flag(asked_by) for asked_by, *_ in _ACTIONS)
+        raise UsageError(f"nothing to do: give at least one of {choices}")
     return requests
 
 
@@ -115,13 +101,6 @@ def task_id_of(values: "Values", env: "Mapping[str, str]") -> str:
     if not task_id:
         raise UsageError("--task-id is missing, and CLAWLOG_TASK_ID is not set: give the id that create_task.py printed")
     return str(task_id)
-
-
-def _event(action: str, method: str, params: "dict[str, Any]", summary: "str | None") -> Request:
-    params["event_id"] = new_uuid()
-    if summary is not None:
-        params["summary"] = summary
-    return Request(action, method, params)
 
 
 def _flag(name: str) -> str:

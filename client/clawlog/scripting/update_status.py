@@ -49,7 +49,8 @@ def conclude(delivery: Delivery, values: dict[str, Any]) -> int:
             report.warn(SCRIPT, message)
     for outcome in outcomes:
         if outcome.result is not None and outcome.result.get("flushed") is False:
-            report.warn(SCRIPT, f"the backend does not have everything yet: {outcome.result['pending']} events wait; they are kept")
+            pending = outcome.result["pending"]
+            report.warn(SCRIPT, f"the backend does not have everything yet: {pending} events wait; they are kept")
         if outcome.result is not None and outcome.result.get("state") == "unknown":
             report.warn(SCRIPT, "whether a stop is requested is unknown: the backend did not answer")
     return report.forgiven(status, values, os.environ)

@@ -1,0 +1,294 @@
+"""The asyncio client: the same verbs as ``clawlog.client``, on the same calls and the same session.
+
+Calls made at the same time share one connection, pipelined. The daemon answers them in order, so one that waits
+(``check_interrupt`` with ``wait_s``, ``flush``) holds up those after it: give it a client of its own, or watch.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+
+from clawlog import autostart, locations
+from clawlog.client import DEFAULT_TIMEOUT_S, NOBODY_LISTENS, TRIES
+from clawlog.connection import address, calls
+from clawlog.connection.address import Address
+from clawlog.connection.asynchronous import Link
+from clawlog.connection.calls import Call
+from clawlog.connection.results import StopState
+from clawlog.connection.session import ConnectionLost
+from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _verb(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
+    """A method that performs what one of ``calls``'s functions makes: its parameters and its documentation are that one's."""
+
+    @functools.wraps(build)
+    async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        return await self.perform(build(*args, **kwargs))
+
+    return method
+
+
+class AsyncClient:
+    """A connection to the daemon, for any number of tasks of one event loop.
+
+    Args:
+        where: The daemon's address, as ``CLAWLOG_SOCKET`` would say it; by default where the environment says.
+        timeout_s: How long a call waits for an answer.
+        autostart: Whether to start a daemon when none answers; by default as ``CLAWLOG_AUTOSTART`` says.
+        env: The environment to go by; by default this process's own.
+
+    Raises:
+        BadAddress: The address is not one. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
+    """
+
+    def __init__(
+        self,
+        where: str | None = None,
+        *,
+        timeout_s: float = DEFAULT_TIMEOUT_S,
+        autostart: bool | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        env = os.environ if env is None else env
+        self.address = address.parse(where or locations.socket_address(env))
+        self._timeout_s = timeout_s
+        self._connector = AsyncConnector(self.address, env, timeout_s=timeout_s, may_start=autostart)
+        self._link: Link | None = None
+        self._connecting = asyncio.Lock()
+
+    create_task = _verb(calls.create_task)
+    update_task = _verb(calls.update_task)
+    get_task = _verb(calls.get_task)
+    list_tasks = _verb(calls.list_tasks)
+    update_step = _verb(calls.update_step)
+    heartbeat = _verb(calls.heartbeat)
+    check_interrupt = _verb(calls.check_interrupt)
+    ack_interrupt = _verb(calls.ack_interrupt)
+    daemon_status = _verb(calls.daemon_status)
+    flush = _verb(calls.flush)
+    list_dead_letters = _verb(calls.list_dead_letters)
+    retry_dead_letters = _verb(calls.retry_dead_letters)
+    drop_dead_letters = _verb(calls.drop_dead_letters)
+
+    async def perform(self, call: Call[T]) -> T:
+        """Performs one call.
+
+        Raises:
+            DaemonUnreachable: No daemon answered.
+            Refused: The daemon declined.
+        """
+        for attempt in range(1, TRIES + 1):
+            link = await self._connected()
+            try:
+                async with asyncio.timeout(self._timeout_s + link.patience_s + call.may_take_s):
+                    return call.outcome(await link.ask(call))
+            except TimeoutError as error:
+                link.close()
+                raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
+            except ConnectionLost as error:
+                if attempt == TRIES:
+                    raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
+        raise AssertionError("unreachable")
+
+    async def pipeline(self, batch: Sequence[Call[Any]]) -> list[Any]:
+        """Performs calls in order without waiting for one answer before sending the next.
+
+        Returns:
+            An outcome for each, its value or a ``Refused``: one that is refused does not hold up those after it.
+
+        Raises:
+            DaemonUnreachable: No daemon answered; some calls may have been taken all the same.
+        """
+        await self._connected()  # so that all go out over one connection, in order
+        return await asyncio.gather(*(self._outcome(call) for call in batch))
+
+    def watch_interrupt(
+        self, task_id: str, *, on_change: Callable[[StopState], None] | None = None, may_start: bool = True
+    ) -> AsyncInterruptWatch:
+        """A connection of its own, over which the daemon pushes every change of a task's stop state.
+
+        Args:
+            task_id: The task.
+            on_change: Called from the event loop with each state as it comes.
+            may_start: Whether to start the daemon when there is none, if this client may.
+        """
+        return AsyncInterruptWatch(task_id, self._connector if may_start else self._connector.without_start(), on_change)
+
+    async def close(self) -> None:
+        """Ends the connection; a later call makes a new one."""
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def _outcome(self, call: Call[Any]) -> Any:
+        try:
+            return await self.perform(call)
+        except Refused as refusal:
+            return refusal
+
+    async def _connected(self) -> Link:
+        async with self._connecting:
+            if self._link is None or not self._link.is_open:
+                link = Link()
+                await self._connector.connect(link)
+                self._link = link
+            return self._link
+
+
+class AsyncInterruptWatch:
+    """What the daemon pushes about one task's stop: the present state first, then every change.
+
+    A context, which closes the connection, and an iterator over the states. A lost connection is made anew by the next call.
+    """
+
+    def __init__(self, task_id: str, connector: AsyncConnector, on_change: Callable[[StopState], None] | None) -> None:
+        self._call = calls.watch_interrupt(task_id)
+        self._connector = connector
+        self._on_change = on_change
+        self._link: Link | None = None
+        self._question: asyncio.Task[None] | None = None
+        self._failure: ClawlogError | None = None
+        self._heard: deque[StopState] = deque()
+        self._news = asyncio.Event()
+
+    async def open(self) -> None:
+        """Connects and asks; the answer is for ``next`` to read.
+
+        Raises:
+            DaemonUnreachable: No daemon answered.
+        """
+        if self._link is not None and self._link.is_open:
+            return
+        self._failure = None
+        self._link = link = Link(on_change=self._hear, on_lost=self._news.set)
+        await self._connector.connect(link)
+        self._question = asyncio.create_task(self._ask(link), name=f"ask about stops of {self._call.params['task_id']}")
+
+    async def next(self, timeout_s: float | None = None) -> StopState | None:
+        """The next state that the daemon tells; None when it told none in time.
+
+        Args:
+            timeout_s: How long to wait; None waits for ever.
+
+        Raises:
+            DaemonUnreachable: The daemon has gone.
+            Refused: It does not know the task.
+        """
+        await self.open()
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not self._heard:
+                    if self._failure is not None:
+                        raise self._failure
+                    if self._link is None or not self._link.is_open:
+                        raise DaemonUnreachable(f"The connection to {self._connector.address} was lost")
+                    self._news.clear()
+                    await self._news.wait()
+        except TimeoutError:
+            return None
+        return self._heard.popleft()
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        if self._question is not None:
+            self._question.cancel()
+            self._question = None
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+        self._news.set()
+
+    async def __aenter__(self) -> Self:
+        await self.open()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> StopState:
+        stop = await self.next()
+        if stop is None:
+            raise StopAsyncIteration
+        return stop
+
+    async def _ask(self, link: Link) -> None:
+        try:
+            self._hear(self._call.outcome(await link.ask(self._call)))
+        except ConnectionLost:
+            self._news.set()
+        except ClawlogError as error:
+            self._failure = error
+            self._news.set()
+
+    def _hear(self, stop: StopState) -> None:
+        self._heard.append(stop)
+        self._news.set()
+        if self._on_change is not None:
+            self._on_change(stop)
+
+
+class AsyncConnector:
+    """Makes connections to one address, and starts the daemon when there is none.
+
+    Args:
+        where: The daemon's address.
+        env: The environment that a started daemon inherits.
+        timeout_s: How long connecting may take.
+        may_start: Whether to start a daemon; by default as the environment says.
+    """
+
+    def __init__(self, where: Address, env: Mapping[str, str], *, timeout_s: float, may_start: bool | None) -> None:
+        self.address = where
+        self.timeout_s = timeout_s
+        self._env = env
+        self._starter = autostart.Starter(where, env, allowed=may_start)
+
+    def without_start(self) -> AsyncConnector:
+        """The same, but for starting the daemon."""
+        return AsyncConnector(self.address, self._env, timeout_s=self.timeout_s, may_start=False)
+
+    async def connect(self, link: Link) -> None:
+        """Connects a link.
+
+        Raises:
+            DaemonUnreachable: No daemon answers, and none could be started.
+        """
+        try:
+            await self._try_to_connect(link)
+        except NOBODY_LISTENS:
+            with self._starter.launch() as launch:
+                while True:
+                    launch.advance()
+                    await asyncio.sleep(autostart.PAUSE_S)
+                    try:
+                        return await self._try_to_connect(link)
+                    except NOBODY_LISTENS:
+                        continue
+
+    async def _try_to_connect(self, link: Link) -> None:
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                await link.open(self.address, self._env)
+        except NOBODY_LISTENS:
+            raise
+        except OSError as error:
+            reason = error.strerror or str(error) or "timed out"
+            raise DaemonUnreachable(f"No connection to the daemon at {self.address}: {reason}") from error

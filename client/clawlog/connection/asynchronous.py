@@ -1,0 +1,211 @@
+"""Moves messages over an asyncio connection, and hands each answer to whoever asked.
+
+The blocking twin is ``blocking``; what both say is ``session``'s. No verb is known here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+from clawlog.connection.address import Address, Kind
+from clawlog.connection.calls import Call
+from clawlog.connection.results import StopState
+from clawlog.connection.session import Answer, Changed, ConnectionLost, Framing, Lines, Session
+from clawlog.connection.zmtp import Zmtp
+from clawlog.errors import ProtocolViolation
+from clawlog.protocol import jsonrpc
+
+_BACKLOG_PAUSE_S = 0.005
+
+
+class Transport(Protocol):
+    """What a ``Link`` sends through."""
+
+    async def send(self, message: bytes) -> None:
+        """Sends a message, as soon as the other side takes it."""
+
+    def close(self) -> None:
+        """Ends the connection."""
+
+
+class Link:
+    """One open connection to the daemon.
+
+    Args:
+        on_change: Called with every stop state that the daemon pushes.
+        on_lost: Called once when the connection has gone, unless ``close`` ended it.
+    """
+
+    def __init__(self, on_change: Callable[[StopState], None] | None = None, on_lost: Callable[[], None] | None = None) -> None:
+        self._session = Session()
+        self._waiting: dict[int, asyncio.Future[jsonrpc.Response]] = {}
+        self._on_change = on_change
+        self._on_lost = on_lost
+        self._transport: Transport | None = None
+        self._lost: Exception | None = None
+        self.patience_s = 0.0
+        """How long the calls in flight may rightly take together: answers come in order, so each waits for those before it."""
+
+    async def open(self, address: Address, env: Mapping[str, str]) -> None:
+        """Connects.
+
+        Raises:
+            OSError: Nobody listens there, or we may not.
+            BadAddress: The address lacks what its kind needs.
+        """
+        if address.kind is Kind.ZMQ_TCP:
+            self._transport = _CurveTransport(address, env, self)
+            return
+        framing = Lines() if address.kind is Kind.UNIX else Zmtp()
+        connection = await _connect(address.path)
+        loop = asyncio.get_running_loop()
+        _, self._transport = await loop.create_unix_connection(lambda: _StreamTransport(framing, self), sock=connection)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls can be made over it."""
+        return self._transport is not None and self._lost is None
+
+    async def ask(self, call: Call[Any]) -> jsonrpc.Response:
+        """Sends a call and waits for its answer.
+
+        Raises:
+            ConnectionLost: The connection went before the answer came.
+        """
+        if self._lost is not None or self._transport is None:
+            raise ConnectionLost(str(self._lost or "not open"))
+        number, message = self._session.ask(call)
+        answer: asyncio.Future[jsonrpc.Response] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = answer
+        self.patience_s += call.may_take_s
+        try:
+            await self._transport.send(message)
+            return await answer
+        finally:
+            self.patience_s -= call.may_take_s
+            del self._waiting[number]
+
+    def close(self) -> None:
+        """Ends the connection; calls in flight raise ``ConnectionLost``."""
+        self._on_lost = None
+        if self._transport is not None:
+            self._transport.close()
+        self.lost(ConnectionLost("closed here"))
+
+    def heard(self, message: bytes) -> None:
+        """Takes a message from the transport."""
+        try:
+            heard = self._session.hear(message)
+        except ProtocolViolation as error:
+            self.lost(error)
+            return
+        if isinstance(heard, Changed) and self._on_change is not None:
+            self._on_change(heard.stop)
+        elif isinstance(heard, Answer):
+            answer = self._waiting.get(heard.number)
+            if answer is not None and not answer.done():
+                answer.set_result(heard.response)
+
+    def lost(self, reason: Exception) -> None:
+        """Takes note that the transport has gone."""
+        if self._lost is not None:
+            return
+        self._lost = reason
+        if self._transport is not None:
+            self._transport.close()
+        for answer in self._waiting.values():
+            if not answer.done():
+                answer.set_exception(reason)
+        if self._on_lost is not None:
+            self._on_lost()
+
+
+class _StreamTransport(asyncio.Protocol):
+    """A Unix socket with a framing."""
+
+    def __init__(self, framing: Framing, link: Link) -> None:
+        self._framing = framing
+        self._link = link
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            self._transport = transport
+        self._flush()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            messages = self._framing.receive(data)
+        except ConnectionLost as error:
+            self._link.lost(error)
+            return
+        self._flush()
+        for message in messages:
+            self._link.heard(message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._writable.set()
+        self._link.lost(ConnectionLost(str(exc or "the daemon closed the connection")))
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    async def send(self, message: bytes) -> None:
+        self._framing.send(message)
+        self._flush()
+        await self._writable.wait()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _flush(self) -> None:
+        if self._transport is not None and (output := self._framing.take_output()):
+            self._transport.write(output)
+
+
+class _CurveTransport:
+    """A DEALER of pyzmq, read by a task of its own until it is closed."""
+
+    def __init__(self, address: Address, env: Mapping[str, str], link: Link) -> None:
+        from clawlog.connection import curve  # noqa: PLC0415 - the one module that needs pyzmq, loaded for such addresses alone
+
+        self._socket: Any = curve.open_socket(address, env, asynchronous=True)
+        self._link = link
+        self._reader = asyncio.create_task(self._read(), name=f"read {address}")
+
+    async def send(self, message: bytes) -> None:
+        await self._socket.send_multipart([b"", message])
+
+    def close(self) -> None:
+        self._reader.cancel()
+        self._socket.close()
+
+    async def _read(self) -> None:
+        while True:
+            self._link.heard((await self._socket.recv_multipart())[-1])
+
+
+async def _connect(path: str) -> socket.socket:
+    """Connects by hand: asyncio takes a full queue of new connections (EAGAIN) for a connection on its way."""
+    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    connection.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+    try:
+        while True:
+            try:
+                connection.connect(path)
+            except BlockingIOError:
+                await asyncio.sleep(_BACKLOG_PAUSE_S)
+            else:
+                return connection
+    except BaseException:
+        connection.close()
+        raise

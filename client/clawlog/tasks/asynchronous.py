@@ -1,0 +1,181 @@
+"""``clawlog.async_task``: a task as an ``async with`` block; the twin of ``blocking``, on the same story."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from types import EllipsisType
+from typing import Self, TypeVar
+
+from clawlog.async_client import AsyncClient, AsyncInterruptWatch
+from clawlog.connection import calls
+from clawlog.connection.calls import Call, NewStep
+from clawlog.connection.results import Accepted, StopState
+from clawlog.errors import ClawlogError
+from clawlog.tasks.face import FIRST_ANSWER_S, TaskFace
+from clawlog.tasks.story import Description, Story
+
+T = TypeVar("T")
+
+
+def async_task(
+    title: str,
+    steps: Sequence[str | NewStep] = (),
+    *,
+    base_url: str | None = None,
+    summary: str | None = None,
+    watch_pid: int | EllipsisType | None = ...,
+    lease_s: float | None = None,
+    metadata: Mapping[str, str] | None = None,
+    task_id: str | None = None,
+    on_stop: Callable[[StopState], None] | None = None,
+    strict: bool = False,
+    client: AsyncClient | None = None,
+) -> AsyncTask:
+    """A task, to be entered with ``async with``: created on entry; on leaving done, failed, or acknowledged after a stop.
+
+    A ``SoftStop`` of this task's ``checkpoint()`` ends the block quietly: it is acknowledged and not raised further, and
+    ``task.stopped`` is true afterwards. Every other exception goes on its way, after the task is marked ``failed`` (or
+    ``interrupted``, for Ctrl-C).
+
+    Args:
+        title: What it is, 1 to 200 characters.
+        steps: Titles in order, at most 200.
+        base_url: The ClawLog backend; by default the daemon's setting.
+        summary: One line about it.
+        watch_pid: The process that stands for its life: by default this one; None for none.
+        lease_s: For how long one call counts as a sign of life where no process does, 5 to 3,600 s.
+        metadata: At most 20 pairs of your own.
+        task_id: An id of your own.
+        on_stop: Called once per requested stop, from the event loop, as soon as the daemon tells of it.
+        strict: Whether failures of the daemon raise. By default they are warnings of the logger ``clawlog``, events wait in
+            the spool, and your work goes on.
+        client: A client to use, which stays open; by default one of its own.
+    """
+    return AsyncTask(
+        Description(title, steps, base_url, summary, watch_pid, lease_s, metadata, task_id),
+        on_stop=on_stop,
+        strict=strict,
+        client=client,
+    )
+
+
+class AsyncTask(TaskFace):
+    """What ``clawlog.async_task`` gives."""
+
+    def __init__(
+        self, description: Description, *, on_stop: Callable[[StopState], None] | None, strict: bool, client: AsyncClient | None
+    ) -> None:
+        super().__init__(description, on_stop=on_stop, strict=strict)
+        self._owns_client = client is None
+        self._client = client or AsyncClient()
+        self._watch: AsyncInterruptWatch | None = None
+
+    def step(self, step: calls.Step, summary: str | None = None) -> AsyncStep:
+        """A step, to be entered with ``async with``: ``running`` on entry, ``done`` or ``failed`` on leaving.
+
+        Args:
+            step: Its title, id, or position from 1.
+            summary: One line for its beginning.
+        """
+        return AsyncStep(self._story, self._say, step, summary)
+
+    async def heartbeat(self, summary: str | None = None) -> None:
+        """Gives a sign of life, with one line about what goes on. The daemon does so by itself while this process runs."""
+        await self._say(self._story.beat(summary))
+
+    async def checkpoint(self) -> None:
+        """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
+
+        It takes no round trip (but for the first one), and does not raise on what is unknown.
+
+        Raises:
+            SoftStop: A person asked for a stop. Let it leave the ``async with`` block.
+        """
+        await self._listen()
+        self._story.check()
+
+    async def __aenter__(self) -> Self:
+        created = await self._say(self._story.creation())
+        if created is None:
+            self._refused = True
+        else:
+            self._story.created(created)
+            await self._open_watch()
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        try:
+            await self._say(self._story.end(error))
+        finally:
+            await self._close_watch()
+            if self._owns_client:
+                await self._client.close()
+        return self._story.swallows(error)
+
+    async def _say(self, call: Call[T]) -> T | None:
+        """Tells the daemon, or makes the best of it."""
+        if self._refused:
+            return None  # the task itself was declined, with a warning: nobody knows what is said about it
+        if not self._failures.daemon_is_worth_a_try():
+            return await asyncio.to_thread(self._failures.settle, call, None)
+        try:
+            return await self._client.perform(call)
+        except ClawlogError as error:
+            return await asyncio.to_thread(self._failures.settle, call, error)
+
+    async def _open_watch(self) -> None:
+        if self._watch is None and self._may_watch():
+            self._watch = self._client.watch_interrupt(self.task_id, on_change=self._hear, may_start=False)
+            try:
+                await self._watch.open()
+            except ClawlogError as error:
+                await self._close_watch()
+                self._note_lost_watch(error)
+
+    async def _listen(self) -> None:
+        """Takes what the daemon has pushed."""
+        await asyncio.sleep(0)  # lets the event loop read it
+        await self._open_watch()
+        if self._watch is None:
+            return
+        try:
+            while (stop := await self._watch.next(0 if self._heard_once else FIRST_ANSWER_S)) is not None:
+                self._hear(stop)
+        except ClawlogError as error:
+            await self._close_watch()
+            self._note_lost_watch(error)
+        self._heard_once = True
+
+    async def _close_watch(self) -> None:
+        if self._watch is not None:
+            await self._watch.close()
+            self._watch = None
+
+
+class AsyncStep:
+    """What ``AsyncTask.step`` gives.
+
+    Attributes:
+        summary: One line that goes with its end.
+    """
+
+    def __init__(
+        self, story: Story, say: Callable[[Call[Accepted]], Awaitable[object]], step: calls.Step, opening_summary: str | None
+    ) -> None:
+        self._story = story
+        self._say = say
+        self._step = step
+        self._opening_summary = opening_summary
+        self.summary: str | None = None
+
+    async def update(self, summary: str) -> None:
+        """Says in one line how far the step is."""
+        await self._say(self._story.step_begins(self._step, summary))
+
+    async def __aenter__(self) -> Self:
+        await self._say(self._story.step_begins(self._step, self._opening_summary))
+        return self
+
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        await self._say(self._story.step_ends(self._step, error, self.summary))

@@ -1,0 +1,136 @@
+"""What a task says as it goes on: which call each event of its life makes, and when a stop is raised. No I/O is done here."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import EllipsisType
+from typing import Any
+
+from clawlog.connection import calls
+from clawlog.connection.calls import Call, NewStep, Step
+from clawlog.connection.results import Accepted, Beat, CreatedTask, StepHandle, StopPhase, StopState
+from clawlog.errors import SoftStop
+from clawlog.protocol.ids import new_uuid
+
+_STOPPED = "stopped at a safe boundary"
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What a task is: the parameters of ``clawlog.task``."""
+
+    title: str
+    steps: Sequence[str | NewStep] = ()
+    base_url: str | None = None
+    summary: str | None = None
+    watch_pid: int | EllipsisType | None = ...
+    lease_s: float | None = None
+    metadata: Mapping[str, str] | None = None
+    task_id: str | None = None
+
+
+class Story:
+    """The state of one task as its program sees it.
+
+    Attributes:
+        task_id: The task's id, known from the start.
+        steps: Its steps, once it is created.
+        summary: The line that goes with the task's end, if the program sets one.
+        stop: What is known of a stop.
+        raised: Whether a stop has been raised, so that leaving acknowledges it.
+    """
+
+    def __init__(self, description: Description) -> None:
+        self._description = description
+        self.task_id = description.task_id or new_uuid()
+        self.steps: tuple[StepHandle, ...] = ()
+        self.summary: str | None = None
+        self.stop = StopState(StopPhase.UNKNOWN)
+        self.raised = False
+        self._told: set[str | None] = set()
+
+    def creation(self) -> Call[CreatedTask]:
+        """The call that creates the task; by default this process stands for its life."""
+        about = self._description
+        return calls.create_task(
+            _sound(about.title),
+            [_sound(each) if isinstance(each, str) else NewStep(_sound(each.title), each.step_id) for each in about.steps],
+            task_id=self.task_id,
+            base_url=about.base_url,
+            summary=_sound(about.summary),
+            watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
+            lease_s=about.lease_s,
+            metadata=about.metadata,
+        )
+
+    def created(self, task: CreatedTask) -> None:
+        """Takes the daemon's word for the steps."""
+        self.steps = task.steps
+
+    def step_begins(self, step: Step, summary: str | None) -> Call[Accepted]:
+        """A step is entered, or says how far it is."""
+        return calls.update_step(self.task_id, step, "running", summary=_sound(summary))
+
+    def step_ends(self, step: Step, error: BaseException | None, summary: str | None) -> Call[Accepted]:
+        """A step is left: done; skipped by a stop, since it neither ended nor failed; failed by anything else."""
+        if error is None:
+            return calls.update_step(self.task_id, step, "done", summary=_sound(summary))
+        if self._is_own_stop(error):
+            return calls.update_step(self.task_id, step, "skipped", summary=_sound(summary or _STOPPED))
+        return calls.update_step(self.task_id, step, "failed", summary=_one_line(error))
+
+    def beat(self, summary: str | None) -> Call[Beat]:
+        """The program gives a sign of life."""
+        return calls.heartbeat(self.task_id, summary=_sound(summary))
+
+    def end(self, error: BaseException | None) -> Call[Accepted]:
+        """The task is left: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
+        if self._is_own_stop(error) or (error is None and self.raised):
+            summary = _sound(self.summary or _STOPPED)
+            return calls.ack_interrupt(self.task_id, interrupt_id=self.stop.interrupt_id, summary=summary)
+        if error is None or (isinstance(error, SystemExit) and not error.code):
+            return calls.update_task(self.task_id, "done", summary=_sound(self.summary))
+        if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
+            return calls.update_task(self.task_id, "interrupted", summary=type(error).__name__)
+        return calls.update_task(self.task_id, "failed", summary=_one_line(error))
+
+    def swallows(self, error: BaseException | None) -> bool:
+        """Whether leaving with this error is a quiet end: the task's own stop, honoured."""
+        return self._is_own_stop(error)
+
+    def hear(self, stop: StopState) -> bool:
+        """Takes what the daemon tells of a stop; returns whether it is a request not heard of before."""
+        self.stop = stop
+        if not stop.interrupt_requested or stop.interrupt_id in self._told:
+            return False
+        self._told.add(stop.interrupt_id)
+        return True
+
+    def check(self) -> None:
+        """Raises the stop if one is requested; what is unknown is not raised.
+
+        Raises:
+            SoftStop: A stop is requested.
+        """
+        if self.stop.interrupt_requested:
+            self.raised = True
+            stop = self.stop
+            raise SoftStop(self.task_id, stop.interrupt_id, stop.mode, stop.reason, stop.requested_at)
+
+    def _is_own_stop(self, error: BaseException | None) -> bool:
+        return isinstance(error, SoftStop) and error.task_id == self.task_id
+
+
+def _one_line(error: BaseException) -> str:
+    """An exception's type and the first line of its message."""
+    first_line = str(error).strip().partition("\n")[0]
+    line = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
+    return line.encode("utf-8", "replace").decode()
+
+
+def _sound(text: Any) -> Any:
+    """Text without lone surrogates, which JSON cannot carry: a summary is not worth an exception."""
+    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text
