@@ -1,14 +1,16 @@
 """Where the daemon's socket, state and log are: both sides find each other by these rules, so they are written once.
 
-Order for the state: ``CLAWLOG_STATE_DIR``, systemd's ``STATE_DIRECTORY``, ``$XDG_STATE_HOME/clawlog``, ``~/.local/state/clawlog``.
+Order for the state: ``CLAWLOG_STATE_DIR``, systemd's ``STATE_DIRECTORY``, ``$XDG_STATE_HOME/clawlog``,
+``~/.local/state/clawlog``.
 Order for the socket: ``CLAWLOG_SOCKET``, ``$XDG_RUNTIME_DIR/clawlog``, ``/run/clawlog`` where that is ours to use, the state's
 ``run`` folder. A state that was chosen by ``CLAWLOG_STATE_DIR`` has its socket in itself: two states are two daemons.
 """
 
-from __future__ import annotations
-
 import os
-from collections.abc import Mapping
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # collections would cost every script call a tenth of its time
+    from collections.abc import Mapping
 
 SYSTEM_SOCKET_DIR = "/run/clawlog"
 SOCKET_NAME = "clawlogd.sock"
@@ -16,7 +18,7 @@ SPOOL_NAME = "spool"
 DEFAULT_BASE_URL = "http://localhost:8000"
 
 
-def state_dir(env: Mapping[str, str]) -> str:
+def state_dir(env: "Mapping[str, str]") -> str:
     """The state folder's path; it need not exist yet."""
     if path := env.get("CLAWLOG_STATE_DIR"):
         return path
@@ -27,7 +29,7 @@ def state_dir(env: Mapping[str, str]) -> str:
     return f"{home(env)}/.local/state/clawlog"
 
 
-def socket_address(env: Mapping[str, str]) -> str:
+def socket_address(env: "Mapping[str, str]") -> str:
     """Where to reach the daemon: ``zmq:ENDPOINT``, or the path of its Unix socket without a prefix."""
     if address := env.get("CLAWLOG_SOCKET"):
         return address.removeprefix("unix:")
@@ -39,7 +41,7 @@ def socket_address(env: Mapping[str, str]) -> str:
     return f"{state_dir(env)}/run/{SOCKET_NAME}"
 
 
-def home(env: Mapping[str, str]) -> str:
+def home(env: "Mapping[str, str]") -> str:
     """The user's home folder."""
     return env.get("HOME") or os.path.expanduser("~")
 

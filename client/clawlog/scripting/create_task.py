@@ -26,17 +26,17 @@ def main(arguments: Sequence[str]) -> int:
     return perform(requests, values)
 
 
-def perform(requests: Sequence[Request], values: dict[str, Any]) -> int:
+def perform(requests: Sequence[Request], values: Mapping[str, Any]) -> int:
     """Does what a command line asked for."""
     try:
         delivery = deliver(requests, os.environ)
-    except BadAddress as error:
+    except (BadAddress, UnicodeEncodeError) as error:
         report.warn(SCRIPT, str(error))
         return exits.USAGE
     return conclude(delivery, values)
 
 
-def conclude(delivery: Delivery, values: dict[str, Any]) -> int:
+def conclude(delivery: Delivery, values: Mapping[str, Any]) -> int:
     """Prints the task, or why there is none."""
     (outcome,) = delivery.outcomes
     for message in delivery.warnings:

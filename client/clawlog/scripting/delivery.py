@@ -46,6 +46,7 @@ def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
 
     Raises:
         BadAddress: The environment names no daemon's address.
+        UnicodeEncodeError: The environment holds text that is not UTF-8.
     """
     batch = [Call(each.method, each.params, as_it_came, each.may_take_s) for each in requests]
     with Client(env=env) as client:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clawlog.errors import BadAddress
@@ -25,17 +25,17 @@ def main(arguments: Sequence[str]) -> int:
     return perform(requests, values)
 
 
-def perform(requests: Sequence[Request], values: dict[str, Any]) -> int:
+def perform(requests: Sequence[Request], values: Mapping[str, Any]) -> int:
     """Does what a command line asked for."""
     try:
         delivery = deliver(requests, os.environ)
-    except BadAddress as error:
+    except (BadAddress, UnicodeEncodeError) as error:
         report.warn(SCRIPT, str(error))
         return exits.USAGE
     return conclude(delivery, values)
 
 
-def conclude(delivery: Delivery, values: dict[str, Any]) -> int:
+def conclude(delivery: Delivery, values: Mapping[str, Any]) -> int:
     """Prints what became of the requests."""
     outcomes = delivery.outcomes
     printed = {"task_id": outcomes[0].request.params["task_id"]}
