@@ -48,13 +48,13 @@ class Log:
 class _Formatter(logging.Formatter):
     def __init__(self, style: LogFormat) -> None:
         super().__init__()
-        self._style = style
+        self._form = style
 
     def format(self, record: logging.LogRecord) -> str:
         fields: dict[str, Any] = getattr(record, "fields", {})
         message = record.getMessage()
         trace = self.formatException(record.exc_info) if record.exc_info else None
-        if self._style == "json":
+        if self._form == "json":
             when = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}"
             entry = {"time": when, "level": record.levelname.lower(), "logger": record.name, "event": message, **fields}
             if trace:
@@ -63,7 +63,7 @@ class _Formatter(logging.Formatter):
         line = " ".join([message, *(f"{key}={_plain(value)}" for key, value in fields.items())])
         if trace:
             line = f"{line}\n{trace}"
-        if self._style == "journal":  # the journal keeps time and name itself, and reads the level from this prefix
+        if self._form == "journal":  # the journal keeps time and name itself, and reads the level from this prefix
             return "\n".join(f"<{_SYSLOG_PRIORITY.get(record.levelno, 6)}>{each}" for each in line.split("\n"))
         return f"{self.formatTime(record)} {record.levelname:<7} {record.name} {line}"
 

@@ -187,6 +187,17 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None 
     return Loaded(_convert(tree, "flags and environment", origins), origins, found)
 
 
+def flatten(settings: Settings) -> list[tuple[str, object]]:
+    """Every setting by its dotted key, with its value."""
+    found: list[tuple[str, object]] = []
+    for key in _keys():
+        value: object = settings
+        for name in key.split("."):
+            value = getattr(value, name)
+        found.append((key, value))
+    return found
+
+
 def _usual_file(env: Mapping[str, str]) -> Path | None:
     user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
     return next((path for path in (user, Path("/etc/clawlog/clawlog.toml")) if path.is_file()), None)

@@ -8,6 +8,8 @@ memory is put back to what the disk has, and nothing is half-accepted.
 from __future__ import annotations
 
 import asyncio
+import math
+import sqlite3
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +32,7 @@ from clawlogd.settings import Outbox as OutboxSettings
 T = TypeVar("T")
 
 _RECENT_REPLIES = 8192
+_RATE_WINDOW_S = 900.0
 
 
 class Outbox:
@@ -70,6 +73,9 @@ class Outbox:
             self.size_bytes += waiting.size_bytes
         self.storage_error: str | None = None
         self._listeners: dict[int, Callable[[], None]] = {}
+        self._began = clock.monotonic()
+        self._rate = 0.0  # accepted events per second, decaying
+        self._rate_at = self._began
 
     # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -102,6 +108,7 @@ class Outbox:
         self.by_task[event.task_id] += 1
         self.size_bytes += len(body)
         self._remember(event_id, reply)
+        self._decay(1.0 / _RATE_WINDOW_S)
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group."""
@@ -248,6 +255,18 @@ class Outbox:
     def _counter(self, state: EventState) -> Counter[int]:
         return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
 
+    def accepted_per_hour(self) -> float:
+        """The rate at which events were accepted lately (an exponential mean over a quarter of an hour)."""
+        self._decay(0.0)
+        # A young mean has not yet seen a whole window: scaled up to what it has seen.
+        seen = 1.0 - math.exp(-(self._clock.monotonic() - self._began + 1.0) / _RATE_WINDOW_S)
+        return self._rate / seen * 3600
+
+    def _decay(self, plus: float) -> None:
+        now = self._clock.monotonic()
+        self._rate = self._rate * math.exp((self._rate_at - now) / _RATE_WINDOW_S) + plus
+        self._rate_at = now
+
     # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def surely_new(self, event_id: bytes) -> bool:
@@ -282,11 +301,28 @@ class Outbox:
             oldest, _ = self._recent.popitem(last=False)
             self._all_known_since_ms = max(self._all_known_since_ms, minted_at_ms(oldest) or 0)
 
-    # ── Reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
+    # ── Keeping, reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, query: Callable[[Store], T]) -> T:
         """Runs a query in the outbox's thread, after the commits that were asked for before."""
         return await self._loop.run_in_executor(self._thread, query, self._store)
+
+    async def prune(self, before_ms: int) -> int:
+        """Forgets some of the settled events that happened before a time. Returns how many.
+
+        Raises:
+            StorageFailedError: The disk is full or failed.
+        """
+        self._ballast.restore()
+        try:
+            return await self.read(lambda store: store.prune(before_ms))
+        except sqlite3.Error as error:
+            raise StorageFailedError(str(error)) from error
+
+    @property
+    def store_before_start(self) -> Store:
+        """The file itself, for what is loaded before anything else uses it."""
+        return self._store
 
     async def close(self) -> None:
         """Commits what is open, folds the WAL into the file and notes that the end was clean."""

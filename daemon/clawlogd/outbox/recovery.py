@@ -90,7 +90,7 @@ def _recover(path: Path, clock: Clock, reason: str) -> tuple[Store, Recovery]:
             marks = ",".join("?" * len(columns))
             target.executemany(
                 f"INSERT OR REPLACE INTO {table} ({','.join(columns)}) VALUES ({marks})", _rows(source, table, columns)
-            )  # noqa: S608 - names from above
+            )
         target.execute("COMMIT")
         count: int = target.execute("SELECT count(*) FROM events WHERE state <> 1").fetchone()[0]
     finally:

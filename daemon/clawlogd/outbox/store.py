@@ -40,13 +40,21 @@ class StoredEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class DeadEvent:
-    """A dead letter with its event's JSON."""
+class StuckEvent:
+    """An event that waits for a person, or behind one that does."""
 
     seq: int
+    event_id: bytes
+    lane: int
     task_id: str
-    state: EventState
+    size_bytes: int
     body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class DeadEvent(StuckEvent):
+    """A dead letter: the backend's status and reply, and when it refused."""
+
     status: int | None
     reply: str
     at_ms: int
@@ -184,22 +192,24 @@ class Store:
             without: Tasks whose events are passed over.
         """
         left_out = list(without)
+        skip = f"AND task_id NOT IN ({','.join('?' * len(left_out))})" if left_out else ""
+        return self._select_pending(lane, f"AND seq > ? {skip} ORDER BY seq LIMIT ?", (after, *left_out, limit))
+
+    def first_of_task(self, lane: int, task_id: str) -> list[StoredEvent]:
+        """One task's oldest event that the lane may send, if there is one."""
+        return self._select_pending(lane, "AND task_id = ? ORDER BY seq LIMIT 1", (task_id,))
+
+    def _select_pending(self, lane: int, condition: str, values: Sequence[object]) -> list[StoredEvent]:
         # "state <> 1" stands there for the planner: it is the condition of the partial index.
-        skip = f" AND task_id NOT IN ({','.join('?' * len(left_out))})" if left_out else ""
         rows = self._open().execute(
             "SELECT seq, event_id, task_id, at_ms, body, crc FROM events INDEXED BY events_waiting "  # noqa: S608 - only "?"
-            f"WHERE lane = ? AND state = 0 AND state <> 1 AND seq > ?{skip} ORDER BY seq LIMIT ?",
-            (lane, after, *left_out, limit),
+            f"WHERE lane = ? AND state = 0 AND state <> 1 {condition}",
+            (lane, *values),
         )
         return [
             StoredEvent(seq, event_id, task_id, at_ms, body, crc == checksum(seq, event_id, lane, task_id, at_ms, body))
             for seq, event_id, task_id, at_ms, body, crc in rows
         ]
-
-    def waiting_of_task(self, task_id: str, state: EventState) -> list[int]:
-        """The numbers of one task's events in a state."""
-        query = "SELECT seq FROM events WHERE state <> 1 AND state = ? AND task_id = ? ORDER BY seq"
-        return [seq for (seq,) in self._open().execute(query, (state, task_id))]
 
     def reply(self, event_id: bytes) -> bytes | None:
         """What the first call with this event id was answered; None where there was none."""
@@ -208,16 +218,18 @@ class Store:
 
     def dead(self, event_ids: Sequence[bytes] | None = None) -> list[DeadEvent]:
         """Dead letters, oldest first: those named, or all (at most 10,000)."""
-        only = "" if event_ids is None else f" AND event_id IN ({','.join('?' * len(event_ids))})"
+        only = "" if event_ids is None else f"AND event_id IN ({','.join('?' * len(event_ids))})"
         rows = self._open().execute(
-            "SELECT seq, task_id, state, body, dead_letters.status, reply_text, dead_at FROM events "  # noqa: S608 - only "?"
-            "JOIN (SELECT seq, status, reply AS reply_text, at_ms AS dead_at FROM dead_letters) AS dead_letters USING (seq) "
-            f"WHERE state = 2{only} ORDER BY seq LIMIT 10000",
+            "SELECT events.seq, event_id, lane, task_id, size, body, status, dead_letters.reply, dead_letters.at_ms FROM events "  # noqa: S608 - only "?"
+            f"JOIN dead_letters ON dead_letters.seq = events.seq WHERE state = 2 {only} ORDER BY events.seq LIMIT 10000",
             tuple(event_ids or ()),
         )
-        return [
-            DeadEvent(seq, task, EventState(state), body, status, text, at) for seq, task, state, body, status, text, at in rows
-        ]
+        return [DeadEvent(*row) for row in rows]
+
+    def held(self, task_id: str) -> list[StuckEvent]:
+        """What waits behind a task's dead creation."""
+        query = "SELECT seq, event_id, lane, task_id, size, body FROM events WHERE state <> 1 AND state = 3 AND task_id = ? ORDER BY seq"
+        return [StuckEvent(*row) for row in self._open().execute(query, (task_id,))]
 
     # ── Keeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -1,0 +1,319 @@
+"""The composition root: builds the daemon's parts, runs them as named tasks, and ends them in order.
+
+``run`` is a library function: tests start a whole daemon in their own process with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import TaskGroup
+
+from clawlog import locations
+from clawlogd.backends import Backends
+from clawlogd.clock import Clock, SystemClock
+from clawlogd.commands.dispatcher import Dispatcher
+from clawlogd.commands.parts import Facts, Parts
+from clawlogd.heartbeats import Heartbeats
+from clawlogd.housekeeping import Housekeeping
+from clawlogd.instance import bind_unix, private_folder, state_lock
+from clawlogd.listeners.unix import UnixListener
+from clawlogd.liveness import Liveness
+from clawlogd.logs import Log
+from clawlogd.outbox.ballast import Ballast
+from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.recovery import open_store
+from clawlogd.outbox.witness import Witness
+from clawlogd.registry import Registry
+from clawlogd.service import ServiceManager, passed_sockets
+from clawlogd.settings import Settings
+from clawlogd.spool import Spool
+from clawlogd.stops import Stops
+from clawlogd.tokens import TokenSource
+
+_log = Log("app")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where the daemon runs.
+
+    Attributes:
+        env: The environment variables.
+        state_dir: The state folder.
+        socket_path: Where the Unix socket goes; None when the service manager passes it on.
+        clock: Where the time is read.
+        reload: Reads the settings again, at SIGHUP.
+    """
+
+    env: Mapping[str, str]
+    state_dir: Path
+    socket_path: Path | None
+    clock: Clock
+    reload: Callable[[], Settings] | None = None
+
+    @classmethod
+    def of_process(
+        cls, settings: Settings, env: Mapping[str, str], reload: Callable[[], Settings] | None = None
+    ) -> Environment:
+        """The environment of this process."""
+        chosen = {**env, **({"CLAWLOG_STATE_DIR": settings.state_dir} if settings.state_dir else {})}
+        state_dir = Path(locations.state_dir(chosen)).absolute()
+        address = settings.socket or locations.socket_address({k: v for k, v in chosen.items() if not _is_zmq(k, v)})
+        return cls(env, state_dir, Path(address.removeprefix("unix:")).absolute(), SystemClock(), reload)
+
+
+def _is_zmq(key: str, value: str) -> bool:
+    return key == "CLAWLOG_SOCKET" and value.startswith("zmq:")
+
+
+class Stop:
+    """Asks a running daemon to end: once softly, a second time at once."""
+
+    def __init__(self) -> None:
+        self.asked = anyio.Event()
+        self.hurried = anyio.Event()
+
+    def ask(self) -> None:
+        """Asks; the second time cuts the last try to deliver short."""
+        if self.asked.is_set():
+            self.hurried.set()
+        self.asked.set()
+
+
+async def run(settings: Settings, where: Environment, stop: Stop, ready: Callable[[Parts], None] | None = None) -> None:
+    """Runs the daemon until it is asked to stop.
+
+    Args:
+        settings: Everything that can be set.
+        where: Where it runs.
+        stop: Asks it to end.
+        ready: Called once it serves.
+
+    Raises:
+        InstanceError: It cannot run here.
+        UnknownSchemaError: The state was written by a newer version.
+        SettingsError: The ZeroMQ endpoint cannot be used.
+    """
+    private_folder(where.state_dir)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(state_lock(where.state_dir))
+        manager = ServiceManager(where.env)
+        sockets = passed_sockets(where.env)
+        facts = Facts(str(where.state_dir), None, settings.zmq, where.clock.monotonic())
+        parts, dispatcher = await stack.enter_async_context(_build(settings, where, facts))
+        spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, facts=facts)
+
+        tasks = await stack.enter_async_context(_named_tasks())
+        parts.registry.load(parts.outbox.store_before_start)
+        parts.stops.resume()
+        parts.backends.start(parts.heartbeats, tasks.spawn)
+        parts.liveness.resume()
+        parts.heartbeats.resume()
+        await spool.drain()
+
+        listeners = await _listen(settings, where, dispatcher, sockets, facts, tasks, stack)
+        housekeeping = Housekeeping(
+            parts=parts,
+            dispatcher=dispatcher,
+            spool=spool,
+            manager=manager,
+            stop=stop.ask,
+            connections=lambda: listeners.connections,
+        )
+        tasks.spawn("heartbeats", parts.heartbeats.run)
+        tasks.spawn("housekeeping", housekeeping.run)
+        if manager.watchdog_s is not None:
+            tasks.spawn("watchdog", housekeeping.feed_watchdog)
+        _log.info("ready", state_dir=facts.state_dir, socket=facts.socket, zmq=facts.zmq, pid=os.getpid())
+        manager.ready()
+        if ready is not None:
+            ready(parts)
+
+        await stop.asked.wait()
+        with anyio.CancelScope(shield=True), anyio.move_on_after(settings.shutdown.deadline_s):
+            manager.stopping()
+            _log.info("stopping", pending=parts.outbox.waiting)
+            listeners.stop_accepting()
+            await dispatcher.finish()
+            await listeners.stop()
+            parts.liveness.save_signs()
+            await _last_delivery(parts, settings, stop)
+
+
+async def _last_delivery(parts: Parts, settings: Settings, stop: Stop) -> None:
+    """One bounded try to deliver what waits; a second request to stop cuts it short."""
+    with anyio.move_on_after(settings.shutdown.deliver_s):
+        async with anyio.create_task_group() as group:
+
+            async def hurried() -> None:
+                await stop.hurried.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(hurried)
+            for lane in parts.backends:
+                while not lane.quiet:
+                    await lane.settled()
+            group.cancel_scope.cancel()
+
+
+class NamedTasks:
+    """The daemon's long-lived tasks. One that ends unexpectedly brings the daemon down, under its name.
+
+    Args:
+        group: Runs them.
+    """
+
+    def __init__(self, group: TaskGroup) -> None:
+        self._group = group
+
+    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begins a task."""
+        self._group.start_soon(self._guard, name, work, name=name)
+
+    async def _guard(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await work()
+        except Exception as error:
+            _log.error("task_failed", task=name, error=repr(error), exc_info=error)
+            raise
+
+
+@asynccontextmanager
+async def _named_tasks() -> AsyncIterator[NamedTasks]:
+    async with anyio.create_task_group() as group:
+        try:
+            yield NamedTasks(group)
+        finally:
+            group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def _build(settings: Settings, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
+    clock, state_dir = where.clock, where.state_dir
+    witness = Witness(state_dir / "outbox.seq")
+    store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, suspicious=not witness.clean)
+    ballast = Ballast(state_dir / "ballast", settings.outbox.ballast_bytes)
+    ballast.restore()
+    outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings.outbox, clock=clock)
+    registry = Registry(outbox=outbox)
+    liveness = Liveness(registry=registry, outbox=outbox, settings=settings.heartbeat, clock=clock)
+    stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")
+    tokens = TokenSource(env=where.env, token_file=settings.token_file, base_url=settings.base_url.rstrip("/"))
+    backends = Backends(
+        outbox=outbox, registry=registry, liveness=liveness, stops=stops, settings=settings, tokens=tokens, clock=clock
+    )
+    heartbeats = Heartbeats(registry=registry, liveness=liveness, settings=settings.heartbeat, clock=clock, wake=backends.wake)
+    parts = Parts(
+        settings=settings,
+        clock=clock,
+        outbox=outbox,
+        registry=registry,
+        liveness=liveness,
+        heartbeats=heartbeats,
+        stops=stops,
+        backends=backends,
+        facts=facts,
+    )
+    try:
+        yield parts, Dispatcher(parts=parts)
+    finally:
+        with anyio.CancelScope(shield=True):
+            liveness.close()
+            await backends.close()
+            await outbox.close()
+
+
+class _Listeners:
+    def __init__(self, unix: list[UnixListener], zeromq: Any) -> None:
+        self._unix = unix
+        self._zeromq = zeromq
+
+    @property
+    def connections(self) -> int:
+        return sum(listener.connections for listener in self._unix)
+
+    def stop_accepting(self) -> None:
+        for listener in self._unix:
+            listener.stop_accepting()
+
+    async def stop(self) -> None:
+        for listener in self._unix:
+            await listener.stop()
+        if self._zeromq is not None:
+            await self._zeromq.stop()
+
+
+async def _listen(
+    settings: Settings,
+    where: Environment,
+    dispatcher: Dispatcher,
+    passed: list[socket.socket],
+    facts: Facts,
+    tasks: NamedTasks,
+    stack: AsyncExitStack,
+) -> _Listeners:
+    zeromq = None
+    if settings.zmq is not None:
+        from clawlogd.listeners.zeromq import ZeromqListener, ipc_path  # noqa: PLC0415 - libzmq's memory, only where wanted
+
+        path = ipc_path(settings.zmq)
+        zeromq = ZeromqListener(
+            endpoint=settings.zmq, bound=bind_unix(path) if path else None, dispatcher=dispatcher, settings=settings.listen
+        )
+        await zeromq.start()
+        tasks.spawn("zeromq", zeromq.run)
+    sockets = passed
+    if not sockets and where.socket_path is not None:
+        sock = bind_unix(where.socket_path, mode=0o660 if settings.listen.group else 0o600)
+        stack.callback(where.socket_path.unlink, missing_ok=True)
+        sockets = [sock]
+    unix = [
+        UnixListener(
+            sock=sock, dispatcher=dispatcher, max_connections=settings.listen.max_connections, group=settings.listen.group
+        )
+        for sock in sockets
+    ]
+    for listener in unix:
+        await listener.start()
+    facts.socket = str(sockets[0].getsockname()) if sockets else None
+    return _Listeners(unix, zeromq)
+
+
+async def run_until_signalled(settings: Settings, where: Environment) -> None:
+    """Runs the daemon until SIGTERM or SIGINT; a second one cuts the last try to deliver short. SIGHUP reloads."""
+    stop = Stop()
+    running: list[Parts] = []
+    async with anyio.create_task_group() as group:
+        # Taken before the daemon starts: a signal that comes while it does must end it in order, too.
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
+
+            async def listen() -> None:
+                async for number in signals:
+                    if number is signal.SIGHUP:
+                        for parts in running:
+                            _reload(parts, where)
+                    else:
+                        _log.info("signal", name=signal.Signals(number).name)
+                        stop.ask()
+
+            group.start_soon(listen)
+            await run(settings, where, stop, running.append)
+            group.cancel_scope.cancel()
+
+
+def _reload(parts: Parts, where: Environment) -> None:
+    manager = ServiceManager(where.env)
+    manager.reloading()
+    _log.info("reloaded")
+    for lane in parts.backends:
+        lane.hurry()
+    manager.ready()

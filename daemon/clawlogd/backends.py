@@ -1,0 +1,125 @@
+"""Every backend that a task names: its lane and its watcher, begun when they are first wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Iterator
+from typing import Any
+
+from clawlogd.clock import Clock
+from clawlogd.delivery.lane import Lane
+from clawlogd.heartbeats import Heartbeats
+from clawlogd.liveness import Liveness
+from clawlogd.outbox.queue import Outbox
+from clawlogd.registry import Registry
+from clawlogd.settings import Settings
+from clawlogd.stops import Stops
+from clawlogd.tokens import TokenSource
+from clawlogd.upstream import Upstream
+from clawlogd.watcher import Watcher
+
+Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], None]
+"""Runs a long-lived task under a name."""
+
+
+class Backends:
+    """The backends.
+
+    Args:
+        outbox: Where events come from.
+        registry: The tasks.
+        liveness: Which tasks were active last.
+        stops: Where requests to stop go.
+        settings: Everything that can be set.
+        tokens: The token, for the backend it belongs to.
+        clock: Where the time is read.
+    """
+
+    def __init__(
+        self,
+        *,
+        outbox: Outbox,
+        registry: Registry,
+        liveness: Liveness,
+        stops: Stops,
+        settings: Settings,
+        tokens: TokenSource,
+        clock: Clock,
+    ) -> None:
+        self._outbox = outbox
+        self._registry = registry
+        self._liveness = liveness
+        self._stops = stops
+        self._settings = settings
+        self._tokens = tokens
+        self._clock = clock
+        self._heartbeats: Heartbeats | None = None
+        self._spawn: Spawn | None = None
+        self._lanes: dict[str, Lane] = {}
+        self._watchers: dict[str, Watcher] = {}
+        self._upstreams: list[Upstream] = []
+
+    def start(self, heartbeats: Heartbeats, spawn: Spawn) -> None:
+        """Begins the lanes of all backends that have something waiting or a task going on."""
+        self._heartbeats = heartbeats
+        self._spawn = spawn
+        wanted = {url for url in self._outbox.base_urls if self._outbox.pending[self._outbox.lane(url)]}
+        for base_url in wanted | {task.base_url for task in self._registry if not task.status.ended}:
+            self.lane(base_url)
+
+    def lane(self, base_url: str) -> Lane:
+        """A backend's lane."""
+        lane = self._lanes.get(base_url)
+        if lane is None:
+            lane = self._begin(base_url)
+        return lane
+
+    def watcher(self, base_url: str) -> Watcher:
+        """A backend's watcher."""
+        self.lane(base_url)
+        return self._watchers[base_url]
+
+    def wake(self, base_url: str) -> None:
+        """Says that beats for a backend are due."""
+        self.lane(base_url).wake()
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    async def close(self) -> None:
+        """Closes all connections."""
+        for upstream in self._upstreams:
+            await upstream.close()
+
+    def _begin(self, base_url: str) -> Lane:
+        assert self._heartbeats is not None and self._spawn is not None, "start() comes first"  # noqa: S101, PT018
+        lane = Lane(
+            base_url=base_url,
+            outbox=self._outbox,
+            registry=self._registry,
+            upstream=self._upstream(base_url),
+            heartbeats=self._heartbeats,
+            settings=self._settings,
+            clock=self._clock,
+        )
+        watcher = Watcher(
+            base_url=base_url,
+            registry=self._registry,
+            stops=self._stops,
+            liveness=self._liveness,
+            lane=lane,
+            upstream=self._upstream(base_url),
+            settings=self._settings.poll,
+            retry=self._settings.retry,
+            clock=self._clock,
+        )
+        self._lanes[base_url], self._watchers[base_url] = lane, watcher
+        self._spawn(f"lane {base_url}", lane.run)
+        self._spawn(f"watcher {base_url}", watcher.run)
+        return lane
+
+    def _upstream(self, base_url: str) -> Upstream:
+        upstream = Upstream(
+            base_url=base_url, tokens=self._tokens, http=self._settings.http, retry=self._settings.retry, clock=self._clock
+        )
+        self._upstreams.append(upstream)
+        return upstream

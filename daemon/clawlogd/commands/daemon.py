@@ -1,0 +1,133 @@
+"""``daemon.status`` and ``daemon.flush``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anyio
+
+from clawlog.protocol import limits
+from clawlogd import __version__
+from clawlogd.commands.params import Flush, NoParams
+from clawlogd.commands.parts import Call, Parts
+from clawlogd.commands.results import Counts, DaemonStatus, Flushed, OutboxReport
+from clawlogd.delivery.lane import LaneReport, LaneState
+
+
+def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
+    """How the daemon stands, and what of that wants a person's attention."""
+    del params, call
+    reports = tuple(lane.report() for lane in parts.backends)
+    outbox = _outbox_report(parts)
+    problems = (*(_lane_problem(report) for report in reports if _broken(report)), *_outbox_problems(outbox))
+    tasks = list(parts.registry)
+    return DaemonStatus(
+        version=__version__,
+        protocol=limits.PROTOCOL_VERSION,
+        pid=os.getpid(),
+        uptime_s=round(parts.clock.monotonic() - parts.facts.started, 3),
+        state_dir=parts.facts.state_dir,
+        socket=parts.facts.socket,
+        zmq=parts.facts.zmq,
+        healthy=not problems,
+        problems=problems,
+        tasks=Counts(
+            known=len(tasks),
+            live=sum(task.live for task in tasks),
+            lost=sum(task.lost_ms is not None and not task.status.ended for task in tasks),
+            stopping=sum(task.stop is not None and not task.stop.acknowledged and not task.status.ended for task in tasks),
+        ),
+        outbox=outbox,
+        backends=reports,
+        memory_bytes=_resident_bytes(),
+    )
+
+
+async def flush(parts: Parts, params: Flush, call: Call) -> Flushed:
+    """Returns once nothing waits (of one task, or at all), or when it cannot get better, or at the timeout."""
+    del call
+    task = parts.registry.get(params.task_id) if params.task_id else None
+    lanes = [parts.backends.lane(task.base_url)] if task else list(parts.backends)
+
+    def left() -> int:
+        return parts.outbox.by_task[task.task_id] if task else parts.outbox.waiting
+
+    for lane in lanes:
+        lane.hurry()
+    with anyio.move_on_after(params.timeout_s):
+        while left() and any(lane.pending for lane in lanes):
+            async with anyio.create_task_group() as waits:
+                for lane in lanes:
+                    waits.start_soon(_first, lane.settled, waits.cancel_scope)
+    return Flushed(flushed=not left(), pending=left())
+
+
+async def _first(wait: object, scope: anyio.CancelScope) -> None:
+    await wait()  # type: ignore[operator]
+    scope.cancel()
+
+
+def _outbox_report(parts: Parts) -> OutboxReport:
+    outbox, bounds = parts.outbox, parts.settings.outbox
+    per_hour = outbox.accepted_per_hour()
+    hours_left = None
+    if per_hour > 0 and outbox.waiting:
+        mean_bytes = outbox.size_bytes / outbox.waiting
+        room = min(bounds.max_events - outbox.waiting, (bounds.max_bytes - outbox.size_bytes) / mean_bytes)
+        hours_left = round(max(room, 0.0) / per_hour, 1)
+    recovery = parts.facts.recovery
+    return OutboxReport(
+        pending=outbox.pending.total() + outbox.held.total(),
+        dead_letters=outbox.dead.total(),
+        bytes=outbox.size_bytes,
+        max_events=bounds.max_events,
+        max_bytes=bounds.max_bytes,
+        accepted_per_hour=round(per_hour, 1),
+        hours_left=hours_left,
+        lost=outbox.lost,
+        storage_error=outbox.storage_error,
+        recovered_from=str(recovery.moved_to) if recovery else None,
+        recovered_why=recovery.reason if recovery else None,
+        spool_set_aside=parts.facts.spool_set_aside,
+    )
+
+
+def _broken(report: LaneReport) -> bool:
+    return report.state in {LaneState.OUTAGE, LaneState.UNAUTHORIZED, LaneState.STORAGE_FAILED}
+
+
+def _lane_problem(report: LaneReport) -> str:
+    if report.state is LaneState.UNAUTHORIZED:
+        return f"{report.base_url} refuses the token ({report.last_error}); set CLAWLOG_TOKEN_FILE: it is read again by itself"
+    if report.state is LaneState.STORAGE_FAILED:
+        return f"what {report.base_url} took cannot be recorded; free disk space: it is sent again until it can"
+    since = f" since {report.outage_since}" if report.outage_since else ""
+    return f"{report.base_url} is unavailable{since} ({report.last_error}); {report.pending} events wait"
+
+
+def _outbox_problems(outbox: OutboxReport) -> list[str]:
+    problems = []
+    if outbox.storage_error:
+        problems.append(f"the last commit failed ({outbox.storage_error}); nothing is accepted until the disk has space again")
+    if outbox.dead_letters:
+        problems.append(f"{outbox.dead_letters} events were refused by their backend; see: clawlog dead-letter list")
+    if outbox.lost:
+        problems.append(f"{outbox.lost} accepted events are gone: the outbox's file was damaged")
+    if outbox.recovered_from:
+        problems.append(
+            f"the outbox was damaged ({outbox.recovered_why}) and was recovered; the old file is {outbox.recovered_from}"
+        )
+    if outbox.spool_set_aside:
+        problems.append(f"{outbox.spool_set_aside} spooled calls could not be used; they are in the spool's folder refused")
+    if outbox.pending >= outbox.max_events or outbox.bytes >= outbox.max_bytes:
+        problems.append("the outbox is full: new commands are refused until deliveries make room")
+    return problems
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

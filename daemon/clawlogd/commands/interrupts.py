@@ -1,0 +1,116 @@
+"""``interrupt.check``, ``interrupt.watch``, ``interrupt.ack``."""
+
+from __future__ import annotations
+
+import asyncio
+
+import anyio
+import msgspec
+
+from clawlog.protocol import ids
+from clawlog.protocol.errors import invalid_params
+from clawlog.protocol.jsonrpc import encode_notification
+from clawlogd.clock import rfc3339
+from clawlogd.commands.params import InterruptAck, InterruptCheck, TaskGet
+from clawlogd.commands.parts import Call, Durable, Parts
+from clawlogd.commands.tasks import accept, finished
+from clawlogd.model import Event, EventKind, Task, TaskStatus
+from clawlogd.outbox.errors import StorageFailedError
+from clawlogd.stops import StopPhase, StopState
+
+_ASK_S = 1.0  # how long the backend is given to say what it knows now
+
+
+def check(parts: Parts, params: InterruptCheck, call: Call) -> StopState | object:
+    """Says whether a stop is wanted: from memory while that is fresh enough, else from the backend."""
+    task = parts.registry.get(params.task_id)
+    if not task.status.ended:
+        parts.liveness.spoke(task)
+    state = parts.stops.state(task, params.max_age_s)
+    if params.wait_s or state.state is StopPhase.UNKNOWN or state.interrupt_requested:
+        return _check(parts, params, state)
+    del call
+    return state
+
+
+async def _check(parts: Parts, params: InterruptCheck, state: StopState) -> StopState:
+    deadline = parts.clock.monotonic() + params.wait_s
+    if not state.interrupt_requested and params.wait_s:
+        await _wait_for_stop(parts, params.task_id, params.wait_s)
+    task = parts.registry.get(params.task_id)
+    state = parts.stops.state(task, params.max_age_s)
+    if state.state is StopPhase.UNKNOWN:
+        await parts.backends.watcher(task.base_url).refresh(task, max(_ASK_S, min(_ASK_S, deadline - parts.clock.monotonic())))
+        task = parts.registry.get(params.task_id)
+        state = parts.stops.state(task, params.max_age_s)
+    if state.interrupt_requested:
+        await _tell(parts, task)
+    return state
+
+
+async def _wait_for_stop(parts: Parts, task_id: str, wait_s: float) -> None:
+    asked = asyncio.Event()
+    end = parts.stops.watch(task_id, lambda state: asked.set() if state.interrupt_requested else None)
+    try:
+        with anyio.move_on_after(wait_s):
+            await asked.wait()
+    finally:
+        end()
+
+
+async def _tell(parts: Parts, task: Task) -> None:
+    """Records that the agent is told. It is told even where that cannot be recorded."""
+    if parts.stops.delivered(task):
+        try:
+            await asyncio.shield(parts.outbox.committed())
+        except StorageFailedError:
+            return
+
+
+def watch(parts: Parts, params: TaskGet, call: Call) -> StopState:
+    """Answers as ``interrupt.check`` does from memory, and then pushes each change until the connection closes."""
+    task = parts.registry.get(params.task_id)
+    session = call.session
+    if session is None:
+        raise invalid_params("task_id", "cannot be watched from the spool", "watch over a connection")
+
+    def push(state: StopState) -> None:
+        session.push(encode_notification("interrupt.changed", {"task_id": params.task_id, **msgspec.to_builtins(state)}))
+        if state.interrupt_requested and (current := parts.registry.find(params.task_id)):
+            asyncio.get_running_loop().call_soon(parts.stops.delivered, current)
+
+    session.at_close(parts.stops.watch(params.task_id, push))
+    state = parts.stops.state(task, parts.settings.poll.interval_s * 2)
+    if state.interrupt_requested:
+        parts.stops.delivered(task)
+    return state
+
+
+def ack(parts: Parts, params: InterruptAck, call: Call) -> Durable:
+    """Takes the agent's word that it stopped at a safe boundary. It answers one stop; a new request is a new one."""
+    task = parts.registry.get(params.task_id)
+    if task.finished and task.status is not TaskStatus.INTERRUPTED:
+        raise finished(task)
+    stop = task.stop
+    if params.interrupt_id is not None and (stop is None or stop.interrupt_id != params.interrupt_id):
+        known = f"the stop known here is {stop.interrupt_id!r}" if stop else "no stop is known here"
+        raise invalid_params("interrupt_id", f"there is no stop {params.interrupt_id!r}", known)
+    interrupt_id = params.interrupt_id or (stop.interrupt_id if stop else None)
+    summary, truncated = parts.summary(params.summary)
+    event = Event(
+        event_id=params.event_id or ids.new_uuid(),
+        task_id=task.task_id,
+        kind=EventKind.INTERRUPT_ACK,
+        at=rfc3339(call.at_ms),
+        interrupt_id=None if interrupt_id is None or interrupt_id.startswith("at:") else interrupt_id,
+        summary=summary,
+    )
+    after = msgspec.structs.replace(
+        task,
+        status=TaskStatus.INTERRUPTED,
+        ended_ms=call.at_ms,
+        summary=summary or task.summary,
+        seen_ms=call.at_ms,
+        stop=msgspec.structs.replace(stop, delivered=True, acknowledged=True) if stop else None,
+    )
+    return accept(parts, event, call, after, truncated=truncated)

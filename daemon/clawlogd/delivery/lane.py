@@ -1,0 +1,378 @@
+"""A lane brings one backend's events there: in order within a task, one request at a time, until the backend has them.
+
+What a backend will not take becomes a dead letter, and its neighbours go on. What it cannot take now is tried again without end:
+a few quick attempts, then single probes. An event that fails while others get through is set aside for a while with its task
+(``parked``), so that it never blocks the others; a batch that is refused as a whole is halved until the one to blame is alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+
+import anyio
+import msgspec
+
+from clawlogd.clock import Clock, rfc3339
+from clawlogd.delivery.breaker import Breaker, BreakerState
+from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
+from clawlogd.heartbeats import Heartbeats
+from clawlogd.logs import Log
+from clawlogd.model import Event, EventKind
+from clawlogd.outbox.errors import StorageFailedError
+from clawlogd.outbox.group import DeadLetter
+from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.schema import EventState
+from clawlogd.outbox.store import StoredEvent
+from clawlogd.registry import Registry
+from clawlogd.settings import Settings
+from clawlogd.upstream import Answer, Outcome, Upstream, remote_ids
+
+_PARK_S = 5.0  # for how long a task that alone fails is left alone at first; doubles up to the longest delay
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class LaneState(StrEnum):
+    """What a lane is doing, for people."""
+
+    IDLE = "idle"
+    DELIVERING = "delivering"
+    RETRYING = "retrying"
+    OUTAGE = "outage"
+    UNAUTHORIZED = "unauthorized"
+    STORAGE_FAILED = "storage_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneReport:
+    """A lane as ``daemon.status`` shows it; times in RFC 3339, ages in seconds."""
+
+    base_url: str
+    state: LaneState
+    profile: str
+    reachable: bool | None
+    breaker: BreakerState
+    last_error: str | None
+    outage_since: str | None
+    next_try_in_s: float | None
+    pending: int
+    oldest_age_s: float | None
+    delivered: int
+    retried: int
+    dead_lettered: int
+    held: int
+
+
+@dataclass(slots=True)
+class _Parked:
+    until: float
+    delay_s: float
+
+
+class Lane:
+    """One backend's lane.
+
+    Args:
+        base_url: The backend's address.
+        outbox: Where events come from.
+        registry: Where the ids that a server gives out are kept.
+        upstream: The backend, over connections of the lane's own.
+        heartbeats: Has the beats that are due.
+        settings: Sizes, delays.
+        clock: Where the time is read.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        outbox: Outbox,
+        registry: Registry,
+        upstream: Upstream,
+        heartbeats: Heartbeats,
+        settings: Settings,
+        clock: Clock,
+    ) -> None:
+        self.base_url = base_url
+        self.number = outbox.lane(base_url)
+        self._outbox = outbox
+        self._registry = registry
+        self._upstream = upstream
+        self._heartbeats = heartbeats
+        self._settings = settings
+        self._clock = clock
+        self._log = Log("lane", backend=base_url)
+        self._breaker = Breaker(settings.retry)
+        self._batch = BatchProfile(upstream=upstream, registry=registry)
+        self._plain = PlainProfile(upstream=upstream, registry=registry)
+        self._plain_until = 0.0
+        self._limit = settings.batch.max_events
+        self._not_before = 0.0
+        self._parked: dict[str, _Parked] = {}
+        self._suspects: dict[str, None] = {}
+        self._held: set[str] = set()
+        self._wake = asyncio.Event()
+        self._settled = asyncio.Event()
+        self._sending = False
+        self._oldest_ms: int | None = None
+        self._outage_ms: int | None = None
+        self._last_answer: Answer | None = None
+        self._storage_failed = False
+        self._delivered = self._retried = self._dead_lettered = 0
+        outbox.listen(self.number, self.wake)
+
+    # ── For others ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def wake(self) -> None:
+        """Says that there may be something to send."""
+        self._wake.set()
+
+    def hurry(self) -> None:
+        """Ends a pause between attempts: someone has reason to think that the backend is back."""
+        self._not_before = 0.0
+        self._parked.clear()
+        self._plain_until = 0.0
+        self._wake.set()
+
+    def release(self, task_id: str) -> None:
+        """Lets the events of a task whose creation was retried go on."""
+        self._held.discard(task_id)
+        self.hurry()
+
+    @property
+    def pending(self) -> int:
+        """How many events wait to be sent."""
+        return self._outbox.pending[self.number]
+
+    @property
+    def quiet(self) -> bool:
+        """Whether waiting for this lane is pointless: nothing is left, or its backend does not take it now."""
+        return (not self.pending and not self._sending) or self._breaker.state is BreakerState.OPEN or self._parked_all()
+
+    async def settled(self) -> None:
+        """Returns after the next round that settled something, or failed."""
+        await self._settled.wait()
+
+    def report(self) -> LaneReport:
+        """How the lane stands."""
+        now = self._clock.monotonic()
+        answer = self._last_answer
+        waiting = self.pending + self._outbox.held[self.number]
+        return LaneReport(
+            base_url=self.base_url,
+            state=self._state(),
+            profile="plain" if now < self._plain_until else "batch",
+            reachable=None if answer is None and not self._delivered else self._outage_ms is None,
+            breaker=self._breaker.state,
+            last_error=answer.detail if answer else None,
+            outage_since=rfc3339(self._outage_ms) if self._outage_ms is not None else None,
+            next_try_in_s=round(max(0.0, self._not_before - now), 1) if self._breaker.failures else None,
+            pending=waiting,
+            oldest_age_s=round((self._clock.wall_ms() - self._oldest_ms) / 1000, 1) if waiting and self._oldest_ms else None,
+            delivered=self._delivered,
+            retried=self._retried,
+            dead_lettered=self._outbox.dead[self.number],
+            held=self._outbox.held[self.number],
+        )
+
+    def _state(self) -> LaneState:
+        if self._storage_failed:
+            return LaneState.STORAGE_FAILED
+        if self._last_answer is not None and self._last_answer.outcome is Outcome.UNAUTHORIZED:
+            return LaneState.UNAUTHORIZED
+        if self._breaker.failures:
+            return LaneState.OUTAGE if self._breaker.state is BreakerState.OPEN else LaneState.RETRYING
+        return LaneState.DELIVERING if self.pending else LaneState.IDLE
+
+    # ── The loop ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def run(self) -> None:
+        """Delivers until cancelled."""
+        letters = await self._outbox.read(lambda store: store.dead())
+        self._held = {each.task_id for each in letters if _decode(each.body).kind is EventKind.TASK_CREATED}
+        while True:
+            await self._until_due()
+            self._sending = True
+            try:
+                await self._round()
+                self._storage_failed = False
+            except StorageFailedError as error:
+                # What was settled in this round is pending again, and will be sent again: the backend knows the event ids.
+                self._storage_failed = True
+                self._not_before = self._clock.monotonic() + self._settings.retry.max_delay_s / 12
+                self._log.warning("settling_failed", error=str(error))
+            finally:
+                self._sending = False
+                self._settled.set()
+                self._settled = asyncio.Event()
+
+    async def _until_due(self) -> None:
+        while True:
+            self._wake.clear()
+            now = self._clock.monotonic()
+            wait_s: float | None = self._not_before - now
+            if not self._has_work(now):
+                wait_s = min((each.until - now for each in self._parked.values()), default=None)
+            if wait_s is not None and wait_s <= 0:
+                return
+            with anyio.move_on_after(wait_s):
+                await self._wake.wait()
+
+    def _has_work(self, now: float) -> bool:
+        if self._heartbeats.has_due(self.base_url):
+            return True
+        if any(each.until <= now for each in self._parked.values()):
+            return True
+        return self.pending > 0 and not self._parked_all()
+
+    def _parked_all(self) -> bool:
+        return bool(self._parked) and self.pending <= sum(self._outbox.by_task[task_id] for task_id in self._parked)
+
+    async def _round(self) -> None:
+        now = self._clock.monotonic()
+        trial = next((task_id for task_id, each in self._parked.items() if each.until <= now), None)
+        if trial is not None:
+            await self._try_parked(trial)
+            return
+        probing = self._breaker.state is BreakerState.OPEN
+        events = await self._next_events(1 if probing else self._limit)
+        whole = not probing and self._limit == self._settings.batch.max_events
+        beats = self._heartbeats.take(self.base_url, self._limit - len(events)) if whole or not events else []
+        if not events and not beats:
+            return
+        started = self._clock.monotonic()
+        sent = await self._profile().send(events, beats)
+        self._heartbeats.put_back(self.base_url, sent.unsent)
+        full = len(sent.results) < len(events) or len(events) == self._limit
+        await self._settle(sent.results)
+        if sent.failure is not None:
+            self._failed(sent.failure, events[len(sent.results) :])
+            return
+        self._succeeded(sent)
+        # A backend that takes full batches is being caught up with: the next one follows at once.
+        self._not_before = 0.0 if full else started + self._settings.batch.min_interval_s
+
+    async def _next_events(self, limit: int) -> list[StoredEvent]:
+        without = {*self._parked, *self._suspects}
+        found = await self._outbox.read(lambda store: store.pending(self.number, 0, limit, without))
+        if not found and self._suspects:
+            # Every task has failed as a probe by now: it is the backend, not one of them.
+            self._suspects.clear()
+            return await self._next_events(limit)
+        if not without:
+            self._oldest_ms = found[0].at_ms if found else None
+        chosen: list[StoredEvent] = []
+        size_bytes = 0
+        set_aside = False
+        for stored in found:
+            size_bytes += len(stored.body) + 1
+            if chosen and size_bytes > self._settings.batch.max_bytes - 4096:
+                break
+            if not stored.intact:
+                self._bury(stored, None, "the record is damaged: its checksum does not fit")
+                set_aside = True
+            elif stored.task_id in self._held:
+                self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
+                set_aside = True
+            else:
+                chosen.append(stored)
+        if set_aside:
+            await self._outbox.committed()  # before the next look, which would find them again
+        return chosen
+
+    def _profile(self) -> Profile:
+        return self._plain if self._clock.monotonic() < self._plain_until else self._batch
+
+    # ── What came of it ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _settle(self, results: list[Result]) -> None:
+        if not results:
+            return
+        for result in results:
+            stored = result.stored
+            if result.accepted:
+                self._outbox.settle(stored.seq, stored.task_id, self.number, len(stored.body))
+                self._note_created(result)
+            elif stored.task_id in self._held:
+                self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
+            else:
+                self._bury(stored, result.status, result.detail)
+        await self._outbox.committed()
+        self._delivered += sum(result.accepted for result in results)
+
+    def _note_created(self, result: Result) -> None:
+        task = self._registry.find(result.stored.task_id)
+        if task is None or task.upstream:
+            return
+        event = _decode(result.stored.body)
+        if event.kind is not EventKind.TASK_CREATED:
+            return
+        ids = remote_ids(event, result.body)
+        steps = tuple(
+            msgspec.structs.replace(step, remote_id=remote) if remote else step
+            for step, remote in zip(task.steps, ids.steps or (None,) * len(task.steps), strict=True)
+        )
+        changed = tuple(step for step in steps if step.remote_id)
+        self._registry.put(msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps), steps=changed)
+
+    def _bury(self, stored: StoredEvent, status: int | None, detail: str) -> None:
+        letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
+        self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.DEAD, letter)
+        self._dead_lettered += 1
+        kind = _decode(stored.body).kind if stored.intact else "damaged"
+        self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
+        if kind is EventKind.TASK_CREATED:
+            self._held.add(stored.task_id)
+            self._outbox.on_failure(lambda: self._held.discard(stored.task_id))
+
+    def _succeeded(self, sent: Round) -> None:
+        if self._outage_ms is not None:
+            lasted_s = round((self._clock.wall_ms() - self._outage_ms) / 1000, 1)
+            self._log.info("backend_back", lasted_s=lasted_s, pending=self.pending)
+            self._outage_ms = None
+        if sent.results:
+            now = self._clock.monotonic()
+            self._parked.update({task_id: _Parked(now + _PARK_S, _PARK_S) for task_id in self._suspects})
+            self._suspects.clear()
+        self._breaker.succeeded()
+        self._last_answer = None
+        self._limit = min(self._limit * 2, self._settings.batch.max_events)
+
+    def _failed(self, answer: Answer, undecided: list[StoredEvent]) -> None:
+        if answer.outcome is Outcome.NO_ROUTE:
+            self._log.info("plain_profile", detail=answer.detail)
+            self._plain_until = self._clock.monotonic() + self._settings.poll.recheck_batch_s
+            return
+        if answer.outcome is Outcome.REFUSED:
+            # The batch as a whole: halve it until the one to blame is alone.
+            self._limit = max(1, len(undecided) // 2)
+            return
+        self._last_answer = answer
+        self._retried += 1
+        if answer.status is not None and answer.outcome is Outcome.TRANSIENT:
+            if len(undecided) > 1:
+                self._limit = max(1, len(undecided) // 2)
+            elif undecided and self._breaker.state is BreakerState.OPEN:
+                self._suspects[undecided[0].task_id] = None
+        delay_s = self._breaker.failed(answer.retry_after_s)
+        self._not_before = self._clock.monotonic() + delay_s
+        if self._outage_ms is None and self._breaker.state is BreakerState.OPEN:
+            self._outage_ms = self._clock.wall_ms()
+            self._log.warning("backend_unavailable", detail=answer.detail, pending=self.pending)
+
+    async def _try_parked(self, task_id: str) -> None:
+        """Tries the first event of a task that failed while others got through; its failure is not the backend's."""
+        found = await self._outbox.read(lambda store: store.first_of_task(self.number, task_id))
+        if not found:
+            del self._parked[task_id]
+            return
+        sent = await self._profile().send(found, ())
+        await self._settle(sent.results)
+        if sent.failure is None:
+            del self._parked[task_id]
+            return
+        parked = self._parked[task_id]
+        delay_s = min(parked.delay_s * 2, self._settings.retry.max_delay_s)
+        self._parked[task_id] = _Parked(self._clock.monotonic() + delay_s, delay_s)
+        self._retried += 1

@@ -1,0 +1,116 @@
+"""One daemon per state folder: the lock first, then the sockets.
+
+Both asyncio and libzmq take over a live socket's path in silence; so nothing is removed before the lock is held and the socket has
+been found dead. Folders are private, no symbolic link is followed, and a socket is private from birth.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import socket
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+
+LOCK_NAME = "clawlogd.lock"
+
+
+class InstanceError(Exception):
+    """The daemon cannot run here; the text says why and what to do. Nothing was changed."""
+
+
+class AlreadyRunningError(InstanceError):
+    """Another daemon has this state folder."""
+
+
+def private_folder(path: Path) -> Path:
+    """Makes a folder that only its owner may enter, or checks that it is one.
+
+    Raises:
+        InstanceError: It is a symbolic link, not a folder, or somebody else's.
+    """
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = path.lstat()
+    except OSError as error:
+        raise InstanceError(f"{path}: cannot be made: {error.strerror}; choose another with --state-dir") from None
+    if stat.S_ISLNK(found.st_mode):
+        raise InstanceError(f"{path} is a symbolic link; name the folder itself")
+    if found.st_uid != os.geteuid():
+        raise InstanceError(
+            f"{path} belongs to user {found.st_uid}, and this daemon runs as {os.geteuid()}; choose another folder"
+        )
+    if stat.S_IMODE(found.st_mode) & 0o077:
+        path.chmod(0o700)
+    return path
+
+
+@contextlib.contextmanager
+def state_lock(state_dir: Path) -> Iterator[None]:
+    """Holds the state folder for this process.
+
+    Raises:
+        AlreadyRunningError: Another process holds it.
+    """
+    descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
+            raise AlreadyRunningError(
+                f"a clawlogd (pid {holder}) runs with the state folder {state_dir}; use that one, or give this one another --state-dir"
+            ) from None
+        os.truncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def bind_unix(path: Path, *, mode: int = 0o600) -> socket.socket:
+    """Binds a Unix socket, private from birth; a dead one in its place is removed, a live one is not.
+
+    Raises:
+        InstanceError: Something else is there, or the path cannot be used.
+    """
+    if len(os.fsencode(path)) > 107:
+        raise InstanceError(
+            f"{path}: longer than the 107 bytes that a socket's path may have; set CLAWLOG_SOCKET to a shorter one"
+        )
+    private = path.parent
+    if not private.exists():
+        private_folder(private)
+    elif private.is_symlink():
+        raise InstanceError(f"{private} is a symbolic link; name the folder itself")
+    _remove_dead(path)
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    try:
+        os.fchmod(sock.fileno(), mode)
+        sock.bind(str(path))
+        path.chmod(mode)
+    except OSError as error:
+        sock.close()
+        raise InstanceError(f"{path}: cannot be bound: {error.strerror}; check the folder, or set CLAWLOG_SOCKET") from None
+    return sock
+
+
+def _remove_dead(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise InstanceError(f"{path} is there and is no socket; remove it, or set CLAWLOG_SOCKET to another path")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.settimeout(1.0)
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink(missing_ok=True)
+            return
+        except OSError as error:
+            raise InstanceError(f"{path}: cannot be probed: {error.strerror}; remove it if nothing uses it") from None
+    raise AlreadyRunningError(f"something serves {path} already; stop it, or set CLAWLOG_SOCKET to another path")

@@ -1,0 +1,106 @@
+"""One caller's stream of requests and replies, whatever carries it.
+
+Requests begin in order; replies leave in order. A caller that sends faster than it reads its replies is held back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from clawlogd.commands.dispatcher import Dispatcher, Reply
+from clawlogd.session import Session
+
+_MOST_IN_HAND = 2048  # requests that are begun and not yet answered, or read and not yet begun
+
+
+class Conversation:
+    """Orders one caller's requests and replies.
+
+    Args:
+        dispatcher: Runs the verbs.
+        send: Sends replies, each one message.
+        hold: Called with True when no more should be read from the caller for now, with False when it may go on.
+        answered: Called whenever everything asked has been answered.
+    """
+
+    def __init__(
+        self,
+        *,
+        dispatcher: Dispatcher,
+        send: Callable[[list[bytes]], None],
+        hold: Callable[[bool], None],
+        answered: Callable[[], None],
+    ) -> None:
+        self._dispatcher = dispatcher
+        self._send = send
+        self._hold = hold
+        self._answered = answered
+        self._held = False
+        self._waiting: deque[bytes] = deque()
+        self._replies: deque[Reply] = deque()
+        self._blocked = False
+        self._awaited: asyncio.Future[object] | None = None
+        self._closed = False
+        self.session = Session(self._push)
+
+    def take(self, lines: list[bytes]) -> None:
+        """Takes the caller's next messages."""
+        self._waiting.extend(lines)
+        self._go_on()
+
+    def refuse_too_large(self) -> None:
+        """Answers a line over the bound."""
+        self._replies.append(self._dispatcher.too_large())
+        self._flush()
+
+    @property
+    def idle(self) -> bool:
+        """Whether everything asked has been answered."""
+        return not self._waiting and not self._replies
+
+    def close(self) -> None:
+        """Forgets the caller. What it asked for is still done; nobody hears the replies."""
+        self._closed = True
+        self.session.close()
+
+    def _go_on(self) -> None:
+        while self._waiting and not self._blocked:
+            reply = self._dispatcher.handle(self._waiting.popleft(), self.session)
+            self._replies.append(reply)
+            if reply.blocks and reply.wait_for is not None and not reply.ready:
+                self._blocked = True
+                reply.wait_for.add_done_callback(self._unblock)
+        self._flush()
+
+    def _unblock(self, _: object) -> None:
+        self._blocked = False
+        self._go_on()
+
+    def _flush(self) -> None:
+        out: list[bytes] = []
+        while self._replies and self._replies[0].ready:
+            text = self._replies.popleft().text()
+            if text is not None:
+                out.append(text)
+        if self._replies:
+            head = self._replies[0].wait_for
+            if head is not None and head is not self._awaited:
+                self._awaited = head
+                head.add_done_callback(self._continue)
+        if out and not self._closed:
+            self._send(out)
+        if self._held is not (len(self._replies) + len(self._waiting) > _MOST_IN_HAND):
+            self._held = not self._held
+            self._hold(self._held)
+        if self.idle:
+            self._answered()
+
+    def _continue(self, _: object) -> None:
+        self._awaited = None
+        self._flush()
+
+    def _push(self, message: bytes) -> None:
+        if not self._closed:
+            self._send([message])

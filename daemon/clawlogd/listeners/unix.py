@@ -1,0 +1,181 @@
+"""The Unix socket: one JSON value per line, for programs of the same user (or of an allowed group).
+
+The socket is private from the moment it exists, and each caller's user is checked by the kernel's word.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import grp
+import os
+import pwd
+import socket
+import struct
+
+import anyio
+
+from clawlog.protocol.framing import LineReader
+from clawlogd.commands.dispatcher import Dispatcher
+from clawlogd.listeners.connection import Conversation
+from clawlogd.logs import Log
+
+_BACKLOG = 512
+_LAST_REPLIES_S = 2.0
+_UCRED = struct.Struct("3i")  # pid, uid, gid: see unix(7), SO_PEERCRED
+_MOST_UNSENT_BYTES = 1024 * 1024
+
+
+class UnixListener:
+    """Serves a bound Unix socket.
+
+    Args:
+        sock: The socket, bound; it is put to listening here.
+        dispatcher: Runs the verbs.
+        max_connections: How many callers at once.
+        group: A group whose members are let in beside the daemon's own user.
+    """
+
+    def __init__(self, *, sock: socket.socket, dispatcher: Dispatcher, max_connections: int, group: str | None) -> None:
+        self._socket = sock
+        self._dispatcher = dispatcher
+        self._max_connections = max_connections
+        self._group = grp.getgrnam(group) if group else None
+        self._connections: set[_Connection] = set()
+        self._log = Log("unix")
+        self._refused_full = False
+        self._server: asyncio.Server | None = None
+
+    async def start(self) -> None:
+        """Begins to accept."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_unix_server(lambda: _Connection(self), sock=self._socket, backlog=_BACKLOG)
+
+    def stop_accepting(self) -> None:
+        """Takes no new callers."""
+        if self._server is not None:
+            self._server.close()
+
+    async def stop(self) -> None:
+        """Lets what is in hand be answered (briefly), and closes."""
+        with anyio.move_on_after(_LAST_REPLIES_S):
+            for connection in list(self._connections):
+                await connection.answered.wait()
+        for connection in list(self._connections):
+            connection.close()
+
+    @property
+    def connections(self) -> int:
+        """How many callers are connected."""
+        return len(self._connections)
+
+    def admit(self, connection: _Connection) -> bool:
+        """Takes a new connection in, unless its user is not allowed or there are too many."""
+        uid = connection.peer_uid()
+        if uid not in {os.geteuid(), 0} and not self._in_group(uid):
+            self._log.warning("peer_refused", uid=uid)
+            return False
+        if len(self._connections) >= self._max_connections:
+            if not self._refused_full:
+                self._log.warning("connections_full", max_connections=self._max_connections)
+            self._refused_full = True
+            return False
+        self._refused_full = False
+        self._connections.add(connection)
+        return True
+
+    def left(self, connection: _Connection) -> None:
+        """Forgets a connection."""
+        self._connections.discard(connection)
+
+    def _in_group(self, uid: int) -> bool:
+        if self._group is None:
+            return False
+        try:
+            user = pwd.getpwuid(uid)
+        except KeyError:
+            return False
+        return user.pw_gid == self._group.gr_gid or user.pw_name in self._group.gr_mem
+
+    @property
+    def dispatcher(self) -> Dispatcher:
+        """Runs the verbs."""
+        return self._dispatcher
+
+
+class _Connection(asyncio.Protocol):
+    def __init__(self, listener: UnixListener) -> None:
+        self._listener = listener
+        self._lines = LineReader()
+        self._transport: asyncio.Transport | None = None
+        self._ending = False
+        self.answered = asyncio.Event()
+        self.answered.set()
+        self.conversation = Conversation(
+            dispatcher=listener.dispatcher, send=self._send, hold=self._hold, answered=self._all_answered
+        )
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a stream server makes
+        self._transport = transport
+        transport.set_write_buffer_limits(high=_MOST_UNSENT_BYTES)
+        if not self._listener.admit(self):
+            transport.abort()
+
+    def peer_uid(self) -> int:
+        assert self._transport is not None  # noqa: S101 - set when the connection was made
+        raw = self._transport.get_extra_info("socket").getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _UCRED.size)
+        return int(_UCRED.unpack(raw)[1])
+
+    def data_received(self, data: bytes) -> None:
+        lines = self._lines.feed(data)
+        if lines:
+            self.answered.clear()
+            self.conversation.take(lines)
+        if self._lines.overflowed and not self._ending:
+            self._end()
+            self.conversation.refuse_too_large()
+
+    def eof_received(self) -> bool:
+        # A caller that has shut its sending side (as nc -N does) still gets the replies that are due.
+        self._end()
+        if self.conversation.idle:
+            return False
+        return True
+
+    def pause_writing(self) -> None:
+        self._hold(True)  # noqa: FBT003 - see _hold
+
+    def resume_writing(self) -> None:
+        self._hold(False)  # noqa: FBT003 - see _hold
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        del exc
+        self.answered.set()
+        self.conversation.close()
+        self._listener.left(self)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def _end(self) -> None:
+        """Reads no more, and closes when what was asked has been answered."""
+        self._hold(True)  # noqa: FBT003 - see _hold
+        self._ending = True
+
+    def _all_answered(self) -> None:
+        self.answered.set()
+        if self._ending:
+            self.close()
+
+    def _send(self, messages: list[bytes]) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"\n".join(messages) + b"\n")
+
+    def _hold(self, held: bool) -> None:  # noqa: FBT001 - a callback of one argument
+        if self._transport is None or self._transport.is_closing() or self._ending:
+            return
+        if held:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()

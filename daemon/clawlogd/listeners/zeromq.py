@@ -1,0 +1,167 @@
+"""ZeroMQ: a ROUTER that REQ and DEALER sockets speak to, one JSON value per message.
+
+``ipc://`` lies in the private folder beside the Unix socket; ``tcp://`` wants CURVE and an allow-list of client keys.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+from pathlib import Path
+
+import zmq
+import zmq.asyncio
+from zmq.auth.asyncio import AsyncioAuthenticator
+
+from clawlog.protocol.limits import MAX_LINE_BYTES
+from clawlogd.commands.dispatcher import Dispatcher
+from clawlogd.listeners.connection import Conversation
+from clawlogd.logs import Log
+from clawlogd.settings import Listen, SettingsError
+
+_HIGH_WATER_MARK = 10_000
+_FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
+
+
+class ZeromqListener:
+    """Serves a ZeroMQ endpoint.
+
+    Args:
+        endpoint: Such as ``ipc:///path`` or ``tcp://127.0.0.1:5555``.
+        bound: For ``ipc``: a Unix socket that is bound already, private from birth.
+        dispatcher: Runs the verbs.
+        settings: How many callers at once; the keys.
+
+    Raises:
+        SettingsError: A tcp endpoint without keys, or one of another kind.
+    """
+
+    def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: Listen) -> None:
+        self._endpoint = endpoint
+        self._dispatcher = dispatcher
+        self._settings = settings
+        self._log = Log("zeromq")
+        self._context = zmq.asyncio.Context()
+        self._authenticator: AsyncioAuthenticator | None = None
+        self._conversations: dict[bytes, Conversation] = {}
+        self._socket = self._context.socket(zmq.ROUTER)
+        self._socket.setsockopt(zmq.LINGER, 1000)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_LINE_BYTES * 2)  # over it libzmq drops the caller; up to it we answer
+        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
+        self._socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+        self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+        if bound is not None:
+            bound.listen(512)
+            self._socket.setsockopt(zmq.USE_FD, bound.detach())
+        elif endpoint.startswith("tcp://"):
+            self._secure()
+
+    async def start(self) -> None:
+        """Begins to accept."""
+        if self._authenticator is not None:
+            self._authenticator.start()
+        self._socket.bind(self._endpoint)
+
+    async def run(self) -> None:
+        """Takes messages until cancelled."""
+        while True:
+            frames: list[bytes] = await self._socket.recv_multipart()
+            self._take(frames)
+            # What has already arrived is taken without going through the event loop for each.
+            while await self._more():
+                self._take(await self._socket.recv_multipart())
+
+    async def stop(self) -> None:
+        """Closes the endpoint."""
+        for conversation in self._conversations.values():
+            conversation.close()
+        if self._authenticator is not None:
+            self._authenticator.stop()
+        self._socket.close()
+        self._context.term()
+        if self._endpoint.startswith("ipc://"):
+            Path(self._endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+
+    async def _more(self) -> bool:
+        return bool(await self._socket.poll(0, zmq.POLLIN))
+
+    def _take(self, frames: list[bytes]) -> None:
+        if not 2 <= len(frames) <= _FRAMES:
+            return
+        identity, *envelope, message = frames
+        address = (identity, *envelope)
+        key = b"\0".join(address)
+        conversation = self._conversations.get(key)
+        if conversation is None:
+            conversation = self._conversations[key] = Conversation(
+                dispatcher=self._dispatcher,
+                send=lambda messages: self._send(key, address, messages),
+                hold=lambda _: None,
+                answered=lambda: self._answered(key),
+            )
+        if len(message) > MAX_LINE_BYTES:
+            conversation.refuse_too_large()
+        else:
+            conversation.take([message])
+
+    def _send(self, key: bytes, address: tuple[bytes, ...], messages: list[bytes]) -> None:
+        for message in messages:
+            sent: asyncio.Future[object] = asyncio.ensure_future(self._socket.send_multipart([*address, message]))
+            sent.add_done_callback(lambda done: self._sent(key, done))
+
+    def _sent(self, key: bytes, done: asyncio.Future[object]) -> None:
+        if not done.cancelled() and isinstance(done.exception(), zmq.ZMQError):
+            # The caller is gone: a ROUTER learns it only by trying.
+            conversation = self._conversations.pop(key, None)
+            if conversation is not None:
+                conversation.close()
+
+    def _answered(self, key: bytes) -> None:
+        conversation = self._conversations.get(key)
+        if conversation is not None and not conversation.session.watching:
+            del self._conversations[key]
+
+    def _secure(self) -> None:
+        key_file, client_keys = self._settings.zmq_server_key_file, self._settings.zmq_client_keys
+        if key_file is None or not client_keys:
+            raise SettingsError(
+                f"zmq: {self._endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret key) and "
+                "listen.zmq_client_keys (the public keys that are let in); or use ipc://"
+            )
+        try:
+            secret = Path(key_file).read_text(encoding="ascii").strip().encode()
+            public = zmq.curve_public(secret)
+        except (OSError, ValueError, zmq.ZMQError) as error:
+            raise SettingsError(
+                f"listen.zmq_server_key_file: {key_file}: no usable CURVE secret key of 40 characters: {error}"
+            ) from None
+        self._socket.setsockopt(zmq.CURVE_SERVER, 1)
+        self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
+        self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
+        self._authenticator = AsyncioAuthenticator(self._context)
+        self._authenticator.configure_curve_callback(domain="*", credentials_provider=_AllowList(client_keys))
+
+
+class _AllowList:
+    def __init__(self, keys: tuple[str, ...]) -> None:
+        self._keys = frozenset(keys)
+
+    def callback(self, domain: str, key: bytes) -> bool:
+        del domain
+        return zmq.utils.z85.encode(key).decode() in self._keys
+
+
+def ipc_path(endpoint: str) -> Path | None:
+    """The path of an ``ipc://`` endpoint; None for others.
+
+    Raises:
+        SettingsError: It is neither ``ipc://`` with a path nor ``tcp://``.
+    """
+    if endpoint.startswith("tcp://"):
+        return None
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or not path.startswith("/"):
+        raise SettingsError(f"zmq: {endpoint!r}: expected ipc:///absolute/path or tcp://address:port")
+    return Path(os.path.normpath(path))

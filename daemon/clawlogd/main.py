@@ -1,0 +1,123 @@
+"""``clawlogd``: reads flags and settings, then runs the daemon. Exit statuses: 0 ended as asked, 1 failed, 2 bad usage or settings,
+69 another daemon has the state folder, or it cannot run here.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+from clawlogd import __version__, logs, settings
+
+EX_FAILED = 1
+EX_USAGE = 2
+EX_UNAVAILABLE = 69
+
+_EPILOG = """\
+examples:
+  clawlogd                                      run in the foreground, on the usual paths
+  clawlogd --base-url http://localhost:8000     with another default backend
+  clawlogd --zmq ipc:///run/user/1000/clawlog/clawlogd.zmq
+  clawlogd --config clawlog.toml --check-config
+
+exit statuses:
+  0   ended as asked       1   failed; the log says why
+  2   usage or settings    69  another daemon has the state folder, or it cannot run here
+
+Programs start it by themselves when they need it; a service manager may, too: see docs/running-as-a-service.md.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
+    parser = argparse.ArgumentParser(
+        prog="clawlogd",
+        description="The sidecar that brings agents' task status to ClawLog backends, and people's requests to stop to the agents.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument(
+        "--config", metavar="F", type=Path, help="the settings' file (default: clawlog.toml in the usual places)"
+    )
+    parser.add_argument("--socket", metavar="PATH", help="where the Unix socket goes")
+    parser.add_argument("--zmq", metavar="ENDPOINT", help="also serve ZeroMQ, at ipc:///path or tcp://address:port")
+    parser.add_argument("--state-dir", metavar="DIR", help="where the outbox is kept")
+    parser.add_argument("--base-url", metavar="URL", help="the backend of tasks that name none")
+    parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
+    parser.add_argument("--log-format", metavar="F", help="text, json or journal")
+    parser.add_argument("--idle-exit", metavar="S", type=float, help="end after S seconds without tasks and callers")
+    parser.add_argument("--check-config", action="store_true", help="check the settings, and say what is in force")
+    parser.add_argument("--version", action="version", version=f"clawlogd {__version__}")
+    return parser
+
+
+def main(argv: list[str] | None = None) -> NoReturn:
+    """Runs the program."""
+    arguments = build_parser().parse_args(argv)
+    flags = {
+        "socket": arguments.socket,
+        "zmq": arguments.zmq,
+        "state_dir": arguments.state_dir,
+        "base_url": arguments.base_url,
+        "log_level": arguments.log_level,
+        "log_format": arguments.log_format,
+        "idle_exit_s": arguments.idle_exit,
+    }
+    try:
+        loaded = settings.load(flags, os.environ, arguments.config)
+    except settings.SettingsError as error:
+        _fail(EX_USAGE, str(error))
+    if arguments.check_config:
+        print(_describe(loaded))  # noqa: T201 - what was asked for
+        sys.exit(0)
+    os.umask(0o077)
+    logs.configure(loaded.settings.log_level, loaded.settings.log_format)  # type: ignore[arg-type]
+    sys.exit(_run(loaded.settings))
+
+
+def _run(chosen: settings.Settings) -> int:
+    import anyio  # noqa: PLC0415 - --help and --version need not pay for it
+
+    from clawlogd import app  # noqa: PLC0415
+    from clawlogd.instance import InstanceError  # noqa: PLC0415
+    from clawlogd.outbox.schema import UnknownSchemaError  # noqa: PLC0415
+
+    try:
+        anyio.run(app.run_until_signalled, chosen, app.Environment.of_process(chosen, os.environ))
+    except BaseExceptionGroup as group:
+        return _explain(group, (InstanceError, UnknownSchemaError, settings.SettingsError))
+    except (InstanceError, UnknownSchemaError, settings.SettingsError) as error:
+        return _say(error)
+    return 0
+
+
+def _explain(group: BaseExceptionGroup[BaseException], expected: tuple[type[Exception], ...]) -> int:
+    known, other = group.split(expected)
+    if other is not None:
+        logs.Log("main").error("failed", error=repr(other.exceptions[0]), exc_info=other)
+        return EX_FAILED
+    error: BaseException = known or group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return _say(error)
+
+
+def _say(error: BaseException) -> int:
+    print(f"clawlogd: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
+    return EX_USAGE if isinstance(error, settings.SettingsError) else EX_UNAVAILABLE
+
+
+def _fail(status: int, text: str) -> NoReturn:
+    print(f"clawlogd: {text}", file=sys.stderr)  # noqa: T201 - for the person who started it
+    sys.exit(status)
+
+
+def _describe(loaded: settings.Loaded) -> str:
+    lines = [f"settings are good ({loaded.path or 'no file'})"]
+    for key, value in settings.flatten(loaded.settings):
+        lines.append(f"  {key} = {value!r}  ({loaded.origins.get(key, 'default')})")
+    return "\n".join(lines)

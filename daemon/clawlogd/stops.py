@@ -1,0 +1,200 @@
+"""What is known of people's requests to stop, and how fresh that knowledge is.
+
+A stop lives in its task's record, so it survives a restart. Each way it takes to the agent is an event for the backend: seen by the
+daemon, delivered to the agent, acknowledged. "No" is only ever said from knowledge that is fresh enough.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+
+import msgspec
+
+from clawlog.protocol.ids import new_uuid
+from clawlogd.clock import Clock, rfc3339
+from clawlogd.logs import Log
+from clawlogd.model import Event, EventKind, Stop, Task
+from clawlogd.outbox.errors import OutboxError
+from clawlogd.outbox.queue import Outbox
+from clawlogd.registry import Registry
+
+
+class StopPhase(StrEnum):
+    """Where a stop stands, as ``interrupt.check`` says it."""
+
+    NONE = "none"
+    REQUESTED = "requested"
+    ACKNOWLEDGED = "acknowledged"
+    UNKNOWN = "unknown"
+
+
+class StopState(msgspec.Struct, frozen=True):
+    """The answer to ``interrupt.check``."""
+
+    state: StopPhase
+    interrupt_requested: bool
+    interrupt_id: str | None
+    mode: str | None
+    reason: str | None
+    requested_at: str | None
+    age_s: float | None
+
+
+class Control(msgspec.Struct, frozen=True):
+    """What a backend says of one task, read from either of its routes."""
+
+    interrupt_requested: bool
+    mode: str | None = None
+    interrupt_id: str | None = None
+    reason: str | None = None
+    requested_at: str | None = None
+
+
+class Stops:
+    """Keeps the stops.
+
+    Args:
+        registry: Whose tasks bear them.
+        outbox: Where the receipts go.
+        clock: Where the time is read.
+        folder: Where a pending stop is also a file named for its task, for hooks that only look.
+    """
+
+    def __init__(self, *, registry: Registry, outbox: Outbox, clock: Clock, folder: Path) -> None:
+        self._registry = registry
+        self._outbox = outbox
+        self._clock = clock
+        self._folder = folder
+        self._log = Log("stops")
+        self._confirmed: dict[str, float] = {}
+        self._watchers: dict[str, list[Callable[[StopState], None]]] = {}
+        registry.observe(self._task_changed)
+
+    def resume(self) -> None:
+        """Makes the files fit what is known: those of an earlier run may be stale."""
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self._folder.iterdir():
+            path.unlink()
+        for task in self._registry:
+            self._show(task)
+
+    # ── What the backend says ──────────────────────────────────────────────────────────────────────────────────────
+
+    def confirm(self, task_id: str) -> None:
+        """Notes that the backend has just spoken for a task (or, by silence about it, said that nothing changed)."""
+        self._confirmed[task_id] = self._clock.monotonic()
+
+    def observe(self, task: Task, control: Control) -> None:
+        """Takes in what the backend says of a task."""
+        self.confirm(task.task_id)
+        known = task.stop
+        if not control.interrupt_requested:
+            if known is not None and not known.acknowledged:
+                self._put(task, None)  # withdrawn
+            elif known is not None and known.interrupt_id.startswith("at:"):
+                self._put(task, None)  # answered, and the server has no ids: the next request is a new one
+            return
+        # A server without ids is taken by the time of the request.
+        interrupt_id = control.interrupt_id or f"at:{control.requested_at or ''}"
+        if known is not None and known.interrupt_id == interrupt_id:
+            return
+        stop = Stop(interrupt_id, control.mode or "soft_stop", control.reason, control.requested_at)
+        if not self._receipt(task, EventKind.INTERRUPT_SEEN, stop):
+            return
+        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=interrupt_id)
+        self._put(task, stop)
+
+    # ── What the agent is told, and answers ────────────────────────────────────────────────────────────────────────
+
+    def state(self, task: Task, max_age_s: float | None = None) -> StopState:
+        """What is known of a task's stop.
+
+        Args:
+            task: The task.
+            max_age_s: How old a "no" may be; without it, however old.
+        """
+        confirmed = self._confirmed.get(task.task_id)
+        age_s = None if confirmed is None else self._clock.monotonic() - confirmed
+        stop = task.stop
+        if stop is not None and not stop.acknowledged:
+            phase = StopPhase.REQUESTED
+        elif max_age_s is not None and (age_s is None or age_s > max_age_s):
+            phase = StopPhase.UNKNOWN
+        else:
+            phase = StopPhase.ACKNOWLEDGED if stop is not None else StopPhase.NONE
+        return StopState(
+            state=phase,
+            interrupt_requested=phase is StopPhase.REQUESTED,
+            interrupt_id=stop.interrupt_id if stop else None,
+            mode=stop.mode if stop else None,
+            reason=stop.reason if stop else None,
+            requested_at=stop.requested_at if stop else None,
+            age_s=None if age_s is None else round(age_s, 3),
+        )
+
+    def delivered(self, task: Task) -> bool:
+        """Notes that the agent has been told of its stop. Returns whether that is news, with a receipt on its way."""
+        stop = task.stop
+        if stop is None or stop.acknowledged or stop.delivered:
+            return False
+        told = msgspec.structs.replace(stop, delivered=True)
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, stop):
+            return False
+        self._put(task, told)
+        return True
+
+    def watch(self, task_id: str, watcher: Callable[[StopState], None]) -> Callable[[], None]:
+        """Calls ``watcher`` at each change of a task's stop. Returns what ends that."""
+        self._watchers.setdefault(task_id, []).append(watcher)
+
+        def end() -> None:
+            watchers = self._watchers.get(task_id, [])
+            if watcher in watchers:
+                watchers.remove(watcher)
+            if not watchers:
+                self._watchers.pop(task_id, None)
+
+        return end
+
+    def _receipt(self, task: Task, kind: EventKind, stop: Stop) -> bool:
+        now_ms = self._clock.wall_ms()
+        interrupt_id = None if stop.interrupt_id.startswith("at:") else stop.interrupt_id
+        event = Event(event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=interrupt_id)
+        try:
+            self._outbox.add(event, now_ms, task.base_url)
+        except OutboxError as error:
+            self._log.warning("receipt_not_recorded", task_id=task.task_id, kind=kind, error=str(error))
+            return kind is EventKind.INTERRUPT_SEEN  # a stop counts even when its receipt finds no room
+        return True
+
+    def _put(self, task: Task, stop: Stop | None) -> None:
+        current = self._registry.find(task.task_id)
+        if current is not None:
+            self._registry.put(msgspec.structs.replace(current, stop=stop))
+
+    def _task_changed(self, before: Task | None, after: Task | None) -> None:
+        if after is None:
+            if before is not None:
+                self._confirmed.pop(before.task_id, None)
+                self._file(before.task_id).unlink(missing_ok=True)
+            return
+        if (before.stop if before else None) == after.stop:
+            return
+        self._show(after)
+        for watcher in tuple(self._watchers.get(after.task_id, ())):
+            watcher(self.state(after))
+
+    def _show(self, task: Task) -> None:
+        path = self._file(task.task_id)
+        try:
+            if task.stop is not None and not task.stop.acknowledged:
+                path.write_text(f"{task.stop.interrupt_id}\n{task.stop.reason or ''}\n", encoding="utf-8")
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            self._log.warning("stop_file_failed", task_id=task.task_id, error=str(error))
+
+    def _file(self, task_id: str) -> Path:
+        return self._folder / task_id

@@ -1,0 +1,46 @@
+"""The bearer token: read from where the operator keeps it, never from a command line, and never written anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+CREDENTIAL_NAME = "clawlog-token"
+
+
+class TokenSource:
+    """Finds the token anew whenever it is asked, so that a changed file counts without a restart.
+
+    Order: ``CLAWLOG_TOKEN_FILE`` (or the setting ``token_file``), systemd's ``$CREDENTIALS_DIRECTORY/clawlog-token``,
+    ``CLAWLOG_TOKEN``.
+
+    Args:
+        env: The environment.
+        token_file: The setting.
+        base_url: The backend that the token belongs to: it is sent to no other origin.
+    """
+
+    def __init__(self, *, env: Mapping[str, str], token_file: str | None, base_url: str) -> None:
+        self._env = env
+        self._token_file = token_file
+        self._origin = base_url
+
+    def read(self, base_url: str) -> str | None:
+        """The token for a backend, or None where there is none.
+
+        Raises:
+            OSError: The file that was named cannot be read.
+            ValueError: It holds no usable token.
+        """
+        if base_url != self._origin:
+            return None
+        path = self._token_file or self._env.get("CLAWLOG_TOKEN_FILE")
+        if path is None and (folder := self._env.get("CREDENTIALS_DIRECTORY")):
+            candidate = Path(folder) / CREDENTIAL_NAME
+            path = str(candidate) if candidate.exists() else None
+        token = Path(path).read_text(encoding="ascii").strip() if path else self._env.get("CLAWLOG_TOKEN", "").strip()
+        if path and not token:
+            raise ValueError("the token file is empty")
+        if not token.isprintable() or " " in token:
+            raise ValueError("the token holds spaces or control characters")
+        return token or None
