@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -51,24 +50,20 @@ class Environment:
         state_dir: The state folder.
         socket_path: Where the Unix socket goes; None when the service manager passes it on.
         clock: Where the time is read.
-        reload: Reads the settings again, at SIGHUP.
     """
 
     env: Mapping[str, str]
     state_dir: Path
     socket_path: Path | None
     clock: Clock
-    reload: Callable[[], Settings] | None = None
 
     @classmethod
-    def of_process(
-        cls, settings: Settings, env: Mapping[str, str], reload: Callable[[], Settings] | None = None
-    ) -> Environment:
+    def of_process(cls, settings: Settings, env: Mapping[str, str]) -> Environment:
         """The environment of this process."""
         chosen = {**env, **({"CLAWLOG_STATE_DIR": settings.state_dir} if settings.state_dir else {})}
         state_dir = Path(locations.state_dir(chosen)).absolute()
         address = settings.socket or locations.socket_address({k: v for k, v in chosen.items() if not _is_zmq(k, v)})
-        return cls(env, state_dir, Path(address.removeprefix("unix:")).absolute(), SystemClock(), reload)
+        return cls(env, state_dir, Path(address.removeprefix("unix:")).absolute(), SystemClock())
 
 
 def _is_zmq(key: str, value: str) -> bool:
@@ -107,7 +102,6 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(where.state_dir))
         manager = ServiceManager(where.env)
-        sockets = passed_sockets(where.env)
         facts = Facts(str(where.state_dir), None, settings.zmq, where.clock.monotonic())
         parts, dispatcher = await stack.enter_async_context(_build(settings, where, facts))
         spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, facts=facts)
@@ -120,7 +114,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         parts.heartbeats.resume()
         await spool.drain()
 
-        listeners = await _listen(settings, where, dispatcher, sockets, facts, tasks, stack)
+        listeners = await _listen(parts, where, dispatcher, tasks, stack)
         housekeeping = Housekeeping(
             parts=parts,
             dispatcher=dispatcher,
@@ -253,14 +247,9 @@ class _Listeners:
 
 
 async def _listen(
-    settings: Settings,
-    where: Environment,
-    dispatcher: Dispatcher,
-    passed: list[socket.socket],
-    facts: Facts,
-    tasks: NamedTasks,
-    stack: AsyncExitStack,
+    parts: Parts, where: Environment, dispatcher: Dispatcher, tasks: NamedTasks, stack: AsyncExitStack
 ) -> _Listeners:
+    settings, facts = parts.settings, parts.facts
     zeromq = None
     if settings.zmq is not None:
         from clawlogd.listeners.zeromq import ZeromqListener, ipc_path  # noqa: PLC0415 - libzmq's memory, only where wanted
@@ -271,7 +260,7 @@ async def _listen(
         )
         await zeromq.start()
         tasks.spawn("zeromq", zeromq.run)
-    sockets = passed
+    sockets = passed_sockets(where.env)
     if not sockets and where.socket_path is not None:
         sock = bind_unix(where.socket_path, mode=0o660 if settings.listen.group else 0o600)
         stack.callback(where.socket_path.unlink, missing_ok=True)

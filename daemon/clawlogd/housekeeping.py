@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import anyio
 
@@ -12,12 +13,14 @@ from clawlogd.commands.params import NoParams
 from clawlogd.commands.parts import Call, Parts
 from clawlogd.logs import Log
 from clawlogd.outbox.errors import OutboxError
+from clawlogd.outbox.store import Store
 from clawlogd.service import ServiceManager
 from clawlogd.spool import Spool
 
 _ROUND_S = 2.0
 _ROUNDS_A_MINUTE = 30
 _CHECKED_AT_ONCE = 2000
+_BREATH_S = 0.05
 
 
 class Housekeeping:
@@ -70,16 +73,15 @@ class Housekeeping:
         """Tells the service manager that the event loop turns, and that the outbox's thread answers."""
         assert self._manager.watchdog_s is not None  # noqa: S101 - started only then
         while True:
-            await self._parts.outbox.read(lambda store: None)
+            await self._parts.outbox.read(lambda _: None)
             self._manager.alive()
             await anyio.sleep(self._manager.watchdog_s / 3)
 
     async def _check_records(self) -> None:
-        """Holds every waiting record against its checksum, a stretch at a time; what does not fit becomes a dead letter when met."""
+        """Holds every waiting record against its checksum, a stretch at a time. What does not fit is buried when met."""
         after: int | None = 0
         while after is not None:
-            start = after
-            bad, after = await self._parts.outbox.read(lambda store, start=start: store.damaged(start, _CHECKED_AT_ONCE))
+            bad, after = await self._parts.outbox.read(partial(Store.damaged, after=after, limit=_CHECKED_AT_ONCE))
             if bad:
                 self._parts.facts.damaged.extend(bad)
                 self._log.error("records_damaged", seqs=bad[:20], count=len(bad))
@@ -88,8 +90,8 @@ class Housekeeping:
         outbox, settings = self._parts.outbox, self._parts.settings.outbox
         before_ms = self._parts.clock.wall_ms() - int(settings.keep_delivered_s * 1000)
         try:
-            while await outbox.prune(before_ms):
-                await anyio.sleep(0.05)
+            while await outbox.prune(before_ms):  # noqa: ASYNC110 - nothing is waited for
+                await anyio.sleep(_BREATH_S)  # commands come first
         except OutboxError as error:
             self._log.warning("prune_failed", error=str(error))
 

@@ -1,7 +1,7 @@
 """One daemon per state folder: the lock first, then the sockets.
 
-Both asyncio and libzmq take over a live socket's path in silence; so nothing is removed before the lock is held and the socket has
-been found dead. Folders are private, no symbolic link is followed, and a socket is private from birth.
+Both asyncio and libzmq take over a live socket's path in silence; so nothing is removed before the lock is held and the socket
+has been found dead. Folders are private, no symbolic link is followed, and a socket is private from birth.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def private_folder(path: Path) -> Path:
         raise InstanceError(f"{path} is a symbolic link; name the folder itself")
     if found.st_uid != os.geteuid():
         raise InstanceError(
-            f"{path} belongs to user {found.st_uid}, and this daemon runs as {os.geteuid()}; choose another folder"
+            f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}, as whom this runs; choose another folder"
         )
     if stat.S_IMODE(found.st_mode) & 0o077:
         path.chmod(0o700)
@@ -61,7 +61,7 @@ def state_lock(state_dir: Path) -> Iterator[None]:
         except OSError:
             holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip() or "unknown"
             raise AlreadyRunningError(
-                f"a clawlogd (pid {holder}) runs with the state folder {state_dir}; use that one, or give this one another --state-dir"
+                f"a clawlogd (pid {holder}) has the state folder {state_dir}; use it, or give this one another --state-dir"
             ) from None
         os.truncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

@@ -1,8 +1,8 @@
 """Is the agent alive, and on what evidence? The daemon never invents life.
 
-Evidence is a running process that the agent named, or a command within its lease. Where there is neither, the agent is lost: that
-is said at once, and no beat is sent until it speaks again. Leases run on the monotonic clock; after a suspend (or a step of the
-wall clock) every lease begins anew, because the agent slept too.
+Evidence is a running process that the agent named, or a command within its lease. Where there is neither, the agent is lost:
+that is said at once, and no beat is sent until it speaks again. Leases run on the monotonic clock; after a suspend (or a step
+of the wall clock) every lease begins anew, because the agent slept too.
 """
 
 from __future__ import annotations

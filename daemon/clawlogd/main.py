@@ -1,5 +1,6 @@
-"""``clawlogd``: reads flags and settings, then runs the daemon. Exit statuses: 0 ended as asked, 1 failed, 2 bad usage or settings,
-69 another daemon has the state folder, or it cannot run here.
+"""``clawlogd``: reads flags and settings, then runs the daemon.
+
+Exit statuses: 0 ended as asked, 1 failed, 2 bad usage or settings, 69 it cannot run here (another has the state folder).
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="clawlogd",
-        description="The sidecar that brings agents' task status to ClawLog backends, and people's requests to stop to the agents.",
+        description="The sidecar that brings task status to ClawLog backends, and people's requests to stop to agents.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,

@@ -1,4 +1,7 @@
-"""Does a process still run? By pidfd where there is one, else by polling; never taking a reused pid for the one that was meant."""
+"""Does a process still run? By pidfd where there is one, else by polling.
+
+A reused pid is never taken for the one that was meant: a process is its number, its start and its boot together.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
 """Every task that the daemon knows, in memory; the outbox keeps the same on disk.
 
-Values are replaced whole. A change shows here at once, so that the next command builds on it, and is undone when its commit fails.
+Values are replaced whole. A change shows here at once, so that the next command builds on it, and is undone when its commit
+fails.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Takes in what programs wrote to the spool while no daemon could be reached: in order, each call once.
 
-A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, goes to ``refused/``: a person
-can look at it, and it holds up nothing.
+A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, goes to ``refused/``:
+a person can look at it, and it holds up nothing.
 """
 
 from __future__ import annotations

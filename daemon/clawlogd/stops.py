@@ -1,7 +1,7 @@
 """What is known of people's requests to stop, and how fresh that knowledge is.
 
-A stop lives in its task's record, so it survives a restart. Each way it takes to the agent is an event for the backend: seen by the
-daemon, delivered to the agent, acknowledged. "No" is only ever said from knowledge that is fresh enough.
+A stop lives in its task's record, so it survives a restart. Each stage of its way to the agent is an event for the backend:
+seen by the daemon, delivered to the agent, acknowledged. "No" is only ever said from knowledge that is fresh enough.
 """
 
 from __future__ import annotations

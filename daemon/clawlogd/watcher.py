@@ -1,7 +1,7 @@
 """Looks for requests to stop at one backend: on its own connections and its own timer, never behind deliveries.
 
-Where the backend has the batch route, one request for all tasks is held open until something changes. Else each task is asked about
-in turn, within a budget. ``refresh`` asks anew about one task, for a caller who wants knowledge fresher than what is at hand.
+Where the backend has the batch route, one request for all tasks is held open until something changes. Else each task is
+asked about in turn, within a budget. ``refresh`` asks anew about one task, for a caller who wants fresher knowledge.
 """
 
 from __future__ import annotations

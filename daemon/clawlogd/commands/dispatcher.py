@@ -1,7 +1,7 @@
 """One dispatcher for every listener: a message in, a reply out, each verb written once.
 
-A connection's requests begin in the order they came. One that only has to wait for the disk does not hold up the next: their commits
-are shared. One that asks a backend, or waits for a stop, does.
+A connection's requests begin in the order they came. One that only has to wait for the disk does not hold up the next: their
+commits are shared. One that asks a backend, or waits for a stop, does.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class Dispatcher:
         Raises:
             RpcError: It was refused.
         """
-        verb = _verb(method)
+        verb = self._verb(method)
         parameters = params.parse(verb.params, given)
         if await self._earlier(parameters) is None:
             try:
@@ -161,9 +161,7 @@ class Dispatcher:
         if isinstance(message, Malformed):
             return Reply(None if message.is_notification else encode_error(message.id, message.error))
         try:
-            if self.shutting_down:
-                raise RpcError(SHUTTING_DOWN, "The daemon is shutting down; try again when it is back")
-            verb = _verb(message.method)
+            verb = self._verb(message.method)
             parameters = params.parse(verb.params, message.params)
             event_id: str | None = getattr(parameters, "event_id", None)
             if event_id is not None and not self._parts.outbox.surely_new(bytes.fromhex(event_id.replace("-", ""))):
@@ -177,6 +175,14 @@ class Dispatcher:
             return self._later(self._finish(message, result), waits=message.method in {"interrupt.check", "daemon.flush"})
         return Reply(_result(message, result))
 
+    def _verb(self, method: str) -> Verb:
+        if self.shutting_down:
+            raise RpcError(SHUTTING_DOWN, "The daemon is shutting down; try again when it is back")
+        verb = VERBS.get(method)
+        if verb is None:
+            raise RpcError(METHOD_NOT_FOUND, f"There is no method {method[:80]!r}; expected one of {', '.join(VERBS)}")
+        return verb
+
     def _durable(self, request: Request, result: Durable) -> Reply:
         text = _result(request, result.result)
 
@@ -187,7 +193,7 @@ class Dispatcher:
         return Reply(None, self._parts.outbox.committed(), finish)
 
     def _later(self, work: Awaitable[bytes | None], *, waits: bool = False) -> Reply:
-        task: asyncio.Task[bytes | None] = asyncio.ensure_future(work)  # type: ignore[assignment]
+        task: asyncio.Task[bytes | None] = asyncio.ensure_future(work)
         task.set_name("wait for a caller" if waits else "command")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
@@ -258,13 +264,6 @@ class Dispatcher:
                 )
         self._log.error("command_failed", method=method, error=repr(error), exc_info=error)
         return RpcError(INTERNAL_ERROR, "The daemon failed at this; its log says why")
-
-
-def _verb(method: str) -> Verb:
-    verb = VERBS.get(method)
-    if verb is None:
-        raise RpcError(METHOD_NOT_FOUND, f"There is no method {method[:80]!r}; expected one of {', '.join(VERBS)}")
-    return verb
 
 
 async def _now(result: Any) -> Any:

@@ -142,7 +142,7 @@ def watched_process(pid: int | None, call: Call) -> WatchedProcess | None:
     """The process that a caller names as standing for its task.
 
     Raises:
-        RpcError: ``invalid_params``: no such process runs. (One named in a spooled call may have ended since: that is no error.)
+        RpcError: ``invalid_params``: no such process runs. (For a spooled call that is no error: it may have ended since.)
     """
     if pid is None:
         return None

@@ -1,8 +1,9 @@
 """A lane brings one backend's events there: in order within a task, one request at a time, until the backend has them.
 
-What a backend will not take becomes a dead letter, and its neighbours go on. What it cannot take now is tried again without end:
-a few quick attempts, then single probes. An event that fails while others get through is set aside for a while with its task
-(``parked``), so that it never blocks the others; a batch that is refused as a whole is halved until the one to blame is alone.
+What a backend will not take becomes a dead letter, and its neighbours go on. What it cannot take now is tried again without
+end: a few quick attempts, then single probes. An event that fails while others get through is set aside for a while with its
+task (``parked``), so that it never blocks the others; a batch that is refused as a whole is halved until the one to blame is
+alone.
 """
 
 from __future__ import annotations

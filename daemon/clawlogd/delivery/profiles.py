@@ -127,7 +127,7 @@ class PlainProfile:
         self._log = Log("lane", backend=upstream.base_url)
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
-        """Sends until something fails. A created task's new ids must be known before its next event: one event a round for it."""
+        """Sends until something fails, or until a task has been created whose next event needs the ids that it was given."""
         results: list[Result] = []
         created: set[str] = set()
         for stored in events:

@@ -138,9 +138,7 @@ class _Connection(asyncio.Protocol):
     def eof_received(self) -> bool:
         # A caller that has shut its sending side (as nc -N does) still gets the replies that are due.
         self._end()
-        if self.conversation.idle:
-            return False
-        return True
+        return not self.conversation.idle
 
     def pause_writing(self) -> None:
         self._hold(True)  # noqa: FBT003 - see _hold

@@ -69,9 +69,6 @@ class ZeromqListener:
         while True:
             frames: list[bytes] = await self._socket.recv_multipart()
             self._take(frames)
-            # What has already arrived is taken without going through the event loop for each.
-            while await self._more():
-                self._take(await self._socket.recv_multipart())
 
     async def stop(self) -> None:
         """Closes the endpoint."""
@@ -81,11 +78,8 @@ class ZeromqListener:
             self._authenticator.stop()
         self._socket.close()
         self._context.term()
-        if self._endpoint.startswith("ipc://"):
-            Path(self._endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
-
-    async def _more(self) -> bool:
-        return bool(await self._socket.poll(0, zmq.POLLIN))
+        if (path := ipc_path(self._endpoint)) is not None:
+            path.unlink(missing_ok=True)  # one short call, at the end
 
     def _take(self, frames: list[bytes]) -> None:
         if not 2 <= len(frames) <= _FRAMES:
@@ -134,9 +128,7 @@ class ZeromqListener:
             secret = Path(key_file).read_text(encoding="ascii").strip().encode()
             public = zmq.curve_public(secret)
         except (OSError, ValueError, zmq.ZMQError) as error:
-            raise SettingsError(
-                f"listen.zmq_server_key_file: {key_file}: no usable CURVE secret key of 40 characters: {error}"
-            ) from None
+            raise SettingsError(f"listen.zmq_server_key_file: {key_file}: no CURVE secret key: {error}") from None
         self._socket.setsockopt(zmq.CURVE_SERVER, 1)
         self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)

@@ -94,8 +94,8 @@ class Outbox:
         body = msgspec.json.encode(event)
         if self.waiting >= self._settings.max_events or self.size_bytes + len(body) > self._settings.max_bytes:
             raise OutboxFullError(
-                f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is {self._settings.max_events} "
-                f"events or {self._settings.max_bytes} bytes; nothing was accepted"
+                f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is "
+                f"{self._settings.max_events} events or {self._settings.max_bytes} bytes; nothing was accepted"
             )
         group = self._group()
         lane = self.lane(base_url)

@@ -88,9 +88,8 @@ def _recover(path: Path, clock: Clock, reason: str) -> tuple[Store, Recovery]:
         target.execute("BEGIN IMMEDIATE")
         for table, columns in _TABLES.items():
             marks = ",".join("?" * len(columns))
-            target.executemany(
-                f"INSERT OR REPLACE INTO {table} ({','.join(columns)}) VALUES ({marks})", _rows(source, table, columns)
-            )
+            insert = f"INSERT OR REPLACE INTO {table} ({','.join(columns)}) VALUES ({marks})"  # noqa: S608 - names from above
+            target.executemany(insert, _rows(source, table, columns))
         target.execute("COMMIT")
         count: int = target.execute("SELECT count(*) FROM events WHERE state <> 1").fetchone()[0]
     finally:

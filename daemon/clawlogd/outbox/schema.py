@@ -1,8 +1,8 @@
 """The outbox's tables, and the forward migrations between their versions.
 
 ``events`` holds every accepted event. One that was delivered stays as a small row (without its body) until it is pruned, so
-that a repeated call is known for one, and so that the sequence has no gap that nobody can explain: ``ledger`` counts the numbers
-that were pruned, and those that were found to be missing.
+that a repeated call is known for one, and so that the sequence has no gap that nobody can explain: ``ledger`` counts the
+numbers that were pruned, and those that were found to be missing.
 """
 
 from __future__ import annotations

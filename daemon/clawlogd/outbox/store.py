@@ -17,6 +17,8 @@ from clawlogd.outbox.errors import DuplicateEventError, StorageFailedError
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.schema import EventState, migrate
 
+_STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, e.body"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredEvent:
@@ -70,7 +72,7 @@ class Waiting:
     size_bytes: int
 
 
-def checksum(seq: int, event_id: bytes, lane: int, task_id: str, at_ms: int, body: bytes) -> int:
+def checksum(seq: int, event_id: bytes, lane: int, task_id: str, at_ms: int, body: bytes) -> int:  # noqa: PLR0917 - as stored
     """The CRC-32 of everything that an event's delivery rests on."""
     return zlib.crc32(body, zlib.crc32(b"%d %s %d %s %d" % (seq, event_id, lane, task_id.encode(), at_ms)))
 
@@ -220,15 +222,15 @@ class Store:
         """Dead letters, oldest first: those named, or all (at most 10,000)."""
         only = "" if event_ids is None else f"AND event_id IN ({','.join('?' * len(event_ids))})"
         rows = self._open().execute(
-            "SELECT events.seq, event_id, lane, task_id, size, body, status, dead_letters.reply, dead_letters.at_ms FROM events "  # noqa: S608 - only "?"
-            f"JOIN dead_letters ON dead_letters.seq = events.seq WHERE state = 2 {only} ORDER BY events.seq LIMIT 10000",
+            f"{_STUCK}, status, d.reply, d.at_ms FROM events AS e JOIN dead_letters AS d USING (seq) "
+            f"WHERE state = 2 {only} ORDER BY seq LIMIT 10000",
             tuple(event_ids or ()),
         )
         return [DeadEvent(*row) for row in rows]
 
     def held(self, task_id: str) -> list[StuckEvent]:
         """What waits behind a task's dead creation."""
-        query = "SELECT seq, event_id, lane, task_id, size, body FROM events WHERE state <> 1 AND state = 3 AND task_id = ? ORDER BY seq"
+        query = f"{_STUCK} FROM events AS e WHERE state <> 1 AND state = 3 AND task_id = ? ORDER BY seq"
         return [StuckEvent(*row) for row in self._open().execute(query, (task_id,))]
 
     # ── Keeping ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -302,7 +304,8 @@ def _write(connection: sqlite3.Connection, group: Group) -> None:
         many("INSERT INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes)
     if group.events:
         many(
-            "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) "
+            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
             group.events,
         )
     if group.tasks:
