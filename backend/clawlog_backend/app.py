@@ -1,13 +1,17 @@
-"""Makes the ASGI application: its routes, its error answers, its OpenAPI document."""
+"""Makes the ASGI application: the routes, their error answers, their OpenAPI document, and the checks in front of them."""
 
 from fastapi import FastAPI
+from starlette.types import ASGIApp
 
-from clawlog_backend import __version__, problems
+from clawlog_backend import __version__, openapi, problems
 from clawlog_backend.backend import Backend
-from clawlog_backend.routes import batch, operations, plain
+from clawlog_backend.bodies import BodyBounds
+from clawlog_backend.metrics import MetricsMiddleware
+from clawlog_backend.routes import batch, dashboard, operations, plain, session, stream
+from clawlog_backend.security import SecurityMiddleware
 
 
-def create_app(backend: Backend) -> FastAPI:
+def create_app(backend: Backend) -> ASGIApp:
     """The application around a backend, which has to be open while requests are answered."""
     app = FastAPI(
         title="ClawLog",
@@ -18,6 +22,9 @@ def create_app(backend: Backend) -> FastAPI:
     )
     app.state.backend = backend
     problems.install(app)
-    for router in (plain.router, batch.router, operations.router):
+    openapi.install(app, token_required=backend.gatekeeper.required)
+    for router in (plain.router, batch.router, stream.router, session.router, operations.router, dashboard.router):
         app.include_router(router)
-    return app
+    app.mount("/static", dashboard.Assets(), name="static")
+    # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
+    return MetricsMiddleware(SecurityMiddleware(BodyBounds(app), backend.gatekeeper), backend.metrics)

@@ -1,12 +1,18 @@
 """The composition root: builds the parts, hands each its collaborators, and starts and stops them in order."""
 
+import asyncio
 from typing import Self
 
 from fastapi import Request
 
 from clawlog_backend import store
+from clawlog_backend.changes import ChangeFeed
 from clawlog_backend.control import ControlPolls
 from clawlog_backend.database import Database, DatabaseError, database_url
+from clawlog_backend.login_limit import LogInLimit
+from clawlog_backend.maintenance import Maintenance
+from clawlog_backend.metrics import Metrics
+from clawlog_backend.security import Gatekeeper
 from clawlog_backend.settings import Settings
 from clawlog_backend.store import Applied
 from clawlog_backend.times import Clock, UtcMs
@@ -26,7 +32,15 @@ class Backend:
         self.clock = clock
         self.database = Database(database_url(settings.database))
         self.writer = Writer(database=self.database, clock=clock, on_applied=self._applied)
+        self.feed = ChangeFeed(database=self.database, writer=self.writer, clock=clock, max_streams=settings.max_streams)
         self.polls = ControlPolls(database=self.database, writer=self.writer, max_waiting=settings.max_polls)
+        self.gatekeeper = Gatekeeper(settings, clock=clock)
+        self.log_ins = LogInLimit()
+        self.metrics = self._watched_metrics()
+        self._maintenance = Maintenance(
+            database=self.database, writer=self.writer, feed=self.feed, clock=clock, keep_days=settings.keep_days
+        )
+        self._maintaining: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Open the database.
@@ -40,19 +54,33 @@ class Backend:
         except DatabaseError:
             await self.database.close()
             raise
+        self._maintaining = asyncio.create_task(self._maintenance.run(), name="maintenance")
         return self
 
     def release_waiters(self) -> None:
         """Let go of everyone who waits for something to happen, so that the server can end."""
         self.polls.close()
+        self.feed.close()
 
     async def __aexit__(self, *_exception: object) -> None:
         """Finish what was accepted, and close the database."""
         self.release_waiters()
+        if self._maintaining is not None:
+            self._maintaining.cancel()
+            await asyncio.wait([self._maintaining])
         await self.database.close()
 
+    def _watched_metrics(self) -> Metrics:
+        metrics = Metrics()
+        metrics.watch("clawlog_backend_streams", "Event streams that are open.", lambda: self.feed.streams)
+        metrics.watch("clawlog_backend_polls_waiting", "Long polls that wait.", lambda: self.polls.waiting)
+        metrics.watch("clawlog_backend_events_waiting", "Events that wait to be written.", lambda: self.writer.waiting_events)
+        return metrics
+
     def _applied(self, applied: Applied) -> None:
+        self.metrics.applied(applied)
         self.polls.notify(applied.controls)
+        self.feed.publish(applied)
 
 
 async def backend_of(request: Request) -> Backend:

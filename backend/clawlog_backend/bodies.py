@@ -4,6 +4,7 @@ The standard parser accepts what JSON does not (NaN), and fails in its own ways 
 digits; here all of these are the caller's fault and say so.
 """
 
+import asyncio
 import zlib
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -11,9 +12,13 @@ from typing import Any
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clawlog_backend.fields import BODY_BYTES
 from clawlog_backend.problems import Problem, invalid, too_large
+
+BODY_S = 20.0
 
 
 def parse_json(body: bytes) -> Any:
@@ -50,6 +55,43 @@ async def read_body(request: Request) -> bytes:
     if not unpacker.eof:
         raise invalid("body", "the gzip data ends early")
     return body
+
+
+class BodyBounds:
+    """Refuses a body that is too large before it is read, and one that does not come in time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        announced = Headers(scope=scope).get("content-length", "0") if scope["type"] == "http" else "0"
+        if announced.isdecimal() and int(announced) > BODY_BYTES:
+            await _over().response()(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + BODY_S
+        taken, complete = 0, False
+
+        async def bounded() -> Message:
+            nonlocal taken, complete
+            if complete:  # whoever asks now waits for the client to leave, which may take long
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise Problem(408, "too_slow", f"The body did not arrive within {BODY_S:g} s.") from None
+            taken += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if taken > BODY_BYTES:
+                raise _over()
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+def _over() -> Problem:
+    return too_large(f"A body has at most {BODY_BYTES} bytes: send less at once.")
 
 
 class _StrictRequest(Request):

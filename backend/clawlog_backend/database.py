@@ -67,7 +67,8 @@ class Database:
         sqlite = url.get_backend_name() == "sqlite"
         if sqlite and url.database:
             _create_private(Path(url.database))
-        self._engine = create_engine(url)
+        # A lock that is held is held for as long as its process runs: waiting for it is of little use.
+        self._engine = create_engine(url, connect_args={"timeout": 1} if sqlite else {})
         if sqlite:
             event.listen(self._engine, "connect", _set_up_sqlite)
         self._connection = self._engine.connect()
@@ -137,7 +138,6 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
-        "busy_timeout = 2000",
         "cache_size = -65536",  # KiB
         "temp_store = MEMORY",
     ):

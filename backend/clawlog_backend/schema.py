@@ -113,6 +113,8 @@ database = Table(
     Column("store_id", String(64), nullable=False),
     # Changes up to this number can no longer be told apart: tasks were removed then.
     Column("floor_seq", BigInteger, nullable=False),
+    # Heartbeats up to this number were looked through for removal.
+    Column("beats_seq", BigInteger, nullable=False),
 )
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
@@ -133,7 +135,9 @@ def migrate(connection: Connection) -> None:
     """
     if not inspect(connection).has_table(database.name):
         metadata.create_all(connection)
-        connection.execute(database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0))
+        connection.execute(
+            database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0, beats_seq=0)
+        )
         return
     found = connection.execute(select(database.c.schema_version)).scalar_one()
     if found > SCHEMA_VERSION:

@@ -12,6 +12,7 @@ import uvicorn
 
 from clawlog_backend.app import create_app
 from clawlog_backend.backend import Backend
+from clawlog_backend.connections import DeadlinedConnection
 from clawlog_backend.settings import Settings
 from clawlog_backend.times import Clock, UtcMs
 
@@ -38,6 +39,7 @@ class BackendServer:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=75,  # longer than a long poll lasts, so that its connection is used again
+            http=DeadlinedConnection,
             ws="none",
         )
         self._server = _Server(config, backend=self._backend)

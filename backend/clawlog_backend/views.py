@@ -265,10 +265,10 @@ def count_tasks(connection: Connection, *, now: UtcMs) -> Counts:
 
 
 def tasks_by_number(connection: Connection, numbers: Iterable[int], *, now: UtcMs) -> list[tuple[int, TaskView]]:
-    """Tasks with the number of their last change, in the order of these."""
+    """Tasks with their numbers, the earliest change first."""
     found = [row for chunk in _chunks(numbers) for row in connection.execute(select(tasks).where(tasks.c.n.in_(chunk)))]
     found.sort(key=lambda row: row.change_seq)
-    return list(zip((row.change_seq for row in found), _views(connection, found, now), strict=True))
+    return list(zip((row.n for row in found), _views(connection, found, now), strict=True))
 
 
 def tasks_changed_since(connection: Connection, seq: int, *, limit: int) -> list[int]:

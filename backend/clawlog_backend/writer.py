@@ -7,8 +7,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from sqlalchemy import Connection, update
+
+from clawlog_backend import schema
 from clawlog_backend.database import Database, DatabaseError
 from clawlog_backend.events import Event
 from clawlog_backend.problems import busy, unavailable
@@ -60,6 +63,33 @@ class Writer:
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(), name="writer")
         return await waiting.answer
+
+    async def exclusively(self, remove: Callable[[Connection], int]) -> int:
+        """Remove tasks in one transaction, while nothing is applied, and return how many.
+
+        Numbers that were given out never come back, and whoever knew of changes up to now is known to have to reload.
+
+        Raises:
+            DatabaseError: Nothing was removed.
+        """
+        async with self._exclusive:
+            after = replace(self.position, floor_seq=self.position.seq)
+
+            def run(connection: Connection) -> int:
+                removed = remove(connection)
+                if removed:
+                    connection.execute(update(schema.database).values(floor_seq=after.floor_seq))
+                return removed
+
+            removed = await self._database.write(run)
+            if removed:
+                self.position = after
+            return removed
+
+    @property
+    def waiting_events(self) -> int:
+        """How many events wait to be written."""
+        return self._waiting_events
 
     async def _drain(self) -> None:
         try:

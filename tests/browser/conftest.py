@@ -1,7 +1,5 @@
 """A real Chromium, a real backend, and pages on it that fail a test when they complain."""
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +8,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
 from browser.backend_process import BackendProcess
-
-CHROMIUM = os.environ.get("CLAWLOG_TEST_CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
+from browser.chromium import CHROMIUM, launch_options
 
 # A page whose server is taken away says so in the console; that is the browser's own message, not the page's.
 _TOLERATED = ("net::ERR_", "Failed to load resource")
@@ -34,8 +29,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        # Chromium refuses its sandbox to root, which is who runs tests in a container.
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=os.geteuid() != 0)
+        browser = playwright.chromium.launch(**launch_options())
         yield browser
         browser.close()
 

@@ -59,8 +59,9 @@ def test_axe_finds_nothing_on_the_list_and_in_the_dialog(scheme: str, crowd, ope
     assert "Found 0 accessibility violations" in (report := violations(page)), report
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("state", ["running", "failed", "lost", "stopped"])
+@pytest.mark.parametrize(
+    ("state", "scheme"), [("running", "light"), ("lost", "dark"), ("stopped", "light"), ("stopping", "dark")]
+)
 def test_axe_finds_nothing_on_the_task_page(state: str, scheme: str, crowd, open_page: Open) -> None:
     backend, states = crowd
     page = open_page(backend.url + states[state].path, color_scheme=scheme, reduced_motion="reduce")
@@ -68,7 +69,7 @@ def test_axe_finds_nothing_on_the_task_page(state: str, scheme: str, crowd, open
     assert "Found 0 accessibility violations" in (report := violations(page)), report
 
 
-@pytest.mark.parametrize("width", [320, 390, 768, 1280, 1920])
+@pytest.mark.parametrize("width", [320, 768, 1920])
 def test_no_page_scrolls_sideways_at_any_width(width: int, crowd, open_page: Open) -> None:
     backend, states = crowd
     page = open_page(backend.url, viewport={"width": width, "height": 800})
@@ -76,7 +77,7 @@ def test_no_page_scrolls_sideways_at_any_width(width: int, crowd, open_page: Ope
         page.goto(backend.url + path)
         expect(page.locator(".row, .step-row").first).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert overflow == 0, path
+        assert overflow <= 0, path
 
 
 def test_a_task_can_be_stopped_on_a_phone(crowd, open_page: Open) -> None:

@@ -41,7 +41,8 @@ def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, o
     task.step(1, "done", "all there")
     task.step(2, "running", "writing the template")
     expect(shown.locator(".badge")).to_have_text("Running")
-    expect(shown.locator(".row-now")).to_have_text("Configure · writing the template")
+    expect(shown.locator(".step")).to_have_text("Configure")
+    expect(shown.locator(".summary")).to_have_text("writing the template")
     expect(shown.get_by_role("img", name="1 of 3 steps")).to_be_visible()
 
     task.beat(spoke_ago=4)
@@ -51,7 +52,8 @@ def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, o
     task.step(2, "done")
     task.step(3, "failed", "port in use")
     expect(shown.locator(".badge")).to_have_text("Failed")
-    expect(shown.locator(".row-now")).to_have_text("Start · port in use")
+    expect(shown.locator(".step")).to_have_text("Start")
+    expect(shown.locator(".summary")).to_have_text("port in use")
     expect(shown.get_by_role("button")).to_have_count(0)
     assert page.evaluate("window.wasNotReloaded") is True
 

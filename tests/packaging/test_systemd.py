@@ -78,8 +78,8 @@ class Service:
             box.write(f"{folder}/{unit.name}", unit.read_text(encoding="utf-8"))
         self._drop_ins = f"{folder}/clawlogd.service.d"
         program = "/usr/local/bin/clawlogd" if scope == "system" else f"/home/{USER}/.local/bin/clawlogd"
-        box.run("mkdir", "-p", str(Path(program).parent))
-        box.run("ln", "-s", f"{INSTALLED}/bin/clawlogd", program)
+        box.run(*self._as, "mkdir", "-p", str(Path(program).parent))
+        box.run(*self._as, "ln", "-s", f"{INSTALLED}/bin/clawlogd", program)
         self.systemctl("daemon-reload")
 
     def drop_in(self, name: str, text: str) -> None:
@@ -137,7 +137,7 @@ def listening(service: Service) -> Iterator[None]:
 def test_a_start_is_over_when_the_daemon_says_that_it_is_ready(service: Service) -> None:
     service.systemctl("start", "clawlogd.service")
     assert (service.show("ActiveState"), service.show("Type")) == ("active", "notify")
-    assert service.show("StatusText") != ""
+    service.box.wait_until("a status line", lambda: service.show("StatusText"))
     assert service.ask_status()["pid"] == service.pid()
 
 

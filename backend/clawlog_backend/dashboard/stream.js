@@ -15,7 +15,7 @@ const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 15_000;
 
 /** Failing for longer than this is called disconnected; before that, reconnecting. */
-const DISCONNECTED_AFTER_MS = 10_000;
+const DISCONNECTED_AFTER_MS = 5_000;
 
 /** Answers that asking again will not change: no log-in, not allowed, no such task. */
 const REFUSALS = new Set([401, 403, 404, 422]);

@@ -13,10 +13,10 @@ const MINUTE = 60 * SECOND;
 const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
-/** Without word from the server for longer than this, ages stop: nobody knows how they would have gone on. */
-const CONTACT_GRACE_MS = 20 * SECOND;
-
-/** The server's clock as the browser knows it; it stands still while the server cannot be heard. */
+/**
+ * The server's clock as the browser knows it. It stands still while the server cannot be heard: how the tasks' ages
+ * would have gone on nobody here knows, and a broken connection must not make healthy tasks look silent.
+ */
 class ServerClock {
   #offset_ms = 0;
   #lastContact = Date.now();
@@ -46,8 +46,7 @@ class ServerClock {
 
   /** The time up to which the page's knowledge reaches. */
   now() {
-    const local = this.#listening ? Date.now() : Math.min(Date.now(), this.#lastContact + CONTACT_GRACE_MS);
-    return local + this.#offset_ms;
+    return this.#listening ? this.wall() : this.lastContact;
   }
 
   /** The server's time, whether or not it can be heard. */

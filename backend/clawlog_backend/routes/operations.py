@@ -2,16 +2,19 @@
 
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from clawlog_backend import __version__, schema
+from clawlog_backend import __version__, schema, views
 from clawlog_backend.backend import Backend, backend_of
 from clawlog_backend.database import DatabaseError
+from clawlog_backend.metrics import MEDIA_TYPE
 from clawlog_backend.problems import documented, unavailable
 
 router = APIRouter(tags=["operations"])
+
+TheBackend = Annotated[Backend, Depends(backend_of)]
 
 
 class Health(BaseModel):
@@ -27,8 +30,23 @@ async def healthz() -> Health:
     return Health()
 
 
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={
+        200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
+        **documented(401, 403, 503),
+    },
+)
+async def metrics(backend: TheBackend) -> Response:
+    """What the backend counts about itself."""
+    now = backend.clock()
+    counts = await backend.database.read(lambda connection: views.count_tasks(connection, now=now))
+    return Response(backend.metrics.text(counts), media_type=MEDIA_TYPE)
+
+
 @router.get("/readyz", responses=documented(503))
-async def readyz(backend: Annotated[Backend, Depends(backend_of)]) -> Health:
+async def readyz(backend: TheBackend) -> Health:
     """Whether it can do its work: the database answers."""
     try:
         await backend.database.read(lambda connection: connection.execute(select(schema.database.c.only)).one())

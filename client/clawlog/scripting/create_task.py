@@ -47,7 +47,7 @@ def conclude(delivery: Delivery, values: Mapping[str, Any]) -> int:
         if (path := values.get("state_file")) is not None and not _save(path, report.as_json(outcome.result)):
             status = exits.REFUSED
     elif outcome.error is not None:
-        report.warn(SCRIPT, report.complaint(outcome.error))
+        report.warn(SCRIPT, str(outcome.error))
     return report.forgiven(status, values, os.environ)
 
 

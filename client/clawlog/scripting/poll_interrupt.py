@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
         report.warn(SCRIPT, str(error))
         return exits.USAGE
     except ClawlogError as error:
-        report.warn(SCRIPT, report.complaint(error))
+        report.warn(SCRIPT, str(error))
         status = exits.REFUSED if isinstance(error, Refused) else exits.UNAVAILABLE
     return report.forgiven(status, values, os.environ)
 

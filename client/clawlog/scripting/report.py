@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clawlog.connection.results import StopPhase
-from clawlog.errors import ClawlogError, Refused
+from clawlog.errors import Refused
 from clawlog.protocol import jsonrpc
 from clawlog.scripting import exits
 from clawlog.scripting.delivery import Outcome
@@ -74,20 +74,6 @@ def forgiven(status: int, values: Mapping[str, Any], env: Mapping[str, str]) -> 
     """The status after ``--best-effort``."""
     best_effort = "best_effort" in values or env.get("CLAWLOG_BEST_EFFORT") == "1"
     return exits.ACCEPTED if best_effort and status in exits.FORGIVEN else status
-
-
-def complaint(error: ClawlogError) -> str:
-    """An error as one line for a person, with the choices where the daemon names them."""
-    if isinstance(error, Refused) and (steps := error.data.get("steps")):
-        return f"{error}; the steps: {_listed(steps)}"
-    return str(error)
-
-
-def _listed(steps: Any) -> str:
-    try:
-        return ", ".join(f"{each['position']} {each['title']!r} ({each['step_id']})" for each in steps)
-    except (KeyError, TypeError):
-        return str(steps)
 
 
 def _is_unknown(outcome: Outcome) -> bool:

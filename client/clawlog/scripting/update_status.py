@@ -44,7 +44,7 @@ def conclude(delivery: Delivery, values: Mapping[str, Any]) -> int:
     status = report.exit_status(outcomes)
     for message in delivery.warnings:
         report.warn(SCRIPT, f"warning: {message}")
-    for message in dict.fromkeys(report.complaint(outcome.error) for outcome in outcomes if outcome.error is not None):
+    for message in dict.fromkeys(str(outcome.error) for outcome in outcomes if outcome.error is not None):
         if not any(message in warning for warning in delivery.warnings):
             report.warn(SCRIPT, message)
     for outcome in outcomes:

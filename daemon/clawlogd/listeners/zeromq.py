@@ -121,7 +121,7 @@ class ZeromqListener:
         key_file, client_keys = self._settings.zmq_server_key_file, self._settings.zmq_client_keys
         if key_file is None or not client_keys:
             raise SettingsError(
-                f"zmq: {self._endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret key) and "
+                f"zmq: {self._endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret) and "
                 "listen.zmq_client_keys (the public keys that are let in); or use ipc://"
             )
         try:

@@ -61,6 +61,14 @@ class RunningBackend:
         if failed:
             raise failed[0]
 
+    async def pragma(self, text: str) -> int:
+        """Set a limit on the database from within: no other connection can."""
+        assert self._server is not None
+        assert self._loop is not None
+        database = self._server._backend.database
+        work = database.read(lambda connection: connection.exec_driver_sql(f"PRAGMA {text}").scalar_one())
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
     def stop(self) -> None:
         if self._thread is None or self._loop is None or self._server is None:
             return
