@@ -61,7 +61,7 @@ def own_backend(tmp_path: Path) -> Iterator[Callable[..., BackendProcess]]:
 
 @pytest.fixture
 def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
-    """Opens a page in a profile of its own; the test fails if the page threw, or broke its Content-Security-Policy."""
+    """Opens a page in a profile of its own; the test fails if the page threw, broke its CSP, or wanted another server."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
 
@@ -75,6 +75,9 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         contexts.append(context)
         page = context.new_page()
         page.on("console", note)
+        page.on(
+            "request", lambda request: None if request.url.startswith((url[:17], "data:")) else complaints.append(request.url)
+        )
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(url)
         return page
