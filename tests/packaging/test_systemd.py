@@ -187,7 +187,7 @@ def test_a_reload_keeps_the_process(service: Service) -> None:
 
 def test_kills_in_a_row_leave_the_socket_answering_and_lose_nothing(service: Service) -> None:
     task_id = service.create("a task")["task_id"]
-    for kills in range(1, 9):
+    for kills in range(1, 6):
         pid = service.pid()
         service.box.run("kill", "-KILL", str(pid))
         service.call(
