@@ -6,6 +6,7 @@ The units are those that are shipped, and the program is the wheel's, where the 
 from __future__ import annotations
 
 import json
+import secrets
 import sys
 import sysconfig
 from collections.abc import Iterator
@@ -59,6 +60,7 @@ class Service:
 
     def __init__(self, box: SystemdBox, scope: str) -> None:
         self.box = box
+        self.scope = scope
         self._as: list[str] = []
         self._systemctl = ["systemctl"]
         self.socket, self.state, folder = "/run/clawlog/clawlogd.sock", "/var/lib/clawlog", "/etc/systemd/system"
@@ -109,6 +111,16 @@ class Service:
         assert isinstance(created, dict)
         return created
 
+    def entrust(self, token: str) -> None:
+        """Puts the backend's token where the units' comments say."""
+        if self.scope == "system":
+            self.box.write("/etc/credstore/clawlog-token", token, mode="600")
+        else:
+            path = f"/home/{USER}/.config/clawlog/token"
+            self.box.write(path, token, mode="600")
+            self.box.run("chown", "--recursive", f"{UID}:{UID}", f"/home/{USER}/.config")
+            self.drop_in("token", f"[Service]\nEnvironment=CLAWLOG_TOKEN_FILE={path}\n")
+
     def ask_status(self) -> dict[str, Any]:
         """What ``daemon.status`` answers on the shipped socket."""
         program = (
@@ -123,6 +135,17 @@ class Service:
 @pytest.fixture(scope="module", params=["system", "user"])
 def service(request: pytest.FixtureRequest, installed: SystemdBox) -> Service:
     return Service(installed, request.param)
+
+
+@pytest.fixture(scope="module")
+def backend_token(installed: SystemdBox) -> str:
+    """A backend on the box's own loopback that wants a token: this one."""
+    token = secrets.token_urlsafe(24)
+    command = [f"{INSTALLED}/bin/python", "-m", "clawlog_backend", "--database", "/var/tmp/backend.db", "--port", "8000"]
+    installed.run("systemd-run", "--quiet", "--unit=backend", f"--setenv=CLAWLOG_TOKEN={token}", *command)
+    listening = ["ss", "--no-header", "--listening", "--tcp", "sport = :8000"]
+    installed.wait_until("the backend listens", lambda: installed.run(*listening).strip())
+    return token
 
 
 @pytest.fixture(autouse=True)
@@ -183,6 +206,15 @@ def test_a_reload_keeps_the_process(service: Service) -> None:
     pid = service.pid()
     service.systemctl("reload", "clawlogd.service")
     assert service.ask_status()["pid"] == pid
+
+
+def test_events_and_the_entrusted_token_reach_a_backend_on_this_machine(service: Service, backend_token: str) -> None:
+    service.entrust(backend_token)
+    task_id = service.create("部署 Nginx 服务")["task_id"]
+    service.call("update_status.py", "--task-id", task_id, "--step-id", "1", "--step-status", "done", "--wait", "20")
+    ask = ["curl", "--silent", "--fail", "--header", f"Authorization: Bearer {backend_token}"]
+    task = json.loads(service.box.run(*ask, f"http://localhost:8000/api/tasks/{task_id}"))
+    assert (task["title"], task["steps"][0]["status"]) == ("部署 Nginx 服务", "done")
 
 
 def test_kills_in_a_row_leave_the_socket_answering_and_lose_nothing(service: Service) -> None:
