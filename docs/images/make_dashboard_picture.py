@@ -230,6 +230,8 @@ def photograph(browser: Browser, backend: BackendProcess, picture: Picture) -> N
     page.goto(backend.url + ("/" if picture.task is None else f"/tasks/{picture.task}"))
     page.locator(".row, .strip-beat").first.wait_for()
     page.locator(".connection[data-state=live]").wait_for()
+    if picture.task is None:
+        page.wait_for_function("(tasks) => document.querySelector('.rows').offsetHeight > tasks * 66", arg=len(STORIES))
     page.screenshot(path=HERE / picture.file)
     context.close()
     print(f"{picture.file}: {(HERE / picture.file).stat().st_size // 1024} KiB")
