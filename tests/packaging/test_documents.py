@@ -12,6 +12,7 @@ import pytest
 
 from clawlog.protocol import errors
 from clawlog.scripting import options
+from clawlogd.commands.dispatcher import VERBS
 from clawlogd.settings import Section, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -86,6 +87,20 @@ def test_the_table_of_errors_is_that_of_the_protocol() -> None:
     for codes, names in re.findall(r"^\| (-[-\d, ]+) \| (`[^|]+`) \|", text, re.MULTILINE):
         told |= dict(zip(map(int, codes.split(",")), re.findall(r"\w+", names), strict=True))
     assert told == dict(errors.NAMES)
+
+
+def test_the_table_of_methods_is_that_of_the_dispatcher() -> None:
+    text = (ROOT / "docs" / "wire-protocol.md").read_text(encoding="utf-8")
+    table = text.partition("## Methods")[2].partition("## Errors")[0]
+    told = {}
+    for method, parameters in re.findall(r"^\| `([a-z.]+)` \|(.*?)\|", table, re.MULTILINE):
+        bare = re.sub(r"\([^)]*\)", "", parameters)
+        told[method] = {name: bool(star) for name, star in re.findall(r"`(\w+)`(\*?)", bare)}
+    taken = {
+        method: {field.encode_name: field.required for field in msgspec.structs.fields(verb.params)}
+        for method, verb in VERBS.items()
+    }
+    assert told == taken
 
 
 @pytest.mark.parametrize("script", options.SCRIPTS)
