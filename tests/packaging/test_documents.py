@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,13 @@ def test_the_command_line_document_shows_exactly_the_flags_of_a_script(script: s
     text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
     (synopsis,) = re.findall(rf"^    {script}\.py .*\n(?:     .*\n)*", text, re.MULTILINE)
     assert set(re.findall(r"--[a-z-]+", synopsis)) == {option.flag for option in options.SCRIPTS[script]}
+
+
+def test_every_dependency_has_its_reason_on_record() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    record = (ROOT / "docs" / "adr" / "0002-dependencies.md").read_text(encoding="utf-8").lower()
+    declared = [re.match(r"[\w-]+", line)[0] for line in (*project["dependencies"], *project["optional-dependencies"]["dev"])]
+    assert [name for name in declared if not re.search(rf"(?<![\w-]){name}(?![\w-])", record)] == []
 
 
 def test_no_file_names_a_path_of_this_machine(project: Path, project_files: list[Path]) -> None:

@@ -61,7 +61,7 @@ def test_front_matter_has_the_allowed_keys_within_their_lengths() -> None:
     assert matter["name"] == "clawlog-status-sync"
     assert 1 <= len(str(matter["description"])) <= 1024
     assert 1 <= len(str(matter["compatibility"])) <= 500
-    assert all(isinstance(value, str) for value in dict(matter["metadata"]).values())  # type: ignore[call-overload]
+    assert all(isinstance(value, str) for value in dict(matter["metadata"]).values())
 
 
 def test_name_and_version_are_those_of_the_distribution() -> None:
@@ -70,7 +70,7 @@ def test_name_and_version_are_those_of_the_distribution() -> None:
     distribution = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     matter = front_matter()
     assert (matter["name"], matter["license"]) == (distribution["name"], distribution["license"])
-    assert dict(matter["metadata"])["version"] == distribution["version"]  # type: ignore[call-overload]
+    assert dict(matter["metadata"])["version"] == distribution["version"]
 
 
 def test_the_body_is_short_enough_to_be_loaded_whole() -> None:
