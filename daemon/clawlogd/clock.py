@@ -6,6 +6,7 @@ the machine is suspended; wall time may be stepped. Neither alone says how long 
 
 from __future__ import annotations
 
+import functools
 import time
 from datetime import UTC, datetime
 from typing import Protocol
@@ -37,7 +38,12 @@ class SystemClock:
 
 def rfc3339(wall_ms: int) -> str:
     """A time as the wire has it: RFC 3339 in UTC with milliseconds."""
-    return datetime.fromtimestamp(wall_ms / 1000, UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{wall_ms % 1000:03d}Z"
+    return f"{_to_the_second(wall_ms // 1000)}.{wall_ms % 1000:03d}Z"
+
+
+@functools.lru_cache(maxsize=64)  # many events of one second: formatting a date costs more than all else about an event
+def _to_the_second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def parse_rfc3339(text: str) -> int:

@@ -76,6 +76,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         print(_describe(loaded))  # noqa: T201 - what was asked for
         sys.exit(0)
     os.umask(0o077)
+    sys.setswitchinterval(0.0005)  # the outbox thread must get its turn beside a busy event loop
     logs.configure(loaded.settings.log_level, loaded.settings.log_format)  # type: ignore[arg-type]
     sys.exit(_run(loaded.settings))
 

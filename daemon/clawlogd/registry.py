@@ -43,7 +43,7 @@ class Registry:
             self._tasks[task_id] = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
 
     def observe(self, observer: Observer) -> None:
-        """Tells ``observer`` of every change from now on, also of one that is undone."""
+        """Tells ``observer`` of every change but those of steps alone, from now on, also of one that is undone."""
         self._observers.append(observer)
 
     def __len__(self) -> int:
@@ -81,27 +81,25 @@ class Registry:
         """
         before = self._tasks.get(task.task_id)
         self._outbox.save(task, head=head, steps=steps)
-        self._outbox.on_failure(partial(self._restore, task.task_id, before))
-        self._set(task.task_id, task)
+        self._outbox.on_failure(partial(self._set, task.task_id, before, head=head))
+        self._set(task.task_id, task, head=head)
 
     def forget(self, task_id: str) -> None:
         """Takes a task away."""
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
-        self._outbox.on_failure(partial(self._restore, task_id, before))
+        self._outbox.on_failure(partial(self._set, task_id, before))
         self._set(task_id, None)
 
-    def _restore(self, task_id: str, before: Task | None) -> None:
-        self._set(task_id, before)
-
-    def _set(self, task_id: str, after: Task | None) -> None:
+    def _set(self, task_id: str, after: Task | None, *, head: bool = True) -> None:
         before = self._tasks.get(task_id)
         if after is None:
             self._tasks.pop(task_id, None)
         else:
             self._tasks[task_id] = after
-        for observer in self._observers:
-            observer(before, after)
+        if head:
+            for observer in self._observers:
+                observer(before, after)
 
 
 def find_step(task: Task, wanted: int | str) -> Step:

@@ -33,6 +33,8 @@ _CREDENTIALS = re.compile(
 
 def one_line(text: str) -> str:
     """The text as one line: control characters, escapes and line breaks become single spaces."""
+    if text.isprintable() and "  " not in text:
+        return text.strip()
     return _SPACES.sub(" ", _UNPRINTABLE.sub(" ", text)).strip()
 
 

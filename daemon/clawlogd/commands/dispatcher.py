@@ -26,6 +26,7 @@ from clawlog.protocol.errors import (
 from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, RequestId, decode, encode_error
 from clawlog.protocol.limits import MAX_LINE_BYTES
 from clawlogd.commands import daemon, dead_letters, heartbeats, interrupts, params, steps, tasks
+from clawlogd.commands.decoding import loads
 from clawlogd.commands.parts import Call, Durable, Parts
 from clawlogd.logs import Log
 from clawlogd.outbox.errors import DuplicateEventError, OutboxFullError, StorageFailedError
@@ -119,7 +120,7 @@ class Dispatcher:
     def handle(self, line: bytes, session: Session) -> Reply:
         """Takes one line or message of a caller."""
         self.last_command = self._parts.clock.monotonic()
-        message = decode(line)
+        message = decode(line, loads)
         if isinstance(message, ParsedBatch):
             return self._later(self._batch(message, session))
         return self._start(message, Call(self._parts.clock.wall_ms(), session))

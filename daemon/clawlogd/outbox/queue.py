@@ -67,15 +67,18 @@ class Outbox:
         self.dead: Counter[int] = Counter()
         self.held: Counter[int] = Counter()
         self.by_task: Counter[str] = Counter(dict(store.waiting_by_task()))
+        self.waiting = 0
         self.size_bytes = 0
         for waiting in store.waiting():
             self._counter(waiting.state)[waiting.lane] += waiting.count
+            self.waiting += waiting.count
             self.size_bytes += waiting.size_bytes
         self.storage_error: str | None = None
         self._listeners: dict[int, Callable[[], None]] = {}
         self._began = clock.monotonic()
         self._rate = 0.0  # accepted events per second, decaying
         self._rate_at = self._began
+        self._accepted = 0  # since then
 
     # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -104,11 +107,9 @@ class Outbox:
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
         crc = checksum(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
-        self.pending[lane] += 1
-        self.by_task[event.task_id] += 1
-        self.size_bytes += len(body)
+        self._count(event.task_id, lane, len(body), EventState.PENDING, 1)
         self._remember(event_id, reply)
-        self._decay(1.0 / _RATE_WINDOW_S)
+        self._accepted += 1
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group."""
@@ -126,15 +127,17 @@ class Outbox:
         """Records, with the open group, that an event has been delivered (or dropped by an operator)."""
         group = self._group()
         group.moved[seq] = EventState.SETTLED
-        self._count_settled(task_id, lane, size_bytes, was, 1)
-        group.undo.append(lambda: self._count_settled(task_id, lane, size_bytes, was, -1))
+        self._count(task_id, lane, size_bytes, was, -1)
+        group.undo.append(lambda: self._count(task_id, lane, size_bytes, was, 1))
 
-    def _count_settled(self, task_id: str, lane: int, size_bytes: int, was: EventState, sign: int) -> None:
-        self._counter(was)[lane] -= sign
-        self.by_task[task_id] -= sign
+    def _count(self, task_id: str, lane: int, size_bytes: int, state: EventState, change: int) -> None:
+        counter = self.pending if state is EventState.PENDING else self._counter(state)
+        counter[lane] += change
+        self.waiting += change
+        self.size_bytes += change * size_bytes
+        self.by_task[task_id] += change
         if not self.by_task[task_id]:
             del self.by_task[task_id]
-        self.size_bytes -= sign * size_bytes
 
     def move(self, seq: int, lane: int, was: EventState, to: EventState, letter: DeadLetter | None = None) -> None:
         """Records, with the open group, that an event is dead, held behind one that is, or pending again."""
@@ -218,7 +221,7 @@ class Outbox:
             for seq, event_id, lane, task_id, _, size, *_ in reversed(each.events):
                 self._next_seq = seq
                 self._recent.pop(event_id, None)
-                self._count_settled(task_id, lane, size, EventState.PENDING, 1)
+                self._count(task_id, lane, size, EventState.PENDING, -1)
             for lane, url in each.lanes:
                 if self._lanes.get(url) == lane:
                     del self._lanes[url]
@@ -247,25 +250,17 @@ class Outbox:
 
     # ── Counts ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def waiting(self) -> int:
-        """Every event that is accepted and not settled."""
-        return self.pending.total() + self.dead.total() + self.held.total()
-
     def _counter(self, state: EventState) -> Counter[int]:
         return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
 
     def accepted_per_hour(self) -> float:
         """The rate at which events were accepted lately (an exponential mean over a quarter of an hour)."""
-        self._decay(0.0)
-        # A young mean has not yet seen a whole window: scaled up to what it has seen.
-        seen = 1.0 - math.exp(-(self._clock.monotonic() - self._began + 1.0) / _RATE_WINDOW_S)
-        return self._rate / seen * 3600
-
-    def _decay(self, plus: float) -> None:
         now = self._clock.monotonic()
-        self._rate = self._rate * math.exp((self._rate_at - now) / _RATE_WINDOW_S) + plus
-        self._rate_at = now
+        self._rate = self._rate * math.exp((self._rate_at - now) / _RATE_WINDOW_S) + self._accepted / _RATE_WINDOW_S
+        self._rate_at, self._accepted = now, 0
+        # A young mean has not yet seen a whole window: scaled up to what it has seen.
+        seen = 1.0 - math.exp(-(now - self._began + 1.0) / _RATE_WINDOW_S)
+        return self._rate / seen * 3600
 
     # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,14 +9,19 @@ from __future__ import annotations
 import os
 import sqlite3
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
+from typing import TypeVar
 
 from clawlogd.outbox.errors import DuplicateEventError, StorageFailedError
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.schema import EventState, migrate
 
+T = TypeVar("T")
+
+_CHUNK_SIZES = (256, 32, 4, 1)
 _STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, e.body"
 
 
@@ -303,25 +308,25 @@ def _write(connection: sqlite3.Connection, group: Group) -> None:
     if group.lanes:
         many("INSERT INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes)
     if group.events:
-        many(
-            "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) "
-            "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            group.events,
-        )
+        columns = "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) VALUES "
+        _insert(connection, columns, group.events)
     if group.tasks:
         many(
             "INSERT INTO tasks (task_id, body) VALUES (?, ?) ON CONFLICT (task_id) DO UPDATE SET body = excluded.body",
             group.tasks.items(),
         )
     if group.steps:
-        many(
-            "INSERT INTO steps (task_id, position, body) VALUES (?, ?, ?) "
+        _insert(
+            connection,
+            "INSERT INTO steps (task_id, position, body) VALUES ",
+            [(*key, body) for key, body in group.steps.items()],
             "ON CONFLICT (task_id, position) DO UPDATE SET body = excluded.body",
-            ((task_id, position, body) for (task_id, position), body in group.steps.items()),
         )
     settled = [(seq,) for seq, state in group.moved.items() if state is EventState.SETTLED]
-    if settled:
-        many("UPDATE events SET state = 1, body = NULL WHERE seq = ?", settled)
+    for chunk in _chunks(settled):
+        marks = ",".join("?" * len(chunk))
+        update = f"UPDATE events SET state = 1, body = NULL WHERE seq IN ({marks})"  # noqa: S608 - only "?"
+        connection.execute(update, [seq for (seq,) in chunk])
     others = [(state, seq) for seq, state in group.moved.items() if state is not EventState.SETTLED]
     if others:
         many("UPDATE events SET state = ? WHERE seq = ?", others)
@@ -337,6 +342,26 @@ def _write(connection: sqlite3.Connection, group: Group) -> None:
         gone = [(task_id,) for task_id in group.forgotten]
         many("DELETE FROM tasks WHERE task_id = ?", gone)
         many("DELETE FROM steps WHERE task_id = ?", gone)
+
+
+def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]], conflict: str = "") -> None:
+    """Inserts many rows by few statements.
+
+    Each step of a statement gives the interpreter's lock away and wants it back; beside a busy event loop that takes
+    milliseconds each time. A statement of many rows does so once.
+    """
+    marks = f"({','.join('?' * len(rows[0]))})"
+    for chunk in _chunks(rows):
+        connection.execute(f"{statement}{','.join([marks] * len(chunk))} {conflict}", list(chain.from_iterable(chunk)))
+
+
+def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cuts rows into chunks of few different sizes, so that the statements are prepared once."""
+    start = 0
+    for size in _CHUNK_SIZES:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
 
 
 def fsync_folder(path: Path) -> None:
