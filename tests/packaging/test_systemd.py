@@ -106,8 +106,8 @@ class Service:
         command = ["env", "CLAWLOG_AUTOSTART=0", "python3", str(ROOT / "scripts" / script), *arguments]
         return self.box.run(*self._as, *command, status=status)
 
-    def create(self, title: str) -> dict[str, Any]:
-        created = json.loads(self.call("create_task.py", "--title", title, "--step", "检查本地环境"))
+    def create(self, title: str, *more: str) -> dict[str, Any]:
+        created = json.loads(self.call("create_task.py", "--title", title, "--step", "检查本地环境", *more))
         assert isinstance(created, dict)
         return created
 
@@ -121,13 +121,14 @@ class Service:
             self.box.run("chown", "--recursive", f"{UID}:{UID}", f"/home/{USER}/.config")
             self.drop_in("token", f"[Service]\nEnvironment=CLAWLOG_TOKEN_FILE={path}\n")
 
-    def ask_status(self) -> dict[str, Any]:
-        """What ``daemon.status`` answers on the shipped socket."""
+    def ask(self, method: str, **params: object) -> dict[str, Any]:
+        """What a method answers on the shipped socket."""
         program = (
-            "import json, socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]);"
-            's.sendall(b\'{"jsonrpc":"2.0","id":1,"method":"daemon.status"}\\n\'); print(s.makefile().readline())'
+            "import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]);"
+            "s.sendall(sys.argv[2].encode() + b'\\n'); print(s.makefile().readline())"
         )
-        answer = json.loads(self.box.run(*self._as, "python3", "-c", program, self.socket))
+        request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
+        answer = json.loads(self.box.run(*self._as, "python3", "-c", program, self.socket, request))
         assert "result" in answer, answer
         return dict(answer["result"])
 
@@ -161,14 +162,14 @@ def test_a_start_is_over_when_the_daemon_says_that_it_is_ready(service: Service)
     service.systemctl("start", "clawlogd.service")
     assert (service.show("ActiveState"), service.show("Type")) == ("active", "notify")
     service.box.wait_until("a status line", lambda: service.show("StatusText"))
-    assert service.ask_status()["pid"] == service.pid()
+    assert service.ask("daemon.status")["pid"] == service.pid()
 
 
 def test_the_first_call_starts_the_daemon(service: Service) -> None:
     assert service.show("ActiveState") == "inactive"
     assert service.create("部署 Nginx 服务")["title"] == "部署 Nginx 服务"
     assert service.show("ActiveState") == "active"
-    assert service.ask_status()["pid"] == service.pid()
+    assert service.ask("daemon.status")["pid"] == service.pid()
 
 
 def test_socket_and_state_are_closed_to_others(service: Service) -> None:
@@ -205,7 +206,7 @@ def test_a_reload_keeps_the_process(service: Service) -> None:
     service.systemctl("start", "clawlogd.service")
     pid = service.pid()
     service.systemctl("reload", "clawlogd.service")
-    assert service.ask_status()["pid"] == pid
+    assert service.ask("daemon.status")["pid"] == pid
 
 
 def test_events_and_the_entrusted_token_reach_a_backend_on_this_machine(service: Service, backend_token: str) -> None:
@@ -215,6 +216,19 @@ def test_events_and_the_entrusted_token_reach_a_backend_on_this_machine(service:
     ask = ["curl", "--silent", "--fail", "--header", f"Authorization: Bearer {backend_token}"]
     task = json.loads(service.box.run(*ask, f"http://localhost:8000/api/tasks/{task_id}"))
     assert (task["title"], task["steps"][0]["status"]) == ("部署 Nginx 服务", "done")
+
+
+def test_a_watched_process_is_seen_from_inside_the_sandbox_alive_and_gone(service: Service) -> None:
+    service.box.run(
+        "systemd-run", "--quiet", "--unit=watched", f"--uid={0 if service.scope == 'system' else UID}", "sleep", "600"
+    )
+    pid = service.box.run("systemctl", "show", "--property=MainPID", "--value", "watched.service").strip()
+    task_id = service.create("a task", "--watch-pid", pid)["task_id"]
+    service.systemctl("restart", "clawlogd.service")  # after which the process is looked up anew
+    liveness = service.ask("task.get", task_id=task_id)["liveness"]
+    assert (liveness["state"], liveness["evidence"]) == ("alive", "process")
+    service.box.run("systemctl", "stop", "watched.service")
+    service.box.wait_until("it is lost", lambda: service.ask("task.get", task_id=task_id)["liveness"]["state"] == "lost")
 
 
 def test_kills_in_a_row_leave_the_socket_answering_and_lose_nothing(service: Service) -> None:
@@ -236,7 +250,7 @@ def test_a_stopped_process_is_replaced_by_the_watchdog(service: Service) -> None
     service.box.run("kill", "-STOP", str(pid))
     service.box.wait_until("another process", lambda: service.pid() not in {0, pid} and service.show("SubState") == "running")
     service.remove_drop_in("watchdog")
-    assert service.ask_status()["pid"] == service.pid()
+    assert service.ask("daemon.status")["pid"] == service.pid()
 
 
 def test_stopping_the_socket_takes_its_file_away(service: Service) -> None:
