@@ -1,5 +1,8 @@
 """The page and its server: a restart under an open page, and silence that is not blamed on the tasks."""
 
+import re
+import time
+import urllib.request
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
@@ -43,6 +46,7 @@ def test_while_the_server_is_away_no_task_is_called_silent(own_backend: Callable
     task.beat()
     page = open_page(backend.url)
     page.clock.install()
+    page.reload()
     expect(page.locator(".row .pill")).to_have_text("Alive")
     backend.stop()
     expect(page.locator(".connection")).not_to_have_text("Live")
@@ -50,3 +54,67 @@ def test_while_the_server_is_away_no_task_is_called_silent(own_backend: Callable
     expect(page.locator(".connection")).to_have_text("Disconnected")
     expect(page.locator(".row .pill")).to_have_text("Alive")
     expect(page.locator(".row .badge")).to_have_text("Running")
+
+
+def open_streams(backend: BackendProcess) -> int:
+    with urllib.request.urlopen(f"{backend.url}/metrics", timeout=5) as response:
+        lines = response.read().decode().splitlines()
+    return int(float(next(line.split()[1] for line in lines if line.startswith("clawlog_backend_streams "))))
+
+
+def test_a_tab_out_of_sight_gives_its_connection_back_and_stays_informed(
+    own_backend: Callable[..., BackendProcess], open_page: Open
+) -> None:
+    backend = own_backend()
+    page = open_page(backend.url)
+    page.clock.install()
+    page.reload()
+    expect(page).to_have_title("0 in progress · ClawLog")
+    eventually(lambda: open_streams(backend) == 1)
+
+    page.evaluate("""() => {
+        Object.defineProperty(document, "visibilityState", { get: () => window.sight ?? "hidden", configurable: true });
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    page.clock.run_for(61_000)
+    eventually(lambda: open_streams(backend) == 0)
+    backend.create("Meanwhile", "Only")
+    page.clock.run_for(60_000)
+    expect(page).to_have_title(re.compile("1 in progress"))
+
+    page.evaluate("""() => {
+        window.sight = "visible";
+        document.dispatchEvent(new Event("visibilitychange"));
+    }""")
+    eventually(lambda: open_streams(backend) == 1)
+    backend.create("In sight again", "Only")
+    expect(page.locator(".row .title")).to_have_text(["In sight again", "Meanwhile"])
+
+
+def eventually(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_silence_alone_turns_alive_into_quiet_and_running_into_stale(backend: BackendProcess, open_page: Open) -> None:
+    page = open_page(backend.url)
+    stages = page.evaluate("""async () => {
+        const { livenessAt, statusAt, troubleAt } = await import("/static/liveness.js");
+        const task = {
+            status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null,
+            liveness: { state: "alive", agentSeenAt: 1000, vouchedAt: 10_000 },
+        };
+        return [0, 44, 45, 59, 60].map((seconds) => {
+            const now = 10_000 + 1000 * seconds;
+            return [livenessAt(task, now), statusAt(task, now), troubleAt(task, now)];
+        });
+    }""")
+    assert stages == [
+        ["alive", "running", None],
+        ["alive", "running", None],
+        ["quiet", "running", None],
+        ["quiet", "running", None],
+        ["quiet", "stale", "stale"],
+    ]

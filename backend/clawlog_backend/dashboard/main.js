@@ -68,7 +68,7 @@ function connect() {
   stream = new ChangeStream({
     path: current.streamPath,
     onEvent(name, data) {
-      if (name === "hello") clock.set(parseTime(data.server_time) ?? Date.now());
+      if (name === "hello") clock.set(parseTime(data.server_time));
       current.onEvent(name, data);
     },
     onHeard: () => clock.heard(),

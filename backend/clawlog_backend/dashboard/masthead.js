@@ -41,6 +41,6 @@ export class Masthead {
     this.#connection.hidden = state === State.REFUSED;
     setText(this.#word, this.#connection.hidden ? "" : t(`connection.${state}`));
     this.#notice.hidden = state !== State.DISCONNECTED;
-    setText(this.#noticeText, t("connection.notice", { age: age(clock.wall() - clock.lastContact) }));
+    setText(this.#noticeText, t("connection.notice", { age: age(clock.wall - clock.lastContact) }));
   }
 }

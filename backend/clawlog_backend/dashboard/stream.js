@@ -87,8 +87,8 @@ export class ChangeStream {
         }
       }
       if (this.#closed) return;
-      this.#failingSince ??= Date.now();
-      const isLong = Date.now() - this.#failingSince >= DISCONNECTED_AFTER_MS || navigator.onLine === false;
+      this.#failingSince ??= performance.now();
+      const isLong = performance.now() - this.#failingSince >= DISCONNECTED_AFTER_MS || navigator.onLine === false;
       this.#onState(isLong ? State.DISCONNECTED : State.RECONNECTING);
       // Full jitter: after a restart of the server its pages do not all come back in the same instant.
       const ceiling_ms = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** attempt);

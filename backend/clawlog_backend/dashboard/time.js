@@ -18,19 +18,20 @@ const DAY = 24 * HOUR;
  * would have gone on nobody here knows, and a broken connection must not make healthy tasks look silent.
  */
 class ServerClock {
-  #offset_ms = 0;
-  #lastContact = Date.now();
+  // Counted on the browser's monotonic clock, which nobody sets while the page is open.
+  #offset_ms = Date.now() - performance.now();
+  #lastContact = performance.now();
   #listening = false;
 
   /** The server's time as of its latest greeting. */
   set(serverTime) {
-    this.#offset_ms = serverTime - Date.now();
+    this.#offset_ms = serverTime - performance.now();
     this.heard();
   }
 
   /** Notes that the server was heard from just now. */
   heard() {
-    this.#lastContact = Date.now();
+    this.#lastContact = performance.now();
     this.#listening = true;
   }
 
@@ -44,14 +45,14 @@ class ServerClock {
     return this.#lastContact + this.#offset_ms;
   }
 
-  /** The time up to which the page's knowledge reaches. */
-  now() {
-    return this.#listening ? this.wall() : this.lastContact;
+  /** The server's time, whether or not it can be heard. */
+  get wall() {
+    return performance.now() + this.#offset_ms;
   }
 
-  /** The server's time, whether or not it can be heard. */
-  wall() {
-    return Date.now() + this.#offset_ms;
+  /** The time up to which the page's knowledge reaches. */
+  now() {
+    return this.#listening ? this.wall : this.lastContact;
   }
 }
 
