@@ -172,11 +172,12 @@ class AsyncInterruptWatch:
         Raises:
             DaemonUnreachable: No daemon answered.
         """
-        if self._link is not None and self._link.is_open:
+        if self._link is not None:
             return
         self._failure = None
-        self._link = link = Link(on_change=self._hear, on_lost=self._news.set)
+        link = Link(on_change=self._hear, on_lost=self._news.set)
         await self._connector.connect(link)
+        self._link = link
         self._question = asyncio.create_task(self._ask(link), name=f"ask about stops of {self._call.params['task_id']}")
 
     async def next(self, timeout_s: float | None = None) -> StopState | None:
@@ -196,6 +197,7 @@ class AsyncInterruptWatch:
                     if self._failure is not None:
                         raise self._failure
                     if self._link is None or not self._link.is_open:
+                        await self.close()
                         raise DaemonUnreachable(f"The connection to {self._connector.address} was lost")
                     self._news.clear()
                     await self._news.wait()

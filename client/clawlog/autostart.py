@@ -30,8 +30,8 @@ _GRACE_S = 1.0
 """A daemon that ends with 0 or 1 met another one that holds the state's lock, and that one should answer this soon."""
 
 _PROGRAM = "clawlogd"
-_started: list[subprocess.Popen[bytes]] = []
-"""What this process started: kept, so that an ended one is reaped at the next start."""
+_started: list[int] = []
+"""Ids of what this process started: kept, so that an ended one is reaped at the next start."""
 
 
 def is_wanted(env: Mapping[str, str]) -> bool:
@@ -122,6 +122,9 @@ class Launch:
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         self._starter.note(error if isinstance(error, DaemonUnreachable) else None)
+        if self._process is not None and self._process.returncode is None:
+            _started.append(self._process.pid)
+            self._process.returncode = 0  # else it would warn, when collected, of a child that is meant to outlive us
         if self._lock_fd is not None:  # now others may start it again
             os.close(self._lock_fd)
             self._lock_fd = None
@@ -151,7 +154,7 @@ class Launch:
         else:
             arguments += ["--zmq", self._address.endpoint]
             env.pop("CLAWLOG_SOCKET", None)  # it names the ZeroMQ endpoint; the Unix socket is where it always is
-        _started[:] = [process for process in _started if process.poll() is None]
+        _started[:] = [pid for pid in _started if not _reaped(pid)]
         try:
             log_fd = os.open(self._log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:
@@ -162,5 +165,11 @@ class Launch:
                 os.close(log_fd)
         except OSError as error:
             raise DaemonUnreachable(f"{program} cannot be run: {error.strerror}") from error
-        _started.append(process)
         return process
+
+
+def _reaped(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] == pid
+    except ChildProcessError:  # somebody else has waited for it
+        return True

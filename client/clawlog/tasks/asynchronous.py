@@ -96,7 +96,11 @@ class AsyncTask(TaskFace):
         self._story.check()
 
     async def __aenter__(self) -> Self:
-        created = await self._say(self._story.creation())
+        try:
+            created = await self._say(self._story.creation())
+        except BaseException:
+            await self._close()
+            raise
         if created is None:
             self._refused = True
         else:
@@ -108,9 +112,7 @@ class AsyncTask(TaskFace):
         try:
             await self._say(self._story.end(error))
         finally:
-            await self._close_watch()
-            if self._owns_client:
-                await self._client.close()
+            await self._close()
         return self._story.swallows(error)
 
     async def _say(self, call: Call[T]) -> T | None:
@@ -146,6 +148,11 @@ class AsyncTask(TaskFace):
             await self._close_watch()
             self._note_lost_watch(error)
         self._heard_once = True
+
+    async def _close(self) -> None:
+        await self._close_watch()
+        if self._owns_client:
+            await self._client.close()
 
     async def _close_watch(self) -> None:
         if self._watch is not None:

@@ -95,7 +95,11 @@ class Task(TaskFace):
         self._story.check()
 
     def __enter__(self) -> Self:
-        created = self._say(self._story.creation())
+        try:
+            created = self._say(self._story.creation())
+        except BaseException:
+            self._close()
+            raise
         if created is None:
             self._refused = True
         else:
@@ -107,9 +111,7 @@ class Task(TaskFace):
         try:
             self._say(self._story.end(error))
         finally:
-            self._close_watch()
-            if self._owns_client:
-                self._client.close()
+            self._close()
         return self._story.swallows(error)
 
     def _say(self, call: Call[T]) -> T | None:
@@ -144,6 +146,11 @@ class Task(TaskFace):
             self._close_watch()
             self._note_lost_watch(error)
         self._heard_once = True
+
+    def _close(self) -> None:
+        self._close_watch()
+        if self._owns_client:
+            self._client.close()
 
     def _close_watch(self) -> None:
         if self._watch is not None:

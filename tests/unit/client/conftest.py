@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from scripted_daemon import ScriptedDaemon, on_unix_socket
 
 
@@ -24,7 +25,12 @@ def daemon(short_dir: Path) -> Iterator[ScriptedDaemon]:
 @pytest.fixture
 def env(short_dir: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """An environment in which no daemon is found or started; also this process's own."""
-    values = {"CLAWLOG_STATE_DIR": str(short_dir / "state"), "CLAWLOG_AUTOSTART": "0", "PATH": "/usr/bin:/bin", "HOME": str(short_dir)}
+    values = {
+        "CLAWLOG_STATE_DIR": str(short_dir / "state"),
+        "CLAWLOG_AUTOSTART": "0",
+        "PATH": "/usr/bin:/bin",
+        "HOME": str(short_dir),
+    }
     for name in ("CLAWLOG_SOCKET", "CLAWLOG_BASE_URL", "CLAWLOG_TASK_ID", "CLAWLOG_BEST_EFFORT", "XDG_RUNTIME_DIR"):
         monkeypatch.delenv(name, raising=False)
     for name, value in values.items():

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 from clawlog.async_client import AsyncClient
 from clawlog.connection import calls
 from clawlog.connection.results import Accepted, Beat, StopPhase, StopState
 from clawlog.errors import DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol.errors import UNKNOWN_STEP, RpcError
+from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import threading
 from pathlib import Path
 
 import pytest
-from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
 
 from clawlog.client import Client
 from clawlog.connection import calls
@@ -12,6 +11,7 @@ from clawlog.connection.calls import NewStep
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
 from clawlog.errors import BadAddress, DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol.errors import UNKNOWN_STEP, RpcError
+from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
 
 
 @pytest.fixture
@@ -21,7 +21,9 @@ def client(daemon: ScriptedDaemon, env: dict[str, str]) -> Client:
 
 
 def test_creates_a_task_and_names_it_by_itself(daemon: ScriptedDaemon, client: Client) -> None:
-    task = client.create_task("部署", ["检查", NewStep("write", "s-2")], summary="x", watch_pid=7, lease_s=30, metadata={"a": "b"})
+    task = client.create_task(
+        "部署", ["检查", NewStep("write", "s-2")], summary="x", watch_pid=7, lease_s=30, metadata={"a": "b"}
+    )
     sent = daemon.only("task.create")
     assert sent["steps"] == ["检查", {"title": "write", "step_id": "s-2"}]
     assert (sent["watch_pid"], sent["lease_s"], sent["metadata"], sent["summary"]) == (7, 30, {"a": "b"}, "x")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 import zmq
-from scripted_daemon import STOP, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 from clawlog.protocol.errors import UNKNOWN_TASK, RpcError
+from scripted_daemon import STOP, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 
 def ask(connection: socket.socket, line: bytes) -> dict[str, object]:

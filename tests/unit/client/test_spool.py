@@ -70,7 +70,9 @@ def test_a_created_task_gets_ids_that_later_calls_can_name(folder: Path, env: di
 
 def test_a_summary_is_cleaned_and_masked_before_it_touches_the_disk(folder: Path, env: dict[str, str]) -> None:
     secret = "ghp_" + "a" * 36
-    (result,) = spool.keep([("task.update", {"task_id": "t", "event_id": "e", "summary": f"x\x1b[31m\n{secret} " + "y" * 200})], env)
+    (result,) = spool.keep(
+        [("task.update", {"task_id": "t", "event_id": "e", "summary": f"x\x1b[31m\n{secret} " + "y" * 200})], env
+    )
     (path,) = folder.glob("*.call")
     assert secret.encode() not in path.read_bytes()
     (summary,) = [params["summary"] for _, params in spooled(folder)[0].requests]
