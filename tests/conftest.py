@@ -1,0 +1,52 @@
+"""What tests of every kind share: short folders, a plain server, and daemons that end with the test."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from clawlogd.clock import Clock
+from clawlogd.settings import Settings
+from plain_server import PlainServer
+from running_daemon import QUICK, RunningDaemon
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder whose name leaves room for a socket: a Unix socket's path has at most 107 bytes."""
+    with tempfile.TemporaryDirectory(prefix="claw") as path:
+        yield Path(path)
+
+
+@pytest.fixture
+async def plain() -> AsyncIterator[PlainServer]:
+    """A server with the plain profile alone, and integer ids of its own."""
+    server = await PlainServer().start()
+    yield server
+    await server.stop()
+
+
+@pytest.fixture
+async def new_daemon(folder: Path) -> AsyncIterator[Callable[..., RunningDaemon]]:
+    """Makes daemons in this process, over one state folder, that are ended with the test; they are not started yet."""
+    made: list[RunningDaemon] = []
+
+    def make(settings: Settings = QUICK, *, env: dict[str, str] | None = None, clock: Clock | None = None) -> RunningDaemon:
+        daemon = RunningDaemon(folder, settings, env=env, clock=clock)
+        made.append(daemon)
+        return daemon
+
+    yield make
+    for daemon in made:
+        await daemon.stop()
+
+
+@pytest.fixture
+async def daemon(new_daemon: Callable[..., RunningDaemon]) -> RunningDaemon:
+    """A daemon in this process, started."""
+    started = new_daemon()
+    await started.start()
+    return started
