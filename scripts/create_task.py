@@ -13,5 +13,6 @@ if __name__ == "__main__":
     try:
         from clawlog.scripting.fast import main
     except ModuleNotFoundError:
-        sys.exit("the library clawlog is missing: pip install clawlog-status-sync")
+        print("the library clawlog is missing: pip install clawlog-status-sync", file=sys.stderr)
+        sys.exit(69)
     sys.exit(main("create_task"))

@@ -1,13 +1,12 @@
 """A daemon with canned answers, on real sockets: what the client's tests talk to.
 
-It serves the Unix socket's lines and ZeroMQ (ipc, or tcp with CURVE), keeps every request it got, and answers by verb. A test may
-replace any answer, by a result, an ``RpcError``, a function of the parameters, or one of ``Trick``.
+It serves the Unix socket's lines and ZeroMQ (ipc, or tcp with CURVE), keeps every request it got, and answers by verb. A test
+may replace any answer, by a result, an ``RpcError``, a function of the parameters, or one of ``Trick``.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import selectors
 import socket
 import threading
@@ -15,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -166,73 +166,84 @@ class ScriptedDaemon:
         return True
 
 
-@contextlib.contextmanager
-def on_unix_socket(path: str) -> Iterator[ScriptedDaemon]:
-    """Serves lines on a Unix socket until the context ends."""
-    daemon = ScriptedDaemon(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    listener.bind(path)
-    listener.listen(128)
-    wake_here, wake_there = socket.socketpair()
-    open_connections: set[socket.socket] = set()
+class _LineServer:
+    """One thread that serves lines to any number of connections."""
 
-    def close(connection: socket.socket) -> None:
-        if connection in open_connections:
-            open_connections.remove(connection)
-            selector.unregister(connection)
-            with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
-            connection.close()
+    def __init__(self, path: str) -> None:
+        self.daemon = ScriptedDaemon(path, _hang_up=self.hang_up)
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._listener.bind(path)
+        self._listener.listen(128)
+        self._control, self._commands = socket.socketpair()
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._selector.register(self._commands, selectors.EVENT_READ)
+        self._connections: set[socket.socket] = set()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
 
-    def send_line(connection: socket.socket) -> Callable[[bytes], None]:
+    def hang_up(self) -> None:
+        """Closes every connection, and returns when that is done."""
+        self._control.sendall(b"hang up")
+        assert self._control.recv(100) == b"done"
+
+    def stop(self) -> None:
+        """Ends the thread and closes everything."""
+        self._control.sendall(b"stop")
+        self._thread.join()
+        for each in (self._listener, self._control, self._commands, self._selector):
+            each.close()
+        Path(self.daemon.address).unlink()
+
+    def _run(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._listener:
+                    self._accept()
+                elif key.fileobj is self._commands:
+                    command = self._commands.recv(100)
+                    for connection in list(self._connections):
+                        self._close(connection)
+                    if command == b"stop":
+                        return
+                    self._commands.sendall(b"done")
+                elif key.fileobj in self._connections:
+                    self._serve(key.fileobj, key.data)
+
+    def _accept(self) -> None:
+        connection, _ = self._listener.accept()
+        self.daemon.connections += 1
+        self._connections.add(connection)
+        self._selector.register(connection, selectors.EVENT_READ, LineReader(max_line_bytes=1 << 24))
+
+    def _serve(self, connection: socket.socket, reader: LineReader) -> None:
         def send(message: bytes) -> None:
             with contextlib.suppress(OSError):  # a watcher that has gone
                 connection.sendall(message + b"\n")
 
-        return send
-
-    def serve(connection: socket.socket, reader: LineReader) -> None:
         try:
             data = connection.recv(1 << 20)
         except OSError:
             data = b""
-        if not data or not all(daemon.reply(line, send_line(connection)) for line in reader.feed(data)):
-            close(connection)
+        if not data or not all(self.daemon.reply(line, send) for line in reader.feed(data)):
+            self._close(connection)
 
-    def run() -> None:
-        while True:
-            for key, _ in selector.select():
-                if key.fileobj is listener:
-                    connection, _ = listener.accept()
-                    daemon.connections += 1
-                    open_connections.add(connection)
-                    selector.register(connection, selectors.EVENT_READ, LineReader(max_line_bytes=1 << 24))
-                elif key.fileobj is wake_there:
-                    command = wake_there.recv(1)
-                    for connection in list(open_connections):
-                        close(connection)
-                    if command == b"q":
-                        return
-                    wake_there.sendall(b"k")
-                elif key.fileobj in open_connections:
-                    serve(key.fileobj, key.data)
+    def _close(self, connection: socket.socket) -> None:
+        self._connections.remove(connection)
+        self._selector.unregister(connection)
+        with contextlib.suppress(OSError):
+            connection.shutdown(socket.SHUT_RDWR)
+        connection.close()
 
-    def hang_up() -> None:
-        wake_here.sendall(b"h")
-        assert wake_here.recv(1) == b"k"
 
-    with selectors.DefaultSelector() as selector, listener, wake_here, wake_there:
-        selector.register(listener, selectors.EVENT_READ)
-        selector.register(wake_there, selectors.EVENT_READ)
-        daemon._hang_up = hang_up
-        thread = threading.Thread(target=run)
-        thread.start()
-        try:
-            yield daemon
-        finally:
-            wake_here.sendall(b"q")
-            thread.join()
-            os.unlink(path)
+@contextlib.contextmanager
+def on_unix_socket(path: str) -> Iterator[ScriptedDaemon]:
+    """Serves lines on a Unix socket until the context ends."""
+    server = _LineServer(path)
+    try:
+        yield server.daemon
+    finally:
+        server.stop()
 
 
 @dataclass(frozen=True)

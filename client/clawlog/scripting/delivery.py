@@ -10,7 +10,7 @@ from clawlog.client import Client
 from clawlog.connection.calls import Call
 from clawlog.connection.results import JsonObject, as_it_came
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
-from clawlog.scripting.plan import Request
+from clawlog.scripting.plan import Request, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
 
     Raises:
         BadAddress: The environment names no daemon's address.
-        UnicodeEncodeError: The environment holds text that is not UTF-8.
+        UsageError: A value cannot be sent.
     """
     batch = [Call(each.method, each.params, as_it_came, each.may_take_s) for each in requests]
     with Client(env=env) as client:
@@ -54,6 +54,8 @@ def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
             results = client.pipeline(batch)
         except (DaemonUnreachable, ProtocolViolation) as error:
             return _keep(requests, env, error)
+        except UnicodeEncodeError as error:
+            raise UsageError("an argument or a variable of the environment is not valid UTF-8") from error
     return Delivery(tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True)))
 
 

@@ -29,7 +29,7 @@ def perform(requests: Sequence[Request], values: Mapping[str, Any]) -> int:
     """Does what a command line asked for."""
     try:
         delivery = deliver(requests, os.environ)
-    except (BadAddress, UnicodeEncodeError) as error:
+    except (BadAddress, plan.UsageError) as error:
         report.warn(SCRIPT, str(error))
         return exits.USAGE
     return conclude(delivery, values)

@@ -209,9 +209,9 @@ def test_nothing_is_started_where_it_is_not_wanted(
     short_dir: Path, state: Path, env: dict[str, str], forbidden: dict[str, str]
 ) -> None:
     install(short_dir, SERVE)
-    with Client(env=env | forbidden, autostart=None if forbidden else False) as client:
-        with pytest.raises(DaemonUnreachable, match="not to be started"):
-            client.daemon_status()
+    client = Client(env=env | forbidden, autostart=None if forbidden else False)
+    with client, pytest.raises(DaemonUnreachable, match="not to be started"):
+        client.daemon_status()
     assert read_started(state) == []
 
 

@@ -64,6 +64,11 @@ async def stop_pushed(daemon: ScriptedDaemon, task: Any) -> None:
     """Lets the daemon push a stop, and waits until the task has it (its next checkpoint raises)."""
     await settled(task.checkpoint())
     daemon.push(**STOP)
+    await stop_heard(task)
+
+
+async def stop_heard(task: Any) -> None:
+    """Comes to checkpoints until one raises."""
     for _ in range(500):
         await settled(task.checkpoint())
         await asyncio.sleep(0.01)
@@ -341,9 +346,7 @@ class TestFailures:
             daemon.answers["interrupt.watch"] = STOP
             await asyncio.to_thread(daemon.hang_up)
             with pytest.raises(clawlog.SoftStop):
-                for _ in range(500):
-                    await settled(task.checkpoint())
-                    await asyncio.sleep(0.01)
+                await stop_heard(task)
         assert "stops of" in caplog.text
 
 
