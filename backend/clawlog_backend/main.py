@@ -51,16 +51,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _fail(error, EXIT_USAGE)
     # Imported here, so that --help and a refused setting answer without loading the web framework.
     from clawlog_backend.database import DatabaseError  # noqa: PLC0415
-    from clawlog_backend.server import BackendServer, write_port_file  # noqa: PLC0415
+    from clawlog_backend.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415
 
     def listening(url: str, port: int) -> None:
-        print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 -- the program's one line of output
         if options.port_file is not None:
             write_port_file(options.port_file, port)
+        print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 -- the program's one line of output
 
     try:
         asyncio.run(BackendServer(settings).run(on_listening=listening))
-    except (DatabaseError, OSError) as error:
+    except (DatabaseError, ListenError, OSError) as error:
         return _fail(error, EXIT_FAILED)
     return 0
 

@@ -20,6 +20,10 @@ _GRACE_S = 1  # for answers under way; those who merely wait are let go at once
 _BACKLOG = 2_048
 
 
+class ListenError(Exception):
+    """The address cannot be listened on; the text says which one and why."""
+
+
 class BackendServer:
     """A backend that listens.
 
@@ -51,7 +55,7 @@ class BackendServer:
             on_listening: Told the URL and the port once requests are answered.
 
         Raises:
-            OSError: The address cannot be listened on.
+            ListenError: The address cannot be listened on.
             DatabaseError: The database cannot be used.
         """
         host = self._settings.host
@@ -89,15 +93,20 @@ class _Server(uvicorn.Server):
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-    listener = socket.socket(family, kind, protocol)
     try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind(address)
-        listener.listen(_BACKLOG)
-    except OSError:
-        listener.close()
-        raise
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _name, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}; name another one with --host and --port") from error
     return listener
 
 

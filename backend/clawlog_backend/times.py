@@ -80,4 +80,5 @@ class UtcMs(int):
 @lru_cache(maxsize=16_384)  # a list shows the same few instants again and again
 def _format(ms: int) -> str:
     seconds, rest = divmod(ms, 1000)
-    return f"{(_EPOCH + timedelta(seconds=seconds)):%Y-%m-%dT%H:%M:%S}.{rest:03d}Z"
+    # Not strftime: it writes the year 999 with three digits.
+    return f"{(_EPOCH + timedelta(seconds=seconds)).isoformat()[:19]}.{rest:03d}Z"

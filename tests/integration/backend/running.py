@@ -2,6 +2,8 @@
 
 import asyncio
 import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import aiohttp
@@ -116,3 +118,15 @@ class Api:
 def event(kind: str, event_id: str, task_id: str = "t1", at: str = "2026-02-28T09:00:00.000Z", **more: Any) -> dict[str, Any]:
     """One event of a batch."""
     return {"kind": kind, "event_id": event_id, "task_id": task_id, "at": at, **more}
+
+
+@asynccontextmanager
+async def connected(url: str) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    """A bare connection, given up after 20 s."""
+    port = int(url.rpartition(":")[2])
+    async with asyncio.timeout(20):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1024)
+        try:
+            yield reader, writer
+        finally:
+            writer.transport.abort()

@@ -1,0 +1,235 @@
+"""Server-sent events: what changes is told, to everyone, and again after a break."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import pytest
+
+import clawlog_backend.changes
+import clawlog_backend.maintenance
+import clawlog_backend.routes.stream
+from integration.backend.running import Api, RunningBackend, connected, event
+
+BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process"}
+
+
+@dataclass(frozen=True)
+class Message:
+    id: int
+    event: str
+    data: Any
+
+
+class Stream:
+    """One open stream."""
+
+    def __init__(self, response: aiohttp.ClientResponse) -> None:
+        self.response = response
+
+    async def message(self) -> Message:
+        """The next message; comments are passed over."""
+        async with asyncio.timeout(10):
+            while True:
+                block = (await self.response.content.readuntil(b"\n\n")).decode().strip().splitlines()
+                if block[0].startswith(":"):
+                    continue
+                fields = dict(line.split(": ", 1) for line in block)
+                return Message(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+
+
+@asynccontextmanager
+async def opened(api: Api, last_event_id: int | None = None, **query: str) -> AsyncIterator[Stream]:
+    headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
+    async with api.session.get(api.url + "/api/stream", params=query, headers=headers) as response:
+        assert (response.status, response.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
+        yield Stream(response)
+
+
+async def test_a_change_is_told_as_the_list_shows_it(api: Api) -> None:
+    async with opened(api) as stream:
+        hello = await stream.message()
+        assert hello.event == "hello"
+        assert set(hello.data) == {"version", "server_time"}
+        await api.task("t1", title="部署 \n </script>")
+        created = await stream.message()
+        assert created.event == "task"
+        _, page = await api("GET", "/api/tasks")
+        assert created.data == page["tasks"][0]
+        await api("PATCH", "/api/tasks/t1/steps/s1", {"status": "running"})
+        changed = await stream.message()
+        assert (changed.data["status"], changed.id > created.id) == ("running", True)
+
+
+async def test_every_reader_is_told(api: Api) -> None:
+    async with opened(api) as one, opened(api) as two, opened(api) as three:
+        for stream in (one, two, three):
+            await stream.message()
+        await api.task("t1")
+        told = [await stream.message() for stream in (one, two, three)]
+        assert told[0] == told[1] == told[2]
+
+
+async def test_one_task_is_told_with_its_events_and_nothing_of_others(api: Api) -> None:
+    await api.task("t1")
+    await api.task("t2")
+    async with opened(api, task_id="t1") as stream:
+        assert (await stream.message()).event == "hello"
+        await api("PATCH", "/api/tasks/t2/steps/s1", {"status": "running"})
+        await api.events(
+            event("step_status", "e1", step_id="s1", status="running"),
+            event("heartbeat", "e2", **BEAT),
+        )
+        messages = [await stream.message() for _ in range(3)]
+        assert [m.event for m in messages] == ["event", "event", "task"]
+        assert [m.data["event_id"] for m in messages[:2]] == ["e1", "e2"]
+        assert messages[0].data == (await api.get())["events"][1]
+        assert messages[2].data["task_id"] == "t1"
+    status, problem = await api("GET", "/api/stream?task_id=none")
+    assert (status, problem["code"]) == (404, "unknown_task")
+
+
+async def test_a_reader_that_comes_back_is_told_what_it_missed(api: Api) -> None:
+    for n in range(4):
+        await api.task(f"t{n}")
+    async with opened(api) as stream:
+        last = (await stream.message()).id
+    await api("PATCH", "/api/tasks/t1/steps/s1", {"status": "running"})
+    await api("PATCH", "/api/tasks/t3/steps/s1", {"status": "done"})
+    async with opened(api, last) as stream:
+        assert (await stream.message()).event == "hello"
+        missed = [await stream.message() for _ in range(2)]
+        assert [(m.event, m.data["task_id"], m.data["status"]) for m in missed] == [
+            ("task", "t1", "running"),
+            ("task", "t3", "running"),
+        ]
+    async with opened(api, last, task_id="t3") as stream:
+        messages = [await stream.message() for _ in range(3)]
+        assert [m.event for m in messages] == ["hello", "event", "task"]
+
+
+async def test_a_reader_may_come_back_after_any_message_and_misses_nothing(api: Api) -> None:
+    async with opened(api) as stream:
+        ids = [(await stream.message()).id]
+        await api.events(*(event("task_created", f"e{n}", f"t{n}", title="T") for n in range(5)))
+        seen = []
+        while len(seen) < 5:
+            message = await stream.message()
+            ids.append(message.id)
+            seen.append(message.data["task_id"])
+    for told, last in enumerate(ids):
+        async with opened(api, last) as stream:
+            await stream.message()
+            await api.events(event("heartbeat", f"again-{told}", "t0", **BEAT))
+            rest = set()
+            while "t0" not in rest or len(rest) < 5 - told:
+                rest.add((await stream.message()).data["task_id"])
+            assert set(seen[told:]) <= rest | {"t0"}
+
+
+async def test_ids_survive_a_restart(start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession) -> None:
+    first = start_backend()
+    api = Api(session, first.url)
+    await api.task("t1")
+    async with opened(api) as stream:
+        last = (await stream.message()).id
+    first.stop()
+    api = Api(session, start_backend().url)
+    await api.task("t2")
+    async with opened(api, last) as stream:
+        assert (await stream.message()).event == "hello"
+        assert (await stream.message()).data["task_id"] == "t2"
+
+
+@pytest.mark.parametrize("last", [10_000, 999_999_999_999])
+async def test_a_place_that_cannot_be_resumed_from_is_a_reset(api: Api, last: int) -> None:
+    await api.task("t1")
+    async with opened(api, last) as stream:
+        assert [(await stream.message()).event for _ in range(2)] == ["hello", "reset"]
+        await api("PATCH", "/api/tasks/t1/steps/s1", {"status": "running"})
+        assert (await stream.message()).event == "task"
+    assert (await api("GET", "/api/stream", headers={"Last-Event-ID": "x"}))[0] == 422
+
+
+async def test_too_much_missed_is_a_reset(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clawlog_backend.changes, "_RESUMABLE_TASKS", 3)
+    for n in range(5):
+        await api.task(f"t{n}", steps=0)
+    async with opened(api, 1) as stream:
+        assert [(await stream.message()).event for _ in range(2)] == ["hello", "reset"]
+    async with opened(api, 2) as stream:
+        assert [(await stream.message()).event for _ in range(4)] == ["hello", "task", "task", "task"]
+
+
+async def test_a_silent_task_is_told_again_as_quiet_and_as_stale(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.maintenance, "_SWEEP_EVERY_S", 0.05)
+    backend = start_backend()
+    api = Api(session, backend.url)
+    await api.task("t1")
+    await api.events(event("heartbeat", "b1", **BEAT))
+    async with opened(api) as stream:
+        await stream.message()
+        backend.clock.ahead_ms = 50_000
+        quiet = await stream.message()
+        assert (quiet.data["liveness"]["state"], quiet.data["status"]) == ("quiet", "pending")
+        backend.clock.ahead_ms = 65_000
+        assert (await stream.message()).data["status"] == "stale"
+
+
+async def test_an_idle_stream_is_kept_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clawlog_backend.routes.stream, "_KEEP_ALIVE_S", 0.05)
+    async with opened(api) as stream:
+        await stream.message()
+        assert await stream.response.content.readuntil(b"\n\n") == b": still here\n\n"
+        assert await stream.response.content.readuntil(b"\n\n") == b": still here\n\n"
+        await api.task("t1")
+        assert (await stream.message()).data["task_id"] == "t1"
+
+
+async def test_a_flood_is_told_in_few_messages_and_ends_with_the_last_state(api: Api) -> None:
+    await api.task("t1", steps=200)
+    async with opened(api) as stream:
+        await stream.message()
+        for n in range(1, 201):
+            await api.events(event("step_status", f"e{n}", step_id=f"s{n}", status="done"))
+        messages = 1
+        while (await stream.message()).data["progress"]["done"] < 200:
+            messages += 1
+        assert messages < 100
+
+
+async def test_a_reader_that_fell_behind_is_told_to_reload(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.changes, "_FLUSH_INTERVAL_S", 0)
+    monkeypatch.setattr(clawlog_backend.changes, "_RING_FLUSHES", 4)
+    api = Api(session, start_backend().url)
+    steps = [{"step_id": f"s{n}", "title": "x" * 200} for n in range(200)]
+    await api("POST", "/api/tasks", {"task_id": "t1", "title": "T", "steps": steps})
+    async with connected(api.url) as (reader, writer):
+        writer.write(b"GET /api/stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        await reader.readuntil(b"event: hello")
+        for n in range(200):  # meanwhile nothing is read; this is more than the buffers between the two hold
+            await api.events(event("step_status", f"e{n}", step_id="s1", status="running", summary=f"summary {n}"))
+        text = b""
+        while b"event: reset" not in text:
+            text += await reader.read(65_536)
+        await api.events(event("step_status", "last", step_id="s1", status="done", summary="the last"))
+        while b"the last" not in text:
+            text += await reader.read(65_536)
+
+
+async def test_open_streams_do_not_hold_up_the_end(api: Api, backend: RunningBackend) -> None:
+    async with opened(api) as one, opened(api) as two:
+        await one.message()
+        await two.message()
+        before = asyncio.get_running_loop().time()
+        await asyncio.to_thread(backend.stop)
+        assert asyncio.get_running_loop().time() - before < 2.5
+        assert await one.response.content.read() == b""
