@@ -19,6 +19,9 @@ const SHORTEST_SPAN_MS = 60_000;
 /** The strip moves on in steps of this, not each second: a hint under the pointer must not vanish while one reads it. */
 const REDRAW_AFTER_MS = 5_000;
 
+/** The strip's margins, as a part of its span. */
+const MARGIN_PART = 0.005;
+
 /** Pixels that the label of a gap needs. */
 const LABEL_WIDTH = 96;
 
@@ -64,7 +67,7 @@ export class HeartbeatStrip {
       return;
     }
     const losses = inSpan.filter(({ kind }) => kind === "agent_lost");
-    const gaps = gapsBetween(beats, hasEnded(task) ? null : span.to);
+    const gaps = gapsBetween(beats, hasEnded(task) ? null : now);
     const text = describe(beats, gaps, span);
     setText(this.#summary, text);
     setAttribute(this.#chart, "aria-label", text);
@@ -77,7 +80,8 @@ export class HeartbeatStrip {
 function spanOf(task, now) {
   const to = hasEnded(task) ? (task.endedAt ?? task.updatedAt) : now;
   const length = Math.min(STRIP_SPAN_MS, Math.max(SHORTEST_SPAN_MS, to - task.createdAt));
-  return { from: to - length, to };
+  // A margin, so that what happened at either end is drawn in full.
+  return { from: to - length * (1 + MARGIN_PART), to: to + length * MARGIN_PART };
 }
 
 /** Where no beat came for longer than a live task may be silent; up to `end` too, where the task goes on. */
@@ -93,7 +97,7 @@ function gapsBetween(beats, end) {
 
 function describe(beats, gaps, span) {
   const longest = Math.max(0, ...gaps.map(({ from, to }) => to - from));
-  const parts = [t("strip.summary", { n: beats.length, span: age(span.to - span.from) })];
+  const parts = [t("strip.summary", { n: beats.length, span: age((span.to - span.from) / (1 + 2 * MARGIN_PART)) })];
   parts.push(longest ? t("strip.gap", { gap: age(longest) }) : t("strip.nogap"));
   return parts.join(" · ");
 }

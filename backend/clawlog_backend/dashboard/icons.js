@@ -9,6 +9,7 @@ const OUTLINES = {
   failed: "M4 4l8 8M12 4l-8 8",
   skipped: "M4 8h8M9 5l3 3l-3 3",
   interrupted: "M4 4h8v8H4z",
+  unfinished: "M4 4h8v8H4z",
   stopping: "M4 4h8v8H4z",
   stale: "M8 2.500a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11zM8 5v3.500M8 10.600v.4",
   attention: "M8 2.300l6.2 11.200H1.800zM8 6.500v3.200M8 11.500v.3",

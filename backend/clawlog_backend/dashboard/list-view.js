@@ -21,7 +21,7 @@ const MANY = 1000;
 const COUNTS_AFTER_MS = 1500;
 
 const HEIGHTS = { wide: { row: 66, group: 46 }, narrow: { row: 168, group: 44 } };
-const NARROW = window.matchMedia("(max-width: 760px)");
+const NARROW = window.matchMedia("(max-width: 920px)");
 
 export class ListView {
   streamPath = "/api/stream";

@@ -37,9 +37,18 @@ function navigate(address, { replace = false } = {}) {
 /** The view for the address in use; the list is kept, so that one comes back to where one was. */
 function viewFor(url) {
   const match = /^\/tasks\/([^/]+)$/.exec(url.pathname);
-  if (match) return new TaskView({ taskId: decodeURIComponent(match[1]), announce });
+  if (match) return new TaskView({ taskId: decoded(match[1]), announce });
   listView ??= new ListView({ navigate });
   return listView;
+}
+
+/** A part of an address as it was meant; a malformed one as it is, which no task is called. */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function route({ anew = false } = {}) {
@@ -131,6 +140,7 @@ function showLogin() {
   leave();
   listView = null;
   session = { ...session, required: true, authenticated: false };
+  connection = State.REFUSED;
   showFrame();
   document.title = `${t("login.title")} · ClawLog`;
   main.replaceChildren(

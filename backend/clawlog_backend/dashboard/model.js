@@ -9,6 +9,7 @@ import { parseTime } from "./time.js";
 
 /** One task, as the list and the task page show it. */
 export function readTask(json) {
+  const hasEnded = parseTime(json.ended_at) !== null;
   return {
     id: json.task_id,
     title: json.title,
@@ -19,19 +20,20 @@ export function readTask(json) {
     endedAt: parseTime(json.ended_at),
     metadata: Object.entries(json.metadata ?? {}),
     progress: { done: 0, failed: 0, total: 0, ...json.progress },
-    currentStep: json.current_step ? readStep(json.current_step) : null,
-    steps: (json.steps ?? []).map(readStep),
+    currentStep: json.current_step ? readStep(json.current_step, hasEnded) : null,
+    steps: (json.steps ?? []).map((step) => readStep(step, hasEnded)),
     liveness: readLiveness(json.liveness ?? {}),
     stop: json.stop ? readStop(json.stop) : null,
   };
 }
 
-function readStep(json) {
+/** A step that ran when its task ended was left unfinished: nothing runs there any more. */
+function readStep(json, taskHasEnded) {
   return {
     id: json.step_id,
     position: json.position,
     title: json.title,
-    status: json.status,
+    status: taskHasEnded && json.status === "running" ? "unfinished" : json.status,
     summary: json.summary ?? "",
     startedAt: parseTime(json.started_at),
     endedAt: parseTime(json.ended_at),

@@ -66,7 +66,8 @@ class StepRow {
       setText(this.#duration, step.status === "pending" ? t("step.waiting") : "");
       return;
     }
-    const to = step.endedAt ?? (step.status === "running" ? Math.min(now, end) : from);
+    const isOpen = step.status === "running" || step.status === "unfinished";
+    const to = step.endedAt ?? (isOpen ? Math.min(now, end) : from);
     setText(this.#duration, step.startedAt === null ? "" : duration(to - from));
     setAttribute(this.#duration, "title", step.endedAt === null ? absolute(from) : `${absolute(from)} – ${absolute(to)}`);
     this.#bar.style.left = `${percent(from - begin, end - begin)}%`;

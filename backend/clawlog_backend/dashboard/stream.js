@@ -80,7 +80,7 @@ export class ChangeStream {
           this.#onState(State.LIVE);
         });
       } catch (error) {
-        if (error instanceof ApiError && REFUSALS.has(error.status)) {
+        if (!this.#closed && error instanceof ApiError && REFUSALS.has(error.status)) {
           this.#onState(State.REFUSED);
           this.#onRefused(error);
           this.close();

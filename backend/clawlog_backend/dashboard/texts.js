@@ -18,6 +18,7 @@ const EN = {
   "status.interrupted": "Stopped",
   "status.stale": "Stale",
   "status.skipped": "Skipped",
+  "status.unfinished": "Unfinished",
   "status.stopping": "Stopping",
 
   "liveness.alive": "Alive",
@@ -191,6 +192,7 @@ const ZH_CN = {
   "status.interrupted": "已停止",
   "status.stale": "无响应",
   "status.skipped": "已跳过",
+  "status.unfinished": "未完成",
   "status.stopping": "停止中",
 
   "liveness.alive": "存活",
