@@ -34,9 +34,11 @@ class Figure:
 
     @property
     def met(self) -> bool:
+        """Whether the target is met."""
         return self.value <= self.target if self.sense == "<=" else self.value >= self.target
 
     def as_json(self) -> dict[str, Any]:
+        """The figure for a file."""
         return {**asdict(self), "met": self.met}
 
 

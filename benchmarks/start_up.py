@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import statistics
 import subprocess
@@ -33,12 +32,12 @@ def time_to_ready(state_dir: str | None = None) -> float:
         tempfile.TemporaryDirectory(prefix="clawlog-bench-") as folder,
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager,
     ):
-        manager.bind(os.path.join(folder, "notify"))
+        manager.bind(f"{folder}/notify")
         manager.settimeout(60)
         env = environment(
-            CLAWLOG_STATE_DIR=state_dir or os.path.join(folder, "state"),
+            CLAWLOG_STATE_DIR=state_dir or f"{folder}/state",
             CLAWLOG_BASE_URL=NOWHERE,
-            NOTIFY_SOCKET=os.path.join(folder, "notify"),
+            NOTIFY_SOCKET=f"{folder}/notify",
         )
         started = time.perf_counter()
         process = subprocess.Popen(

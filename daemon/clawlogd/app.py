@@ -62,6 +62,8 @@ class Environment:
         """The environment of this process."""
         chosen = {**env, **({"CLAWLOG_STATE_DIR": settings.state_dir} if settings.state_dir else {})}
         state_dir = Path(locations.state_dir(chosen)).absolute()
+        if chosen.get("STATE_DIRECTORY") and not chosen.get("CLAWLOG_STATE_DIR"):
+            state_dir = state_dir.resolve()  # with DynamicUser= the service manager's own folder is reached by a link
         address = settings.socket or locations.socket_address({k: v for k, v in chosen.items() if not _is_zmq(k, v)})
         return cls(env, state_dir, Path(address.removeprefix("unix:")).absolute(), SystemClock())
 
@@ -128,6 +130,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         if manager.watchdog_s is not None:
             tasks.spawn("watchdog", housekeeping.feed_watchdog)
         _log.info("ready", state_dir=facts.state_dir, socket=facts.socket, zmq=facts.zmq, pid=os.getpid())
+        housekeeping.tell_manager()
         manager.ready()
         if ready is not None:
             ready(parts)

@@ -61,7 +61,7 @@ class Housekeeping:
             await anyio.sleep(_ROUND_S)
             rounds += 1
             await self._spool.drain()
-            self._tell_manager()
+            self.tell_manager()
             self._leave_when_idle()
             if rounds % (_ROUNDS_A_MINUTE // 4) == 0:
                 self._parts.liveness.save_signs()
@@ -113,7 +113,8 @@ class Housekeeping:
             self._log.info("idle_exit", idle_s=round(idle_s))
             self._stop()
 
-    def _tell_manager(self) -> None:
+    def tell_manager(self) -> None:
+        """Says in one line how the daemon stands."""
         report = daemon.status(self._parts, NoParams(), Call(self._parts.clock.wall_ms()))
         waits = f"{report.outbox.pending} events wait, {report.tasks.live} tasks live"
         self._manager.status(f"{waits}; {'; '.join(report.problems)}" if report.problems else waits)
