@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from browser.backend_process import BackendProcess
 from browser.chromium import CHROMIUM, launch_options
+
+# Generous, for machines that do much else at the same time; no test waits this long where the page does as it should.
+expect.set_options(timeout=15_000)
 
 # A page whose server is taken away says so in the console; that is the browser's own message, not the page's.
 _TOLERATED = ("net::ERR_", "Failed to load resource")
@@ -71,7 +74,7 @@ def open_page(browser: Browser) -> Iterator[Callable[..., Page]]:
 
     def open_it(url: str, **options: Any) -> Page:
         context = browser.new_context(**{"locale": "en-US", "viewport": {"width": 1280, "height": 800}, **options})
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(15_000)
         contexts.append(context)
         page = context.new_page()
         page.on("console", note)

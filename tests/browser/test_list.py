@@ -165,4 +165,4 @@ def test_five_thousand_tasks_do_not_stutter(own_backend: Callable[..., BackendPr
         page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
     expect(page.locator(".row").last).to_be_in_viewport()
     expect(page.get_by_role("link", name="Task 0", exact=True)).to_be_visible()
-    assert page.evaluate("window.longest") < 400, "no frame may take this many milliseconds, even on a slow machine"
+    assert page.evaluate("window.longest") < 500, "no frame may take this many milliseconds, even on a slow machine"
