@@ -40,7 +40,7 @@ def python_of_scripts() -> str:
     """A Python with nothing installed, where the machine has one new enough; else this one, without its packages."""
     if SYSTEM_PYTHON.exists():
         version = subprocess.run(
-            [SYSTEM_PYTHON, "-c", "import sys; print(sys.version_info >= (3, 11))"], capture_output=True, text=True
+            [SYSTEM_PYTHON, "-c", "import sys; print(sys.version_info >= (3, 11))"], check=False, capture_output=True, text=True
         )
         if version.stdout == "True\n":
             return str(SYSTEM_PYTHON)
@@ -78,7 +78,9 @@ def alone(env: dict[str, str]) -> Run:
 
     def run(script: str, *arguments: str, **more_env: str) -> Ran:
         command = [python_of_scripts(), "-I", "-W", "error", str(SCRIPTS / f"{script}.py"), *arguments]
-        ended = subprocess.run(command, env=env | more_env, capture_output=True, text=True, encoding="utf-8", timeout=30)
+        ended = subprocess.run(
+            command, env=env | more_env, check=False, capture_output=True, text=True, encoding="utf-8", timeout=30
+        )
         return Ran(ended.returncode, ended.stdout, ended.stderr)
 
     return run

@@ -219,7 +219,7 @@ def test_text_that_is_not_utf_8_is_refused_clearly(daemon: ScriptedDaemon, env: 
         "--heartbeat-summary",
         b"\xff",
     ]
-    ended = subprocess.run(command, env=env | {"CLAWLOG_SOCKET": daemon.address}, capture_output=True, text=True)
+    ended = subprocess.run(command, env=env | {"CLAWLOG_SOCKET": daemon.address}, check=False, capture_output=True, text=True)
     assert (ended.returncode, daemon.asked) == (2, [])
     assert "not valid UTF-8" in ended.stderr
 
@@ -228,7 +228,7 @@ def test_a_task_id_in_the_environment_that_is_not_utf_8_is_refused_clearly(daemo
     command = [python_of_scripts(), str(SCRIPTS / "update_status.py"), "--heartbeat"]
     environment = {name.encode(): value.encode() for name, value in env.items()}
     environment |= {b"CLAWLOG_SOCKET": daemon.address.encode(), b"CLAWLOG_TASK_ID": b"\xff"}
-    ended = subprocess.run(command, env=environment, capture_output=True, text=True)
+    ended = subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
 
@@ -240,6 +240,7 @@ def test_a_reader_that_has_gone_does_not_change_what_is_done(daemon: ScriptedDae
     ended = subprocess.run(
         ["sh", "-c", script, python_of_scripts(), str(SCRIPTS / "update_status.py")],
         env=env | {"CLAWLOG_SOCKET": daemon.address},
+        check=False,
         capture_output=True,
         text=True,
     )
@@ -273,8 +274,10 @@ def test_runs_from_a_copy_without_init_files_in_a_read_only_folder(short_dir: Pa
     try:
         with on_unix_socket(f"{short_dir}/s") as daemon:
             environment["CLAWLOG_SOCKET"] = daemon.address
-            quick = subprocess.run([*command, "--heartbeat"], env=environment, capture_output=True, text=True)
-            full = subprocess.run([*command, "--heartbeat", "--wait"], env=environment, capture_output=True, text=True)
+            quick = subprocess.run([*command, "--heartbeat"], env=environment, check=False, capture_output=True, text=True)
+            full = subprocess.run(
+                [*command, "--heartbeat", "--wait"], env=environment, check=False, capture_output=True, text=True
+            )
     finally:
         for folder in (copy, *copy.rglob("*")):
             folder.chmod(0o755)
@@ -286,7 +289,7 @@ def test_without_the_library_the_script_says_what_to_install(short_dir: Path, en
 
     shutil.copytree(SCRIPTS, short_dir / "scripts")
     command = [python_of_scripts(), "-I", "-S", str(short_dir / "scripts" / "update_status.py"), "--heartbeat"]
-    ended = subprocess.run(command, env=env, capture_output=True, text=True)
+    ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     assert ended.returncode == 69
     assert "pip install clawlog-status-sync" in ended.stderr
     assert "Traceback" not in ended.stderr
