@@ -9,12 +9,13 @@ import re
 
 MASK = "[masked]"
 
-_UNPRINTABLE = re.compile(
+_ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # an ANSI control sequence, whole
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # an operating system command, such as a terminal's title
     r"|\x1b."  # another escape
-    r"|[\x00-\x20\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+"  # controls, line ends, bidi overrides
 )
+_CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
+"""Control characters, line ends, and what turns the direction of writing."""
 _SPACES = re.compile(r"\s{2,}")
 
 _CREDENTIALS = re.compile(
