@@ -33,10 +33,13 @@ _CREDENTIALS = re.compile(
 
 
 def one_line(text: str) -> str:
-    """The text as one line: control characters, escapes and line breaks become single spaces."""
+    """The text as one line: escapes go, as they would unseen on a terminal; control characters and line breaks become spaces.
+
+    An escape within a credential must leave no gap in it, or it would not be known for one.
+    """
     if text.isprintable() and "  " not in text:
         return text.strip()
-    return _SPACES.sub(" ", _UNPRINTABLE.sub(" ", text)).strip()
+    return _SPACES.sub(" ", _CONTROLS.sub(" ", _ESCAPES.sub("", text))).strip()
 
 
 def mask_credentials(text: str) -> str:
