@@ -7,6 +7,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from clawlog_backend.examples import REQUESTS
 from clawlog_backend.problems import ProblemDocument
 from clawlog_backend.routes.batch import EventBatch
 from clawlog_backend.security import COOKIE
@@ -55,6 +56,8 @@ def _document(app: FastAPI, *, token_required: bool) -> dict[str, Any]:
     )
     components = document.setdefault("components", {})
     components.setdefault("schemas", {}).update(_schemas(ProblemDocument, EventBatch))
+    for (method, path), examples in REQUESTS.items():
+        document["paths"][path][method]["requestBody"]["content"]["application/json"]["examples"] = examples
     if token_required:
         components["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"},
