@@ -70,6 +70,9 @@ class Spool:
             return sorted(path for path in self._folder.iterdir() if path.suffix == SUFFIX and not path.is_symlink())
         except FileNotFoundError:
             return []
+        except OSError as error:
+            self._log.warning("spool_unreadable", error=str(error))
+            return []
 
     def _set_aside(self, path: Path, why: str) -> None:
         refused = self._folder / "refused"

@@ -108,6 +108,8 @@ class _Connection(asyncio.Protocol):
         self._lines = LineReader()
         self._transport: asyncio.Transport | None = None
         self._ending = False
+        self._full = False  # the caller does not read its replies
+        self._busy = False  # too much of the caller's is in hand
         self.answered = asyncio.Event()
         self.answered.set()
         self.conversation = Conversation(
@@ -141,10 +143,12 @@ class _Connection(asyncio.Protocol):
         return not self.conversation.idle
 
     def pause_writing(self) -> None:
-        self._hold(True)  # noqa: FBT003 - see _hold
+        self._full = True
+        self._read_or_wait()
 
     def resume_writing(self) -> None:
-        self._hold(False)  # noqa: FBT003 - see _hold
+        self._full = False
+        self._read_or_wait()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
@@ -158,8 +162,8 @@ class _Connection(asyncio.Protocol):
 
     def _end(self) -> None:
         """Reads no more, and closes when what was asked has been answered."""
-        self._hold(True)  # noqa: FBT003 - see _hold
         self._ending = True
+        self._read_or_wait()
 
     def _all_answered(self) -> None:
         self.answered.set()
@@ -171,9 +175,13 @@ class _Connection(asyncio.Protocol):
             self._transport.write(b"\n".join(messages) + b"\n")
 
     def _hold(self, held: bool) -> None:  # noqa: FBT001 - a callback of one argument
-        if self._transport is None or self._transport.is_closing() or self._ending:
+        self._busy = held
+        self._read_or_wait()
+
+    def _read_or_wait(self) -> None:
+        if self._transport is None or self._transport.is_closing():
             return
-        if held:
+        if self._full or self._busy or self._ending:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()
