@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo test lint format bench clean
+.PHONY: venv demo test faults lint format bench clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -18,6 +18,9 @@ demo: venv  ## a complete run on temporary state: ends by itself
 
 test: venv
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
+
+faults: venv  ## every fault in its long form (some ten minutes); prints the table of docs/reliability.md
+	PYTHONPATH=tests $(BIN)/python -m faults
 
 lint: venv
 	$(BIN)/ruff check .
