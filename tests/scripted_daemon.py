@@ -133,7 +133,9 @@ class ScriptedDaemon:
     def push(self, **stop: Any) -> None:
         """Tells every watcher of a change."""
         self.answers["interrupt.watch"] = stop
-        for send in list(self._push):
+        with self._changed:
+            watchers = list(self._push)
+        for send in watchers:
             send(jsonrpc.encode_notification("interrupt.changed", {"task_id": "any", **stop}))
 
     def hang_up(self) -> None:
@@ -160,9 +162,10 @@ class ScriptedDaemon:
         if isinstance(answer, RpcError):
             send(jsonrpc.encode_error(request.id, answer))
             return True
-        send(jsonrpc.dumps({"jsonrpc": "2.0", "id": request.id, "result": answer}))
-        if request.method == "interrupt.watch":
-            self._push.append(send)
+        with self._changed:  # so that no push comes before the answer, or is missed after it
+            send(jsonrpc.dumps({"jsonrpc": "2.0", "id": request.id, "result": answer}))
+            if request.method == "interrupt.watch":
+                self._push.append(send)
         return True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import signal
@@ -124,7 +125,7 @@ class Poll:
         """Prints every change until the time-out; returns the exit status."""
         stopped: set[str | None] = set()
         last: StopState | None = None
-        with self._client.watch_interrupt(self._task_id) as watch:
+        with contextlib.closing(self._client.watch_interrupt(self._task_id)) as watch:
             while (remaining_s := self._remaining_s()) is None or remaining_s > 0:
                 try:
                     stop = watch.next(remaining_s)
