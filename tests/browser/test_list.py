@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import CDPSession, Page, expect
 
 from browser.backend_process import BackendProcess, ago
 
@@ -139,30 +139,34 @@ def test_five_thousand_tasks_do_not_stutter(own_backend: Callable[..., BackendPr
                     "kind": "task_created",
                     "task_id": f"crowd-{n}",
                     "title": f"Task {n}",
-                    "at": ago(30),
+                    "at": ago(0),
                     "steps": [{"step_id": f"crowd-{n}-{k}", "title": f"Step {k}"} for k in range(3)],
                 }
                 for n in range(first, first + 1000)
             )
         )
     page = open_page(backend.url)
-    in_progress = page.locator(".filter[data-filter=active] .filter-count")
-    expect(in_progress).to_have_text("5,000", timeout=30_000)
+    page.wait_for_function("() => document.querySelector('.rows')?.offsetHeight >= 5000 * 66", timeout=30_000)
+    expect(page.locator(".filter[data-filter=active] .filter-count")).to_have_text("5,000")
     assert page.locator(".row").count() < 60, "only the rows near the window are in the document"
 
-    # The time that drawing takes while one scrolls through all of it and 50 tasks change.
-    page.evaluate("""() => {
-        window.longest = 0;
-        new PerformanceObserver((list) => {
-            for (const { duration } of list.getEntries()) window.longest = Math.max(window.longest, duration);
-        }).observe({ type: "longtask" });
-    }""")
+    # The time that the page works while one scrolls through all of it and tasks change. A mean, for a machine with other
+    # work makes single frames late that took no long time to draw.
+    client = page.context.new_cdp_session(page)
+    client.send("Performance.enable")
+    page.evaluate("window.scrollTo(0, 0)")
+    before = busy_s(client)
     backend.send(
         *({"kind": "step_status", "task_id": f"crowd-{n}", "step_id": f"crowd-{n}-0", "status": "running"} for n in range(50))
     )
-    for part in range(1, 11):
-        page.evaluate(f"window.scrollTo(0, document.documentElement.scrollHeight * {part} / 10)")
+    for part in range(1, 21):
+        page.evaluate(f"window.scrollTo(0, document.documentElement.scrollHeight * {part} / 20)")
         page.evaluate("() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)))")
-    expect(page.locator(".row").last).to_be_in_viewport()
-    expect(page.get_by_role("link", name="Task 0", exact=True)).to_be_visible()
-    assert page.evaluate("window.longest") < 500, "no frame may take this many milliseconds, even on a slow machine"
+    expect(page.get_by_role("link", name="Task 0", exact=True)).to_be_in_viewport()
+    assert 0 < (busy_s(client) - before) / 20 < 0.1
+
+
+def busy_s(client: CDPSession) -> float:
+    """How long the page's main thread has worked so far: scripts, styles, layout."""
+    metrics = {metric["name"]: metric["value"] for metric in client.send("Performance.getMetrics")["metrics"]}
+    return float(metrics["ScriptDuration"] + metrics["LayoutDuration"] + metrics["RecalcStyleDuration"])
