@@ -1,8 +1,8 @@
 """A ClawLog server that has the plain profile alone and gives out integer ids of its own: the smallest that a user may have.
 
-It is a real HTTP server on a free port of 127.0.0.1, in the test's own event loop. It keeps the tasks that it was told of, ignores
-the ids that it is offered, applies each ``Idempotency-Key`` once, and records every request in the order it came. A test asks for
-stops through ``ask_to_stop``, and makes it fail through ``intercept``.
+It is a real HTTP server on a free port of 127.0.0.1, in the test's own event loop. It keeps the tasks that it was told of,
+ignores the ids that it is offered, applies each ``Idempotency-Key`` once, and records every request in the order it came. A
+test asks for stops through ``ask_to_stop``, and makes it fail through ``intercept``.
 """
 
 from __future__ import annotations
@@ -88,12 +88,16 @@ class PlainServer:
         requests: Everything that came, in order.
         tasks: By the ids that it gave out.
         intercept: Called with each request; a status that it returns is the answer, and nothing is applied.
+        retry_after: The header ``Retry-After`` of such an answer.
+        location: Its header ``Location``.
     """
 
     def __init__(self) -> None:
         self.requests: list[Recorded] = []
         self.tasks: dict[int, Task] = {}
         self.intercept: Callable[[Recorded], int | None] = lambda _: None
+        self.retry_after: str | None = None
+        self.location: str | None = None
         self._last_id = 0
         self._replies: dict[str, tuple[int, Any]] = {}
         self._arrived = asyncio.Event()
@@ -176,7 +180,8 @@ class PlainServer:
         try:
             status = self.intercept(recorded)
             if status is not None:
-                return _problem(status, "made to fail by the test")
+                headers = {"Retry-After": self.retry_after, "Location": self.location}
+                return _problem(status, "made to fail by the test", {name: value for name, value in headers.items() if value})
             if recorded.key is not None and recorded.key in self._replies:
                 return _json(*self._replies[recorded.key])
             try:
@@ -268,5 +273,6 @@ def _json(status: int, body: Any) -> web.Response:
     return web.json_response(body, status=status)
 
 
-def _problem(status: int, detail: str | None) -> web.Response:
-    return web.json_response({"status": status, "detail": detail}, status=status, content_type="application/problem+json")
+def _problem(status: int, detail: str | None, headers: Mapping[str, str] | None = None) -> web.Response:
+    problem = {"status": status, "detail": detail}
+    return web.json_response(problem, status=status, headers=headers, content_type="application/problem+json")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from clawlog.protocol.errors import OUTBOX_FULL, STORAGE_FAILED, RpcError
+from clawlog.protocol.errors import OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED, RpcError
 from clawlog.protocol.spool import SUFFIX, decode
 from clawlogd.clock import parse_rfc3339
 from clawlogd.commands.dispatcher import Dispatcher
@@ -16,7 +16,7 @@ from clawlogd.commands.parts import Call, Facts
 from clawlogd.logs import Log
 from clawlogd.outbox.store import fsync_folder
 
-_NOT_NOW = frozenset({OUTBOX_FULL, STORAGE_FAILED})
+_NOT_NOW = frozenset({OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED})
 
 
 class Spool:

@@ -180,9 +180,12 @@ class Stops:
                 self._confirmed.pop(before.task_id, None)
                 self._file(before.task_id).unlink(missing_ok=True)
             return
-        if (before.stop if before else None) == after.stop:
+        was = before.stop if before else None
+        if was == after.stop:
             return
         self._show(after)
+        if was and after.stop and msgspec.structs.replace(was, delivered=after.stop.delivered) == after.stop:
+            return  # that the agent has been told is no news for those who told it
         for watcher in tuple(self._watchers.get(after.task_id, ())):
             watcher(self.state(after))
 

@@ -28,21 +28,22 @@ def check(parts: Parts, params: InterruptCheck, call: Call) -> StopState | objec
         parts.liveness.spoke(task)
     state = parts.stops.state(task, params.max_age_s)
     if params.wait_s or state.state is StopPhase.UNKNOWN or state.interrupt_requested:
-        return _check(parts, params, state)
+        return _check(parts, params)
     del call
     return state
 
 
-async def _check(parts: Parts, params: InterruptCheck, state: StopState) -> StopState:
-    deadline = parts.clock.monotonic() + params.wait_s
-    if not state.interrupt_requested and params.wait_s:
+async def _check(parts: Parts, params: InterruptCheck) -> StopState:
+    if params.wait_s:
         await _wait_for_stop(parts, params.task_id, params.wait_s)
     task = parts.registry.get(params.task_id)
+    asked = parts.clock.monotonic()
     state = parts.stops.state(task, params.max_age_s)
     if state.state is StopPhase.UNKNOWN:
-        await parts.backends.watcher(task.base_url).refresh(task, max(_ASK_S, min(_ASK_S, deadline - parts.clock.monotonic())))
+        await parts.backends.watcher(task.base_url).refresh(task, _ASK_S)
         task = parts.registry.get(params.task_id)
-        state = parts.stops.state(task, params.max_age_s)
+        # What the backend said since the question is fresh, however little age the caller allows.
+        state = parts.stops.state(task, max(params.max_age_s, parts.clock.monotonic() - asked))
     if state.interrupt_requested:
         await _tell(parts, task)
     return state
@@ -52,6 +53,9 @@ async def _wait_for_stop(parts: Parts, task_id: str, wait_s: float) -> None:
     asked = asyncio.Event()
     end = parts.stops.watch(task_id, lambda state: asked.set() if state.interrupt_requested else None)
     try:
+        # Looked at after the watch has begun: a stop that comes between the two would be slept through.
+        if parts.stops.state(parts.registry.get(task_id)).interrupt_requested:
+            return
         with anyio.move_on_after(wait_s):
             await asked.wait()
     finally:

@@ -1,0 +1,128 @@
+"""Beats arrive while the agent is known to live, say on what evidence, and never outlive it or its task."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from browser.backend_process import BackendProcess
+from clawlog.protocol.errors import RpcError
+from clawlogd.settings import Heartbeat
+from integration.backend.running import Api
+from plain_server import PlainServer
+from running_daemon import QUICK, RunningDaemon, until
+
+
+@pytest.fixture
+async def daemon(new_daemon: Any) -> RunningDaemon:
+    """A daemon that beats as often as can be set."""
+    started: RunningDaemon = new_daemon(msgspec.structs.replace(QUICK, heartbeat=Heartbeat(interval_s=1.0, jitter_s=0.0)))
+    await started.start()
+    return started
+
+
+@pytest.fixture
+async def agent() -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs until its input ends."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-S", "-c", "import sys; sys.stdin.read()", stdin=asyncio.subprocess.PIPE
+    )
+    yield process
+    if process.returncode is None:
+        process.kill()
+        await process.wait()
+
+
+async def test_beats_come_by_themselves_on_the_evidence_of_a_command(daemon: RunningDaemon, plain: PlainServer) -> None:
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    await plain.until(lambda: bool(plain.tasks) and len(plain.only_task.beats) >= 2)
+    beat = plain.only_task.beats[-1]
+    assert (beat["evidence"], beat["stalled"]) == ("command", False)
+    assert beat["agent_seen_at"] < beat["at"]
+    assert plain.only_task.beats[0]["agent_seen_at"] == beat["agent_seen_at"]  # the agent's own sign, not the daemon's tick
+
+
+async def test_what_the_agent_says_with_a_beat_is_passed_on_at_once_and_once(daemon: RunningDaemon, plain: PlainServer) -> None:
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    await plain.until(lambda: bool(plain.tasks) and bool(plain.only_task.beats))
+    answer = await daemon.call("task.heartbeat", task_id="t", summary="writing config\n template")
+    assert answer["accepted"] is True
+    assert 0 <= answer["next_in_s"] <= 1
+    await plain.until(lambda: len(plain.only_task.beats) >= 4)
+    said = [beat.get("summary") for beat in plain.only_task.beats]
+    assert said.count("writing config template") == 1
+    assert (await daemon.call("daemon.status"))["outbox"]["pending"] == 0
+
+
+async def test_a_running_process_is_evidence_and_its_end_is_reported_at_once(
+    daemon: RunningDaemon, embedded: BackendProcess, api: Api, agent: asyncio.subprocess.Process
+) -> None:
+    await daemon.call("task.create", title="T", task_id="watched", base_url=embedded.url, watch_pid=agent.pid)
+    await daemon.flush()
+
+    async def is_shown_as(**expected: str) -> bool:
+        liveness = (await api.get("watched"))["liveness"]
+        return {name: liveness[name] for name in expected} == expected
+
+    await until(lambda: is_shown_as(state="alive", evidence="process"))
+    agent.kill()
+    await agent.wait()
+    await until(lambda: is_shown_as(state="lost"))
+    seen = await api.get("watched")
+    assert f"process {agent.pid} ended" in seen["liveness"]["reason"]
+    assert seen["events"][-1]["kind"] == "agent_lost"
+    local = await daemon.call("task.get", task_id="watched")
+    assert local["liveness"]["state"] == "lost"
+    await daemon.call("task.update", task_id="watched", status="running")  # it speaks again
+    await daemon.flush()
+    assert (await daemon.call("task.get", task_id="watched"))["liveness"]["state"] == "alive"
+
+
+@pytest.mark.parametrize("end", ["done", "failed", "interrupted", "ack"])
+async def test_no_beat_comes_after_the_end(daemon: RunningDaemon, plain: PlainServer, end: str) -> None:
+    await daemon.call("task.create", title="ended", task_id="ended", base_url=plain.url)
+    await daemon.call("task.create", title="goes on", task_id="goes-on", base_url=plain.url)
+    await daemon.flush()
+    ended, goes_on = sorted(plain.tasks.values(), key=lambda task: task.title)
+    await plain.until(lambda: bool(ended.beats) and bool(goes_on.beats))
+    if end == "ack":
+        await daemon.call("interrupt.ack", task_id="ended")
+    else:
+        await daemon.call("task.update", task_id="ended", status=end)
+    beats, others = len(ended.beats), len(goes_on.beats)
+    await plain.until(lambda: len(goes_on.beats) >= others + 2)
+    assert len(ended.beats) == beats
+
+
+async def test_a_beat_for_a_finished_task_is_refused(daemon: RunningDaemon, plain: PlainServer) -> None:
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    await daemon.call("task.update", task_id="t", status="done")
+    with pytest.raises(RpcError, match="nothing more is taken for it"):
+        await daemon.call("task.heartbeat", task_id="t")
+
+
+async def test_beats_are_not_saved_up_while_the_backend_is_away(daemon: RunningDaemon, plain: PlainServer) -> None:
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    await plain.until(lambda: bool(plain.tasks) and bool(plain.only_task.beats))
+    tries = 0
+
+    def refuse(request: Any) -> int | None:
+        nonlocal tries
+        tries += request.path.endswith("/heartbeat")
+        return 503
+
+    plain.intercept = refuse
+    for number in range(5):
+        await daemon.call("task.heartbeat", task_id="t", summary=f"number {number}")
+    await plain.until(lambda: tries >= 5)
+    plain.intercept = lambda _: None
+    before = len(plain.only_task.beats)
+    await plain.until(lambda: len(plain.only_task.beats) > before)
+    assert plain.only_task.beats[before].get("summary") == "number 4"
+    times = [beat["at"] for beat in plain.only_task.beats]
+    assert times == sorted(set(times))
