@@ -1,0 +1,31 @@
+"""``clawlog demo``: see ``clawlog.cli.demo``."""
+
+from __future__ import annotations
+
+import click
+
+from clawlog.cli import exits, signals
+
+
+@click.command(
+    short_help="Watch a complete run on temporary state; it ends by itself.",
+    epilog=exits.epilog(
+        ("clawlog demo", "as lines to read"),
+        ("clawlog demo --json", "one JSON document per line, the last one the result"),
+        s0="everything arrived as it should",
+        s1="something did not, or a part failed; stderr says which",
+        s130=exits.MEANINGS[exits.INTERRUPTED],
+    ),
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, one document per line.")
+def command(*, as_json: bool) -> int:
+    """Watch a complete run, from the first step to the soft stop.
+
+    Starts a backend and a daemon on temporary state, does a task with real work in its steps through the real scripts, asks for
+    a stop through the backend, and checks at the end that everything arrived. Takes about ten seconds, and touches nothing of
+    yours.
+    """
+    from clawlog.cli.demo.stage import play  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.demo.timeline import Timeline  # noqa: PLC0415 - as above
+
+    return signals.run(play(Timeline(as_json=as_json)))

@@ -1,0 +1,94 @@
+"""``clawlog up``: the embedded backend and the daemon together, in the foreground.
+
+They live and end together. A daemon that runs already is used and left as it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import webbrowser
+
+import click
+
+from clawlog import locations
+from clawlog.async_client import AsyncClient
+from clawlog.cli import exits, servers, signals
+from clawlog.cli.errors import ServerFailed
+from clawlog.cli.servers import Server
+from clawlog.errors import DaemonUnreachable
+
+DEFAULT_PORT = 8000
+
+
+@click.command(
+    short_help="Run the embedded backend and the daemon together.",
+    epilog=exits.epilog(
+        ("clawlog up", "on the usual port, with the usual state"),
+        ("clawlog up --port 8080 --open", "on another, with the dashboard in a browser"),
+        s0="",
+        s1="one of the two ended by itself; the other was ended, too",
+        s69="one of the two could not start",
+        s130="Ctrl-C: both ended in order (143 after SIGTERM)",
+    ),
+)
+@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0: a free one.")
+@click.option("--open", "in_browser", is_flag=True, help="Open the dashboard in a browser.")
+def command(*, port: int, in_browser: bool) -> int:
+    """Run the embedded backend and the daemon together, in the foreground.
+
+    The state is in the usual folder, so tasks and events are there again the next time. Ctrl-C ends both. If one ends by
+    itself, so does the other. A daemon that runs already is used, and left running at the end.
+    """
+    return signals.run(_up(port=port, in_browser=in_browser))
+
+
+async def _up(*, port: int, in_browser: bool) -> int:
+    env = dict(os.environ)
+    async with servers.backend(env) as backend:
+        answered_at = await servers.start_backend(backend, port=port)
+        url = f"http://localhost:{answered_at.rpartition(':')[2]}"  # as tasks name it: the daemon's token is for this very name
+        running_pid = await _running_daemon()
+        async with servers.daemon(env) as daemon:
+            if running_pid is None:
+                await servers.start_daemon(daemon, env, "--base-url", url)
+            _announce(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
+            if in_browser:
+                webbrowser.open(url)
+            await _first_to_end([backend] if running_pid is not None else [backend, daemon])
+    raise AssertionError("one of them has ended")
+
+
+async def _running_daemon() -> int | None:
+    """The process id of the daemon that answers already, if one does."""
+    async with AsyncClient(autostart=False) as client:
+        try:
+            return int((await client.daemon_status())["pid"])
+        except DaemonUnreachable:
+            return None
+
+
+def _announce(url: str, daemon_pid: int, *, used: bool) -> None:
+    click.echo(f"dashboard  {url}")
+    click.echo(f"daemon     {locations.socket_address(os.environ)}  (pid {daemon_pid}{', ran already' if used else ''})")
+    click.echo(f"state      {locations.state_dir(os.environ)}")
+    if used:
+        click.echo(f"Its own settings decide where tasks go that name no backend; name this one: --base-url {url}")
+    click.echo("Ctrl-C ends " + ("the backend; the daemon goes on." if used else "both."))
+
+
+async def _first_to_end(running: list[Server]) -> None:
+    """Waits until a server ends, which none should by itself.
+
+    Raises:
+        ServerFailed: Always, and says which.
+    """
+    waits = {asyncio.create_task(server.ended(), name=f"the {server.name} ends"): server for server in running}
+    try:
+        done, _ = await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    first = waits[done.pop()]
+    others = "".join(f"; the {server.name} is ended, too" for server in running if server is not first)
+    raise ServerFailed(f"{first.failure()}{others}", exits.FAILED)

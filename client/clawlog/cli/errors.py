@@ -1,0 +1,56 @@
+"""What a command raises when it cannot do what it was asked to; ``main`` prints it and ends with its status.
+
+::
+
+    CommandError
+    ├── ServerFailed         the daemon or the embedded backend could not be started, or ended by itself
+    ├── BackendUnreachable   a backend did not answer
+    └── BackendRefused       a backend answered, and declined
+
+Errors of the client library (``clawlog.errors``) are let through as they are.
+"""
+
+from __future__ import annotations
+
+from clawlog.cli import exits
+
+
+class CommandError(Exception):
+    """A command failed; the text says what was wrong and what to do.
+
+    Attributes:
+        status: The exit status.
+    """
+
+    status = exits.FAILED
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        if status is not None:
+            self.status = status
+
+
+class ServerFailed(CommandError):  # noqa: N818 - it says what happened, as the names of clawlog.errors do
+    """A server could not be started, or ended by itself."""
+
+    status = exits.UNAVAILABLE
+
+
+class BackendUnreachable(CommandError):  # noqa: N818 - as above
+    """A backend did not answer."""
+
+    status = exits.UNAVAILABLE
+
+
+class BackendRefused(CommandError):  # noqa: N818 - as above
+    """A backend answered, and declined.
+
+    Attributes:
+        code: The HTTP status.
+    """
+
+    status = exits.REFUSED
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code

@@ -1,0 +1,111 @@
+"""The entry point: finds a command, runs it, and turns what it raises into a line on stderr and an exit status.
+
+A command's module is imported when that command is called, and rich by those alone that draw: ``clawlog --help`` and
+``clawlog --version`` must answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from clawlog.cli import exits
+from clawlog.cli.errors import CommandError
+from clawlog.errors import BadAddress, ClawlogError, Refused
+
+COMMANDS = {
+    "up": "Run the embedded backend and the daemon together.",
+    "demo": "Watch a complete run on temporary state; it ends by itself.",
+    "backend": "Run the embedded backend alone.",
+}
+"""Every command, in the order of the help, with its first line: so that the help need not import them all."""
+
+
+class LazyCommands(click.Group):
+    """A group that imports a command's module when it is called."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names, in the order of the help."""
+        del ctx
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        del ctx
+        if cmd_name not in COMMANDS:
+            return None
+        module = import_module(f"clawlog.cli.commands.{cmd_name.replace('-', '_')}")
+        command = module.command
+        assert isinstance(command, click.Command)  # noqa: S101 - the rule of this folder, for the type checker
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Writes the list of commands, importing none."""
+        del ctx
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+def _print_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's own signature
+    del option
+    if value:
+        from importlib.metadata import version  # noqa: PLC0415 - only this option pays for it
+
+        click.echo(f"clawlog {version('clawlog-status-sync')}")
+        ctx.exit()
+
+
+@click.group(
+    cls=LazyCommands,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog=exits.EPILOG,
+)
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit."
+)
+def cli() -> None:
+    """See what long-running agent tasks do, know that they live, and stop them softly."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the program and ends the process with its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")  # titles are unicode, whatever the locale
+    sys.exit(run(arguments))
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Runs the program; returns its exit status."""
+    try:
+        status = cli.main(list(arguments) if arguments is not None else None, prog_name="clawlog", standalone_mode=False)
+        sys.stdout.flush()
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (click.Abort, KeyboardInterrupt):
+        return exits.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter's last flush would fail again
+        return exits.SUCCESS  # the reader had enough
+    except (CommandError, ClawlogError) as error:
+        click.echo(f"clawlog: {error}", err=True)
+        return _status_of(error)
+    return status if isinstance(status, int) else exits.SUCCESS
+
+
+def _status_of(error: CommandError | ClawlogError) -> int:
+    match error:
+        case CommandError():
+            return error.status
+        case Refused():
+            return exits.REFUSED
+        case BadAddress():
+            return exits.USAGE
+        case _:
+            return exits.UNAVAILABLE
