@@ -5,7 +5,6 @@ from typing import Self
 
 from fastapi import Request
 
-from clawlog_backend import store
 from clawlog_backend.changes import ChangeFeed
 from clawlog_backend.control import ControlPolls
 from clawlog_backend.database import Database, DatabaseError, database_url
@@ -14,7 +13,7 @@ from clawlog_backend.maintenance import Maintenance
 from clawlog_backend.metrics import Metrics
 from clawlog_backend.security import Gatekeeper
 from clawlog_backend.settings import Settings
-from clawlog_backend.store import Applied
+from clawlog_backend.store import Applied, Store
 from clawlog_backend.times import Clock, UtcMs
 from clawlog_backend.writer import Writer
 
@@ -31,9 +30,10 @@ class Backend:
         self.settings = settings
         self.clock = clock
         self.database = Database(database_url(settings.database))
-        self.writer = Writer(database=self.database, clock=clock, on_applied=self._applied)
-        self.feed = ChangeFeed(database=self.database, writer=self.writer, clock=clock, max_streams=settings.max_streams)
-        self.polls = ControlPolls(database=self.database, writer=self.writer, max_waiting=settings.max_polls)
+        self.store = Store()
+        self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._applied)
+        self.feed = ChangeFeed(database=self.database, store=self.store, clock=clock, max_streams=settings.max_streams)
+        self.polls = ControlPolls(database=self.database, store=self.store, max_waiting=settings.max_polls)
         self.gatekeeper = Gatekeeper(settings, clock=clock)
         self.log_ins = LogInLimit()
         self.metrics = self._watched_metrics()
@@ -50,7 +50,7 @@ class Backend:
         """
         try:
             await self.database.open()
-            self.writer.position = await self.database.read(store.position)
+            self.store.position = await self.database.read(self.store.find_position)
         except DatabaseError:
             await self.database.close()
             raise

@@ -18,9 +18,8 @@ from sqlalchemy import Connection
 from clawlog_backend import views
 from clawlog_backend.database import Database, DatabaseError
 from clawlog_backend.problems import busy
-from clawlog_backend.store import Applied
+from clawlog_backend.store import Applied, Store
 from clawlog_backend.times import Clock
-from clawlog_backend.writer import Writer
 
 _FLUSH_INTERVAL_S = 0.1
 _RING_FLUSHES = 256
@@ -57,14 +56,14 @@ class ChangeFeed:
 
     Args:
         database: Where tasks are looked up.
-        writer: Knows the number of the last event.
+        store: Knows the number of the last event.
         clock: What time it is.
         max_streams: How many subscriptions there may be at once.
     """
 
-    def __init__(self, *, database: Database, writer: Writer, clock: Clock, max_streams: int) -> None:
+    def __init__(self, *, database: Database, store: Store, clock: Clock, max_streams: int) -> None:
         self._database = database
-        self._writer = writer
+        self._store = store
         self._clock = clock
         self._max_streams = max_streams
         self._subscriptions: set[Subscription] = set()
@@ -97,7 +96,7 @@ class ChangeFeed:
 
     def reset(self) -> None:
         """Tell every reader to reload: tasks were removed."""
-        reset = message("reset", b"{}", self._writer.position.seq)
+        reset = message("reset", b"{}", self._store.position.seq)
         self._append(_Flush(reset, dict.fromkeys(self._watched, reset)))
 
     def close(self) -> None:
@@ -119,7 +118,7 @@ class ChangeFeed:
 
     async def _flush(self, numbers: set[int]) -> None:
         # Everything up to here is either told already or among these numbers; what is read may be newer, and is told again.
-        before, upto = self._flushed_upto, self._writer.position.seq
+        before, upto = self._flushed_upto, self._store.position.seq
         watched = numbers & self._watched.keys()
         now = self._clock()
 
@@ -160,7 +159,7 @@ class ChangeFeed:
         if len(self._subscriptions) >= self._max_streams:
             raise busy("Too many streams are open already: close one, or try again later.", retry_after_s=15)
         if not self._subscriptions:
-            self._flushed_upto = self._writer.position.seq
+            self._flushed_upto = self._store.position.seq
         subscription = Subscription(task_n, self._flushed_upto, self._flushes)
         self._subscriptions.add(subscription)
         if task_n is not None:
@@ -193,7 +192,7 @@ class ChangeFeed:
 
         Where that cannot be told (too much of it, or ``since`` is not of this database), it is told to reload.
         """
-        position, now, upto = self._writer.position, self._clock(), subscription.upto
+        position, now, upto = self._store.position, self._clock(), subscription.upto
         if not position.floor_seq <= since <= position.seq:
             return message("reset", b"{}", upto)
 

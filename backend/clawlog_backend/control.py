@@ -12,9 +12,8 @@ from sqlalchemy import Connection
 
 from clawlog_backend.database import Database
 from clawlog_backend.problems import busy
-from clawlog_backend.store import Position
+from clawlog_backend.store import Position, Store
 from clawlog_backend.views import Control, controls_changed_since
-from clawlog_backend.writer import Writer
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +35,13 @@ class ControlPolls:
 
     Args:
         database: Where controls are read.
-        writer: Knows the number of the last event.
+        store: Knows the number of the last event.
         max_waiting: How many polls may wait at once.
     """
 
-    def __init__(self, *, database: Database, writer: Writer, max_waiting: int) -> None:
+    def __init__(self, *, database: Database, store: Store, max_waiting: int) -> None:
         self._database = database
-        self._writer = writer
+        self._store = store
         self._max_waiting = max_waiting
         self._waiters: set[_Waiter] = set()
         self._closing = False
@@ -93,7 +92,7 @@ class ControlPolls:
 
     async def _read(self, task_ids: frozenset[str], cursor: str | None) -> Controls:
         # Taken on the loop before the read is queued: what is applied in between is read now and told again, never left out.
-        position = self._writer.position
+        position = self._store.position
         since = _since(cursor, position)
 
         def query(connection: Connection) -> list[Control]:

@@ -5,7 +5,7 @@ then does to a task is written once, in :mod:`clawlog_backend.transitions`.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, TypeAdapter, field_validator
@@ -100,6 +100,9 @@ class AcknowledgementFields(BaseModel):
     summary: Summary | None = Field(default=None, examples=["stopped after the current step"])
 
 
+_COMMON = {"event_id", "task_id", "kind", "at"}
+
+
 class _Event(BaseModel):
     """What every event has."""
 
@@ -109,9 +112,9 @@ class _Event(BaseModel):
     task_id: Id
     at: UtcMs = Field(description="When it happened, by the agent's clock.")
 
-    def detail(self) -> dict[str, Any]:
-        """The fields beside the common ones, as they are kept in the task's history."""
-        return self.model_dump(mode="json", exclude={"event_id", "task_id", "kind", "at"}, exclude_none=True)
+    def detail(self) -> str:
+        """The fields beside the common ones, as JSON: what is kept of it in its task's history."""
+        return self.model_dump_json(exclude=_COMMON, exclude_none=True)
 
 
 class TaskCreated(_Event, NewTaskFields):

@@ -81,7 +81,7 @@ class Maintenance:
             return
         cutoff = self._clock().plus(days=-self._keep_days)
         removed = 0
-        while number := await self._writer.exclusively(lambda connection: _remove_tasks(connection, cutoff)):
+        while number := await self._writer.remove(lambda connection: _remove_tasks(connection, cutoff)):
             removed += number
         if removed:
             self._feed.reset()

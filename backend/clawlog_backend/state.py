@@ -57,6 +57,8 @@ class TaskState:
         stop_id: The newest stop asked for; ``stop_open`` while it is not acknowledged.
         change_seq: The number of the last event that changed it.
         control_seq: The number of the last event that changed whether it is to stop.
+        steps: Its steps by their ids, once ``steps_loaded``.
+        stops: Every stop that was ever asked for, by their ids, once ``stops_loaded``.
     """
 
     n: int
@@ -90,6 +92,8 @@ class TaskState:
 
     steps: dict[str, StepState] = field(default_factory=dict)
     stops: dict[str, StopState] = field(default_factory=dict)
+    steps_loaded: bool = False
+    stops_loaded: bool = False
 
     @property
     def ended(self) -> bool:

@@ -3,17 +3,20 @@
 A group of events is applied as a unit of work: the tasks it speaks of are loaded once, each event changes them in memory, and
 what changed is written back in a few statements, in one transaction. So a batch of a thousand costs little more than one event,
 and many callers share a commit. A refused event changes nothing and harms no neighbour.
+
+Tasks that changed lately stay in memory. That is sound because this is the only writer (see :mod:`clawlog_backend.database`):
+what it remembers is what is stored, and when a transaction fails it forgets everything.
 """
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Table, bindparam, func, insert, select, update
+from sqlalchemy import Connection, func, select, update
 
-from clawlog_backend import schema, transitions
+from clawlog_backend import rows, schema, transitions
 from clawlog_backend.events import (
     Event,
     InterruptAcknowledged,
@@ -22,13 +25,17 @@ from clawlog_backend.events import (
     InterruptSeen,
     StepStatusChanged,
     TaskCreated,
+    assigned_id,
 )
-from clawlog_backend.fields import Evidence, StepStatus, TaskStatus
+from clawlog_backend.fields import TaskStatus
 from clawlog_backend.problems import Problem, unknown
 from clawlog_backend.state import StepState, StopState, TaskState
 from clawlog_backend.times import UtcMs
 
-_CHUNK = 1_000  # values per IN list
+_REMEMBERED_TASKS = 10_000  # about 2 kB each, with five steps
+
+_OF_STEPS = (StepStatusChanged,)
+_OF_STOPS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
 
 
 class Result(StrEnum):
@@ -59,6 +66,23 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True)
+class Position:
+    """Where the store stands: what the next numbers are counted from.
+
+    Attributes:
+        store_id: Tells this database from every other one.
+        seq: The number of the last event that was applied, ever.
+        floor_seq: Changes up to here can no longer be told one by one.
+        task_n: The number of the last task.
+    """
+
+    store_id: str
+    seq: int
+    floor_seq: int
+    task_n: int
+
+
+@dataclass(frozen=True, slots=True)
 class Applied:
     """What a group of events changed.
 
@@ -72,91 +96,127 @@ class Applied:
     outcomes: tuple[Outcome, ...]
     changed: dict[str, int]
     controls: frozenset[str]
-    position: "Position"
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """Where the store stands: what the next numbers are counted from."""
+class Removed:
+    """How many tasks were removed, and where the store stands after it."""
 
-    store_id: str
-    seq: int
-    floor_seq: int
-    task_n: int
+    number: int
+    position: Position
 
 
-def position(connection: Connection) -> Position:
-    """Where the store stands. Numbers never come back, even after what bore them was removed."""
-    info = connection.execute(select(schema.database)).one()
-    last_event = connection.execute(select(func.max(schema.events.c.seq))).scalar() or 0
-    last_change, last_n = connection.execute(select(func.max(schema.tasks.c.change_seq), func.max(schema.tasks.c.n))).one()
-    seq = max(info.floor_seq, last_event, last_change or 0)
-    return Position(info.store_id, seq, info.floor_seq, last_n or 0)
+class Store:
+    """Applies events, and knows where the store stands.
 
+    Everything here runs in somebody else's transaction, so whoever commits it says so afterwards: :meth:`committed` or
+    :meth:`forget`.
 
-def apply_events(connection: Connection, start: Position, incoming: Sequence[Event], received: UtcMs) -> Applied:
-    """Apply events in the order given, in the caller's transaction.
-
-    Args:
-        connection: In a transaction.
-        start: Where the store stands.
-        incoming: The events.
-        received: This instant.
+    Attributes:
+        position: Where the store stands, as of the last transaction that was committed.
     """
-    return _UnitOfWork(connection, start, received).run(incoming)
+
+    def __init__(self) -> None:
+        self.position = Position("", 0, 0, 0)
+        self._remembered: OrderedDict[str, TaskState] = OrderedDict()
+
+    def find_position(self, connection: Connection) -> Position:
+        """Where the store stands, by what is in it. Numbers never come back, even after what bore them was removed."""
+        info = connection.execute(select(schema.database)).one()
+        last_event = connection.execute(select(func.max(schema.events.c.seq))).scalar() or 0
+        newest = select(func.max(schema.tasks.c.change_seq), func.max(schema.tasks.c.n))
+        last_change, last_n = connection.execute(newest).one()
+        return Position(info.store_id, max(info.floor_seq, last_event, last_change or 0), info.floor_seq, last_n or 0)
+
+    def apply(self, connection: Connection, incoming: Sequence[Event], received: UtcMs) -> Applied:
+        """Apply events in the order given.
+
+        Args:
+            connection: In a transaction.
+            incoming: The events.
+            received: This instant.
+        """
+        return _UnitOfWork(connection, self._remembered, self.position, received).run(incoming)
+
+    def remove(self, connection: Connection, work: Callable[[Connection], int]) -> Removed:
+        """Remove tasks. Whoever knew of changes up to now has to load anew: this cannot be told as a change.
+
+        Args:
+            connection: In a transaction.
+            work: Removes them, and returns how many.
+        """
+        number = work(connection)
+        if not number:
+            return Removed(0, self.position)
+        connection.execute(update(schema.database).values(floor_seq=self.position.seq))
+        return Removed(number, replace(self.position, floor_seq=self.position.seq))
+
+    def committed(self, change: Applied | Removed) -> None:
+        """The transaction is on disk."""
+        self.position = change.position
+        if isinstance(change, Removed):
+            self._remembered.clear()
+        while len(self._remembered) > _REMEMBERED_TASKS:
+            self._remembered.popitem(last=False)
+
+    def forget(self) -> None:
+        """The transaction failed: what is in memory may be ahead of what is stored."""
+        self._remembered.clear()
 
 
 class _UnitOfWork:
-    def __init__(self, connection: Connection, start: Position, received: UtcMs) -> None:
+    """One group of events: loads what they need, applies them in memory, writes what changed."""
+
+    def __init__(
+        self, connection: Connection, remembered: OrderedDict[str, TaskState], start: Position, received: UtcMs
+    ) -> None:
         self._connection = connection
         self._received = received
+        self._tasks = remembered
         self._start = start
         self._seq = start.seq
-        self._next_n = start.task_n + 1
-        self._tasks: dict[str, TaskState] = {}
-        self._known_before: set[str] = set()
+        self._task_n = start.task_n
         self._stored: dict[str, _Stored] = {}
-        self._new_events: list[dict[str, Any]] = []
+        self._events: list[rows.EventRow] = []
         self._touched: dict[str, TaskState] = {}
-        self._steps: dict[tuple[int, int], tuple[int, StepState]] = {}
+        self._created: set[str] = set()
+        self._steps: dict[tuple[int, int], StepState] = {}
         self._stops: dict[str, tuple[int, StopState]] = {}
+        self._new_stops: set[str] = set()
         self._controls: set[str] = set()
 
     def run(self, incoming: Sequence[Event]) -> Applied:
         self._load(incoming)
-        outcomes = tuple(self._one(event) for event in incoming)
+        outcomes = tuple(map(self._one, incoming))
         self._write()
         changed = {task_id: task.n for task_id, task in self._touched.items()}
-        after = replace(self._start, seq=self._seq, task_n=self._next_n - 1)
+        after = replace(self._start, seq=self._seq, task_n=self._task_n)
         return Applied(outcomes, changed, frozenset(self._controls), after)
 
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load(self, incoming: Sequence[Event]) -> None:
-        events, tasks = schema.events, schema.tasks
-        for chunk in _chunks({event.event_id for event in incoming}):
-            for row in self._connection.execute(select(events).where(events.c.event_id.in_(chunk))):
-                self._stored[row.event_id] = _Stored(row.task_n, row.kind, TaskStatus(row.task_status), row.detail)
-        for chunk in _chunks({event.task_id for event in incoming}):
-            for row in self._connection.execute(select(tasks).where(tasks.c.task_id.in_(chunk))):
-                self._tasks[row.task_id] = _task_from(row)
-        self._known_before = set(self._tasks)
-        self._load_parts(incoming)
+        columns = schema.events.c
+        query = select(columns.event_id, columns.task_n, columns.kind, columns.task_status, columns.detail)
+        for chunk in rows.chunks({event.event_id for event in incoming}):
+            for event_id, *kept in self._connection.execute(query.where(columns.event_id.in_(chunk))):
+                self._stored[event_id] = _Stored(*kept)
+        named = {event.task_id for event in incoming}
+        for task in rows.load_tasks(self._connection, named - self._tasks.keys()):
+            self._tasks[task.task_id] = task
+        for task_id in named & self._tasks.keys():
+            self._tasks.move_to_end(task_id)
+        rows.load_steps(self._connection, self._lacking("steps_loaded", incoming, _OF_STEPS))
+        rows.load_stops(self._connection, self._lacking("stops_loaded", incoming, _OF_STOPS))
 
-    def _load_parts(self, incoming: Sequence[Event]) -> None:
-        steps, interrupts = schema.steps, schema.interrupts
-        by_n = {task.n: task for task in self._tasks.values()}
-        for chunk in _chunks(self._numbers(incoming, (StepStatusChanged,))):
-            for row in self._connection.execute(select(steps).where(steps.c.task_n.in_(chunk))):
-                by_n[row.task_n].steps[row.step_id] = _step_from(row)
-        with_stops = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
-        for chunk in _chunks(self._numbers(incoming, with_stops)):
-            for row in self._connection.execute(select(interrupts).where(interrupts.c.task_n.in_(chunk))):
-                by_n[row.task_n].stops[row.interrupt_id] = _stop_from(row)
-
-    def _numbers(self, incoming: Sequence[Event], kinds: tuple[type, ...]) -> set[int]:
+    def _lacking(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
+        """The tasks whose steps or stops are needed, and from now on loaded."""
         named = {event.task_id for event in incoming if isinstance(event, kinds)}
-        return {self._tasks[task_id].n for task_id in named if task_id in self._tasks}
+        lacking = [self._tasks[name] for name in named & self._tasks.keys() if not getattr(self._tasks[name], part)]
+        for task in lacking:
+            setattr(task, part, True)
+        return lacking
 
     # ── Applying ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -170,10 +230,8 @@ class _UnitOfWork:
                 stop_before = (task.stop_requested, task.stop_id)
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
-                task = transitions.create(event, self._received)
-                task.n, self._next_n = self._next_n, self._next_n + 1
-                self._tasks[task.task_id] = task
                 stop_before = (False, None)
+                task = self._create(event)
             else:
                 raise unknown("task", event.task_id)
         except Problem as problem:
@@ -184,145 +242,59 @@ class _UnitOfWork:
             self._controls.add(task.task_id)
         return Outcome(event.event_id, Result.OK, task.status, interrupt_id=task.stop_id)
 
+    def _create(self, event: TaskCreated) -> TaskState:
+        task = transitions.create(event, self._received)
+        self._task_n += 1
+        task.n = self._task_n
+        self._tasks[task.task_id] = task
+        self._created.add(task.task_id)
+        return task
+
     def _repeated(self, event: Event, stored: "_Stored", task: TaskState | None) -> Outcome:
-        same = (
-            task is not None
-            and task.n == stored.task_n
-            and event.kind == stored.kind
-            and _without_answer(json.loads(stored.detail)) == event.detail()
-        )
-        interrupt_id = json.loads(stored.detail).get("interrupt_id")
-        return Outcome(event.event_id, Result.DUPLICATE, stored.task_status, same=same, interrupt_id=interrupt_id)
+        kept = json.loads(stored.detail)
+        # The stop that a request led to is kept with it, but was not part of it.
+        interrupt_id = kept.pop("interrupt_id", None) if isinstance(event, InterruptRequested) else None
+        same = task is not None and (task.n, event.kind) == (stored.task_n, stored.kind) and kept == json.loads(event.detail())
+        status = TaskStatus(stored.task_status)
+        return Outcome(event.event_id, Result.DUPLICATE, status, same=same, interrupt_id=interrupt_id)
 
     def _record(self, event: Event, task: TaskState) -> None:
         self._seq += 1
         task.change_seq = self._seq
         self._touched[task.task_id] = task
-        self._note_parts(event, task)
         detail = event.detail()
-        if isinstance(event, InterruptRequested):
-            detail["interrupt_id"] = task.stop_id
-        text = json.dumps(detail, ensure_ascii=False, separators=(",", ":"))
-        self._new_events.append({
-            "seq": self._seq,
-            "event_id": event.event_id,
-            "task_n": task.n,
-            "kind": event.kind,
-            "at_ms": event.at,
-            "received_ms": self._received,
-            "task_status": task.status,
-            "detail": text,
-        })  # fmt: skip
-        self._stored[event.event_id] = _Stored(task.n, event.kind, task.status, text)
-
-    def _note_parts(self, event: Event, task: TaskState) -> None:
-        match event:
-            case StepStatusChanged():
-                step = task.steps[event.step_id]
-                self._steps[task.n, step.position] = (task.n, step)
-            case InterruptRequested() | InterruptSeen() | InterruptDelivered() | InterruptAcknowledged():
-                named = None if isinstance(event, InterruptRequested) else event.interrupt_id
-                stop = task.stops[named or task.stop_id or ""]
-                self._stops[stop.interrupt_id] = (task.n, stop)
+        if isinstance(event, StepStatusChanged):
+            step = task.steps[event.step_id]
+            self._steps[task.n, step.position] = step
+        elif isinstance(event, _OF_STOPS):
+            named = None if isinstance(event, InterruptRequested) else event.interrupt_id
+            stop = task.stops[named or task.stop_id or ""]
+            self._stops[stop.interrupt_id] = (task.n, stop)
+            if isinstance(event, InterruptRequested):
+                detail = json.dumps(json.loads(detail) | {"interrupt_id": stop.interrupt_id}, ensure_ascii=False)
+                if stop.interrupt_id == assigned_id(event.event_id, "interrupt"):
+                    self._new_stops.add(stop.interrupt_id)
+        self._events.append((self._seq, event.event_id, task.n, event.kind, event.at, self._received, task.status, detail))
+        self._stored[event.event_id] = _Stored(task.n, event.kind, task.status, detail)
 
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write(self) -> None:
-        created = [task for task in self._touched.values() if task.task_id not in self._known_before]
-        changed = [task for task in self._touched.values() if task.task_id in self._known_before]
+        created = [task for task_id, task in self._touched.items() if task_id in self._created]
+        rows.insert_tasks(self._connection, created)
+        rows.update_tasks(self._connection, [task for task_id, task in self._touched.items() if task_id not in self._created])
         new = {task.n for task in created}
-        self._insert(schema.tasks, [_task_row(task) for task in created])
-        self._insert(schema.steps, [_step_row(task.n, step) for task in created for step in task.steps.values()])
-        self._insert(schema.events, self._new_events)
-        if changed:
-            self._connection.execute(_UPDATE_TASK, [_task_row(task, "b_") for task in changed])
-        old_steps = [(n, step) for n, step in self._steps.values() if n not in new]
-        if old_steps:
-            self._connection.execute(_UPDATE_STEP, [_step_row(n, step, "b_") for n, step in old_steps])
-        known = self._stops_on_disk()
-        self._insert(schema.interrupts, [_stop_row(n, s) for n, s in self._stops.values() if s.interrupt_id not in known])
-        receipts = [_stop_row(n, stop, "b_") for n, stop in self._stops.values() if stop.interrupt_id in known]
-        if receipts:
-            self._connection.execute(_UPDATE_STOP, receipts)
-
-    def _stops_on_disk(self) -> set[str]:
-        column = schema.interrupts.c.interrupt_id
-        found: set[str] = set()
-        for chunk in _chunks(set(self._stops)):
-            found.update(self._connection.execute(select(column).where(column.in_(chunk))).scalars())
-        return found
-
-    def _insert(self, table: Table, rows: list[dict[str, Any]]) -> None:
-        if rows:
-            self._connection.execute(insert(table), rows)
+        rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in new])
+        rows.insert_stops(self._connection, [self._stops[name] for name in self._new_stops])
+        rows.update_stops(self._connection, [stop for name, (_, stop) in self._stops.items() if name not in self._new_stops])
+        rows.insert_events(self._connection, self._events)
 
 
 @dataclass(frozen=True, slots=True)
 class _Stored:
+    """What is kept of an event that was applied."""
+
     task_n: int
     kind: str
-    task_status: TaskStatus
+    task_status: str
     detail: str
-
-
-def _without_answer(detail: dict[str, Any]) -> dict[str, Any]:
-    # The id of the stop that a request led to is kept with the request, but was not part of it.
-    return {key: value for key, value in detail.items() if key != "interrupt_id" or "mode" not in detail}
-
-
-def _chunks(values: Iterable[Any]) -> Iterator[list[Any]]:
-    every = list(values)
-    for start in range(0, len(every), _CHUNK):
-        yield every[start : start + _CHUNK]
-
-
-def _updating(table: Table, keys: tuple[Column[Any], ...], columns: Iterable[str]) -> Any:
-    statement = update(table).values({name: bindparam(f"b_{name}") for name in columns})
-    for key in keys:
-        statement = statement.where(key == bindparam(f"b_{key.name}"))
-    return statement
-
-
-_TASK_COLUMNS = tuple(column.name for column in schema.tasks.columns)
-_TASK_FIXED = {"n", "task_id", "title", "metadata", "created_ms", "received_ms", "steps_total"}
-_UPDATE_TASK = _updating(schema.tasks, (schema.tasks.c.n,), [name for name in _TASK_COLUMNS if name not in _TASK_FIXED])
-_UPDATE_STEP = _updating(
-    schema.steps, (schema.steps.c.task_n, schema.steps.c.position), ("status", "summary", "started_ms", "ended_ms")
-)
-_UPDATE_STOP = _updating(
-    schema.interrupts,
-    (schema.interrupts.c.interrupt_id,),
-    ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary"),
-)
-_STEP_FIELDS = tuple(field.name for field in fields(StepState))
-_STOP_FIELDS = tuple(field.name for field in fields(StopState))
-
-
-def _task_row(task: TaskState, prefix: str = "") -> dict[str, Any]:
-    return {prefix + name: getattr(task, name) for name in _TASK_COLUMNS}
-
-
-def _step_row(task_n: int, step: StepState, prefix: str = "") -> dict[str, Any]:
-    return {prefix + "task_n": task_n} | {prefix + name: getattr(step, name) for name in _STEP_FIELDS}
-
-
-def _stop_row(task_n: int, stop: StopState, prefix: str = "") -> dict[str, Any]:
-    return {prefix + "task_n": task_n} | {prefix + name: getattr(stop, name) for name in _STOP_FIELDS}
-
-
-def _task_from(row: Row[Any]) -> TaskState:
-    task = TaskState(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's documented name for a row by column
-    task.status = TaskStatus(task.status)
-    task.reported = None if task.reported is None else TaskStatus(task.reported)
-    task.evidence = None if task.evidence is None else Evidence(task.evidence)
-    return task
-
-
-def _step_from(row: Row[Any]) -> StepState:
-    step = StepState(**{name: getattr(row, name) for name in _STEP_FIELDS})
-    step.status = StepStatus(step.status)
-    return step
-
-
-def _stop_from(row: Row[Any]) -> StopState:
-    return StopState(**{name: getattr(row, name) for name in _STOP_FIELDS})

@@ -17,6 +17,8 @@ from pydantic_core import CoreSchema, core_schema
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:(\d\d)(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_CANONICAL = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
+_MILLISECOND = timedelta(milliseconds=1)
 _LONGEST = 64  # characters; far more than any sensible fraction of a second needs
 
 Clock = Callable[[], "UtcMs"]
@@ -41,6 +43,11 @@ class UtcMs(int):
         """
         if isinstance(text, cls):
             return text
+        if isinstance(text, str) and _CANONICAL.fullmatch(text):  # the form that this project's own programs send
+            try:
+                return cls((datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND)
+            except ValueError:
+                pass  # told below
         match = _RFC3339.fullmatch(text) if isinstance(text, str) and len(text) <= _LONGEST else None
         if match is None or not isinstance(text, str):
             raise ValueError("expected an RFC 3339 date and time such as 2026-02-28T09:30:00.000Z")
@@ -48,9 +55,9 @@ class UtcMs(int):
         base, zone = text[:17] + ("59" if leap else match[1]), match[3]
         try:
             at = datetime.fromisoformat(base.upper() + ("+00:00" if zone in "Zz" else zone))
-            whole = (at - _EPOCH) // timedelta(milliseconds=1)
-            datetime.fromtimestamp(whole // 1000, UTC)
-        except (ValueError, OverflowError, OSError) as error:
+            whole = (at - _EPOCH) // _MILLISECOND
+            at.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             raise ValueError(f"not a date and time that exists: {error}") from None
         fraction = 999 if leap else int(((match[2] or ".0")[1:] + "00")[:3])
         return cls(whole + fraction)

@@ -36,6 +36,8 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
         created_ms=event.at,
         received_ms=received,
         updated_ms=event.at,
+        steps_loaded=True,
+        stops_loaded=True,
     )
     for position, (step_id, offered) in enumerate(zip(event.step_ids(), event.steps, strict=True), 1):
         task.steps[step_id] = StepState(step_id, position, offered.title)

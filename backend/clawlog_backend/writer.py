@@ -7,15 +7,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from sqlalchemy import Connection, update
+from sqlalchemy import Connection
 
-from clawlog_backend import schema
 from clawlog_backend.database import Database, DatabaseError
 from clawlog_backend.events import Event
 from clawlog_backend.problems import busy, unavailable
-from clawlog_backend.store import Applied, Outcome, Position, apply_events
+from clawlog_backend.store import Applied, Outcome, Store
 from clawlog_backend.times import Clock
 
 _GROUP_EVENTS = 4_000  # applied in one transaction; more would make the callers of the first ones wait
@@ -35,19 +34,20 @@ class Writer:
 
     Args:
         database: Where they go.
+        store: Knows what they do there.
         clock: What time it is.
         on_applied: Told of each group, on the event loop, after it is on disk and before its callers are answered.
     """
 
-    def __init__(self, *, database: Database, clock: Clock, on_applied: Callable[[Applied], None]) -> None:
+    def __init__(self, *, database: Database, store: Store, clock: Clock, on_applied: Callable[[Applied], None]) -> None:
         self._database = database
+        self._store = store
         self._clock = clock
         self._on_applied = on_applied
         self._waiting: deque[_Waiting] = deque()
         self._waiting_events = 0
         self._draining: asyncio.Task[None] | None = None
         self._exclusive = asyncio.Lock()
-        self.position = Position("", 0, 0, 0)
 
     async def submit(self, events: Sequence[Event]) -> tuple[Outcome, ...]:
         """Apply events, and return what became of each once that is on disk.
@@ -64,27 +64,16 @@ class Writer:
             self._draining = asyncio.create_task(self._drain(), name="writer")
         return await waiting.answer
 
-    async def exclusively(self, remove: Callable[[Connection], int]) -> int:
+    async def remove(self, work: Callable[[Connection], int]) -> int:
         """Remove tasks in one transaction, while nothing is applied, and return how many.
-
-        Numbers that were given out never come back, and whoever knew of changes up to now is known to have to reload.
 
         Raises:
             DatabaseError: Nothing was removed.
         """
         async with self._exclusive:
-            after = replace(self.position, floor_seq=self.position.seq)
-
-            def run(connection: Connection) -> int:
-                removed = remove(connection)
-                if removed:
-                    connection.execute(update(schema.database).values(floor_seq=after.floor_seq))
-                return removed
-
-            removed = await self._database.write(run)
-            if removed:
-                self.position = after
-            return removed
+            removed = await self._database.write(lambda connection: self._store.remove(connection, work))
+            self._store.committed(removed)
+            return removed.number
 
     @property
     def waiting_events(self) -> int:
@@ -110,13 +99,14 @@ class Writer:
 
     async def _write(self, group: list[_Waiting]) -> None:
         events = [event for waiting in group for event in waiting.events]
-        start, received = self.position, self._clock()
+        received = self._clock()
         try:
-            applied = await self._database.write(lambda connection: apply_events(connection, start, events, received))
+            applied = await self._database.write(lambda connection: self._store.apply(connection, events, received))
         except Exception as error:  # noqa: BLE001 -- whatever it is, each caller that waits has to learn of it
+            self._store.forget()
             self._fail(group, error)
             return
-        self.position = applied.position
+        self._store.committed(applied)
         self._on_applied(applied)
         done = 0
         for waiting in group:

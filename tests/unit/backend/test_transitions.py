@@ -10,7 +10,7 @@ from sqlalchemy import create_engine, select
 from clawlog_backend import schema, views
 from clawlog_backend.events import BatchEvent, batch_event
 from clawlog_backend.fields import STEP_ENDED, StepStatus
-from clawlog_backend.store import Position, Result, apply_events, position
+from clawlog_backend.store import Result, Store
 from clawlog_backend.times import UtcMs
 
 NOW = UtcMs.parse("2026-02-28T09:00:00Z")
@@ -39,22 +39,25 @@ EVENTS = st.one_of(
 
 
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(st.lists(EVENTS, min_size=1, max_size=40), st.integers(1, 7))
-def test_counters_statuses_and_history_agree_with_the_steps(raw: list[dict[str, Any]], group: int) -> None:
+@given(st.lists(EVENTS, min_size=1, max_size=40), st.integers(1, 7), st.booleans())
+def test_counters_statuses_and_history_agree_with_the_steps(raw: list[dict[str, Any]], group: int, forgetful: bool) -> None:
     events: list[BatchEvent] = [batch_event.validate_python(e | {"event_id": f"e{n}"}) for n, e in enumerate(raw)]
     engine = create_engine("sqlite://")
     with engine.connect() as connection:
         schema.migrate(connection)
-        where, accepted = position(connection), []
+        store, accepted = Store(), []
+        store.position = store.find_position(connection)
         for start in range(0, len(events), group):
             chunk = events[start : start + group]
-            applied = apply_events(connection, where, chunk, NOW)
-            where = applied.position
+            applied = store.apply(connection, chunk, NOW)
+            store.committed(applied)
+            if forgetful:
+                store.forget()
             taken = [e for e, outcome in zip(chunk, applied.outcomes, strict=True) if outcome.result is Result.OK]
-            assert position(connection) == where
-            repeated = apply_events(connection, where, taken, NOW)
+            assert store.find_position(connection) == store.position
+            repeated = store.apply(connection, taken, NOW)
             assert {outcome.result for outcome in repeated.outcomes} <= {Result.DUPLICATE}
-            assert (repeated.changed, repeated.position) == ({}, where)
+            assert (repeated.changed, repeated.position) == ({}, store.position)
             accepted += taken
         page = views.list_tasks(connection, now=NOW, which=views.Filter.ALL, text=None, limit=10, cursor=None)
         stored = {row.task_id: row for row in connection.execute(select(schema.tasks))}
@@ -84,5 +87,6 @@ def test_ids_count_on_after_everything_was_removed() -> None:
     with engine.connect() as connection:
         schema.migrate(connection)
         connection.execute(schema.database.update().values(floor_seq=41))
-        assert position(connection) == Position(position(connection).store_id, 41, 41, 0)
+        found = Store().find_position(connection)
+        assert (found.seq, found.floor_seq, found.task_n) == (41, 41, 0)
     engine.dispose()
