@@ -58,9 +58,7 @@ def _pairs(first: list[str], second: list[str], env: dict[str, str]) -> tuple[li
 
 def _time(command: list[str], env: dict[str, str]) -> float:
     started = time.perf_counter()
-    result = subprocess.run(
-        command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, check=False
-    )
+    result = subprocess.run(command, env=env, stdin=subprocess.DEVNULL, capture_output=True, check=False)
     took_s = time.perf_counter() - started
     if result.returncode:
         raise RuntimeError(
