@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from clawlog_backend import views
+from clawlog_backend import queries, views
 from clawlog_backend.database import Database, DatabaseError
 from clawlog_backend.problems import busy
 from clawlog_backend.store import Applied, Store
@@ -123,7 +123,7 @@ class ChangeFeed:
         now = self._clock()
 
         def look_up(connection: Connection) -> _Flush:
-            shown = views.tasks_by_number(connection, numbers, now=now)
+            shown = queries.tasks_by_number(connection, numbers, now=now)
             as_json = [(number, views.task_json.dump_json(view)) for number, view in shown]
             # A reader that resumes after any but the last message has to be told all of this flush again.
             everyone = [message("task", data, before) for _, data in as_json[:-1]]
@@ -197,13 +197,13 @@ class ChangeFeed:
             return message("reset", b"{}", upto)
 
         def look_up(connection: Connection) -> bytes:
-            numbers = views.tasks_changed_since(connection, since, limit=_RESUMABLE_TASKS + 1)
+            numbers = queries.tasks_changed_since(connection, since, limit=_RESUMABLE_TASKS + 1)
             if len(numbers) > _RESUMABLE_TASKS:
                 return message("reset", b"{}", upto)
             if subscription.task_n is not None:
                 numbers = [number for number in numbers if number == subscription.task_n]
             parts = []
-            for number, view in views.tasks_by_number(connection, numbers, now=now):
+            for number, view in queries.tasks_by_number(connection, numbers, now=now):
                 if subscription.task_n is not None:
                     parts.append(_history(connection, number, since, None))
                 parts.append(message("task", views.task_json.dump_json(view), since))
@@ -218,6 +218,6 @@ def message(name: str, data: bytes, seq: int) -> bytes:
 
 
 def _history(connection: Connection, task_n: int, after: int, upto: int | None) -> bytes:
-    found = views.events_after(connection, task_n, after, limit=_EVENTS_PER_FLUSH)
+    found = queries.events_after(connection, task_n, after, limit=_EVENTS_PER_FLUSH)
     events = [event for event in found if upto is None or event["seq"] <= upto]
     return b"".join(message("event", views.event_json.dump_json(event), after) for event in events)

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 
 from clawlog_backend.database import Database
 from clawlog_backend.problems import busy
+from clawlog_backend.queries import controls_changed_since
 from clawlog_backend.store import Position, Store
-from clawlog_backend.views import Control, controls_changed_since
+from clawlog_backend.views import Control
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from sqlalchemy import Connection, delete, func, select, update
 
 from clawlog_backend.changes import ChangeFeed
 from clawlog_backend.database import Database, DatabaseError
+from clawlog_backend.queries import tasks_silent_between
 from clawlog_backend.schema import database as info
 from clawlog_backend.schema import events, tasks
 from clawlog_backend.state import QUIET_AFTER_MS, STALE_AFTER_MS
 from clawlog_backend.times import Clock, UtcMs
-from clawlog_backend.views import tasks_silent_between
 from clawlog_backend.writer import Writer
 
 _SWEEP_EVERY_S = 2.0

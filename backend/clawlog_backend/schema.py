@@ -60,7 +60,7 @@ tasks = Table(
     Index("tasks_by_change", "change_seq"),
     Index("tasks_by_control", "control_seq"),
     # All that counting by status needs, so that a count never reads the tasks themselves.
-    Index("tasks_by_standing", "status", "lost", "sign_ms", "stop_open"),
+    Index("tasks_by_standing", "status", "lost", "stop_open", "sign_ms"),
 )
 
 steps = Table(

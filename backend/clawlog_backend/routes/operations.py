@@ -6,7 +6,7 @@ from fastapi import APIRouter, Depends, Response
 from pydantic import BaseModel
 from sqlalchemy import select
 
-from clawlog_backend import __version__, schema, views
+from clawlog_backend import __version__, queries, schema
 from clawlog_backend.backend import Backend, backend_of
 from clawlog_backend.database import DatabaseError
 from clawlog_backend.metrics import MEDIA_TYPE
@@ -41,7 +41,7 @@ async def healthz() -> Health:
 async def metrics(backend: TheBackend) -> Response:
     """What the backend counts about itself."""
     now = backend.clock()
-    counts = await backend.database.read(lambda connection: views.count_tasks(connection, now=now))
+    counts = await backend.database.read(lambda connection: queries.count_tasks(connection, now=now))
     return Response(backend.metrics.text(counts), media_type=MEDIA_TYPE)
 
 

@@ -11,7 +11,7 @@ from uuid import uuid4
 from fastapi import APIRouter, Depends, Header, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from clawlog_backend import views
+from clawlog_backend import queries, views
 from clawlog_backend.backend import Backend, backend_of
 from clawlog_backend.bodies import JsonRoute
 from clawlog_backend.events import (
@@ -134,7 +134,7 @@ async def list_tasks(
     now = backend.clock()
     page = await backend.database.read(
         lambda connection: views.page_json.dump_json(
-            views.list_tasks(connection, now=now, which=status, text=q, limit=limit, cursor=cursor)
+            queries.list_tasks(connection, now=now, which=status, text=q, limit=limit, cursor=cursor)
         )
     )
     return _json(page)
@@ -146,7 +146,7 @@ async def get_task(task_id: TaskId, backend: TheBackend) -> Response:
     now = backend.clock()
     return _json(
         await backend.database.read(
-            lambda connection: views.detail_json.dump_json(views.task_detail(connection, task_id, now=now))
+            lambda connection: views.detail_json.dump_json(queries.task_detail(connection, task_id, now=now))
         )
     )
 
@@ -157,13 +157,13 @@ async def get_events(
     backend: TheBackend,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="Only events with a smaller `seq`.")] = None,
     kind: Annotated[list[EventKind] | None, Query(description="Only events of these kinds.")] = None,
-    limit: Annotated[int, Query(ge=1, le=1_000)] = views.RECENT_EVENTS,
+    limit: Annotated[int, Query(ge=1, le=1_000)] = queries.RECENT_EVENTS,
 ) -> Response:
     """A part of a task's history, the newest last."""
     return _json(
         await backend.database.read(
             lambda connection: views.events_json.dump_json(
-                views.task_events(connection, task_id, before=before, kinds=kind or (), limit=limit)
+                queries.task_events(connection, task_id, before=before, kinds=kind or (), limit=limit)
             )
         )
     )
@@ -198,7 +198,7 @@ async def heartbeat(task_id: TaskId, body: Beat, backend: TheBackend, key: Key =
 @router.get("/{task_id}/control", responses=_READ)
 async def get_control(task_id: TaskId, backend: TheBackend) -> views.Control:
     """Whether a task's agent is to stop."""
-    return await backend.database.read(lambda connection: views.control(connection, task_id))
+    return await backend.database.read(lambda connection: queries.control(connection, task_id))
 
 
 @router.post(
@@ -216,7 +216,7 @@ async def interrupt(
     interrupt_id = outcome.interrupt_id or ""
     if interrupt_id != assigned_id(event_id, "interrupt"):
         response.status_code = 200
-    return await backend.database.read(lambda connection: views.stop(connection, interrupt_id))
+    return await backend.database.read(lambda connection: queries.stop(connection, interrupt_id))
 
 
 @router.post("/{task_id}/interrupt/ack", responses=_WRITE)

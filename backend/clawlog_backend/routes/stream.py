@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Header, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from clawlog_backend import __version__, views
+from clawlog_backend import __version__, queries
 from clawlog_backend.backend import Backend, backend_of
 from clawlog_backend.changes import Subscription, message
 from clawlog_backend.fields import Id
@@ -53,7 +53,7 @@ async def stream(
     since = _number(last_event_id) if last_event_id else None
     task_n = None
     if task_id is not None:
-        task_n = await backend.database.read(lambda connection: views.task_number(connection, task_id))
+        task_n = await backend.database.read(lambda connection: queries.task_number(connection, task_id))
     return _EventStream(backend, backend.feed.subscribe(task_n), since)
 
 

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine, select
 
-from clawlog_backend import schema, views
+from clawlog_backend import queries, schema, views
 from clawlog_backend.events import BatchEvent, batch_event
 from clawlog_backend.fields import STEP_ENDED, StepStatus
 from clawlog_backend.store import Result, Store
@@ -59,7 +59,7 @@ def test_counters_statuses_and_history_agree_with_the_steps(raw: list[dict[str, 
             assert {outcome.result for outcome in repeated.outcomes} <= {Result.DUPLICATE}
             assert (repeated.changed, repeated.position) == ({}, store.position)
             accepted += taken
-        page = views.list_tasks(connection, now=NOW, which=views.Filter.ALL, text=None, limit=10, cursor=None)
+        page = queries.list_tasks(connection, now=NOW, which=views.Filter.ALL, text=None, limit=10, cursor=None)
         stored = {row.task_id: row for row in connection.execute(select(schema.tasks))}
         for task in page.tasks:
             row = stored[task.task_id]
@@ -73,7 +73,7 @@ def test_counters_statuses_and_history_agree_with_the_steps(raw: list[dict[str, 
             assert all((step.ended_at is not None) == (step.status in STEP_ENDED) for step in task.steps)
             if task.steps and len(ended) == len(task.steps) and row.reported is None:
                 assert task.status == ("failed" if failed else "done")
-            detail = views.task_detail(connection, task.task_id, now=NOW)
+            detail = queries.task_detail(connection, task.task_id, now=NOW)
             assert [e["event_id"] for e in detail.events] == [e.event_id for e in accepted if e.task_id == task.task_id]
             assert json.loads(views.task_json.dump_json(task))["task_id"] == task.task_id
         counts = page.counts
