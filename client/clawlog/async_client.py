@@ -18,9 +18,8 @@ from clawlog.client import DEFAULT_TIMEOUT_S, NOBODY_LISTENS, TRIES
 from clawlog.connection import address, calls
 from clawlog.connection.address import Address
 from clawlog.connection.asynchronous import Link
-from clawlog.connection.calls import Call
+from clawlog.connection.calls import Call, ConnectionLost
 from clawlog.connection.results import StopState
-from clawlog.connection.session import ConnectionLost
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
 
 P = ParamSpec("P")
@@ -90,13 +89,18 @@ class AsyncClient:
             link = await self._connected()
             try:
                 async with asyncio.timeout(self._timeout_s + link.patience_s + call.may_take_s):
-                    return call.outcome(await link.ask(call))
+                    outcome = call.settled(await link.ask(call))
             except TimeoutError as error:
                 link.close()
                 raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
             except ConnectionLost as error:
+                link.close()
                 if attempt == TRIES:
                     raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
+            else:
+                if isinstance(outcome, Refused):
+                    raise outcome
+                return outcome
         raise AssertionError("unreachable")
 
     async def pipeline(self, batch: Sequence[Call[Any]]) -> list[Any]:

@@ -9,15 +9,15 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from typing import Concatenate, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
 from clawlog.connection import address, calls
 from clawlog.connection.address import Address
 from clawlog.connection.blocking import Channel, open_channel
-from clawlog.connection.calls import Call
+from clawlog.connection.calls import Call, ConnectionLost
 from clawlog.connection.results import StopState
-from clawlog.connection.session import Answer, Changed, ConnectionLost, Session
+from clawlog.connection.session import Answer, Changed, Session
 from clawlog.errors import DaemonUnreachable, Refused
 
 P = ParamSpec("P")
@@ -161,7 +161,7 @@ class Client:
             for message in channel.receive(deadline):
                 heard = self._session.hear(message)
                 if isinstance(heard, Answer) and (place := asked.pop(heard.number, None)) is not None:
-                    outcomes[place] = _outcome(batch[place], heard)
+                    outcomes[place] = batch[place].settled(heard.response)
 
     def _connected(self) -> Channel:
         if self._channel is None:
@@ -293,10 +293,3 @@ class Connector:
             raise DaemonUnreachable(
                 f"No connection to the daemon at {self.address}: {error.strerror or error or 'timed out'}"
             ) from error
-
-
-def _outcome(call: Call[Any], answer: Answer) -> Any:
-    try:
-        return call.outcome(answer.response)
-    except Refused as refusal:
-        return refusal

@@ -11,9 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from clawlog.connection.address import Address, Kind
-from clawlog.connection.calls import Call
+from clawlog.connection.calls import Call, ConnectionLost
 from clawlog.connection.results import StopState
-from clawlog.connection.session import Answer, Changed, ConnectionLost, Framing, Lines, Session
+from clawlog.connection.session import Answer, Changed, Framing, Lines, Session
 from clawlog.connection.zmtp import Zmtp
 from clawlog.errors import ProtocolViolation
 from clawlog.protocol import jsonrpc

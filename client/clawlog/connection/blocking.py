@@ -10,7 +10,8 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from clawlog.connection.address import Address, Kind
-from clawlog.connection.session import ConnectionLost, Framing, Lines
+from clawlog.connection.calls import ConnectionLost
+from clawlog.connection.session import Framing, Lines
 from clawlog.connection.zmtp import Zmtp
 
 _CHUNK_BYTES = 256 * 1024

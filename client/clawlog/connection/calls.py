@@ -14,6 +14,7 @@ from clawlog.connection import results
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, JsonObject, StopState
 from clawlog.errors import ProtocolViolation, Refused
 from clawlog.protocol import jsonrpc
+from clawlog.protocol.errors import SHUTTING_DOWN
 from clawlog.protocol.ids import new_uuid
 
 T = TypeVar("T")
@@ -22,6 +23,10 @@ TaskStatus = Literal["running", "done", "failed", "interrupted"]
 StepStatus = Literal["pending", "running", "done", "failed", "skipped"]
 Step = str | int
 """A step's id, its position from 1, or its exact title."""
+
+
+class ConnectionLost(Exception):  # noqa: N818 - as in clawlog.errors
+    """The other side has gone, or can no longer be understood. Clients answer it by connecting anew; users never see it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +71,20 @@ class Call(Generic[T]):
         if response.error is not None:
             raise Refused(response.error.code, response.error.message, response.error.data)
         return self.value_of(response.result)
+
+    def settled(self, response: jsonrpc.Response) -> T | Refused:
+        """The value that the reply means, or the refusal.
+
+        Raises:
+            ConnectionLost: The daemon is about to go: the call is for the next one.
+            ProtocolViolation: The result has not the shape that this version knows.
+        """
+        if response.error is not None and response.error.code == SHUTTING_DOWN:
+            raise ConnectionLost(response.error.message)
+        try:
+            return self.outcome(response)
+        except Refused as refusal:
+            return refusal
 
     def value_of(self, result: Any) -> T:
         """The value that a ``result`` member means.

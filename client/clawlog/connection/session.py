@@ -9,15 +9,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clawlog.connection import results
-from clawlog.connection.calls import Call
+from clawlog.connection.calls import Call, ConnectionLost
 from clawlog.connection.results import StopState
 from clawlog.errors import ProtocolViolation
 from clawlog.protocol import jsonrpc
 from clawlog.protocol.framing import LineReader
-
-
-class ConnectionLost(Exception):  # noqa: N818 - as in clawlog.errors
-    """The other side has gone, or can no longer be understood. Clients answer it by connecting anew; users never see it."""
 
 
 class Framing(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 from clawlog.connection.results import StopPhase
 from clawlog.errors import Refused
-from clawlog.protocol import jsonrpc
+from clawlog.protocol import errors, jsonrpc
 from clawlog.scripting import exits
 from clawlog.scripting.delivery import Outcome
 
@@ -23,6 +23,10 @@ UNKNOWN_STOP: Mapping[str, object] = {
     "age_s": None,
 }
 """What is known of a stop when no daemon can be asked."""
+
+
+_DAEMONS_OWN_TROUBLE = {errors.INTERNAL_ERROR, errors.OUTBOX_FULL, errors.STORAGE_FAILED, errors.SHUTTING_DOWN}
+"""Refusals that are no fault of the command: it may be given again later as it is."""
 
 
 def emit(line: bytes) -> None:
@@ -59,11 +63,12 @@ def exit_status(outcomes: Sequence[Outcome]) -> int:
     """What the outcomes mean for the caller, the gravest first; a requested stop is above all."""
     if any(outcome.result is not None and outcome.result.get("state") == StopPhase.REQUESTED for outcome in outcomes):
         return exits.STOP_REQUESTED
-    if any(isinstance(outcome.error, Refused) for outcome in outcomes):
+    if any(isinstance(outcome.error, Refused) and outcome.error.code not in _DAEMONS_OWN_TROUBLE for outcome in outcomes):
         return exits.REFUSED
     questions = [outcome for outcome in outcomes if outcome.request.action in ("interrupt", "wait")]
     commands = [outcome for outcome in outcomes if outcome not in questions]
-    if commands and all(outcome.error is not None for outcome in commands):
+    failed = [outcome for outcome in commands if outcome.error is not None]
+    if failed and (len(failed) == len(commands) or any(outcome.request.action != "heartbeat" for outcome in failed)):
         return exits.UNAVAILABLE
     if any(_is_unknown(outcome) for outcome in questions):
         return exits.UNKNOWN_FOR_NOW

@@ -110,7 +110,8 @@ class AsyncTask(TaskFace):
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         try:
-            await self._say(self._story.end(error))
+            for call in self._story.end(error):
+                await self._say(call)
         finally:
             await self._close()
         return self._story.swallows(error)
@@ -185,4 +186,5 @@ class AsyncStep:
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        await self._say(self._story.step_ends(self._step, error, self.summary))
+        for call in self._story.step_ends(self._step, error, self.summary):
+            await self._say(call)

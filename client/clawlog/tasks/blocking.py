@@ -109,7 +109,8 @@ class Task(TaskFace):
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         try:
-            self._say(self._story.end(error))
+            for call in self._story.end(error):
+                self._say(call)
         finally:
             self._close()
         return self._story.swallows(error)
@@ -183,4 +184,5 @@ class Step:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        self._say(self._story.step_ends(self._step, error, self.summary))
+        for call in self._story.step_ends(self._step, error, self.summary):
+            self._say(call)

@@ -50,7 +50,9 @@ class Story:
         self.summary: str | None = None
         self.stop = StopState(StopPhase.UNKNOWN)
         self.raised = False
+        self._raised_id: str | None = None
         self._told: set[str | None] = set()
+        self._cut_short: list[tuple[Step, str]] = []
 
     def creation(self) -> Call[CreatedTask]:
         """The call that creates the task; by default this process stands for its life."""
@@ -74,28 +76,34 @@ class Story:
         """A step is entered, or says how far it is."""
         return calls.update_step(self.task_id, step, "running", summary=_sound(summary))
 
-    def step_ends(self, step: Step, error: BaseException | None, summary: str | None) -> Call[Accepted]:
-        """A step is left: done; skipped by a stop, since it neither ended nor failed; failed by anything else."""
+    def step_ends(self, step: Step, error: BaseException | None, summary: str | None) -> list[Call[Accepted]]:
+        """A step is left: done, or failed by an error.
+
+        One that a stop cut short is ``skipped``, for it neither ended nor failed; but that is said after the acknowledgement,
+        lest a task whose last step it is be taken for done before it says that it was interrupted.
+        """
         if error is None:
-            return calls.update_step(self.task_id, step, "done", summary=_sound(summary))
-        if self._is_own_stop(error):
-            return calls.update_step(self.task_id, step, "skipped", summary=_sound(summary or _STOPPED))
-        return calls.update_step(self.task_id, step, "failed", summary=_one_line(error))
+            return [calls.update_step(self.task_id, step, "done", summary=_sound(summary))]
+        if not self._is_own_stop(error):
+            return [calls.update_step(self.task_id, step, "failed", summary=_one_line(error))]
+        self._cut_short.append((step, summary or _STOPPED))
+        return []
 
     def beat(self, summary: str | None) -> Call[Beat]:
         """The program gives a sign of life."""
         return calls.heartbeat(self.task_id, summary=_sound(summary))
 
-    def end(self, error: BaseException | None) -> Call[Accepted]:
+    def end(self, error: BaseException | None) -> list[Call[Accepted]]:
         """The task is left: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
         if self._is_own_stop(error) or (error is None and self.raised):
             summary = _sound(self.summary or _STOPPED)
-            return calls.ack_interrupt(self.task_id, interrupt_id=self.stop.interrupt_id, summary=summary)
+            skipped = [calls.update_step(self.task_id, step, "skipped", summary=_sound(why)) for step, why in self._cut_short]
+            return [calls.ack_interrupt(self.task_id, interrupt_id=self._raised_id, summary=summary), *skipped]
         if error is None or (isinstance(error, SystemExit) and not error.code):
-            return calls.update_task(self.task_id, "done", summary=_sound(self.summary))
+            return [calls.update_task(self.task_id, "done", summary=_sound(self.summary))]
         if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
-            return calls.update_task(self.task_id, "interrupted", summary=type(error).__name__)
-        return calls.update_task(self.task_id, "failed", summary=_one_line(error))
+            return [calls.update_task(self.task_id, "interrupted", summary=type(error).__name__)]
+        return [calls.update_task(self.task_id, "failed", summary=_one_line(error))]
 
     def swallows(self, error: BaseException | None) -> bool:
         """Whether leaving with this error is a quiet end: the task's own stop, honoured."""
@@ -116,8 +124,8 @@ class Story:
             SoftStop: A stop is requested.
         """
         if self.stop.interrupt_requested:
-            self.raised = True
             stop = self.stop
+            self.raised, self._raised_id = True, stop.interrupt_id
             raise SoftStop(self.task_id, stop.interrupt_id, stop.mode, stop.reason, stop.requested_at)
 
     def _is_own_stop(self, error: BaseException | None) -> bool:

@@ -11,7 +11,7 @@ from clawlog.async_client import AsyncClient
 from clawlog.connection import calls
 from clawlog.connection.results import Accepted, Beat, StopPhase, StopState
 from clawlog.errors import DaemonUnreachable, ProtocolViolation, Refused
-from clawlog.protocol.errors import UNKNOWN_STEP, RpcError
+from clawlog.protocol.errors import SHUTTING_DOWN, UNKNOWN_STEP, RpcError
 from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 
@@ -100,6 +100,15 @@ async def test_something_else_at_the_socket_is_told_as_such(daemon: ScriptedDaem
     daemon.answers["daemon.status"] = Trick.GARBAGE
     with pytest.raises(ProtocolViolation, match="Not a reply of clawlogd"):
         await client.daemon_status()
+
+
+async def test_what_a_daemon_about_to_go_declines_is_for_the_next_one(daemon: ScriptedDaemon, client: AsyncClient) -> None:
+    tricks = [RpcError(SHUTTING_DOWN, "going")]
+    polite = daemon.answers["task.update"]
+    daemon.answers["task.update"] = lambda params: tricks.pop() if tricks else polite(params)
+    await client.update_task("t", "done")
+    first, second = daemon.asked
+    assert (first.params, daemon.connections) == (second.params, 2)
 
 
 async def test_a_pipeline_keeps_the_order_and_a_refusal_holds_up_nothing(daemon: ScriptedDaemon, client: AsyncClient) -> None:

@@ -10,7 +10,7 @@ from clawlog.connection import calls
 from clawlog.connection.calls import NewStep
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
 from clawlog.errors import BadAddress, DaemonUnreachable, ProtocolViolation, Refused
-from clawlog.protocol.errors import UNKNOWN_STEP, RpcError
+from clawlog.protocol.errors import SHUTTING_DOWN, UNKNOWN_STEP, RpcError
 from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
 
 
@@ -140,6 +140,15 @@ def test_an_answer_of_another_version_is_told_as_such(daemon: ScriptedDaemon, cl
     daemon.answers["daemon.flush"] = {"drained": True}
     with pytest.raises(ProtocolViolation, match=r"daemon\.flush.*another version"):
         client.flush()
+
+
+def test_what_a_daemon_about_to_go_declines_is_for_the_next_one(daemon: ScriptedDaemon, client: Client) -> None:
+    tricks = [RpcError(SHUTTING_DOWN, "going")]
+    polite = daemon.answers["task.update"]
+    daemon.answers["task.update"] = lambda params: tricks.pop() if tricks else polite(params)
+    client.update_task("t", "done")
+    first, second = daemon.asked
+    assert (first.params, daemon.connections) == (second.params, 2)
 
 
 def test_a_pipeline_keeps_the_order_and_a_refusal_holds_up_nothing(daemon: ScriptedDaemon, client: Client) -> None:

@@ -154,6 +154,7 @@ async def test_a_stop_is_raised_acknowledged_and_ends_the_block_quietly(daemon: 
     ack = daemon.only("interrupt.ack")
     assert (ack["interrupt_id"], ack["summary"]) == ("stop-1", "stopped at a safe boundary")
     assert "task.update" not in daemon.methods, "the acknowledgement says it all"
+    assert daemon.methods[-2:] == ["interrupt.ack", "step.update"], "with all its steps ended it would be taken for done"
 
 
 async def test_the_stop_tells_who_why_and_when(daemon: ScriptedDaemon, start: Start) -> None:
