@@ -6,6 +6,7 @@ They know nothing of the client library, so that what they hold is the protocol 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from pathlib import Path
 from typing import Any, Protocol, Self
@@ -88,7 +89,8 @@ class UnixCaller:
 
     async def close(self) -> None:
         self._writer.close()
-        await self._writer.wait_closed()
+        with contextlib.suppress(ConnectionError):  # a daemon that was killed has closed it already
+            await self._writer.wait_closed()
 
 
 class _ZeromqCaller:

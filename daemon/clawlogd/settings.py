@@ -229,7 +229,39 @@ def _convert(tree: Mapping[str, Any], where: str, origins: Mapping[str, str] | N
             ) from None
         raise SettingsError(f"{(origins or {}).get(key, where)}: {key}: {message[0].lower()}{message[1:]}") from None
     _check_url(settings.base_url, (origins or {}).get("base_url", where))
+    if origins is not None and settings.zmq is not None:  # the file alone may lack what the environment adds
+        try:
+            check_zmq(settings.zmq, settings.listen)
+        except SettingsError as error:
+            raise SettingsError(f"{origins.get('zmq', where)}: {error}") from None
     return settings
+
+
+def ipc_path(endpoint: str) -> Path | None:
+    """The path of an ``ipc://`` endpoint; None for ``tcp://``.
+
+    Raises:
+        SettingsError: It is neither.
+    """
+    if endpoint.startswith("tcp://"):
+        return None
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint or not path.startswith("/"):
+        raise SettingsError(f"zmq: {endpoint!r}: expected ipc:///absolute/path or tcp://address:port")
+    return Path(os.path.normpath(path))
+
+
+def check_zmq(endpoint: str, listen: Listen) -> None:
+    """Refuses an endpoint that others could reach without a key.
+
+    Raises:
+        SettingsError: It is of another kind than ``ipc`` and ``tcp``, or ``tcp`` without keys.
+    """
+    if ipc_path(endpoint) is None and (listen.zmq_server_key_file is None or not listen.zmq_client_keys):
+        raise SettingsError(
+            f"zmq: {endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret) and "
+            "listen.zmq_client_keys (the public keys that are let in); or use ipc://"
+        )
 
 
 def _check_url(url: str, where: str) -> None:

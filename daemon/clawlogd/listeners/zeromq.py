@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import socket
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from zmq.auth.asyncio import AsyncioAuthenticator
 
 from clawlog.protocol.limits import MAX_LINE_BYTES
 from clawlogd.commands.dispatcher import Dispatcher
+from clawlogd.instance import InstanceError
 from clawlogd.listeners.connection import Conversation
 from clawlogd.logs import Log
-from clawlogd.settings import Listen, SettingsError
+from clawlogd.settings import Listen, SettingsError, check_zmq, ipc_path
 
 _HIGH_WATER_MARK = 10_000
 _FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
@@ -38,6 +38,7 @@ class ZeromqListener:
     """
 
     def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: Listen) -> None:
+        check_zmq(endpoint, settings)
         self._endpoint = endpoint
         self._dispatcher = dispatcher
         self._settings = settings
@@ -59,10 +60,19 @@ class ZeromqListener:
             self._secure()
 
     async def start(self) -> None:
-        """Begins to accept."""
+        """Begins to accept.
+
+        Raises:
+            InstanceError: The endpoint cannot be bound.
+        """
         if self._authenticator is not None:
             self._authenticator.start()
-        self._socket.bind(self._endpoint)
+        try:
+            self._socket.bind(self._endpoint)
+        except zmq.ZMQError as error:
+            self._close()
+            reason = zmq.strerror(error.errno or 0)
+            raise InstanceError(f"{self._endpoint}: cannot be bound: {reason}; choose another with --zmq") from None
 
     async def run(self) -> None:
         """Takes messages until cancelled."""
@@ -74,12 +84,15 @@ class ZeromqListener:
         """Closes the endpoint."""
         for conversation in self._conversations.values():
             conversation.close()
+        self._close()
+        if (path := ipc_path(self._endpoint)) is not None:
+            path.unlink(missing_ok=True)  # one short call, at the end
+
+    def _close(self) -> None:
         if self._authenticator is not None:
             self._authenticator.stop()
         self._socket.close()
         self._context.term()
-        if (path := ipc_path(self._endpoint)) is not None:
-            path.unlink(missing_ok=True)  # one short call, at the end
 
     def _take(self, frames: list[bytes]) -> None:
         if not 2 <= len(frames) <= _FRAMES:
@@ -119,11 +132,7 @@ class ZeromqListener:
 
     def _secure(self) -> None:
         key_file, client_keys = self._settings.zmq_server_key_file, self._settings.zmq_client_keys
-        if key_file is None or not client_keys:
-            raise SettingsError(
-                f"zmq: {self._endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret) and "
-                "listen.zmq_client_keys (the public keys that are let in); or use ipc://"
-            )
+        assert key_file is not None  # noqa: S101 - see check_zmq
         try:
             secret = Path(key_file).read_text(encoding="ascii").strip().encode()
             public = zmq.curve_public(secret)
@@ -143,17 +152,3 @@ class _AllowList:
     def callback(self, domain: str, key: bytes) -> bool:
         del domain
         return zmq.utils.z85.encode(key).decode() in self._keys
-
-
-def ipc_path(endpoint: str) -> Path | None:
-    """The path of an ``ipc://`` endpoint; None for others.
-
-    Raises:
-        SettingsError: It is neither ``ipc://`` with a path nor ``tcp://``.
-    """
-    if endpoint.startswith("tcp://"):
-        return None
-    path = endpoint.removeprefix("ipc://")
-    if path == endpoint or not path.startswith("/"):
-        raise SettingsError(f"zmq: {endpoint!r}: expected ipc:///absolute/path or tcp://address:port")
-    return Path(os.path.normpath(path))
