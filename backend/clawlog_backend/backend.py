@@ -51,6 +51,7 @@ class Backend:
         try:
             await self.database.open()
             self.store.position = await self.database.read(self.store.find_position)
+            self.polls.begin_at(self.store.position)
         except DatabaseError:
             await self.database.close()
             raise
@@ -79,7 +80,7 @@ class Backend:
 
     def _applied(self, applied: Applied) -> None:
         self.metrics.applied(applied)
-        self.polls.notify(applied.controls)
+        self.polls.notify(applied)
         self.feed.publish(applied)
 
 

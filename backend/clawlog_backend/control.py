@@ -5,15 +5,14 @@ from another database, or from before a restore, is treated as no cursor at all,
 """
 
 import asyncio
-from collections.abc import Collection
 from dataclasses import dataclass
 
-from sqlalchemy import Connection
+from pydantic import TypeAdapter
 
-from clawlog_backend.database import Database
+from clawlog_backend.database import Database, DatabaseError
 from clawlog_backend.problems import busy
 from clawlog_backend.queries import controls_changed_since
-from clawlog_backend.store import Position, Store
+from clawlog_backend.store import Applied, Position, Store
 from clawlog_backend.views import Control
 
 
@@ -25,14 +24,23 @@ class Controls:
     controls: list[Control]
 
 
+controls_json: TypeAdapter[Controls] = TypeAdapter(Controls)
+
+
 @dataclass(eq=False, slots=True)
 class _Waiter:
     task_ids: frozenset[str]
-    changed: asyncio.Event
+    answer: "asyncio.Future[Controls | None]"  # None: nothing changed, and no more waiting
+
+    def tell(self, answer: Controls | None) -> None:
+        if not self.answer.done():
+            self.answer.set_result(answer)
 
 
 class ControlPolls:
     """Answers polls, and wakes those that wait.
+
+    A change is looked up once, however many wait for it, and a poll with nothing new to learn looks up nothing.
 
     Args:
         database: Where controls are read.
@@ -45,6 +53,8 @@ class ControlPolls:
         self._store = store
         self._max_waiting = max_waiting
         self._waiters: set[_Waiter] = set()
+        self._last_change = 0
+        self._telling: set[asyncio.Task[None]] = set()
         self._closing = False
 
     @property
@@ -52,19 +62,25 @@ class ControlPolls:
         """How many polls wait now."""
         return len(self._waiters)
 
-    def notify(self, changed: Collection[str]) -> None:
-        """Wake the polls that wait for one of these tasks."""
-        if not changed:
+    def begin_at(self, position: Position) -> None:
+        """Take everything up to here as changed: what a database was opened with is not known yet."""
+        self._last_change = position.seq
+
+    def notify(self, applied: Applied) -> None:
+        """Tell the polls that wait for one of the tasks that are now to stop, or no longer."""
+        if not applied.controls:
             return
-        for waiter in self._waiters:
-            if not waiter.task_ids.isdisjoint(changed):
-                waiter.changed.set()
+        self._last_change = applied.position.seq
+        if any(not waiter.task_ids.isdisjoint(applied.controls) for waiter in self._waiters):
+            task = asyncio.create_task(self._tell(applied.controls, applied.position), name="control-polls")
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
 
     def close(self) -> None:
         """Answer every poll that waits, now and from now on at once."""
         self._closing = True
         for waiter in self._waiters:
-            waiter.changed.set()
+            waiter.tell(None)
 
     async def poll(self, task_ids: frozenset[str], *, cursor: str | None, wait_s: float) -> Controls:
         """What changed since ``cursor``; where nothing did, whatever changes first within ``wait_s``.
@@ -77,29 +93,45 @@ class ControlPolls:
         if len(self._waiters) >= self._max_waiting:
             raise busy("Too many polls wait already: ask again without wait_s, or later.", retry_after_s=5)
         # It waits from before the first look, so that a change between that look and the wait is not missed.
-        waiter = _Waiter(task_ids, asyncio.Event())
+        waiter = _Waiter(task_ids, asyncio.get_running_loop().create_future())
         self._waiters.add(waiter)
         try:
             found = await self._read(task_ids, cursor)
-            if not found.controls:
-                async with asyncio.timeout(wait_s):
-                    await waiter.changed.wait()
-                found = await self._read(task_ids, cursor)
+            if found.controls:
+                return found
+            async with asyncio.timeout(wait_s):
+                return await waiter.answer or found
         except TimeoutError:
-            pass
+            return found
         finally:
             self._waiters.discard(waiter)
-        return found
 
     async def _read(self, task_ids: frozenset[str], cursor: str | None) -> Controls:
         # Taken on the loop before the read is queued: what is applied in between is read now and told again, never left out.
         position = self._store.position
         since = _since(cursor, position)
+        if since is not None and since >= self._last_change:
+            return _answer(position, [])
+        return _answer(
+            position, await self._database.read(lambda connection: controls_changed_since(connection, task_ids, since))
+        )
 
-        def query(connection: Connection) -> list[Control]:
-            return controls_changed_since(connection, task_ids, since)
+    async def _tell(self, changed: frozenset[str], position: Position) -> None:
+        try:
+            found = await self._database.read(lambda connection: controls_changed_since(connection, changed, None))
+        except DatabaseError:
+            for waiter in self._waiters:
+                if not waiter.task_ids.isdisjoint(changed):
+                    waiter.tell(None)  # it asks again, with its old cursor, and learns why it cannot be said
+            return
+        for waiter in self._waiters:
+            theirs = [control for control in found if control.task_id in waiter.task_ids]
+            if theirs:
+                waiter.tell(_answer(position, theirs))
 
-        return Controls(f"{position.store_id}-{position.seq}", await self._database.read(query))
+
+def _answer(position: Position, controls: list[Control]) -> Controls:
+    return Controls(f"{position.store_id}-{position.seq}", controls)
 
 
 def _since(cursor: str | None, position: Position) -> int | None:

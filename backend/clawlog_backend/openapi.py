@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 
 from clawlog_backend.examples import REQUESTS
 from clawlog_backend.problems import ProblemDocument
-from clawlog_backend.routes.batch import EventBatch
+from clawlog_backend.routes.batch import EventBatch, Poll
 from clawlog_backend.security import COOKIE
 
 _REF = "#/components/schemas/{model}"
@@ -55,7 +55,7 @@ def _document(app: FastAPI, *, token_required: bool) -> dict[str, Any]:
         license_info={"name": "MIT", "identifier": "MIT"},
     )
     components = document.setdefault("components", {})
-    components.setdefault("schemas", {}).update(_schemas(ProblemDocument, EventBatch))
+    components.setdefault("schemas", {}).update(_schemas(ProblemDocument, EventBatch, Poll))
     for (method, path), examples in REQUESTS.items():
         document["paths"][path][method]["requestBody"]["content"]["application/json"]["examples"] = examples
     if token_required:

@@ -10,7 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
@@ -147,6 +147,12 @@ def validation_problem(error: RequestValidationError) -> Problem:
     errors = field_errors(error.errors(), skip=1)
     if any(found["type"] == "json_invalid" for found in error.errors()):
         return invalid("body", "expected one JSON object: " + str(error.errors()[0].get("ctx", {}).get("error", "")))
+    return Problem(422, "invalid", summarise(errors), errors=errors)
+
+
+def unfit(error: ValidationError) -> Problem:
+    """A body that does not fit its schema (422)."""
+    errors = field_errors(error.errors(include_url=False))
     return Problem(422, "invalid", summarise(errors), errors=errors)
 
 

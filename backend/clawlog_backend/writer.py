@@ -36,7 +36,7 @@ class Writer:
         database: Where they go.
         store: Knows what they do there.
         clock: What time it is.
-        on_applied: Told of each group, on the event loop, after it is on disk and before its callers are answered.
+        on_applied: Told of each group, on the event loop, once it is on disk.
     """
 
     def __init__(self, *, database: Database, store: Store, clock: Clock, on_applied: Callable[[Applied], None]) -> None:
@@ -107,12 +107,12 @@ class Writer:
             self._fail(group, error)
             return
         self._store.committed(applied)
-        self._on_applied(applied)
         done = 0
         for waiting in group:
             if not waiting.answer.done():  # its caller may have gone; its events are applied all the same
                 waiting.answer.set_result(applied.outcomes[done : done + len(waiting.events)])
             done += len(waiting.events)
+        self._on_applied(applied)
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:
         log.error("writing %d requests failed: %s", len(group), error, exc_info=not isinstance(error, DatabaseError))

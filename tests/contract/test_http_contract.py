@@ -1,7 +1,7 @@
 """The embedded backend against its own OpenAPI document: every route is in it, every answer is, and nothing makes it fail.
 
-schemathesis makes the requests, fitting and unfitting ones, and judges the answers: no server error, and no status, content type,
-header or body that the document does not have.
+schemathesis makes the requests, fitting and unfitting ones, and judges the answers: no server error, and no status, content
+type, header or body that the document does not have.
 """
 
 from collections.abc import Iterator

@@ -7,14 +7,14 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from clawlog_backend.backend import Backend, backend_of
-from clawlog_backend.bodies import JsonRoute, parse_json, read_body
-from clawlog_backend.control import Controls
+from clawlog_backend.bodies import parse_json, read_body
+from clawlog_backend.control import Controls, controls_json
 from clawlog_backend.events import BatchEvent, batch_event
 from clawlog_backend.fields import BATCH_EVENTS, POLL_TASKS, POLL_WAIT_S, Id
-from clawlog_backend.problems import Problem, documented, field_errors, invalid, summarise, too_large
+from clawlog_backend.problems import Problem, documented, field_errors, invalid, summarise, too_large, unfit
 from clawlog_backend.store import Outcome, Result
 
-router = APIRouter(prefix="/api", tags=["batch"], route_class=JsonRoute)
+router = APIRouter(prefix="/api", tags=["batch"])
 
 TheBackend = Annotated[Backend, Depends(backend_of)]
 
@@ -51,18 +51,20 @@ class Poll(BaseModel):
 
 
 _results: TypeAdapter[BatchResult] = TypeAdapter(BatchResult)
+_poll: TypeAdapter[Poll] = TypeAdapter(Poll)
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    # These two routes read their bodies themselves: their callers are many, or send much.
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 @router.post(
     "/events",
     response_model=BatchResult,
     responses=documented(401, 403, 413, 415, 422, 429, 503),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/EventBatch"}}},
-        }
-    },
+    openapi_extra=_body(EventBatch),
 )
 async def post_events(request: Request, backend: TheBackend) -> Response:
     """Take up to 1,000 events. One that does not fit is rejected by itself; its neighbours are applied."""
@@ -74,10 +76,21 @@ async def post_events(request: Request, backend: TheBackend) -> Response:
     return Response(_results.dump_json(BatchResult(results=results), exclude_defaults=True), media_type="application/json")
 
 
-@router.post("/control/poll", responses=documented(401, 403, 413, 415, 422, 429, 503))
-async def poll_controls(body: Poll, backend: TheBackend) -> Controls:
+@router.post(
+    "/control/poll",
+    response_model=Controls,
+    responses=documented(401, 403, 413, 415, 422, 429, 503),
+    openapi_extra=_body(Poll),
+)
+async def poll_controls(request: Request, backend: TheBackend) -> Response:
     """What changed since `cursor` in whether these tasks are to stop; all of them without one. Unknown ids are passed over."""
-    return await backend.polls.poll(frozenset(body.task_ids), cursor=body.cursor, wait_s=body.wait_s)
+    _wants_json(request)
+    try:
+        poll = _poll.validate_json(await read_body(request))
+    except ValidationError as error:
+        raise unfit(error) from None
+    answer = await backend.polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
+    return Response(controls_json.dump_json(answer), media_type="application/json")
 
 
 def _wants_json(request: Request) -> None:
