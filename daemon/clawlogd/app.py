@@ -33,7 +33,7 @@ from clawlogd.outbox.recovery import open_store
 from clawlogd.outbox.witness import Witness
 from clawlogd.registry import Registry
 from clawlogd.service import ServiceManager, passed_sockets
-from clawlogd.settings import Settings
+from clawlogd.settings import Settings, ipc_path
 from clawlogd.spool import Spool
 from clawlogd.stops import Stops
 from clawlogd.tokens import TokenSource
@@ -112,9 +112,9 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         parts.registry.load(parts.outbox.store_before_start)
         parts.stops.resume()
         parts.backends.start(parts.heartbeats, tasks.spawn)
+        await spool.drain()
         parts.liveness.resume()
         parts.heartbeats.resume()
-        await spool.drain()
 
         listeners = await _listen(parts, where, dispatcher, tasks, stack)
         housekeeping = Housekeeping(
@@ -208,7 +208,14 @@ async def _build(settings: Settings, where: Environment, facts: Facts) -> AsyncI
     backends = Backends(
         outbox=outbox, registry=registry, liveness=liveness, stops=stops, settings=settings, tokens=tokens, clock=clock
     )
-    heartbeats = Heartbeats(registry=registry, liveness=liveness, settings=settings.heartbeat, clock=clock, wake=backends.wake)
+    heartbeats = Heartbeats(
+        registry=registry,
+        liveness=liveness,
+        settings=settings.heartbeat,
+        clock=clock,
+        wake=backends.wake,
+        slept=backends.hurry,
+    )
     parts = Parts(
         settings=settings,
         clock=clock,
@@ -255,7 +262,7 @@ async def _listen(
     settings, facts = parts.settings, parts.facts
     zeromq = None
     if settings.zmq is not None:
-        from clawlogd.listeners.zeromq import ZeromqListener, ipc_path  # noqa: PLC0415 - libzmq's memory, only where wanted
+        from clawlogd.listeners.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where wanted
 
         path = ipc_path(settings.zmq)
         zeromq = ZeromqListener(
@@ -306,6 +313,5 @@ def _reload(parts: Parts, where: Environment) -> None:
     manager = ServiceManager(where.env)
     manager.reloading()
     _log.info("reloaded")
-    for lane in parts.backends:
-        lane.hurry()
+    parts.backends.hurry()
     manager.ready()

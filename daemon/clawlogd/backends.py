@@ -82,6 +82,13 @@ class Backends:
         """Says that beats for a backend are due."""
         self.lane(base_url).wake()
 
+    def hurry(self) -> None:
+        """Ends all pauses: there is reason to think that backends can be reached again, or are behind dead connections."""
+        for lane in self._lanes.values():
+            lane.hurry()
+        for watcher in self._watchers.values():
+            watcher.hurry()
+
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
 
@@ -106,7 +113,7 @@ class Backends:
             registry=self._registry,
             stops=self._stops,
             liveness=self._liveness,
-            lane=lane,
+            delivered=lane.settled,
             upstream=self._upstream(base_url),
             settings=self._settings.poll,
             retry=self._settings.retry,

@@ -61,10 +61,9 @@ class Housekeeping:
             await anyio.sleep(_ROUND_S)
             rounds += 1
             await self._spool.drain()
+            self._parts.liveness.save_signs()
             self.tell_manager()
             self._leave_when_idle()
-            if rounds % (_ROUNDS_A_MINUTE // 4) == 0:
-                self._parts.liveness.save_signs()
             if rounds % _ROUNDS_A_MINUTE == 0:
                 self._forget()
                 await self._prune()

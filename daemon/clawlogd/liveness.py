@@ -1,20 +1,25 @@
 """Is the agent alive, and on what evidence? The daemon never invents life.
 
-Evidence is a running process that the agent named, or a command within its lease. Where there is neither, the agent is lost:
-that is said at once, and no beat is sent until it speaks again. Leases run on the monotonic clock; after a suspend (or a step
-of the wall clock) every lease begins anew, because the agent slept too.
+Evidence is a running process that the agent named, or a command within its lease. Where there is neither, nothing is vouched
+for. Leases run on the monotonic clock, which stands still while the machine sleeps.
+
+Not to vouch is not yet to declare lost. Whose process ended is lost at once. Whose lease ran out is, too, unless the agent may
+have been kept from speaking: after a suspend it gets a full lease awake, after a restart of the daemon the time of a beat.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from enum import StrEnum
 
 import msgspec
 
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.logs import Log
-from clawlogd.model import Beat, Event, EventKind, Evidence, Task, WatchedProcess
+from clawlogd.model import Beat, Event, EventKind, Evidence, Task
 from clawlogd.outbox.errors import OutboxError
 from clawlogd.outbox.queue import Outbox
 from clawlogd.processes import ProcessWatcher
@@ -22,6 +27,33 @@ from clawlogd.registry import Registry
 from clawlogd.settings import Heartbeat
 
 _SUSPEND_S = 2.0  # a wall clock that ran on by more than this while the monotonic did not
+_QUIET_AFTER_S = 20.0  # a command is a sign of life; after this long it says only that there was life
+_STORAGE_RETRY_S = 2.0
+
+
+class LifeState(StrEnum):
+    """An agent's life in one word."""
+
+    ALIVE = "alive"
+    QUIET = "quiet"
+    STALLED = "stalled"
+    LOST = "lost"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What there is to say for a task's agent now.
+
+    Attributes:
+        evidence: On what the daemon vouches for it; None when on nothing.
+        lost: Why it is lost; None when it is not, or not yet.
+        until: When that may change by the passing of time alone, monotonic.
+    """
+
+    evidence: Evidence | None
+    lost: str | None
+    until: float
 
 
 @dataclass(slots=True)
@@ -31,18 +63,18 @@ class Sign:
     Attributes:
         seen_ms: When, by the wall clock.
         seen: When, by the monotonic clock.
-        expires: Until when a command is evidence, monotonic.
-        lease_s: For how long it is.
+        lease_s: For how long it is evidence.
+        expires: Until when it is, monotonic.
+        patience: Until when the agent is not declared lost for want of another, monotonic.
         summary: Given for the next beat.
-        unsaved: Whether the time has yet to be written to disk.
     """
 
     seen_ms: int
     seen: float
-    expires: float
     lease_s: float
+    expires: float
+    patience: float
     summary: str | None = None
-    unsaved: bool = False
 
 
 class Liveness:
@@ -62,63 +94,100 @@ class Liveness:
         self._clock = clock
         self._log = Log("liveness")
         self._signs: dict[str, Sign] = {}
-        self._processes = ProcessWatcher(ended=self._process_ended)
+        self._unsaved: set[str] = set()
+        self._processes: ProcessWatcher | None = None
+        self._doubt: Callable[[str, float], None] = lambda _, __: None
         self._offset_s = clock.wall_ms() / 1000 - clock.monotonic()
         registry.observe(self._task_changed)
 
+    def when_in_doubt(self, doubt: Callable[[str, float], None]) -> None:
+        """Calls ``doubt`` with a task's id and a monotonic time when it should be judged at that time, or as soon as can be."""
+        self._doubt = doubt
+
     def resume(self) -> None:
-        """Takes up the tasks of an earlier run: a process that ended meanwhile is found, a lease goes on where it was."""
-        now_ms, now = self._clock.wall_ms(), self._clock.monotonic()
+        """Begins to judge: a process that ended while no daemon ran is found, a lease goes on where it was.
+
+        It comes after the spool has been taken in, so that nobody is judged before all that they said was heard.
+        """
+        self._processes = ProcessWatcher(ended=self._process_ended)
         for task in list(self._registry):
             if not task.live:
                 continue
-            elapsed_s = max(0.0, (now_ms - task.seen_ms) / 1000)
-            # The agent may have spoken, or tried to, while no daemon ran: it gets one beat's time to do so again.
-            remaining_s = max(task.lease_s - elapsed_s, min(task.lease_s, self._settings.interval_s))
-            self._signs[task.task_id] = Sign(task.seen_ms, now - elapsed_s, now + remaining_s, task.lease_s)
+            if task.task_id not in self._signs:
+                self._signs[task.task_id] = self._sign(task.seen_ms, task.lease_s)
             if task.watched is not None:
                 self._processes.watch(task.task_id, task.watched)
 
-    def spoke(self, task: Task, *, lease_s: float | None = None, summary: str | None = None) -> None:
-        """Notes a command for a task. A task that was lost is alive again."""
-        now = self._clock.monotonic()
-        sign = self._signs.get(task.task_id)
-        lease = lease_s or (sign.lease_s if sign else task.lease_s)
-        if sign is None:
-            sign = self._signs[task.task_id] = Sign(0, 0.0, 0.0, lease)
-        sign.seen_ms, sign.seen, sign.expires, sign.lease_s, sign.unsaved = self._clock.wall_ms(), now, now + lease, lease, True
-        sign.summary = summary or sign.summary
+    def spoke(self, task: Task, *, at_ms: int | None = None, lease_s: float | None = None, summary: str | None = None) -> None:
+        """Notes a command for a task. A task that was lost is alive again.
+
+        Args:
+            task: The task.
+            at_ms: When the command was made, where it was not now but spooled.
+            lease_s: For how long it is evidence; by default as long as the last one.
+            summary: For the next beat.
+        """
+        known = self._signs.get(task.task_id)
+        lease = lease_s or (known.lease_s if known else task.lease_s)
+        if at_ms is None:
+            sign = self._sign(self._clock.wall_ms(), lease)
+        else:
+            sign = self._sign(max(at_ms, known.seen_ms if known else 0), lease)
+        sign.summary = summary or (known.summary if known else None)
+        self._signs[task.task_id] = sign
+        if known is not None and sign.patience < known.patience:
+            self._doubt(task.task_id, sign.patience)
         if task.lost_ms is not None:
             self._log.info("agent_back", task_id=task.task_id)
-            self._registry.put(msgspec.structs.replace(task, lost_ms=None, seen_ms=sign.seen_ms))
+        if task.lost_ms is not None or task.lease_s != lease:
+            # A lease is a promise about the time to come: it has to outlive the daemon.
+            self._registry.put(msgspec.structs.replace(task, lost_ms=None, seen_ms=sign.seen_ms, lease_s=lease))
+        else:
+            self._unsaved.add(task.task_id)
 
-    def watch(self, task: Task, process: WatchedProcess) -> None:
-        """Watches a process for a task from now on."""
-        self._processes.watch(task.task_id, process)
+    def judge(self, task: Task) -> Judgement:
+        """Whether a live task's agent can be vouched for now."""
+        if task.watched is not None:
+            if self._processes is None or self._processes.running(task.task_id):
+                return Judgement(Evidence.PROCESS, None, math.inf)
+            return Judgement(None, f"process {task.watched.pid} ended without finishing the task", math.inf)
+        now = self._clock.monotonic()
+        sign = self._signs[task.task_id]
+        if now < sign.expires:
+            return Judgement(Evidence.COMMAND, None, sign.expires)
+        if now < sign.patience:
+            return Judgement(None, None, sign.patience)
+        return Judgement(None, f"no word from the agent within its lease of {sign.lease_s:g} s", math.inf)
 
-    def evidence(self, task: Task) -> Evidence | None:
-        """On what the daemon can vouch for the task's agent now."""
-        if task.watched is not None and self._processes.watches(task.task_id):
-            return Evidence.PROCESS
-        sign = self._signs.get(task.task_id)
-        return Evidence.COMMAND if sign and self._clock.monotonic() < sign.expires else None
+    def state(self, task: Task) -> tuple[LifeState, Evidence | None]:
+        """An agent's life in one word, and on what evidence that is said."""
+        if task.status.ended:
+            return LifeState.ENDED, None
+        if task.lost_ms is not None:
+            return LifeState.LOST, None
+        evidence = self.judge(task).evidence
+        silent_s = self._clock.monotonic() - self._signs[task.task_id].seen
+        if evidence is Evidence.PROCESS:
+            return LifeState.STALLED if silent_s > self._settings.stall_after_s else LifeState.ALIVE, evidence
+        return LifeState.ALIVE if evidence and silent_s <= _QUIET_AFTER_S else LifeState.QUIET, evidence
 
     def beat(self, task: Task) -> Beat | None:
         """The heartbeat that is true now; None when there is no evidence for one."""
-        sign = self._signs.get(task.task_id)
-        evidence = self.evidence(task) if task.live and sign else None
-        if sign is None or evidence is None:
+        if not task.live or task.task_id not in self._signs:
             return None
+        state, evidence = self.state(task)
+        if evidence is None:
+            return None
+        sign = self._signs[task.task_id]
         summary, sign.summary = sign.summary, None
-        by_process = evidence is Evidence.PROCESS
         return Beat(
             task_id=task.task_id,
             at=rfc3339(self._clock.wall_ms()),
             agent_seen_at=rfc3339(sign.seen_ms),
             evidence=evidence,
-            stalled=by_process and self._clock.monotonic() - sign.seen > self._settings.stall_after_s,
+            stalled=state is LifeState.STALLED,
             summary=summary,
-            pid=task.watched.pid if by_process and task.watched else None,
+            pid=task.watched.pid if task.watched else None,
         )
 
     def unsent(self, beat: Beat) -> None:
@@ -132,11 +201,6 @@ class Liveness:
         sign = self._signs.get(task.task_id)
         return sign.seen_ms if sign else task.seen_ms
 
-    def expires_in_s(self, task: Task) -> float:
-        """In how many seconds the last command ceases to be evidence."""
-        sign = self._signs.get(task.task_id)
-        return sign.expires - self._clock.monotonic() if sign else 0.0
-
     def declare_lost(self, task: Task, reason: str) -> None:
         """Reports that a task's agent is gone."""
         now_ms = self._clock.wall_ms()
@@ -149,40 +213,58 @@ class Liveness:
         self._registry.put(msgspec.structs.replace(task, lost_ms=now_ms, watched=None, seen_ms=self.seen_ms(task)))
 
     def notice_suspend(self) -> bool:
-        """Looks whether the machine slept since the last look; if so, every lease begins anew."""
-        now = self._clock.monotonic()
-        offset_s = self._clock.wall_ms() / 1000 - now
+        """Looks whether the machine slept since the last look; if so, agents get a full lease to speak again."""
+        offset_s = self._clock.wall_ms() / 1000 - self._clock.monotonic()
         gap_s, self._offset_s = offset_s - self._offset_s, offset_s
         if gap_s <= _SUSPEND_S:
             return False
         self._log.info("suspend_noticed", gap_s=round(gap_s, 1))
-        for sign in self._signs.values():
-            sign.expires = max(sign.expires, now + sign.lease_s)
+        self.be_patient()
         return True
 
+    def be_patient(self) -> None:
+        """Gives every agent one full lease from now to speak: it may have been kept from it."""
+        now = self._clock.monotonic()
+        for sign in self._signs.values():
+            sign.patience = max(sign.patience, now + sign.lease_s)
+
     def save_signs(self) -> None:
-        """Writes the times of the last signs to disk, so that a restart does not take the living for lost."""
-        for task_id, sign in self._signs.items():
-            if sign.unsaved and (task := self._registry.find(task_id)):
-                sign.unsaved = False
-                self._registry.put(msgspec.structs.replace(task, seen_ms=sign.seen_ms, lease_s=sign.lease_s))
+        """Writes the times of the last signs to disk, so that a restart neither forgets them nor takes the living for lost."""
+        unsaved, self._unsaved = self._unsaved, set()
+        for task_id in unsaved:
+            task, sign = self._registry.find(task_id), self._signs.get(task_id)
+            if task is not None and sign is not None:
+                self._registry.put(msgspec.structs.replace(task, seen_ms=sign.seen_ms))
 
     def close(self) -> None:
         """Stops watching processes."""
-        self._processes.close()
+        if self._processes is not None:
+            self._processes.close()
+
+    def _sign(self, seen_ms: int, lease_s: float) -> Sign:
+        """A sign of now, or of a while ago: one that has run out already gets the time of one beat for another."""
+        now = self._clock.monotonic()
+        age_s = max(0.0, (self._clock.wall_ms() - seen_ms) / 1000)
+        expires = now - age_s + lease_s
+        return Sign(seen_ms, now - age_s, lease_s, expires, max(expires, now + min(self._settings.interval_s, lease_s)))
 
     def _process_ended(self, task_id: str) -> None:
-        task = self._registry.find(task_id)
-        if task is not None and task.live and task.watched is not None:
-            self.declare_lost(task, f"process {task.watched.pid} ended without finishing the task")
+        # While the disk takes nothing, a loss cannot be recorded: it is found again and again, but not without a pause.
+        delay_s = _STORAGE_RETRY_S if self._outbox.storage_error else 0.0
+        self._doubt(task_id, self._clock.monotonic() + delay_s)
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         task = after or before
         if task is None:
             return
-        if after is None or not after.live or after.watched is None:
-            self._processes.unwatch(task.task_id)
-        elif before is None or before.watched != after.watched or not before.live:
-            self._processes.watch(after.task_id, after.watched)
         if after is None or after.status.ended:
             self._signs.pop(task.task_id, None)
+            self._unsaved.discard(task.task_id)
+        elif task.task_id not in self._signs and after.live:
+            self._signs[task.task_id] = self._sign(after.seen_ms, after.lease_s)
+        if self._processes is None:
+            return
+        if after is None or not after.live or after.watched is None:
+            self._processes.unwatch(task.task_id)
+        else:
+            self._processes.watch(task.task_id, after.watched)

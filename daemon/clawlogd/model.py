@@ -105,6 +105,24 @@ class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
     delivered: bool = False
     acknowledged: bool = False
 
+    @property
+    def nameless(self) -> bool:
+        """Whether the backend gave it no id: then this one is our own, by the time of the request."""
+        return self.interrupt_id.startswith(_NAMELESS)
+
+    @property
+    def backend_id(self) -> str | None:
+        """Its id as the backend knows it."""
+        return None if self.nameless else self.interrupt_id
+
+
+_NAMELESS = "at:"
+
+
+def nameless_id(requested_at: str | None) -> str:
+    """Our own id for a stop that the backend gave none."""
+    return f"{_NAMELESS}{requested_at or ''}"
+
 
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """A task, as its agent described it and as far as it got.
@@ -151,6 +169,11 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     def live(self) -> bool:
         """Whether it goes on, so far as is known."""
         return not self.status.ended and self.lost_ms is None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether its agent is to stop: asked for, not acknowledged, and there is still something to stop."""
+        return self.stop is not None and not self.stop.acknowledged and not self.status.ended
 
     def with_step(self, step: Step) -> Task:
         """The task with one step replaced, by its position."""

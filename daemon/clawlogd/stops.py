@@ -1,12 +1,15 @@
 """What is known of people's requests to stop, and how fresh that knowledge is.
 
 A stop lives in its task's record, so it survives a restart. Each stage of its way to the agent is an event for the backend:
-seen by the daemon, delivered to the agent, acknowledged. "No" is only ever said from knowledge that is fresh enough.
+seen by the daemon, delivered to the agent, acknowledged. Each is committed together with the record, so that it is told once,
+whenever the daemon may be killed. "No" is only ever said from knowledge that is fresh enough.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
@@ -15,7 +18,7 @@ import msgspec
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.logs import Log
-from clawlogd.model import Event, EventKind, Stop, Task
+from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
 from clawlogd.outbox.errors import OutboxError
 from clawlogd.outbox.queue import Outbox
 from clawlogd.registry import Registry
@@ -52,6 +55,19 @@ class Control(msgspec.Struct, frozen=True):
     requested_at: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The circumstances of a question to the backend: its answer may be older than what came to be known meanwhile.
+
+    Attributes:
+        at: When it was asked, monotonic.
+        ack_on_its_way: Whether the backend may not have had the task's last acknowledgement by then.
+    """
+
+    at: float
+    ack_on_its_way: bool = True
+
+
 class Stops:
     """Keeps the stops.
 
@@ -69,6 +85,7 @@ class Stops:
         self._folder = folder
         self._log = Log("stops")
         self._confirmed: dict[str, float] = {}
+        self._learned: dict[str, float] = {}
         self._watchers: dict[str, list[Callable[[StopState], None]]] = {}
         registry.observe(self._task_changed)
 
@@ -82,29 +99,56 @@ class Stops:
 
     # ── What the backend says ──────────────────────────────────────────────────────────────────────────────────────
 
-    def confirm(self, task_id: str) -> None:
-        """Notes that the backend has just spoken for a task (or, by silence about it, said that nothing changed)."""
-        self._confirmed[task_id] = self._clock.monotonic()
+    def asking(self, task_id: str) -> Asked:
+        """To be called right before the backend is asked about a task; its answer wants it."""
+        return Asked(self._clock.monotonic(), ack_on_its_way=self._outbox.by_task[task_id] > 0)
 
-    def observe(self, task: Task, control: Control) -> None:
-        """Takes in what the backend says of a task."""
-        self.confirm(task.task_id)
+    def confirm(self, task_id: str, at: float) -> None:
+        """Notes that the backend has spoken for a task (or, by silence about it, said that nothing changed).
+
+        Args:
+            task_id: The task.
+            at: As of when, monotonic.
+        """
+        self._confirmed[task_id] = max(at, self._confirmed.get(task_id, at))
+
+    def observe(self, task: Task, control: Control, asked: Asked | None = None) -> bool:
+        """Takes in what the backend says of a task.
+
+        Args:
+            task: The task.
+            control: The backend's words.
+            asked: When it was asked; by default just now.
+
+        Returns:
+            Whether that was news.
+        """
+        asked = asked or self.asking(task.task_id)
+        self.confirm(task.task_id, asked.at)
         known = task.stop
         if not control.interrupt_requested:
-            if known is not None and not known.acknowledged:
-                self._put(task, None)  # withdrawn
-            elif known is not None and known.interrupt_id.startswith("at:"):
-                self._put(task, None)  # answered, and the server has no ids: the next request is a new one
-            return
-        # A server without ids is taken by the time of the request.
-        interrupt_id = control.interrupt_id or f"at:{control.requested_at or ''}"
-        if known is not None and known.interrupt_id == interrupt_id:
-            return
-        stop = Stop(interrupt_id, control.mode or "soft_stop", control.reason, control.requested_at)
-        if not self._receipt(task, EventKind.INTERRUPT_SEEN, stop):
-            return
-        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=interrupt_id)
+            if known is None or self._learned.get(task.task_id, -math.inf) > asked.at:
+                return False  # a "no" from before the stop is not its withdrawal
+            if known.acknowledged and not known.nameless:
+                return False
+            # Withdrawn; or answered, and the server has no ids: the next request is a new one.
+            self._put(task, None)
+            return True
+        stop = Stop(
+            control.interrupt_id or nameless_id(control.requested_at),
+            control.mode or "soft_stop",
+            control.reason,
+            control.requested_at,
+        )
+        # A server without ids that still wants a stop after it had the acknowledgement wants another one.
+        again = known is not None and known.nameless and known.acknowledged and not asked.ack_on_its_way
+        if known is not None and known.interrupt_id == stop.interrupt_id and not again:
+            return False
+        self._receipt(task, EventKind.INTERRUPT_SEEN, stop)
+        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=stop.interrupt_id)
+        self._learned[task.task_id] = self._clock.monotonic()
         self._put(task, stop)
+        return True
 
     # ── What the agent is told, and answers ────────────────────────────────────────────────────────────────────────
 
@@ -117,10 +161,10 @@ class Stops:
         """
         confirmed = self._confirmed.get(task.task_id)
         age_s = None if confirmed is None else self._clock.monotonic() - confirmed
-        stop = task.stop
-        if stop is not None and not stop.acknowledged:
+        stop = task.stop if task.stopping or (task.stop and task.stop.acknowledged) else None
+        if task.stopping:
             phase = StopPhase.REQUESTED
-        elif max_age_s is not None and (age_s is None or age_s > max_age_s):
+        elif not task.status.ended and max_age_s is not None and (age_s is None or age_s > max_age_s):
             phase = StopPhase.UNKNOWN
         else:
             phase = StopPhase.ACKNOWLEDGED if stop is not None else StopPhase.NONE
@@ -134,16 +178,20 @@ class Stops:
             age_s=None if age_s is None else round(age_s, 3),
         )
 
-    def delivered(self, task: Task) -> bool:
+    def delivered(self, task_id: str) -> bool:
         """Notes that the agent has been told of its stop. Returns whether that is news, with a receipt on its way."""
-        stop = task.stop
-        if stop is None or stop.acknowledged or stop.delivered:
+        task = self._registry.find(task_id)
+        if task is None or task.stop is None or not task.stopping or task.stop.delivered:
             return False
-        told = msgspec.structs.replace(stop, delivered=True)
-        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, stop):
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.stop):
             return False
-        self._put(task, told)
+        self._put(task, msgspec.structs.replace(task.stop, delivered=True))
         return True
+
+    @property
+    def awaited(self) -> Collection[str]:
+        """The tasks whose stop somebody waits for."""
+        return self._watchers.keys()
 
     def watch(self, task_id: str, watcher: Callable[[StopState], None]) -> Callable[[], None]:
         """Calls ``watcher`` at each change of a task's stop. Returns what ends that."""
@@ -160,13 +208,12 @@ class Stops:
 
     def _receipt(self, task: Task, kind: EventKind, stop: Stop) -> bool:
         now_ms = self._clock.wall_ms()
-        interrupt_id = None if stop.interrupt_id.startswith("at:") else stop.interrupt_id
-        event = Event(event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=interrupt_id)
+        event = Event(event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=stop.backend_id)
         try:
             self._outbox.add(event, now_ms, task.base_url)
         except OutboxError as error:
             self._log.warning("receipt_not_recorded", task_id=task.task_id, kind=kind, error=str(error))
-            return kind is EventKind.INTERRUPT_SEEN  # a stop counts even when its receipt finds no room
+            return False
         return True
 
     def _put(self, task: Task, stop: Stop | None) -> None:
@@ -178,21 +225,19 @@ class Stops:
         if after is None:
             if before is not None:
                 self._confirmed.pop(before.task_id, None)
+                self._learned.pop(before.task_id, None)
                 self._file(before.task_id).unlink(missing_ok=True)
             return
-        was = before.stop if before else None
-        if was == after.stop:
+        if (_phase(before) if before else (False, None, False)) == _phase(after):
             return
         self._show(after)
-        if was and after.stop and msgspec.structs.replace(was, delivered=after.stop.delivered) == after.stop:
-            return  # that the agent has been told is no news for those who told it
         for watcher in tuple(self._watchers.get(after.task_id, ())):
             watcher(self.state(after))
 
     def _show(self, task: Task) -> None:
         path = self._file(task.task_id)
         try:
-            if task.stop is not None and not task.stop.acknowledged:
+            if task.stop is not None and task.stopping:
                 path.write_text(f"{task.stop.interrupt_id}\n{task.stop.reason or ''}\n", encoding="utf-8")
             else:
                 path.unlink(missing_ok=True)
@@ -201,3 +246,9 @@ class Stops:
 
     def _file(self, task_id: str) -> Path:
         return self._folder / task_id
+
+
+def _phase(task: Task) -> tuple[bool, str | None, bool]:
+    """What of a task's stop is news to those who wait; that the agent has been told is none to those who told it."""
+    stop = task.stop
+    return (task.stopping, stop.interrupt_id, stop.acknowledged) if stop else (False, None, False)

@@ -36,7 +36,7 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
             known=len(tasks),
             live=sum(task.live for task in tasks),
             lost=sum(task.lost_ms is not None and not task.status.ended for task in tasks),
-            stopping=sum(task.stop is not None and not task.stop.acknowledged and not task.status.ended for task in tasks),
+            stopping=sum(task.stopping for task in tasks),
         ),
         outbox=outbox,
         backends=reports,

@@ -20,7 +20,7 @@ def heartbeat(parts: Parts, params: Heartbeat, call: Call) -> BeatAccepted:
         task = msgspec.structs.replace(task, watched=process)
         parts.registry.put(task)
     if not task.status.ended:
-        parts.liveness.spoke(task, lease_s=params.lease_s, summary=summary)
+        parts.liveness.spoke(task, at_ms=call.spooled_at_ms, lease_s=params.lease_s, summary=summary)
         if summary:
             parts.heartbeats.soon(task)
     next_in_s = round(parts.heartbeats.next_in_s(task), 3)

@@ -81,6 +81,11 @@ class Call:
     at_ms: int
     session: Session | None = None
 
+    @property
+    def spooled_at_ms(self) -> int | None:
+        """When a spooled command was made; None for one that is made now."""
+        return self.at_ms if self.session is None else None
+
 
 @dataclass(frozen=True, slots=True)
 class Durable:

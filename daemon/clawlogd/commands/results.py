@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
 from clawlogd.delivery.lane import LaneReport
-from clawlogd.model import StepStatus, TaskStatus
+from clawlogd.liveness import LifeState
+from clawlogd.model import Evidence, StepStatus, TaskStatus
 from clawlogd.stops import StopState
 
 
@@ -60,8 +59,8 @@ class StepView(msgspec.Struct, frozen=True):
 class LivenessView(msgspec.Struct, frozen=True):
     """An agent's life as ``task.get`` shows it."""
 
-    state: Literal["alive", "lost", "ended"]
-    evidence: str | None
+    state: LifeState
+    evidence: Evidence | None
     agent_seen_at: str | None
     watch_pid: int | None
     lease_s: float

@@ -13,7 +13,7 @@ from clawlogd.commands.params import StepSpec, TaskCreate, TaskGet, TaskList, Ta
 from clawlogd.commands.parts import Call, Durable, Parts
 from clawlogd.commands.results import Accepted, CreatedStep, CreatedTask, LivenessView, StepView, TaskView, TaskViews
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, TaskStatus, WatchedProcess
-from clawlogd.processes import identify
+from clawlogd.processes import identify, identify_at, runs
 
 
 def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
@@ -59,7 +59,7 @@ def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
     reply = msgspec.Raw(msgspec.json.encode(result))
     parts.outbox.add(event, call.at_ms, base_url, bytes(reply))
     parts.registry.put(task, steps=steps)
-    parts.liveness.spoke(task)
+    parts.liveness.spoke(task, at_ms=call.spooled_at_ms)
     parts.backends.lane(base_url)
     return Durable(reply)
 
@@ -87,6 +87,8 @@ def update(parts: Parts, params: TaskUpdate, call: Call) -> Durable:
         summary=summary or task.summary,
         seen_ms=call.at_ms,
     )
+    if task.status.ended and task.watched is not None and not runs(task.watched):
+        after = msgspec.structs.replace(after, watched=None)  # reopened by another process: the old one's end says nothing
     return accept(parts, event, call, after, truncated=truncated)
 
 
@@ -125,7 +127,7 @@ def accept(
     parts.outbox.add(event, call.at_ms, task.base_url, bytes(reply))
     parts.registry.put(task, head=head, steps=steps)
     if not task.status.ended:
-        parts.liveness.spoke(task)
+        parts.liveness.spoke(task, at_ms=call.spooled_at_ms)
     return Durable(reply)
 
 
@@ -146,8 +148,10 @@ def watched_process(pid: int | None, call: Call) -> WatchedProcess | None:
     """
     if pid is None:
         return None
+    if call.spooled_at_ms is not None:
+        return identify_at(pid, call.spooled_at_ms)
     process = identify(pid)
-    if process is None and call.session is not None:
+    if process is None:
         raise invalid_params("watch_pid", f"no process {pid} runs", "expected the number of a running process")
     return process
 
@@ -182,8 +186,7 @@ def _steps(parts: Parts, task_id: str, given: list[str | StepSpec]) -> tuple[Ste
 
 
 def _view(parts: Parts, task: Task) -> TaskView:
-    evidence = parts.liveness.evidence(task) if task.live else None
-    state = parts.stops.state(task)
+    life, evidence = parts.liveness.state(task)
     return TaskView(
         task_id=task.task_id,
         title=task.title,
@@ -194,13 +197,13 @@ def _view(parts: Parts, task: Task) -> TaskView:
         ended_at=None if task.ended_ms is None else rfc3339(task.ended_ms),
         steps=tuple(StepView(each.step_id, each.position, each.title, each.status, each.summary) for each in task.steps),
         liveness=LivenessView(
-            state="ended" if task.status.ended else "lost" if task.lost_ms is not None or evidence is None else "alive",
+            state=life,
             evidence=evidence,
             agent_seen_at=rfc3339(parts.liveness.seen_ms(task)),
             watch_pid=task.watched.pid if task.watched else None,
             lease_s=task.lease_s,
         ),
-        stop=state,
+        stop=parts.stops.state(task),
         pending=parts.outbox.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,

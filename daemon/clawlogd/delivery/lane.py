@@ -9,6 +9,7 @@ alone.
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -31,6 +32,8 @@ from clawlogd.settings import Settings
 from clawlogd.upstream import Answer, Outcome, Upstream, remote_ids
 
 _PARK_S = 5.0  # for how long a task that alone fails is left alone at first; doubles up to the longest delay
+_SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
+_ENVELOPE_BYTES = 4096
 _decode = msgspec.json.Decoder(Event).decode
 
 
@@ -110,6 +113,7 @@ class Lane:
         self._plain_until = 0.0
         self._limit = settings.batch.max_events
         self._not_before = 0.0
+        self._beats_by = math.inf
         self._parked: dict[str, _Parked] = {}
         self._suspects: dict[str, None] = {}
         self._held: set[str] = set()
@@ -212,8 +216,9 @@ class Lane:
         while True:
             self._wake.clear()
             now = self._clock.monotonic()
-            wait_s: float | None = self._not_before - now
-            if not self._has_work(now):
+            beats_due = self._heartbeats.due_count(self.base_url)
+            wait_s: float | None = (min(self._not_before, self._beats_by) if beats_due else self._not_before) - now
+            if not beats_due and not self._has_work(now):
                 wait_s = min((each.until - now for each in self._parked.values()), default=None)
             if wait_s is not None and wait_s <= 0:
                 return
@@ -221,8 +226,6 @@ class Lane:
                 await self._wake.wait()
 
     def _has_work(self, now: float) -> bool:
-        if self._heartbeats.has_due(self.base_url):
-            return True
         if any(each.until <= now for each in self._parked.values()):
             return True
         return self.pending > 0 and not self._parked_all()
@@ -237,15 +240,19 @@ class Lane:
             await self._try_parked(trial)
             return
         probing = self._breaker.state is BreakerState.OPEN
-        events = await self._next_events(1 if probing else self._limit)
-        whole = not probing and self._limit == self._settings.batch.max_events
-        beats = self._heartbeats.take(self.base_url, self._limit - len(events)) if whole or not events else []
+        # However much waits, beats have a share of each request; but none while a refused batch is searched for its fault.
+        whole = self._limit == self._settings.batch.max_events
+        share = min(self._heartbeats.due_count(self.base_url), self._limit // _SHARE_OF_BEATS) if whole else 0
+        room_bytes = self._settings.batch.max_bytes - _ENVELOPE_BYTES
+        events = await self._next_events(1 if probing else self._limit - share, room_bytes // 2 if share else room_bytes)
+        room_bytes -= sum(len(each.body) + 1 for each in events)
+        beats = self._heartbeats.take(self.base_url, self._limit - len(events), room_bytes) if whole or not events else []
         if not events and not beats:
             return
         started = self._clock.monotonic()
         sent = await self._profile().send(events, beats)
         self._heartbeats.put_back(self.base_url, sent.unsent)
-        full = len(sent.results) < len(events) or len(events) == self._limit
+        full = len(sent.results) < len(events) or len(events) >= self._limit - share
         await self._settle(sent.results)
         if sent.failure is not None:
             self._failed(sent.failure, events[len(sent.results) :])
@@ -254,13 +261,13 @@ class Lane:
         # A backend that takes full batches is being caught up with: the next one follows at once.
         self._not_before = 0.0 if full else started + self._settings.batch.min_interval_s
 
-    async def _next_events(self, limit: int) -> list[StoredEvent]:
+    async def _next_events(self, limit: int, room_bytes: int) -> list[StoredEvent]:
         without = {*self._parked, *self._suspects}
         found = await self._outbox.read(lambda store: store.pending(self.number, 0, limit, without))
         if not found and self._suspects:
             # Every task has failed as a probe by now: it is the backend, not one of them.
             self._suspects.clear()
-            return await self._next_events(limit)
+            return await self._next_events(limit, room_bytes)
         if not without:
             self._oldest_ms = found[0].at_ms if found else None
         chosen: list[StoredEvent] = []
@@ -268,7 +275,7 @@ class Lane:
         set_aside = False
         for stored in found:
             size_bytes += len(stored.body) + 1
-            if chosen and size_bytes > self._settings.batch.max_bytes - 4096:
+            if chosen and size_bytes > room_bytes:
                 break
             if not stored.intact:
                 self._bury(stored, None, "the record is damaged: its checksum does not fit")
@@ -337,6 +344,7 @@ class Lane:
             self._parked.update({task_id: _Parked(now + _PARK_S, _PARK_S) for task_id in self._suspects})
             self._suspects.clear()
         self._breaker.succeeded()
+        self._beats_by = math.inf
         self._last_answer = None
         self._limit = min(self._limit * 2, self._settings.batch.max_events)
 
@@ -356,8 +364,10 @@ class Lane:
                 self._limit = max(1, len(undecided) // 2)
             elif undecided and self._breaker.state is BreakerState.OPEN:
                 self._suspects[undecided[0].task_id] = None
-        delay_s = self._breaker.failed(answer.retry_after_s)
-        self._not_before = self._clock.monotonic() + delay_s
+        now, delay_s = self._clock.monotonic(), self._breaker.failed(answer.retry_after_s)
+        self._not_before = now + delay_s
+        # A beat that is due is a probe, too: a backend that is back hears of the living within one beat's time.
+        self._beats_by = now + self._settings.heartbeat.interval_s if answer.retry_after_s is None else math.inf
         if self._outage_ms is None and self._breaker.state is BreakerState.OPEN:
             self._outage_ms = self._clock.wall_ms()
             self._log.warning("backend_unavailable", detail=answer.detail, pending=self.pending)

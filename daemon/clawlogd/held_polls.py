@@ -1,0 +1,240 @@
+"""Looks for requests to stop where one request asks for many tasks, and the backend holds it until something changes.
+
+Most tasks are in requests that are held for nearly a minute and begun anew. Tasks that have just come under watch are looked at
+at once, and then held in a small request of their own until the next of the large ones begins: however many tasks there are, a
+new one costs no more than itself.
+
+A server that has the route and does not hold requests is asked at intervals.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass, field
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+
+from clawlogd.clock import Clock
+from clawlogd.delivery.breaker import Breaker
+from clawlogd.logs import Log
+from clawlogd.registry import Registry
+from clawlogd.settings import Poll, Retry
+from clawlogd.stops import Asked, Stops
+from clawlogd.upstream import Answer, Outcome, Upstream
+
+_SETTLE_S = 0.1  # tasks that come together are asked about together
+_HELD_LONG = 0.5  # a server that answers "nothing new" before this part of the wait does not hold requests
+_MOST_IDS = 10_000  # in one request; at 64 characters each that stays well under the usual bound of 1 MiB
+
+
+@dataclass(eq=False, slots=True)
+class _Hand:
+    """Tasks that are asked about by one held request, and up to where their changes are known."""
+
+    task_ids: set[str] = field(default_factory=set)
+    cursor: str | None = None
+
+
+class HeldPolls:
+    """Watches one backend by held requests.
+
+    Args:
+        upstream: The backend, over connections of the watcher's own.
+        registry: The tasks.
+        stops: Where what is found goes.
+        settings: How long a request is held.
+        retry: Delays after failures.
+        clock: Where the time is read.
+        most_ids: How many tasks one request may ask about.
+    """
+
+    def __init__(
+        self,
+        *,
+        upstream: Upstream,
+        registry: Registry,
+        stops: Stops,
+        settings: Poll,
+        retry: Retry,
+        clock: Clock,
+        most_ids: int = _MOST_IDS,
+    ) -> None:
+        self._upstream = upstream
+        self._registry = registry
+        self._stops = stops
+        self._settings = settings
+        self._clock = clock
+        self._most_ids = most_ids
+        self._log = Log("watcher", backend=upstream.base_url)
+        self._breaker = Breaker(retry)
+        self._remote: dict[str, str] = {}
+        self._fresh: dict[str, None] = {}
+        self._young = _Hand()
+        self._old: list[_Hand] = []
+        self._in_old: set[str] = set()
+        self._hold: anyio.CancelScope | None = None
+        self._interrupting: asyncio.TimerHandle | None = None
+        self._grown = asyncio.Event()
+        self._hurried = asyncio.Event()
+
+    def watch(self, task_id: str, remote_id: str) -> None:
+        """Brings a task under watch."""
+        self._remote[task_id] = remote_id
+        self._look_soon(task_id, _SETTLE_S)
+
+    def unwatch(self, task_id: str) -> None:
+        """Watches a task no more."""
+        self._remote.pop(task_id, None)
+        self._fresh.pop(task_id, None)
+
+    def look_again(self, task_id: str) -> None:
+        """Asks for the whole truth about a task once more, after a while: what was known of it turned out not to stand."""
+        if task_id in self._remote:
+            self._look_soon(task_id, self._settings.interval_s)
+
+    def hurry(self) -> None:
+        """Begins every request anew now: those that are held may hang on dead connections."""
+        self._hurried.set()
+        self._hurried = asyncio.Event()
+
+    async def run(self) -> None:
+        """Watches until the backend turns out not to have the route."""
+        self._fresh, self._young, self._old, self._in_old = dict.fromkeys(self._remote), _Hand(), [], set()
+        async with anyio.create_task_group() as group:
+            await self._newcomers(group)
+            group.cancel_scope.cancel()
+
+    # ── The requests ───────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _newcomers(self, group: TaskGroup) -> None:
+        """Looks at what stands for each new task, then holds a request for them until a large one takes them over."""
+        while True:
+            while len(self._old) * self._most_ids < len(self._remote):
+                self._old.append(hand := _Hand())
+                group.start_soon(self._regulars, hand)
+            if self._fresh:
+                if not await self._look():
+                    return
+                continue
+            self._grown.set()
+            self._grown = asyncio.Event()
+            with anyio.CancelScope() as self._hold:
+                await anyio.lowlevel.checkpoint()  # a large request that has just ended takes them over first
+                await (self._hold_request(self._young) if self._young.task_ids else anyio.sleep_forever())
+            self._hold = None
+
+    async def _regulars(self, hand: _Hand) -> None:
+        """Holds one large request, again and again."""
+        while True:
+            self._in_old -= hand.task_ids - self._remote.keys()
+            hand.task_ids &= self._remote.keys()
+            self._take_over(hand)
+            if hand.task_ids:
+                await self._hold_request(hand)
+            else:
+                await self._grown.wait()
+
+    def _take_over(self, hand: _Hand) -> None:
+        """Moves the newcomers into a large request that is about to begin."""
+        moved = set(list(self._young.task_ids)[: self._most_ids - len(hand.task_ids)])
+        if not moved:
+            return
+        if hand.task_ids:
+            # Its cursor may be ahead of what the newcomers' request had told: what came between is looked at once more.
+            self._fresh.update(dict.fromkeys(moved))
+        else:
+            hand.cursor = self._young.cursor
+        hand.task_ids |= moved
+        self._in_old |= moved
+        self._young.task_ids -= moved
+        self._interrupt()
+
+    async def _look(self) -> bool:
+        """Asks what stands for the new tasks, whenever it came to be so. False when the backend has no such route."""
+        task_ids = list(self._fresh)[: self._most_ids]
+        answer, _ = await self._ask(task_ids, None, 0.0)
+        if answer.outcome in {Outcome.NO_ROUTE, Outcome.REFUSED}:
+            self._log.info("polled_singly", detail=answer.detail)
+            return False
+        if answer.outcome is not Outcome.DELIVERED:
+            delay_s = self._breaker.failed(answer.retry_after_s)
+            self._log.debug("poll_failed", detail=answer.detail, delay_s=round(delay_s, 1))
+            await self._pause(max(delay_s, 0.05))
+            return True
+        self._breaker.succeeded()
+        for task_id in task_ids:
+            self._fresh.pop(task_id, None)
+        if not self._young.task_ids:
+            self._young.cursor = answer.body
+        self._young.task_ids |= (self._remote.keys() & set(task_ids)) - self._in_old
+        return True
+
+    async def _hold_request(self, hand: _Hand) -> None:
+        """One held request; if it fails, its tasks are looked at anew."""
+        started, hurried = self._clock.monotonic(), self._hurried
+        task_ids = [task_id for task_id in hand.task_ids if task_id in self._remote]
+        async with anyio.create_task_group() as group:
+
+            async def begin_anew() -> None:
+                await hurried.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(begin_anew)
+            answer, news = await self._ask(task_ids, hand.cursor, self._settings.wait_s)
+            if answer.outcome is Outcome.DELIVERED:
+                hand.cursor = answer.body
+                held_s = self._clock.monotonic() - started
+                if not news and held_s < max(self._settings.wait_s * _HELD_LONG, self._settings.interval_s):
+                    await anyio.sleep(self._settings.interval_s * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+            else:
+                self._in_old -= hand.task_ids
+                hand.task_ids = set()
+                self._fresh.update(dict.fromkeys(task_ids))
+                self._interrupt()
+            group.cancel_scope.cancel()
+
+    async def _ask(self, task_ids: list[str], cursor: str | None, wait_s: float) -> tuple[Answer, bool]:
+        """Asks, and passes on what is said. Returns the answer, and whether anything in it was news."""
+        asked = Asked(self._clock.monotonic())
+        by_remote = {self._remote[task_id]: task_id for task_id in task_ids if task_id in self._remote}
+        answer, controls = await self._upstream.poll_controls(list(by_remote), cursor, wait_s)
+        news = False
+        if answer.outcome is Outcome.DELIVERED:
+            now = self._clock.monotonic()
+            for remote, control in controls.items():
+                task = self._registry.find(by_remote.get(remote, ""))
+                if task is None:
+                    continue
+                if self._stops.observe(task, control, asked):
+                    news = True
+                elif task.stopping and not control.interrupt_requested:
+                    self.look_again(task.task_id)  # it may be withdrawn, or this answer may be older than the stop
+            for task_id in task_ids:
+                self._stops.confirm(task_id, now if wait_s else asked.at)
+        return answer, news
+
+    # ── Waiting ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _look_soon(self, task_id: str, delay_s: float) -> None:
+        self._fresh[task_id] = None
+        loop = asyncio.get_running_loop()
+        at = loop.time() + delay_s
+        if self._interrupting is None or self._interrupting.when() > at:
+            if self._interrupting is not None:
+                self._interrupting.cancel()
+            self._interrupting = loop.call_at(at, self._interrupt)
+
+    def _interrupt(self) -> None:
+        """Lets the newcomers' request go: there are others to look at, or they are taken over."""
+        if self._interrupting is not None:
+            self._interrupting.cancel()
+            self._interrupting = None
+        if self._hold is not None:
+            self._hold.cancel()
+
+    async def _pause(self, delay_s: float) -> None:
+        with anyio.move_on_after(delay_s):
+            await self._hurried.wait()
