@@ -26,6 +26,14 @@ _MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One stage of a stop's way: its name, and when it was reached."""
+
+    name: str
+    at: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Receipts:
     """How far a stop has come; times are RFC 3339, None for what has not happened yet.
 
@@ -46,6 +54,16 @@ class Receipts:
     delivered_at: str | None
     acknowledged_at: str | None
     ack_summary: str | None
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """Its stages, in order."""
+        return (
+            Stage("requested", self.requested_at),
+            Stage("seen", self.seen_at),
+            Stage("delivered", self.delivered_at),
+            Stage("acknowledged", self.acknowledged_at),
+        )
 
     @classmethod
     def read(cls, view: Mapping[str, Any]) -> Self:
@@ -178,7 +196,15 @@ class Backend:
             BackendUnreachable: It did not answer.
             BackendRefused: It does not know the task, or declined.
         """
-        return self._read(BackendTask.read, self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}"))
+        return self.read_task(self.task_answer(task_id))
+
+    def task_answer(self, task_id: str) -> Any:
+        """The answer to ``task`` as it came. Raises as that does."""
+        return self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}")
+
+    def read_task(self, answer: Any) -> BackendTask:
+        """Reads such an answer. Raises ``BackendUnreachable`` where it is none."""
+        return self._read(BackendTask.read, answer)
 
     def tasks(self, text: str = "", *, limit: int = 50) -> tuple[BackendTask, ...]:
         """Its newest tasks: all, or those with ``text`` in their title, summary or id. Raises as ``task`` does."""

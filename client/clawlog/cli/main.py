@@ -21,7 +21,14 @@ from clawlog.errors import BadAddress, ClawlogError, Refused
 COMMANDS = {
     "up": "Run the embedded backend and the daemon together.",
     "demo": "Watch a complete run on temporary state; it ends by itself.",
+    "status": "How the daemon stands: what waits, since when, for how long it can.",
+    "tasks": "The tasks that the daemon knows.",
+    "show": "One task, with its timeline.",
+    "stop": "Ask a task to stop at its next safe boundary.",
+    "flush": "Wait until the backends have everything.",
+    "dead-letter": "Events that a backend refused for good.",
     "backend": "Run the embedded backend alone.",
+    "completion": "Completion for bash, zsh or fish.",
 }
 """Every command, in the order of the help, with its first line: so that the help need not import them all."""
 
@@ -43,6 +50,14 @@ class LazyCommands(click.Group):
         command = module.command
         assert isinstance(command, click.Command)  # noqa: S101 - the rule of this folder, for the type checker
         return command
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Runs the command that was named. A reader of its output that has gone had enough: that is no failure."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter's last flush would fail again
+            return exits.SUCCESS
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list of commands, importing none."""
@@ -84,15 +99,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit status."""
     try:
         status = cli.main(list(arguments) if arguments is not None else None, prog_name="clawlog", standalone_mode=False)
-        sys.stdout.flush()
     except click.ClickException as error:
         error.show()
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter's last flush would fail again
-        return exits.SUCCESS  # the reader had enough
     except (CommandError, ClawlogError) as error:
         click.echo(f"clawlog: {error}", err=True)
         return _status_of(error)

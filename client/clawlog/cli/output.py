@@ -16,7 +16,7 @@ import click
 from clawlog.protocol.summary import one_line
 
 if TYPE_CHECKING:
-    from rich.console import Console
+    from rich.console import Console, RenderableType
     from rich.text import Text
 
 _PIPE_COLUMNS = 200
@@ -46,6 +46,17 @@ def console() -> Console:
     terminal = sys.stdout.isatty()
     width = shutil.get_terminal_size().columns if terminal else _PIPE_COLUMNS
     return Console(file=sys.stdout, force_terminal=terminal, width=width, highlight=False, emoji=False, markup=False)
+
+
+def draw(*parts: RenderableType) -> None:
+    """Draws parts of a screen on stdout, one below the other; into a pipe without the spaces that fill a terminal's lines."""
+    target = console()
+    if target.is_terminal:
+        target.print(*parts, sep="\n")
+        return
+    with target.capture() as drawn:
+        target.print(*parts, sep="\n")
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def shown(text: str | None, style: str = "") -> Text:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+_UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
 
 def parse(text: str) -> datetime:
     """An RFC 3339 time.
@@ -33,13 +35,20 @@ def clock(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A duration with its two largest units: ``850 ms``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``4 d 3 h``."""
+    """A duration with its two largest units: ``850 ms``, ``1.3 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``4 d 3 h``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
-    for small, large, small_name, large_name in ((1, 60, "s", "min"), (60, 3600, "min", "h"), (3600, 86400, "h", "d")):
-        if seconds < large * (60 if large < 3600 else 24) or large == 86400:
-            whole, rest = divmod(int(seconds), large)
-            return f"{whole} {large_name} {rest // small} {small_name}" if rest // small else f"{whole} {large_name}"
-    raise AssertionError("unreachable")
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    place = next(place for place, (unit_s, _) in enumerate(_UNITS) if seconds >= unit_s)
+    unit_s, unit = _UNITS[place]
+    whole, rest_s = divmod(int(seconds), unit_s)
+    if place + 1 == len(_UNITS) or rest_s < _UNITS[place + 1][0]:
+        return f"{whole} {unit}"
+    small_s, small = _UNITS[place + 1]
+    return f"{whole} {unit} {rest_s // small_s} {small}"
+
+
+def age(seconds: float) -> str:
+    """A duration with its largest unit alone, for where there is little room: ``0 s``, ``12 s``, ``3 min``."""
+    return next((f"{int(seconds // unit_s)} {unit}" for unit_s, unit in _UNITS if seconds >= unit_s), "0 s")

@@ -1,12 +1,16 @@
-"""Places to try the command in."""
+"""Places to try the command in, and the command itself within this process: its commands are quick, its start is not."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 
 import pytest
 
-from process.cli.place import Place, a_place
+from clawlog.cli import main
+from process.cli.place import Place, Ran, a_place
+
+Clawlog = Callable[..., Ran]
 
 
 @pytest.fixture
@@ -16,10 +20,27 @@ def place() -> Iterator[Place]:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def running() -> Iterator[Place]:
-    """A place where a backend and a daemon run, for the tests of a module."""
+    """A place where a backend and a daemon run, for all tests that leave both healthy."""
     with a_place() as made:
         made.start_backend()
         made.start_daemon()
         yield made
+
+
+@pytest.fixture
+def clawlog(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Clawlog:
+    """``clawlog(place, "status", "--json")``: runs a command at a place, in this process."""
+
+    def run(where: Place, *arguments: str) -> Ran:
+        for name in os.environ.keys() - where.env.keys():
+            monkeypatch.delenv(name)
+        for name, value in where.env.items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        status = main.run(arguments)
+        printed = capsys.readouterr()
+        return Ran(status, printed.out, printed.err)
+
+    return run

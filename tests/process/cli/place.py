@@ -134,11 +134,11 @@ class Place:
     def end(self, process: subprocess.Popen[bytes]) -> int:
         """Ends one of the programs."""
         if process.poll() is None:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            for patience_s in (0.5, 10):  # the second signal spares a daemon its last try at a backend that is away
+                process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    return process.wait(patience_s)
+            process.kill()
         return process.wait()
 
     def close(self) -> None:

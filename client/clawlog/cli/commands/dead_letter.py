@@ -1,0 +1,154 @@
+"""``clawlog dead-letter``: the events that a backend refused for good, and what a person decides about them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import click
+
+from clawlog.cli import exits, options, output, times, views
+from clawlog.cli.errors import CommandError
+from clawlog.cli.views import DeadLetter
+from clawlog.client import Client
+from clawlog.connection.results import JsonObject
+
+_REPLY_SHOWN = 60
+
+
+@click.group(
+    short_help="Events that a backend refused for good.",
+    epilog=exits.epilog(
+        ("clawlog dead-letter list", ""),
+        ("clawlog dead-letter retry --all", "after the backend was mended"),
+        s65="no such event, or several begin so",
+        s69="no daemon runs",
+    ),
+)
+def command() -> None:
+    """Look at the events that a backend refused for good, and send them again or give them up.
+
+    An event comes here when its backend answers that it will never take it (most 4xx). Others are not held up by it, but for
+    those of a task whose creation was refused: they wait behind it.
+    """
+
+
+@command.command("list", epilog=exits.epilog(("clawlog dead-letter list --json", ""), s69="no daemon runs"))
+@options.as_json
+def list_(*, as_json: bool) -> int:
+    """List them, the oldest first."""
+    with Client(autostart=False) as client:
+        answer = client.list_dead_letters()
+    if as_json:
+        output.print_json(answer)
+        return exits.SUCCESS
+    letters = views.dead_letters(answer)
+    if not letters:
+        output.warn("no dead letters")
+        return exits.SUCCESS
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+
+    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("EVENT", "KIND", "REFUSED", "HTTP", "BEHIND"):
+        shown.add_column(name, no_wrap=True)
+    shown.add_column("REPLY", no_wrap=True, overflow="ellipsis")
+    for each in letters:
+        shown.add_row(
+            each.event_id,
+            each.kind,
+            times.clock(each.refused_at),
+            str(each.backend_status or "-"),
+            str(each.waiting_behind),
+            output.shown(each.backend_reply[:_REPLY_SHOWN]),
+        )
+    output.draw(shown)
+    return exits.SUCCESS
+
+
+@command.command(
+    "show", epilog=exits.epilog(("clawlog dead-letter show 01a203dc", ""), s65="no such event", s69="no daemon runs")
+)
+@click.argument("event")
+@options.as_json
+def show(*, event: str, as_json: bool) -> int:
+    """Show one, with the backend's whole reply. EVENT is its id, or the beginning of it."""
+    with Client(autostart=False) as client:
+        answer = client.list_dead_letters()
+    letter = _meant(views.dead_letters(answer), event)
+    if as_json:
+        output.print_json(next(each for each in answer["dead_letters"] if each["event_id"] == letter.event_id))
+        return exits.SUCCESS
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column(overflow="fold")
+    for name, value in (
+        ("event", letter.event_id),
+        ("task", letter.task_id),
+        ("kind", letter.kind),
+        ("happened", times.clock(letter.at) if letter.at else "-"),
+        ("refused", times.clock(letter.refused_at)),
+        ("status", f"HTTP {letter.backend_status}" if letter.backend_status else "-"),
+        ("reply", letter.backend_reply),
+        ("behind it", f"{letter.waiting_behind} events wait"),
+    ):
+        shown.add_row(name, output.shown(value))
+    output.draw(shown)
+    return exits.SUCCESS
+
+
+@command.command(
+    "retry",
+    epilog=exits.epilog(("clawlog dead-letter retry 01a203dc", ""), ("clawlog dead-letter retry --all", ""),
+        s65="no such event; nothing was done", s69="no daemon runs, and none could be started"),
+)  # fmt: skip
+@click.argument("events", nargs=-1, metavar="[EVENT]...")
+@click.option("--all", "every", is_flag=True, help="All of them.")
+@options.as_json
+def retry(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
+    """Send them again, with what waits behind them."""
+    return _decide(Client.retry_dead_letters, "to be sent again", events, every=every, as_json=as_json)
+
+
+@command.command(
+    "drop",
+    epilog=exits.epilog(("clawlog dead-letter drop 01a203dc", ""), ("clawlog dead-letter drop --all", ""),
+        s65="no such event; nothing was done", s69="no daemon runs, and none could be started"),
+)  # fmt: skip
+@click.argument("events", nargs=-1, metavar="[EVENT]...")
+@click.option("--all", "every", is_flag=True, help="All of them.")
+@options.as_json
+def drop(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
+    """Give them up, with what waits behind them. They cannot be had back."""
+    return _decide(Client.drop_dead_letters, "dropped", events, every=every, as_json=as_json)
+
+
+def _decide(
+    verb: Callable[[Client, Sequence[str] | None], JsonObject], done: str, events: Sequence[str], *, every: bool, as_json: bool
+) -> int:
+    if bool(events) is every:
+        raise click.UsageError("Name the events, or say --all.")
+    with Client() as client:
+        chosen = None
+        if not every:
+            letters = views.dead_letters(client.list_dead_letters())
+            chosen = [_meant(letters, event).event_id for event in events]
+        answer = verb(client, chosen)
+    if as_json:
+        output.print_json(answer)
+        return exits.SUCCESS
+    touched = views.dead_letters(answer)
+    for letter in touched:
+        behind = f", with {letter.waiting_behind} behind it" if letter.waiting_behind else ""
+        click.echo(f"{letter.event_id} {letter.kind} of {letter.task_id}: {done}{behind}")
+    if not touched:
+        output.warn("no dead letters")
+    return exits.SUCCESS
+
+
+def _meant(letters: Sequence[DeadLetter], text: str) -> DeadLetter:
+    found = [each for each in letters if each.event_id.startswith(text)]
+    if len(found) != 1:
+        what = f"{text!r} could be {len(found)} events; give more of the id" if found else f"no dead letter {text!r}"
+        raise CommandError(f"{what}; see: clawlog dead-letter list", exits.REFUSED)
+    return found[0]

@@ -1,0 +1,199 @@
+"""``clawlog show TASK``: one task, with its steps, its agent's life, its stop and its history."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from clawlog.cli import exits, options, output, tasks, times
+from clawlog.cli.backend_http import Backend, BackendEvent, BackendTask, Receipts
+from clawlog.cli.commands.tasks import STYLES
+from clawlog.cli.errors import BackendRefused, BackendUnreachable
+from clawlog.cli.tasks import Found
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+MARKS = {
+    "pending": ("·", "dim"),
+    "running": ("▶", "bold green"),
+    "done": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What both sides know of a task.
+
+    Attributes:
+        found: What the daemon knows.
+        answer: The backend's own answer; None where there is none.
+        at_backend: The same, read.
+        missing: Why there is none.
+    """
+
+    found: Found
+    answer: Any
+    at_backend: BackendTask | None
+    missing: str | None
+
+
+@click.command(
+    short_help="One task, with its timeline.",
+    epilog=exits.epilog(
+        ("clawlog show 01a203dc", "by the beginning of its id"),
+        ("clawlog show 01a203dc --json", "what both sides know"),
+        s65="no such task, or several begin so",
+        s69="neither a daemon nor a backend could be asked",
+    ),
+)
+@options.task
+@options.as_json
+def command(*, task: str, as_json: bool) -> int:
+    """Show one task: its steps, whether its agent lives, how far a stop has come, and what happened when.
+
+    TASK is its id, or the beginning of it. The steps are the daemon's knowledge, the history the backend's.
+    """
+    known = _look(tasks.find(task))
+    if as_json:
+        output.print_json(
+            {"task_id": known.found.task_id, "base_url": known.found.base_url, "daemon": known.found.answer,
+             "backend": known.answer, "backend_error": known.missing}
+        )  # fmt: skip
+    else:
+        output.draw(*_screen(known))
+    return exits.SUCCESS
+
+
+def _look(found: Found) -> Known:
+    backend = Backend(found.base_url, os.environ)
+    try:
+        answer = backend.task_answer(found.task_id)
+        return Known(found, answer, backend.read_task(answer), None)
+    except (BackendRefused, BackendUnreachable) as error:
+        return Known(found, None, None, str(error))
+
+
+def _screen(known: Known) -> Iterator[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    yield _heading(known)
+    yield Text(f"{known.found.task_id} at {known.found.base_url}", style="dim", overflow="fold")
+    if (summary := _summary(known)) is not None:
+        yield output.shown(summary)
+    yield from _life(known)
+    yield from _stop(known)
+    yield Text()
+    yield _steps(known)
+    yield Text()
+    if known.at_backend is None:
+        yield Text(f"no history: {known.missing}", style="yellow")
+    else:
+        yield _history(known.at_backend)
+
+
+def _heading(known: Known) -> RenderableType:
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    view = known.found.view
+    standing = view.standing if view else known.at_backend.status if known.at_backend else "unknown"
+    title = view.title if view else known.at_backend.title if known.at_backend else ""
+    return Text.assemble(output.shown(title, "bold"), "  ", (standing, STYLES.get(standing, "")))
+
+
+def _summary(known: Known) -> str | None:
+    return known.found.view.summary if known.found.view else None
+
+
+def _life(known: Known) -> Iterator[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    view = known.found.view
+    if view is not None and view.liveness.state != "ended":
+        life = view.liveness
+        evidence = {"process": f"process {life.watch_pid} runs", "command": "it has called lately"}.get(life.evidence or "")
+        spoke = f"spoke {times.duration(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at else "never spoke"
+        yield Text(f"agent      {life.state}: {', '.join(filter(None, (evidence, spoke)))}")
+    if known.at_backend is not None and known.at_backend.liveness is not None:
+        yield Text(f"backend    shows it as {known.at_backend.status}, its agent as {known.at_backend.liveness}")
+    if view is not None and view.pending:
+        yield Text(f"waiting    {view.pending} of its events are not delivered yet", style="yellow")
+
+
+def _stop(known: Known) -> Iterator[RenderableType]:
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    stop = known.at_backend.stop if known.at_backend else None
+    if stop is None or stop.requested_at is None:
+        return
+    yield Text.assemble("stop       requested ", times.clock(stop.requested_at), f' "{stop.reason}"' if stop.reason else "")
+    for line in receipt_lines(stop):
+        yield Text(f"           {line}")
+
+
+def receipt_lines(stop: Receipts) -> Iterator[str]:
+    """What came of a stop after its request, each with the time since the stage before."""
+    before = stop.requested_at
+    for stage in stop.stages[1:]:
+        if stage.at is not None:
+            delay = f"+{times.duration(max(0.0, times.between(before, stage.at)))}" if before else times.clock(stage.at)
+            said = f' "{stop.ack_summary}"' if stage.name == "acknowledged" and stop.ack_summary else ""
+            yield f"{stage.name:<12} {delay}{said}"
+            before = stage.at
+
+
+def _steps(known: Known) -> RenderableType:
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    steps = known.found.view.steps if known.found.view else known.at_backend.steps if known.at_backend else ()
+    shown = Table.grid(padding=(0, 1))
+    for step in steps:
+        what = output.shown(step.title, "bold" if step.status == "running" else "")
+        if step.summary:
+            what.append("  ").append_text(output.shown(step.summary, "dim"))
+        shown.add_row(Text(*MARKS.get(step.status, ("?", ""))), str(step.position), what)
+    return shown if steps else Text("no steps", style="dim")
+
+
+def _history(task: BackendTask) -> RenderableType:
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+
+    shown = Table.grid(padding=(0, 2))
+    shown.add_column(style="dim", no_wrap=True)
+    shown.add_column()
+    for event in without_quiet_beats(task.events):
+        shown.add_row(times.clock(event.at), output.shown(describe(event, task)))
+    return shown
+
+
+def without_quiet_beats(events: Sequence[BackendEvent]) -> Iterator[BackendEvent]:
+    """The events, but for heartbeats that say nothing: every fifteen seconds is no history."""
+    return (event for event in events if event.kind != "heartbeat" or event.summary)
+
+
+def describe(event: BackendEvent, task: BackendTask) -> str:
+    """An event in words."""
+    said = f": {event.summary}" if event.summary else ""
+    match event.kind:
+        case "task_created":
+            return "created"
+        case "step_status":
+            step = next((each for each in task.steps if each.step_id == event.step_id), None)
+            return f"step {step.position if step else event.step_id} {event.status}{said}"
+        case "task_status":
+            return f"task {event.status}{said}"
+        case "interrupt_requested":
+            return "stop requested"
+        case "interrupt_seen" | "interrupt_delivered":
+            return f"stop {event.kind.removeprefix('interrupt_')}"
+        case "interrupt_ack":
+            return f"stop acknowledged{said}"
+        case _:
+            return f"{event.kind.replace('_', ' ')}{said}"

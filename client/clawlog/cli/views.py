@@ -1,0 +1,208 @@
+"""What the daemon tells about itself and its tasks, as values: read once, here, from its answers.
+
+``--json`` prints the daemon's own answers instead, whole, so that a newer daemon's fields reach those who look for them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any, TypeVar
+
+from clawlog.connection.results import JsonObject, StopState, stop_state
+from clawlog.errors import ProtocolViolation
+from clawlog.protocol.summary import one_line
+
+T = TypeVar("T")
+
+ENDED = frozenset({"done", "failed", "interrupted"})
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCounts:
+    """The daemon's tasks by their state."""
+
+    known: int
+    live: int
+    lost: int
+    stopping: int
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxView:
+    """The outbox: what waits, what was refused, and how long there is room (``hours_left``; None: no end in sight)."""
+
+    pending: int
+    dead_letters: int
+    bytes: int
+    max_events: int
+    max_bytes: int
+    accepted_per_hour: float
+    hours_left: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class LaneView:
+    """One backend, as the daemon sees it; times in RFC 3339."""
+
+    base_url: str
+    state: str
+    profile: str
+    reachable: bool | None
+    last_error: str | None
+    outage_since: str | None
+    next_try_in_s: float | None
+    pending: int
+    oldest_age_s: float | None
+    delivered: int
+    dead_lettered: int
+
+
+@dataclass(frozen=True, slots=True)
+class DaemonView:
+    """The answer to ``daemon.status``."""
+
+    version: str
+    protocol: int
+    pid: int
+    uptime_s: float
+    state_dir: str
+    socket: str | None
+    zmq: str | None
+    healthy: bool
+    problems: tuple[str, ...]
+    tasks: TaskCounts
+    outbox: OutboxView
+    backends: tuple[LaneView, ...]
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepView:
+    """A step of a task."""
+
+    step_id: str
+    position: int
+    title: str
+    status: str
+    summary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LifeView:
+    """An agent's life: ``alive``, ``lost`` or ``ended``, and on what evidence it is called so."""
+
+    state: str
+    evidence: str | None
+    agent_seen_at: str | None
+    watch_pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskView:
+    """A task, as the daemon knows it."""
+
+    task_id: str
+    title: str
+    base_url: str
+    status: str
+    summary: str | None
+    created_at: str
+    ended_at: str | None
+    steps: tuple[StepView, ...]
+    liveness: LifeView
+    stop: StopState
+    pending: int
+    delivered: bool
+
+    @property
+    def steps_ended(self) -> int:
+        """How many of its steps are over."""
+        return sum(step.status in ("done", "failed", "skipped") for step in self.steps)
+
+    @property
+    def current_step(self) -> StepView | None:
+        """The step that runs."""
+        return next((step for step in self.steps if step.status == "running"), None)
+
+    @property
+    def standing(self) -> str:
+        """Its status as people want it told: that it is to stop, or lost, before that it runs."""
+        if self.status in ENDED:
+            return self.status
+        if self.stop.interrupt_requested:
+            return "stopping"
+        return "lost" if self.liveness.state == "lost" else self.status
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """An event that its backend refused for good."""
+
+    event_id: str
+    task_id: str
+    kind: str
+    at: str | None
+    backend_status: int | None
+    backend_reply: str
+    refused_at: str
+    waiting_behind: int
+
+
+def daemon(answer: JsonObject) -> DaemonView:
+    """Reads ``daemon.status``.
+
+    Raises:
+        ProtocolViolation: It has not the shape that this version knows; so do the others.
+    """
+    return _guarded(
+        "daemon.status",
+        lambda: _made(
+            DaemonView,
+            answer,
+            problems=tuple(map(one_line, answer["problems"])),
+            tasks=_made(TaskCounts, answer["tasks"]),
+            outbox=_made(OutboxView, answer["outbox"]),
+            backends=tuple(_made(LaneView, each) for each in answer["backends"]),
+        ),
+    )
+
+
+def task(answer: JsonObject) -> TaskView:
+    """Reads ``task.get``."""
+    return _guarded("task.get", lambda: _task(answer))
+
+
+def tasks(answer: JsonObject) -> tuple[TaskView, ...]:
+    """Reads ``task.list``."""
+    return _guarded("task.list", lambda: tuple(map(_task, answer["tasks"])))
+
+
+def dead_letters(answer: JsonObject) -> tuple[DeadLetter, ...]:
+    """Reads the answers to the verbs of dead letters."""
+    return _guarded("deadletter.list", lambda: tuple(_made(DeadLetter, each) for each in answer["dead_letters"]))
+
+
+def _task(view: JsonObject) -> TaskView:
+    return _made(
+        TaskView,
+        view,
+        steps=tuple(_made(StepView, each) for each in view["steps"]),
+        liveness=_made(LifeView, view["liveness"]),
+        stop=stop_state(view["stop"]),
+    )
+
+
+def _made(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
+    """A value of a dataclass, from a view's members of the same names; members that this version doesn't know are left."""
+    names = (each.name for each in fields(kind))  # type: ignore[arg-type] # the type of "a dataclass" can't be written
+    return kind(**{name: parts[name] if name in parts else view[name] for name in names})
+
+
+def _guarded(verb: str, read: Callable[[], T]) -> T:
+    try:
+        return read()
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ProtocolViolation(
+            f"The answer to {verb} is not understood ({error!r}): is the daemon of another version?"
+        ) from error

@@ -1,0 +1,135 @@
+"""What every command shares: it starts quickly, its help is whole, and its faults are lines and statuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from importlib import import_module
+from importlib.metadata import version
+
+import click
+import pytest
+
+from clawlog.cli import main
+from process.cli.conftest import Clawlog
+from process.cli.place import CLAWLOG, Place
+
+SLOW = ("rich", "asyncio", "urllib.request", "tomllib", "concurrent.futures", "clawlog.client", "clawlog.cli.commands")
+
+
+def command_of(name: str) -> click.Command:
+    command = import_module(f"clawlog.cli.commands.{name.replace('-', '_')}").command
+    assert isinstance(command, click.Command)
+    return command
+
+
+def every_command() -> list[tuple[str, ...]]:
+    found: list[tuple[str, ...]] = []
+    for name in main.COMMANDS:
+        command = command_of(name)
+        found.append((name,))
+        found += [(name, each) for each in getattr(command, "commands", ())]
+    return found
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_it_answers_without_loading_what_it_does_not_need(option: str) -> None:
+    program = "import sys; from clawlog.cli.main import run; run(sys.argv[1:]); print(*sys.modules, sep='\\n', file=sys.stderr)"
+    ran = subprocess.run([sys.executable, "-c", program, option], capture_output=True, text=True, check=True, timeout=20)
+    loaded = set(ran.stderr.splitlines())
+    assert "click" in loaded
+    assert not loaded & set(SLOW)
+
+
+def test_the_start_costs_less_than_twice_that_of_click_alone() -> None:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+
+    def best_of(*command: str) -> float:
+        taken = []
+        for _ in range(7):
+            began = time.perf_counter()
+            subprocess.run([sys.executable, *command], env=env, check=True, stdout=subprocess.DEVNULL, timeout=20)
+            taken.append(time.perf_counter() - began)
+        return min(taken)
+
+    bare = best_of("-c", "import click")
+    assert best_of(*CLAWLOG[1:], "--help") < 2 * bare
+    assert best_of(*CLAWLOG[1:], "--version") < 2 * bare
+
+
+def test_the_version_is_that_of_the_distribution(place: Place, clawlog: Clawlog) -> None:
+    assert clawlog(place, "--version").stdout == f"clawlog {version('clawlog-status-sync')}\n"
+
+
+def test_the_help_lists_every_command_under_its_own_first_line() -> None:
+    assert {name: command_of(name).short_help for name in main.COMMANDS} == main.COMMANDS
+
+
+@pytest.mark.parametrize("names", [each for each in every_command() if each != ("backend",)], ids=" ".join)
+def test_every_help_shows_examples_and_exit_statuses(names: tuple[str, ...], place: Place, clawlog: Clawlog) -> None:
+    ran = clawlog(place, *names, "--help")
+    assert (ran.status, ran.stderr) == (0, "")
+    assert "Examples:\n" in ran.stdout
+    assert "Exit statuses:\n" in ran.stdout
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nonesuch"], "No such command 'nonesuch'"),
+        (["status", "--nonesuch"], "No such option"),
+        (["show"], "Missing argument"),
+        (["up", "--port", "70000"], "is not in the range"),
+        (["flush", "--timeout", "soon"], "is not a valid float"),
+        (["completion", "tcsh"], "is not one of"),
+    ],
+)
+def test_bad_usage_is_status_2_and_says_what_is_wrong(arguments: list[str], said: str, place: Place, clawlog: Clawlog) -> None:
+    ran = clawlog(place, *arguments)
+    assert (ran.status, ran.stdout) == (2, "")
+    assert said in ran.stderr
+
+
+def test_an_address_that_is_none_is_bad_usage(place: Place, clawlog: Clawlog) -> None:
+    place.env["CLAWLOG_SOCKET"] = "http://localhost:8000"
+    ran = clawlog(place, "tasks")
+    assert ran.status == 2
+    assert "CLAWLOG_SOCKET" in ran.stderr
+
+
+def test_a_configuration_that_cannot_be_read_is_bad_usage(place: Place, clawlog: Clawlog) -> None:
+    place.env["CLAWLOG_CONFIG"] = str(place.folder / "missing.toml")
+    ran = clawlog(place, "show", "some-task")
+    assert ran.status == 2
+    assert "missing.toml cannot be read" in ran.stderr
+    (place.folder / "missing.toml").write_text("base_url = \n")
+    ran = clawlog(place, "show", "some-task")
+    assert ran.status == 2
+    assert "missing.toml is not TOML" in ran.stderr
+
+
+@pytest.mark.parametrize(("shell", "said"), [("bash", "complete -o"), ("zsh", "#compdef clawlog"), ("fish", "complete ")])
+def test_completion_is_for_the_shell_that_was_named(shell: str, said: str, place: Place, clawlog: Clawlog) -> None:
+    ran = clawlog(place, "completion", shell)
+    assert ran.status == 0
+    assert said in ran.stdout
+    assert "_CLAWLOG_COMPLETE" in ran.stdout
+
+
+def test_a_shell_completes_commands_and_the_ids_of_tasks(running: Place) -> None:
+    with running.client() as client:
+        client.create_task("补全", task_id="complete-me-7")
+
+    def completions(*words: str) -> list[str]:
+        told = {
+            "_CLAWLOG_COMPLETE": "bash_complete",
+            "COMP_WORDS": " ".join(["clawlog", *words]),
+            "COMP_CWORD": str(len(words)),
+        }
+        return running.clawlog(env=told).stdout.split()
+
+    assert completions("sta") == ["plain,status"]
+    assert completions("show", "complete-m") == ["plain,complete-me-7"]

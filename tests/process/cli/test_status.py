@@ -1,0 +1,95 @@
+"""``clawlog status``: what an operator learns, and that looking starts nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+
+import pytest
+
+from clawlog.cli import daemon
+from process.cli.conftest import Clawlog
+from process.cli.place import Place, wait_until
+
+
+def test_a_healthy_daemon_is_shown_on_one_screen(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        client.create_task("健康", ["一"])
+        assert client.flush().flushed
+    ran = clawlog(running, "status")
+    assert (ran.status, ran.stderr) == (0, "")
+    assert ran.stdout.startswith("● healthy   clawlogd ")
+    assert running.env["CLAWLOG_BASE_URL"] in ran.stdout
+    assert len(ran.stdout.splitlines()) < 24
+    assert all(line == line.rstrip() for line in ran.stdout.splitlines())
+
+
+def test_programs_get_the_daemons_own_answer(running: Place, clawlog: Clawlog) -> None:
+    ran = clawlog(running, "status", "--json")
+    assert ran.status == 0
+    assert (ran.json["running"], ran.json["healthy"], ran.json["problems"]) == (True, True, [])
+    with running.client() as client:
+        assert ran.json.keys() == {"running", *client.daemon_status()}
+
+
+def test_an_outage_is_told_with_since_when_why_how_much_and_for_how_long(place: Place, clawlog: Clawlog) -> None:
+    backend = place.start_backend()
+    place.start_daemon()
+    place.end(backend)
+    with place.client() as client:
+        task = client.create_task("停电", ["一"])
+        client.update_step(task.task_id, 1, "running")
+        lane = wait_until(lambda: next((x for x in client.daemon_status()["backends"] if x["outage_since"]), None), "an outage")
+    ran = clawlog(place, "status")
+    assert ran.status == 1
+    assert "● degraded" in ran.stdout
+    assert f"is unavailable since {lane['outage_since']}" in ran.stdout
+    assert "cannot connect" in ran.stdout
+    assert "waiting  2 events" in ran.stdout
+    assert "an hour, full in" in ran.stdout
+    ran = clawlog(place, "status", "--json")
+    assert (ran.status, ran.json["healthy"], ran.json["backends"][0]["pending"]) == (1, False, 2)
+
+
+def test_no_daemon_is_said_and_none_is_started(place: Place, clawlog: Clawlog) -> None:
+    place.env["CLAWLOG_AUTOSTART"] = "1"
+    ran = clawlog(place, "status")
+    assert ran.status == 3
+    assert f"nobody listens at {place.folder}/run/clawlogd.sock" in ran.stdout
+    ran = clawlog(place, "status", "--json")
+    assert (ran.status, ran.json["running"], ran.json["spooled_calls"]) == (3, False, 0)
+    assert list(place.folder.iterdir()) == []
+
+
+def test_what_waits_for_a_daemon_is_counted(place: Place, clawlog: Clawlog) -> None:
+    spool = place.folder / "spool"
+    spool.mkdir()
+    for name in ("1.call", "2.call", "3.call.draft"):
+        (spool / name).touch()
+    assert clawlog(place, "status", "--json").json["spooled_calls"] == 2
+    assert "2 script calls wait in the spool" in clawlog(place, "status").stdout
+
+
+def test_a_daemon_that_hangs_is_degraded_and_not_absent(
+    place: Place, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(daemon, "TIMEOUT_S", 0.2)
+    (place.folder / "run").mkdir()
+    with socket.socket(socket.AF_UNIX) as silent:
+        silent.bind(str(place.folder / "run" / "clawlogd.sock"))
+        silent.listen()
+        ran = clawlog(place, "status", "--json")
+    assert (ran.status, ran.json["running"], ran.json["healthy"]) == (1, True, False)
+    assert "did not answer in time" in ran.json["problems"][0]
+
+
+def test_a_reader_that_goes_away_is_no_fault(running: Place) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = running.start_clawlog("status", stdout=writing, stderr=subprocess.PIPE)
+    finally:
+        os.close(writing)
+    _, stderr = process.communicate(timeout=20)
+    assert (process.returncode, stderr) == (0, b"")

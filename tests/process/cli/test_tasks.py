@@ -1,0 +1,136 @@
+"""``clawlog tasks`` and ``clawlog show``."""
+
+from __future__ import annotations
+
+import os
+
+from process.cli.conftest import Clawlog
+from process.cli.place import Place, wait_until
+
+
+def test_tasks_are_listed_with_where_they_stand(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        ended = client.create_task("已经结束", ["一", "二"])
+        client.update_task(ended.task_id, "failed", summary="no disk")
+        going_on = client.create_task("部署 Nginx 服务", ["检查本地环境", "编写配置文件"], watch_pid=os.getpid())
+        client.update_step(going_on.task_id, 1, "done")
+        client.update_step(going_on.task_id, 2, "running")
+    ran = clawlog(running, "tasks")
+    assert ran.status == 0
+    first, second, *_ = ran.stdout.splitlines()[1:]
+    assert first.split()[:3] == [going_on.task_id, "running", "1/2"]
+    assert first.endswith("部署 Nginx 服务 › 编写配置文件")
+    assert second.split()[:3] == [ended.task_id, "failed", "0/2"]
+    assert "已经结束" not in clawlog(running, "tasks", "--active").stdout
+    with running.client() as client:
+        assert clawlog(running, "tasks", "--json").json["tasks"][0]["task_id"] == client.list_tasks()["tasks"][0]["task_id"]
+
+
+def test_titles_are_shown_as_they_are_and_steer_nothing(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        client.create_task("[bold]not markup[/] :smile: \x1b[31mred")
+    shown = clawlog(running, "tasks").stdout.splitlines()[1]
+    assert shown.endswith("[bold]not markup[/] :smile: red")
+
+
+def test_without_a_daemon_tasks_says_so(place: Place, clawlog: Clawlog) -> None:
+    ran = clawlog(place, "tasks")
+    assert (ran.status, ran.stdout) == (69, "")
+    assert ran.stderr.startswith("clawlog: No daemon answers at ")
+
+
+def test_no_tasks_is_said_on_stderr(place: Place, clawlog: Clawlog) -> None:
+    place.start_daemon()
+    ran = clawlog(place, "tasks")
+    assert (ran.status, ran.stdout, ran.stderr) == (0, "", "clawlog: no tasks\n")
+
+
+def test_a_task_is_shown_with_steps_life_stop_and_history(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        task = client.create_task("详情", ["一", "二"], watch_pid=os.getpid(), summary="all about it")
+        client.update_step(task.task_id, 1, "done", summary="went well")
+        client.update_step(task.task_id, 2, "running")
+        assert client.flush().flushed
+        running.backend.request_stop(task.task_id, reason="wrong host", requested_by="someone")
+        wait_until(lambda: client.check_interrupt(task.task_id).interrupt_requested, "the daemon knows of the stop")
+        client.ack_interrupt(task.task_id, summary="stopped after step 1")
+        assert client.flush().flushed
+    ran = clawlog(running, "show", task.task_id)
+    assert (ran.status, ran.stderr) == (0, "")
+    lines = ran.stdout.splitlines()
+    assert lines[:3] == ["详情  interrupted", f"{task.task_id} at {running.env['CLAWLOG_BASE_URL']}", "stopped after step 1"]
+    assert "✓ 1 一  went well" in lines
+    assert "▶ 2 二" in lines
+    assert any(line.startswith("stop       requested ") and line.endswith('"wrong host"') for line in lines)
+    assert any(line.split()[0] == "acknowledged" and line.endswith('"stopped after step 1"') for line in lines if line)
+    history = [line.split("  ", 1)[1] for line in lines[-7:]]
+    assert history == [
+        "created",
+        "step 1 done: went well",
+        "step 2 running",
+        "stop requested",
+        "stop seen",
+        "stop delivered",
+        "stop acknowledged: stopped after step 1",
+    ]
+
+
+def test_a_live_task_is_shown_with_what_the_daemon_vouches_on(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        task = client.create_task("活着", watch_pid=os.getpid())
+    assert f"agent      alive: process {os.getpid()} runs, spoke " in clawlog(running, "show", task.task_id).stdout
+
+
+def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        client.create_task("one", task_id="prefix-a-1")
+        client.create_task("two", task_id="prefix-a-2")
+        client.create_task("three", task_id="prefix-a-2-b")
+    assert clawlog(running, "show", "prefix-a-1").stdout.startswith("one  ")
+    assert clawlog(running, "show", "prefix-a-2").stdout.startswith("two  ")  # whole, though others begin so
+    assert clawlog(running, "show", "prefix-a-2-").stdout.startswith("three  ")
+    ran = clawlog(running, "show", "prefix-a")
+    assert (ran.status, ran.stdout) == (65, "")
+    assert "'prefix-a' could be 3 tasks" in ran.stderr
+    ran = clawlog(running, "show", "nowhere")
+    assert (ran.status, ran.stdout) == (65, "")
+    assert "the daemon knows no task 'nowhere', nor does http://127.0.0.1" in ran.stderr
+
+
+def test_programs_get_both_sides_of_a_task(running: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        task = client.create_task("both", ["一"])
+        assert client.flush().flushed
+        found = clawlog(running, "show", task.task_id, "--json").json
+        assert found["daemon"] == {**client.get_task(task.task_id), "stop": found["daemon"]["stop"]}
+    assert (found["task_id"], found["base_url"], found["backend_error"]) == (
+        task.task_id,
+        running.env["CLAWLOG_BASE_URL"],
+        None,
+    )
+    assert [event["kind"] for event in found["backend"]["events"]] == ["task_created"]
+
+
+def test_a_task_of_another_machine_is_shown_from_the_backend(running: Place, place: Place, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        task = client.create_task("从别处来", ["一"])
+        assert client.flush().flushed
+    place.env["CLAWLOG_BASE_URL"] = running.env["CLAWLOG_BASE_URL"]
+    ran = clawlog(place, "show", task.task_id[:-2])
+    assert ran.status == 0, ran.stderr
+    assert ran.stdout.startswith("从别处来  ")
+    assert "· 1 一" in ran.stdout
+
+
+def test_with_the_backend_away_the_daemons_part_is_shown(place: Place, clawlog: Clawlog) -> None:
+    place.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
+    place.start_daemon()
+    with place.client() as client:
+        task = client.create_task("离线", ["一"])
+    ran = clawlog(place, "show", task.task_id)
+    assert ran.status == 0
+    assert "waiting    1 of its events are not delivered yet" in ran.stdout
+    assert "no history: http://127.0.0.1:9 does not answer" in ran.stdout
+    found = clawlog(place, "show", task.task_id, "--json").json
+    assert found["backend"] is None
+    assert "does not answer" in found["backend_error"]
