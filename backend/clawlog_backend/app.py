@@ -6,6 +6,7 @@ from starlette.types import ASGIApp
 from clawlog_backend import __version__, openapi, problems
 from clawlog_backend.backend import Backend
 from clawlog_backend.bodies import BodyBounds
+from clawlog_backend.database import DatabaseError
 from clawlog_backend.metrics import MetricsMiddleware
 from clawlog_backend.routes import batch, dashboard, operations, plain, session, stream
 from clawlog_backend.security import SecurityMiddleware
@@ -21,7 +22,7 @@ def create_app(backend: Backend) -> ASGIApp:
         redoc_url=None,
     )
     app.state.backend = backend
-    problems.install(app)
+    problems.install(app, passing={DatabaseError: "The database does not answer now."})
     openapi.install(app, token_required=backend.gatekeeper.required)
     for router in (plain.router, batch.router, stream.router, session.router, operations.router, dashboard.router):
         app.include_router(router)

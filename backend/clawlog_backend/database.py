@@ -60,28 +60,24 @@ class Database:
             raise DatabaseError(f"cannot use the database {_without_password(self._url)}: {reason}") from error
 
     def _open(self) -> None:
-        try:
-            url = make_url(self._url)
-        except ArgumentError as error:
-            raise OSError(str(error)) from error
-        sqlite = url.get_backend_name() == "sqlite"
-        if sqlite and url.database:
-            _create_private(Path(url.database))
-        # A lock that is held is held for as long as its process runs: waiting for it is of little use.
-        self._engine = create_engine(url, connect_args={"timeout": 1} if sqlite else {})
-        if sqlite:
-            event.listen(self._engine, "connect", _set_up_sqlite)
+        self._engine = make_engine(self._url)
         self._connection = self._engine.connect()
         with self._connection.begin():
             migrate(self._connection)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a query. It sees every write that was answered before."""
+        """Run a query. It sees every write that was answered before.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
 
         def run() -> T:
             connection = self._connected()
             try:
                 return work(connection)
+            except DBAPIError as error:
+                raise DatabaseError(f"cannot read the database: {error.orig}") from error
             finally:
                 connection.rollback()
 
@@ -125,6 +121,25 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
+def make_engine(text: str) -> Engine:
+    """An engine whose transactions hold what they promise, also for SQLite.
+
+    Raises:
+        ArgumentError: This is no database URL.
+        OSError: The file cannot be made.
+    """
+    url = make_url(text)
+    if url.get_backend_name() != "sqlite":
+        return create_engine(url)
+    if url.database:
+        _create_private(Path(url.database))
+    # A lock that is held is held for as long as its process runs: waiting for it is of little use.
+    engine = create_engine(url, connect_args={"timeout": 1})
+    event.listen(engine, "connect", _set_up_sqlite)
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
 def _create_private(path: Path) -> None:
     # SQLite makes its files 0644; what agents say is for their owner alone. Its -wal file takes the mode of the main one.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -132,6 +147,8 @@ def _create_private(path: Path) -> None:
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
+    # Python's driver begins a transaction before some statements and not before others; here, SQLAlchemy says when.
+    connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (
         "locking_mode = EXCLUSIVE",
@@ -143,6 +160,10 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+def _begin(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN")
 
 
 def _without_password(url: str) -> str:

@@ -159,8 +159,16 @@ def unfit(error: ValidationError) -> Problem:
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 
-def install(app: FastAPI) -> None:
-    """Answer every error of the application as a problem document."""
+def install(app: FastAPI, *, passing: Mapping[type[Exception], str]) -> None:
+    """Answer every error of the application as a problem document.
+
+    Args:
+        app: The application.
+        passing: Faults of the backend that may pass by themselves, with what is said of them.
+    """
+
+    async def not_now(_request: Request, error: Exception) -> Response:
+        return unavailable(passing[type(error)], retry_after_s=5).response()
 
     async def refused(_request: Request, error: Exception) -> Response:
         match error:
@@ -175,6 +183,8 @@ def install(app: FastAPI) -> None:
 
     for kind in (HTTPException, RequestValidationError, Exception):
         app.add_exception_handler(kind, refused)
+    for kind in passing:
+        app.add_exception_handler(kind, not_now)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:

@@ -265,7 +265,9 @@ def _liveness(row: Row[Any], now: UtcMs, *, ended: bool) -> Liveness:
         return Liveness.LOST
     if row.vouched_ms is None:
         return Liveness.UNKNOWN
-    if row.vouched_ms < now - QUIET_AFTER_MS:
+    # A process is seen to run at each beat. A command says that there was life when it was given, whoever vouches for it since.
+    evidence_ms = row.vouched_ms if row.evidence == Evidence.PROCESS else min(row.vouched_ms, row.agent_seen_ms)
+    if evidence_ms < now - QUIET_AFTER_MS:
         return Liveness.QUIET
     return Liveness.STALLED if row.stalled else Liveness.ALIVE
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import socket
 import tempfile
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from clawlog_backend.times import Clock, UtcMs
 
 _GRACE_S = 1  # for answers under way; those who merely wait are let go at once
 _BACKLOG = 2_048
+_OTHER_CONNECTIONS = 1_000  # beside those that are held open
+_DESCRIPTORS = 65_536
 
 
 class ListenError(Exception):
@@ -44,6 +47,7 @@ class BackendServer:
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=75,  # longer than a long poll lasts, so that its connection is used again
             http=DeadlinedConnection,
+            limit_concurrency=settings.max_streams + settings.max_polls + _OTHER_CONNECTIONS,
             ws="none",
         )
         self._server = _Server(config, backend=self._backend)
@@ -59,6 +63,7 @@ class BackendServer:
             DatabaseError: The database cannot be used.
         """
         host = self._settings.host
+        _allow_many_connections()
         async with self._backend:
             with contextlib.closing(_listen(host, self._settings.port)) as listener:
                 port = listener.getsockname()[1]
@@ -90,6 +95,14 @@ class _Server(uvicorn.Server):
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's signature
         """End in order. Not passed on as uvicorn does: an end that was asked for has exit status 0."""
         self.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    # Each stream and each long poll holds a descriptor, and 1,024 is a common limit that a program may raise by itself.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _listen(host: str, port: int) -> socket.socket:

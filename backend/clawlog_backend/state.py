@@ -9,7 +9,7 @@ from clawlog_backend.fields import ENDED, STEP_ENDED, Evidence, StepStatus, Task
 from clawlog_backend.times import UtcMs
 
 STALE_AFTER_MS = 60_000
-QUIET_AFTER_MS = 45_000  # three beats of 15 s
+QUIET_AFTER_MS = 20_000  # a beat comes at the latest every 17 s: the dead are not shown alive for longer than this
 
 
 @dataclass(slots=True)

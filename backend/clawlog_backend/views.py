@@ -78,7 +78,8 @@ class LivenessView:
     state: Annotated[
         Liveness,
         Field(
-            description="`alive`: vouched for within 45 s. `quiet`: not since. `stalled`: its process runs, but it has said "
+            description="`alive`: within 20 s it spoke, or its process was seen to run. `quiet`: not since. `stalled`: its "
+            "process runs, but it has said "
             "nothing for long. `lost`: it is gone. `ended`: its task is over. `unknown`: nobody ever vouched for it."
         ),
     ]

@@ -3,6 +3,9 @@
 import re
 from typing import Any
 
+import pytest
+
+from clawlog_backend.times import UtcMs
 from integration.backend.running import Api, RunningBackend, event
 
 RFC3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
@@ -86,17 +89,30 @@ async def test_an_agents_own_word_wins_over_what_its_steps_say(api: Api) -> None
     assert answer["status"] == "failed"
 
 
+@pytest.mark.parametrize(("spoke_s_ago", "state"), [(15, "alive"), (25, "quiet")])
+async def test_a_beat_on_the_evidence_of_a_command_shows_life_only_as_fresh_as_the_command(
+    api: Api, spoke_s_ago: int, state: str
+) -> None:
+    spoke_at = UtcMs.now().plus(ms=-1000 * spoke_s_ago).rfc3339()
+    await api.events(event("task_created", "c1", at=spoke_at, title="Deploy", steps=[]))
+    await api("POST", "/api/tasks/t1/heartbeat", BEAT | {"at": UtcMs.now().rfc3339(), "agent_seen_at": spoke_at})
+    assert (await api.get())["liveness"]["state"] == state
+
+
 async def test_a_beat_vouches_and_goes_stale(api: Api, backend: RunningBackend) -> None:
     await api.task()
-    status, answer = await api("POST", "/api/tasks/t1/heartbeat", BEAT | {"pid": 4242, "summary": "writing"})
+    beat = BEAT | {"evidence": "process", "pid": 4242, "summary": "writing"}
+    status, answer = await api("POST", "/api/tasks/t1/heartbeat", beat)
     assert (status, answer["status"]) == (200, "pending")
     task = await api.get()
     liveness = task["liveness"]
-    assert (task["summary"], liveness["state"], liveness["evidence"], liveness["pid"]) == ("writing", "alive", "command", 4242)
+    assert (task["summary"], liveness["state"], liveness["evidence"], liveness["pid"]) == ("writing", "alive", "process", 4242)
     assert RFC3339_MS.fullmatch(liveness["vouched_at"])
     assert liveness["vouched_at"] > "2026-02-28T09:00:00.000Z"
 
-    backend.clock.ahead_ms = 50_000
+    backend.clock.ahead_ms = 19_000
+    assert (await api.get())["liveness"]["state"] == "alive"
+    backend.clock.ahead_ms = 21_000
     task = await api.get()
     assert (task["status"], task["liveness"]["state"]) == ("pending", "quiet")
     backend.clock.ahead_ms = 61_000
