@@ -265,11 +265,13 @@ def _liveness(row: Row[Any], now: UtcMs, *, ended: bool) -> Liveness:
         return Liveness.LOST
     if row.vouched_ms is None:
         return Liveness.UNKNOWN
-    # A process is seen to run at each beat. A command says that there was life when it was given, whoever vouches for it since.
-    evidence_ms = row.vouched_ms if row.evidence == Evidence.PROCESS else min(row.vouched_ms, row.agent_seen_ms)
-    if evidence_ms < now - QUIET_AFTER_MS:
+    if row.vouched_ms < now - QUIET_AFTER_MS:
         return Liveness.QUIET
-    return Liveness.STALLED if row.stalled else Liveness.ALIVE
+    if row.stalled:
+        return Liveness.STALLED
+    # A process is seen to run at each beat. A command says that there was life when it was given, whoever vouches for it since.
+    old = row.evidence == Evidence.COMMAND and row.agent_seen_ms < now - QUIET_AFTER_MS
+    return Liveness.QUIET if old else Liveness.ALIVE
 
 
 def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:

@@ -106,7 +106,7 @@ def test_silence_alone_turns_alive_into_quiet_and_running_into_stale(backend: Ba
             status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null,
             liveness: { state: "alive", agentSeenAt: 1000, vouchedAt: 10_000 },
         };
-        return [0, 44, 45, 59, 60].map((seconds) => {
+        return [0, 19, 20, 59, 60].map((seconds) => {
             const now = 10_000 + 1000 * seconds;
             return [livenessAt(task, now), statusAt(task, now), troubleAt(task, now)];
         });

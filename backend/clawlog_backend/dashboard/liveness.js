@@ -5,8 +5,8 @@
  * page ages what it knows by the same limits.
  */
 
-/** A heartbeat older than this no longer shows a task to be alive: the third is overdue. */
-export const QUIET_AFTER_MS = 45_000;
+/** Evidence older than this no longer shows a task to be alive: a heartbeat comes at the latest every 17 s. */
+export const QUIET_AFTER_MS = 20_000;
 
 /** A task in progress that gave no sign of any kind for this long is stale. */
 const STALE_AFTER_MS = 60_000;
@@ -29,10 +29,14 @@ export function statusAt(task, now) {
   return now - lastSign >= STALE_AFTER_MS ? "stale" : task.status;
 }
 
-/** The liveness state at `now`: what somebody vouched for turns `quiet` by the passing of time alone. */
+/**
+ * The liveness state at `now`: what somebody vouched for turns `quiet` by the passing of time alone. A process is seen to
+ * run at each beat; a command says that there was life when it was given, whoever vouches for it since.
+ */
 export function livenessAt(task, now) {
-  const { state, vouchedAt } = task.liveness;
-  if ((state === "alive" || state === "stalled") && now - vouchedAt >= QUIET_AFTER_MS) return "quiet";
+  const { state, agentSeenAt, evidence, vouchedAt } = task.liveness;
+  const evidenceAt = state === "alive" && evidence === "command" ? Math.min(vouchedAt, agentSeenAt) : vouchedAt;
+  if ((state === "alive" || state === "stalled") && now - evidenceAt >= QUIET_AFTER_MS) return "quiet";
   return state;
 }
 
