@@ -79,7 +79,8 @@ class LivenessView:
         Liveness,
         Field(
             description="`alive`: within 20 s it spoke, or its process was seen to run. `quiet`: not since. `stalled`: its "
-            "process runs, but it has said nothing for long. `lost`: it is gone. `ended`: its task is over. `unknown`: nobody ever vouched for it."
+            "process runs, but it has said nothing for long. `lost`: it is gone. `ended`: its task is over. "
+            "`unknown`: nobody ever vouched for it."
         ),
     ]
     agent_seen_at: UtcMs | None
