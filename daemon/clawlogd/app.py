@@ -33,7 +33,7 @@ from clawlogd.outbox.recovery import open_store
 from clawlogd.outbox.witness import Witness
 from clawlogd.registry import Registry
 from clawlogd.service import ServiceManager, passed_sockets
-from clawlogd.settings import Settings, ipc_path
+from clawlogd.settings import InForce, Settings, ipc_path
 from clawlogd.spool import Spool
 from clawlogd.stops import Stops
 from clawlogd.tokens import TokenSource
@@ -105,7 +105,8 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         stack.enter_context(state_lock(where.state_dir))
         manager = ServiceManager(where.env)
         facts = Facts(str(where.state_dir), None, settings.zmq, where.clock.monotonic())
-        parts, dispatcher = await stack.enter_async_context(_build(settings, where, facts))
+        in_force = InForce(settings)
+        parts, dispatcher = await stack.enter_async_context(_build(in_force, where, facts))
         spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, facts=facts)
 
         tasks = await stack.enter_async_context(_named_tasks())
@@ -136,19 +137,19 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
             ready(parts)
 
         await stop.asked.wait()
-        with anyio.CancelScope(shield=True), anyio.move_on_after(settings.shutdown.deadline_s):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(parts.settings.shutdown.deadline_s):
             manager.stopping()
             _log.info("stopping", pending=parts.outbox.waiting)
             listeners.stop_accepting()
             await dispatcher.finish()
             await listeners.stop()
             parts.liveness.save_signs()
-            await _last_delivery(parts, settings, stop)
+            await _last_delivery(parts, stop)
 
 
-async def _last_delivery(parts: Parts, settings: Settings, stop: Stop) -> None:
+async def _last_delivery(parts: Parts, stop: Stop) -> None:
     """One bounded try to deliver what waits; a second request to stop cuts it short."""
-    with anyio.move_on_after(settings.shutdown.deliver_s):
+    with anyio.move_on_after(parts.settings.shutdown.deliver_s):
         async with anyio.create_task_group() as group:
 
             async def hurried() -> None:
@@ -194,30 +195,30 @@ async def _named_tasks() -> AsyncIterator[NamedTasks]:
 
 
 @asynccontextmanager
-async def _build(settings: Settings, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
+async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
     clock, state_dir = where.clock, where.state_dir
     witness = Witness(state_dir / "outbox.seq")
     store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, suspicious=not witness.clean)
-    ballast = Ballast(state_dir / "ballast", settings.outbox.ballast_bytes)
+    ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
     ballast.restore()
-    outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings.outbox, clock=clock)
+    outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)
     registry = Registry(outbox=outbox)
-    liveness = Liveness(registry=registry, outbox=outbox, settings=settings.heartbeat, clock=clock)
+    liveness = Liveness(registry=registry, outbox=outbox, settings=settings, clock=clock)
     stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")
-    tokens = TokenSource(env=where.env, token_file=settings.token_file, base_url=settings.base_url.rstrip("/"))
+    tokens = TokenSource(env=where.env, settings=settings)
     backends = Backends(
         outbox=outbox, registry=registry, liveness=liveness, stops=stops, settings=settings, tokens=tokens, clock=clock
     )
     heartbeats = Heartbeats(
         registry=registry,
         liveness=liveness,
-        settings=settings.heartbeat,
+        settings=settings,
         clock=clock,
         wake=backends.wake,
         slept=backends.hurry,
     )
     parts = Parts(
-        settings=settings,
+        in_force=settings,
         clock=clock,
         outbox=outbox,
         registry=registry,
@@ -266,7 +267,7 @@ async def _listen(
 
         path = ipc_path(settings.zmq)
         zeromq = ZeromqListener(
-            endpoint=settings.zmq, bound=bind_unix(path) if path else None, dispatcher=dispatcher, settings=settings.listen
+            endpoint=settings.zmq, bound=bind_unix(path) if path else None, dispatcher=dispatcher, settings=parts.in_force
         )
         await zeromq.start()
         tasks.spawn("zeromq", zeromq.run)
@@ -275,12 +276,7 @@ async def _listen(
         sock = bind_unix(where.socket_path, mode=0o660 if settings.listen.group else 0o600)
         stack.callback(where.socket_path.unlink, missing_ok=True)
         sockets = [sock]
-    unix = [
-        UnixListener(
-            sock=sock, dispatcher=dispatcher, max_connections=settings.listen.max_connections, group=settings.listen.group
-        )
-        for sock in sockets
-    ]
+    unix = [UnixListener(sock=sock, dispatcher=dispatcher, settings=parts.in_force) for sock in sockets]
     for listener in unix:
         await listener.start()
     facts.socket = str(sockets[0].getsockname()) if sockets else None

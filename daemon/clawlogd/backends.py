@@ -11,7 +11,7 @@ from clawlogd.heartbeats import Heartbeats
 from clawlogd.liveness import Liveness
 from clawlogd.outbox.queue import Outbox
 from clawlogd.registry import Registry
-from clawlogd.settings import Settings
+from clawlogd.settings import InForce
 from clawlogd.stops import Stops
 from clawlogd.tokens import TokenSource
 from clawlogd.upstream import Upstream
@@ -41,7 +41,7 @@ class Backends:
         registry: Registry,
         liveness: Liveness,
         stops: Stops,
-        settings: Settings,
+        settings: InForce,
         tokens: TokenSource,
         clock: Clock,
     ) -> None:
@@ -115,8 +115,7 @@ class Backends:
             liveness=self._liveness,
             delivered=lane.settled,
             upstream=self._upstream(base_url),
-            settings=self._settings.poll,
-            retry=self._settings.retry,
+            settings=self._settings,
             clock=self._clock,
         )
         self._lanes[base_url], self._watchers[base_url] = lane, watcher
@@ -125,8 +124,6 @@ class Backends:
         return lane
 
     def _upstream(self, base_url: str) -> Upstream:
-        upstream = Upstream(
-            base_url=base_url, tokens=self._tokens, http=self._settings.http, retry=self._settings.retry, clock=self._clock
-        )
+        upstream = Upstream(base_url=base_url, tokens=self._tokens, settings=self._settings, clock=self._clock)
         self._upstreams.append(upstream)
         return upstream

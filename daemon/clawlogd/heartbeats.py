@@ -20,7 +20,7 @@ from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Task
 from clawlogd.registry import Registry
-from clawlogd.settings import Heartbeat
+from clawlogd.settings import InForce
 
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
 _LOOK_S = 5.0  # how often is looked for a suspend
@@ -59,7 +59,7 @@ class Heartbeats:
         *,
         registry: Registry,
         liveness: Liveness,
-        settings: Heartbeat,
+        settings: InForce,
         clock: Clock,
         wake: Callable[[str], None],
         slept: Callable[[], None],
@@ -81,7 +81,7 @@ class Heartbeats:
     def resume(self) -> None:
         """Schedules the tasks of an earlier run, spread over one interval at most."""
         live = [task.task_id for task in self._registry if task.live]
-        spread_s = min(self._settings.interval_s, len(live) / _RESUMED_PER_S)
+        spread_s = min(self._settings.now.heartbeat.interval_s, len(live) / _RESUMED_PER_S)
         for task_id in live:
             self._plan(task_id, random.uniform(0, spread_s))  # noqa: S311 - no secret
 
@@ -176,7 +176,7 @@ class Heartbeats:
 
     def _following(self, now: float) -> float:
         """When a task that beats now beats again: drawn anew each time, so that no two tasks stay together."""
-        settings = self._settings
+        settings = self._settings.now.heartbeat
         grid_s = min(_GRID_S, settings.jitter_s)
         at = now + settings.interval_s + random.uniform(grid_s - settings.jitter_s, settings.jitter_s)  # noqa: S311 - no secret
         return max(math.floor(at / grid_s) * grid_s if grid_s else at, now + _GRID_S / 2)
@@ -204,6 +204,6 @@ class Heartbeats:
             return
         if after.task_id not in self._plans:
             # The regular beats begin anywhere within an interval: tasks that were created together do not beat together.
-            self._plan(after.task_id, random.uniform(0, self._settings.interval_s))  # noqa: S311 - no secret
+            self._plan(after.task_id, random.uniform(0, self._settings.now.heartbeat.interval_s))  # noqa: S311 - no secret
         if before is None or not before.live or (after.upstream and not before.upstream):
             self.soon(after)

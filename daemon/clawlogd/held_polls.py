@@ -21,7 +21,7 @@ from clawlogd.clock import Clock
 from clawlogd.delivery.breaker import Breaker
 from clawlogd.logs import Log
 from clawlogd.registry import Registry
-from clawlogd.settings import Poll, Retry
+from clawlogd.settings import InForce
 from clawlogd.stops import Asked, Stops
 from clawlogd.upstream import Answer, Outcome, Upstream
 
@@ -45,8 +45,7 @@ class HeldPolls:
         upstream: The backend, over connections of the watcher's own.
         registry: The tasks.
         stops: Where what is found goes.
-        settings: How long a request is held.
-        retry: Delays after failures.
+        settings: How long a request is held; delays after failures.
         clock: Where the time is read.
         most_ids: How many tasks one request may ask about.
     """
@@ -57,8 +56,7 @@ class HeldPolls:
         upstream: Upstream,
         registry: Registry,
         stops: Stops,
-        settings: Poll,
-        retry: Retry,
+        settings: InForce,
         clock: Clock,
         most_ids: int = _MOST_IDS,
     ) -> None:
@@ -69,7 +67,7 @@ class HeldPolls:
         self._clock = clock
         self._most_ids = most_ids
         self._log = Log("watcher", backend=upstream.base_url)
-        self._breaker = Breaker(retry)
+        self._breaker = Breaker(settings)
         self._remote: dict[str, str] = {}
         self._fresh: dict[str, None] = {}
         self._young = _Hand()
@@ -93,7 +91,7 @@ class HeldPolls:
     def look_again(self, task_id: str) -> None:
         """Asks for the whole truth about a task once more, after a while: what was known of it turned out not to stand."""
         if task_id in self._remote:
-            self._look_soon(task_id, self._settings.interval_s)
+            self._look_soon(task_id, self._settings.now.poll.interval_s)
 
     def hurry(self) -> None:
         """Begins every request anew now: those that are held may hang on dead connections."""
@@ -183,12 +181,12 @@ class HeldPolls:
                 group.cancel_scope.cancel()
 
             group.start_soon(begin_anew)
-            answer, news = await self._ask(task_ids, hand.cursor, self._settings.wait_s)
+            answer, news = await self._ask(task_ids, hand.cursor, self._settings.now.poll.wait_s)
             if answer.outcome is Outcome.DELIVERED:
                 hand.cursor = answer.body
                 held_s = self._clock.monotonic() - started
-                if not news and held_s < max(self._settings.wait_s * _HELD_LONG, self._settings.interval_s):
-                    await anyio.sleep(self._settings.interval_s * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+                if not news and held_s < max(self._settings.now.poll.wait_s * _HELD_LONG, self._settings.now.poll.interval_s):
+                    await anyio.sleep(self._settings.now.poll.interval_s * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
             else:
                 self._in_old -= hand.task_ids
                 hand.task_ids = set()

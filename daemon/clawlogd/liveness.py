@@ -24,7 +24,7 @@ from clawlogd.outbox.errors import OutboxError
 from clawlogd.outbox.queue import Outbox
 from clawlogd.processes import ProcessWatcher
 from clawlogd.registry import Registry
-from clawlogd.settings import Heartbeat
+from clawlogd.settings import InForce
 
 _SUSPEND_S = 2.0  # a wall clock that ran on by more than this while the monotonic did not
 _QUIET_AFTER_S = 20.0  # a command is a sign of life; after this long it says only that there was life
@@ -87,7 +87,7 @@ class Liveness:
         clock: Where the time is read.
     """
 
-    def __init__(self, *, registry: Registry, outbox: Outbox, settings: Heartbeat, clock: Clock) -> None:
+    def __init__(self, *, registry: Registry, outbox: Outbox, settings: InForce, clock: Clock) -> None:
         self._registry = registry
         self._outbox = outbox
         self._settings = settings
@@ -168,7 +168,7 @@ class Liveness:
         evidence = self.judge(task).evidence
         silent_s = self._clock.monotonic() - self._signs[task.task_id].seen
         if evidence is Evidence.PROCESS:
-            return LifeState.STALLED if silent_s > self._settings.stall_after_s else LifeState.ALIVE, evidence
+            return LifeState.STALLED if silent_s > self._settings.now.heartbeat.stall_after_s else LifeState.ALIVE, evidence
         return LifeState.ALIVE if evidence and silent_s <= _QUIET_AFTER_S else LifeState.QUIET, evidence
 
     def beat(self, task: Task) -> Beat | None:
@@ -246,7 +246,9 @@ class Liveness:
         now = self._clock.monotonic()
         age_s = max(0.0, (self._clock.wall_ms() - seen_ms) / 1000)
         expires = now - age_s + lease_s
-        return Sign(seen_ms, now - age_s, lease_s, expires, max(expires, now + min(self._settings.interval_s, lease_s)))
+        return Sign(
+            seen_ms, now - age_s, lease_s, expires, max(expires, now + min(self._settings.now.heartbeat.interval_s, lease_s))
+        )
 
     def _process_ended(self, task_id: str) -> None:
         # While the disk takes nothing, a loss cannot be recorded: it is found again and again, but not without a pause.

@@ -137,6 +137,17 @@ class Settings(Section, frozen=True):
     shutdown: Shutdown = Shutdown()
 
 
+@dataclass(slots=True)
+class InForce:
+    """The settings in force. A part keeps this and reads through it each time, so that a reload reaches all parts at once.
+
+    Attributes:
+        now: All of them.
+    """
+
+    now: Settings
+
+
 @dataclass(frozen=True, slots=True)
 class Loaded:
     """Settings, and where each that is not a default came from.

@@ -15,7 +15,7 @@ from clawlogd.delivery.breaker import Breaker
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
 from clawlogd.registry import Registry
-from clawlogd.settings import Poll, Retry
+from clawlogd.settings import InForce
 from clawlogd.stops import Stops
 from clawlogd.upstream import Answer, Outcome, Upstream
 
@@ -32,8 +32,7 @@ class SinglePolls:
         stops: Where what is found goes.
         liveness: Which tasks were active last.
         watched: The tasks under watch, with the ids by which the backend knows them.
-        settings: Interval and budget.
-        retry: Delays after failures.
+        settings: Interval and budget; delays after failures.
         clock: Where the time is read.
     """
 
@@ -45,8 +44,7 @@ class SinglePolls:
         stops: Stops,
         liveness: Liveness,
         watched: Mapping[str, str],
-        settings: Poll,
-        retry: Retry,
+        settings: InForce,
         clock: Clock,
     ) -> None:
         self._upstream = upstream
@@ -57,7 +55,7 @@ class SinglePolls:
         self._settings = settings
         self._clock = clock
         self._log = Log("watcher", backend=upstream.base_url)
-        self._breaker = Breaker(retry)
+        self._breaker = Breaker(settings)
         self._turn = 0
 
     async def run(self, until: float) -> None:
@@ -67,7 +65,7 @@ class SinglePolls:
             failure = await self._ask_all(self._chosen())
             if failure is None:
                 self._breaker.succeeded()
-                interval_s = self._settings.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+                interval_s = self._settings.now.poll.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
                 await anyio.sleep(max(0.0, interval_s - (self._clock.monotonic() - started)))
             else:
                 delay_s = self._breaker.failed(failure.retry_after_s)
@@ -108,7 +106,8 @@ class SinglePolls:
 
     def _chosen(self) -> list[str]:
         """This turn's tasks: half of the budget for those that matter most now, half for the others in rotation."""
-        budget = max(2, int(self._settings.budget_per_s * self._settings.interval_s))
+        poll = self._settings.now.poll
+        budget = max(2, int(poll.budget_per_s * poll.interval_s))
         if len(self._watched) <= budget:
             return list(self._watched)
         ranked = sorted(self._watched, key=self._rank, reverse=True)

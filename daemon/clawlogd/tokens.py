@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from clawlogd.settings import InForce
+
 CREDENTIAL_NAME = "clawlog-token"
 
 
@@ -16,14 +18,12 @@ class TokenSource:
 
     Args:
         env: The environment.
-        token_file: The setting.
-        base_url: The backend that the token belongs to: it is sent to no other origin.
+        settings: Name the file, and the backend that the token belongs to: it is sent to no other.
     """
 
-    def __init__(self, *, env: Mapping[str, str], token_file: str | None, base_url: str) -> None:
+    def __init__(self, *, env: Mapping[str, str], settings: InForce) -> None:
         self._env = env
-        self._token_file = token_file
-        self._origin = base_url
+        self._settings = settings
 
     def read(self, base_url: str) -> str | None:
         """The token for a backend, or None where there is none.
@@ -32,9 +32,10 @@ class TokenSource:
             OSError: The file that was named cannot be read.
             ValueError: It holds no usable token.
         """
-        if base_url != self._origin:
+        settings = self._settings.now
+        if base_url != settings.base_url.rstrip("/"):
             return None
-        path = self._token_file or self._env.get("CLAWLOG_TOKEN_FILE")
+        path = settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
         if path is None and (folder := self._env.get("CREDENTIALS_DIRECTORY")):
             candidate = Path(folder) / CREDENTIAL_NAME
             path = str(candidate) if candidate.exists() else None

@@ -21,7 +21,7 @@ from clawlog.protocol.jsonrpc import loads
 from clawlogd import __version__
 from clawlogd.clock import Clock
 from clawlogd.model import Beat, Event, EventKind
-from clawlogd.settings import Http, Retry
+from clawlogd.settings import InForce
 from clawlogd.stops import Control
 from clawlogd.tokens import TokenSource
 
@@ -81,16 +81,14 @@ class Upstream:
     Args:
         base_url: Its address, without a slash at the end.
         tokens: Where its token comes from.
-        http: Time and size bounds.
-        retry: How far a ``Retry-After`` is believed.
+        settings: Bounds of time and size, and how far a ``Retry-After`` is believed.
         clock: For a ``Retry-After`` that is a date.
     """
 
-    def __init__(self, *, base_url: str, tokens: TokenSource, http: Http, retry: Retry, clock: Clock) -> None:
+    def __init__(self, *, base_url: str, tokens: TokenSource, settings: InForce, clock: Clock) -> None:
         self.base_url = base_url
         self._tokens = tokens
-        self._http = http
-        self._retry = retry
+        self._settings = settings
         self._clock = clock
         self._session: aiohttp.ClientSession | None = None
 
@@ -205,7 +203,8 @@ class Upstream:
         except (OSError, ValueError) as error:
             return Answer(Outcome.UNAUTHORIZED, f"the token cannot be read: {error}")
         timeout = aiohttp.ClientTimeout(
-            total=timeout_s or self._http.total_timeout_s + wait_s, sock_connect=self._http.connect_timeout_s
+            total=timeout_s or self._settings.now.http.total_timeout_s + wait_s,
+            sock_connect=self._settings.now.http.connect_timeout_s,
         )
         where = f"{method} {path}"
         try:
@@ -222,7 +221,9 @@ class Upstream:
     def _classify(self, where: str, response: aiohttp.ClientResponse, content: bytes | None) -> Answer:
         status = response.status
         if content is None:
-            return Answer(Outcome.TRANSIENT, f"{where}: the reply is over {self._http.max_reply_bytes} bytes", status)
+            return Answer(
+                Outcome.TRANSIENT, f"{where}: the reply is over {self._settings.now.http.max_reply_bytes} bytes", status
+            )
         said = f"{where}: HTTP {status}{_said(content)}"
         if 200 <= status < 300:
             try:
@@ -241,7 +242,7 @@ class Upstream:
         content = bytearray()
         async for chunk in response.content.iter_any():
             content += chunk
-            if len(content) > self._http.max_reply_bytes:
+            if len(content) > self._settings.now.http.max_reply_bytes:
                 response.close()
                 return None
         return bytes(content)
@@ -251,12 +252,12 @@ class Upstream:
             return None
         text = value.strip()
         if text.isascii() and text.isdigit():
-            return min(float(text[:12]), self._retry.max_retry_after_s)
+            return min(float(text[:12]), self._settings.now.retry.max_retry_after_s)
         try:
             seconds = email.utils.parsedate_to_datetime(text).timestamp() - self._clock.wall_ms() / 1000
         except (ValueError, OverflowError):
             return None
-        return min(max(seconds, 0.0), self._retry.max_retry_after_s)
+        return min(max(seconds, 0.0), self._settings.now.retry.max_retry_after_s)
 
     def _open_session(self) -> aiohttp.ClientSession:
         if self._session is None:

@@ -16,7 +16,7 @@ from clawlogd.held_polls import HeldPolls
 from clawlogd.liveness import Liveness
 from clawlogd.model import Task
 from clawlogd.registry import Registry
-from clawlogd.settings import Poll, Retry
+from clawlogd.settings import InForce
 from clawlogd.single_polls import SinglePolls
 from clawlogd.stops import Stops
 from clawlogd.upstream import Outcome, Upstream
@@ -32,8 +32,7 @@ class Watcher:
         liveness: Which tasks were active last.
         delivered: Returns after something was delivered: a task must be there before it can be asked about.
         upstream: The backend, over connections of the watcher's own.
-        settings: Intervals.
-        retry: Delays after failures.
+        settings: Intervals, and delays after failures.
         clock: Where the time is read.
     """
 
@@ -46,8 +45,7 @@ class Watcher:
         liveness: Liveness,
         delivered: Callable[[], Awaitable[None]],
         upstream: Upstream,
-        settings: Poll,
-        retry: Retry,
+        settings: InForce,
         clock: Clock,
     ) -> None:
         self.base_url = base_url
@@ -56,7 +54,7 @@ class Watcher:
         self._settings = settings
         self._clock = clock
         self._watched: dict[str, str] = {}
-        self._held = HeldPolls(upstream=upstream, registry=registry, stops=stops, settings=settings, retry=retry, clock=clock)
+        self._held = HeldPolls(upstream=upstream, registry=registry, stops=stops, settings=settings, clock=clock)
         self._single = SinglePolls(
             upstream=upstream,
             registry=registry,
@@ -64,7 +62,6 @@ class Watcher:
             liveness=liveness,
             watched=self._watched,
             settings=settings,
-            retry=retry,
             clock=clock,
         )
         self._asking: dict[str, asyncio.Task[bool]] = {}
@@ -76,7 +73,7 @@ class Watcher:
         """Watches until cancelled."""
         while True:
             await self._held.run()
-            await self._single.run(until=self._clock.monotonic() + self._settings.recheck_batch_s)
+            await self._single.run(until=self._clock.monotonic() + self._settings.now.poll.recheck_batch_s)
 
     async def refresh(self, task: Task, timeout_s: float) -> bool:
         """Asks the backend about one task, once; what it says is in ``stops`` afterwards. Returns whether it said anything."""

@@ -15,7 +15,7 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.registry import Registry
 from clawlogd.session import Session
-from clawlogd.settings import Settings
+from clawlogd.settings import InForce, Settings
 from clawlogd.stops import Stops
 
 
@@ -46,7 +46,7 @@ class Facts:
 class Parts:
     """The daemon's parts, as the verbs use them."""
 
-    settings: Settings
+    in_force: InForce
     clock: Clock
     outbox: Outbox
     registry: Registry
@@ -55,6 +55,11 @@ class Parts:
     stops: Stops
     backends: Backends
     facts: Facts
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force."""
+        return self.in_force.now
 
     def summary(self, text: str | None) -> tuple[str | None, bool]:
         """A caller's summary made fit to be kept; and whether it was cut. Empty becomes None."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from enum import StrEnum
 
-from clawlogd.settings import Retry
+from clawlogd.settings import InForce
 
 _FIRST_PROBE_S = 1.0
 
@@ -30,7 +30,7 @@ class Breaker:
         draw: Draws a number uniformly between two; a test puts its own.
     """
 
-    def __init__(self, settings: Retry, draw: random.Random | None = None) -> None:
+    def __init__(self, settings: InForce, draw: random.Random | None = None) -> None:
         self._settings = settings
         self._uniform = (draw or random.SystemRandom()).uniform
         self.failures = 0
@@ -40,7 +40,7 @@ class Breaker:
         """Closed while all is well, open once the quick attempts are used up."""
         if not self.failures:
             return BreakerState.CLOSED
-        return BreakerState.RETRYING if self.failures <= len(self._settings.quick_delays_s) else BreakerState.OPEN
+        return BreakerState.RETRYING if self.failures <= len(self._settings.now.retry.quick_delays_s) else BreakerState.OPEN
 
     def succeeded(self) -> None:
         """Closes the breaker."""
@@ -53,10 +53,10 @@ class Breaker:
             retry_after_s: What the server asked for: the delay is not shorter.
         """
         self.failures += 1
-        quick = self._settings.quick_delays_s
+        quick = self._settings.now.retry.quick_delays_s
         if self.failures <= len(quick):
             bound_s = quick[self.failures - 1]
         else:
             doublings = min(self.failures - len(quick) - 1, 16)
-            bound_s = min(_FIRST_PROBE_S * 2**doublings, self._settings.max_delay_s)
+            bound_s = min(_FIRST_PROBE_S * 2**doublings, self._settings.now.retry.max_delay_s)
         return max(self._uniform(0.0, bound_s), retry_after_s or 0.0)

@@ -28,7 +28,7 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import StoredEvent
 from clawlogd.registry import Registry
-from clawlogd.settings import Settings
+from clawlogd.settings import InForce
 from clawlogd.upstream import Answer, Outcome, Upstream, remote_ids
 
 _PARK_S = 5.0  # for how long a task that alone fails is left alone at first; doubles up to the longest delay
@@ -95,7 +95,7 @@ class Lane:
         registry: Registry,
         upstream: Upstream,
         heartbeats: Heartbeats,
-        settings: Settings,
+        settings: InForce,
         clock: Clock,
     ) -> None:
         self.base_url = base_url
@@ -107,11 +107,11 @@ class Lane:
         self._settings = settings
         self._clock = clock
         self._log = Log("lane", backend=base_url)
-        self._breaker = Breaker(settings.retry)
+        self._breaker = Breaker(settings)
         self._batch = BatchProfile(upstream=upstream, registry=registry)
         self._plain = PlainProfile(upstream=upstream, registry=registry)
         self._plain_until = 0.0
-        self._limit = settings.batch.max_events
+        self._limit = settings.now.batch.max_events
         self._not_before = 0.0
         self._beats_by = math.inf
         self._parked: dict[str, _Parked] = {}
@@ -205,7 +205,7 @@ class Lane:
             except StorageFailedError as error:
                 # What was settled in this round is pending again, and will be sent again: the backend knows the event ids.
                 self._storage_failed = True
-                self._not_before = self._clock.monotonic() + self._settings.retry.max_delay_s / 12
+                self._not_before = self._clock.monotonic() + self._settings.now.retry.max_delay_s / 12
                 self._log.warning("settling_failed", error=str(error))
             finally:
                 self._sending = False
@@ -241,9 +241,9 @@ class Lane:
             return
         probing = self._breaker.state is BreakerState.OPEN
         # However much waits, beats have a share of each request; but none while a refused batch is searched for its fault.
-        whole = self._limit == self._settings.batch.max_events
+        whole = self._limit == self._settings.now.batch.max_events
         share = min(self._heartbeats.due_count(self.base_url), self._limit // _SHARE_OF_BEATS) if whole else 0
-        room_bytes = self._settings.batch.max_bytes - _ENVELOPE_BYTES
+        room_bytes = self._settings.now.batch.max_bytes - _ENVELOPE_BYTES
         events = await self._next_events(1 if probing else self._limit - share, room_bytes // 2 if share else room_bytes)
         room_bytes -= sum(len(each.body) + 1 for each in events)
         beats = self._heartbeats.take(self.base_url, self._limit - len(events), room_bytes) if whole or not events else []
@@ -259,7 +259,7 @@ class Lane:
             return
         self._succeeded(sent)
         # A backend that takes full batches is being caught up with: the next one follows at once.
-        self._not_before = 0.0 if full else started + self._settings.batch.min_interval_s
+        self._not_before = 0.0 if full else started + self._settings.now.batch.min_interval_s
 
     async def _next_events(self, limit: int, room_bytes: int) -> list[StoredEvent]:
         without = {*self._parked, *self._suspects}
@@ -346,12 +346,12 @@ class Lane:
         self._breaker.succeeded()
         self._beats_by = math.inf
         self._last_answer = None
-        self._limit = min(self._limit * 2, self._settings.batch.max_events)
+        self._limit = min(self._limit * 2, self._settings.now.batch.max_events)
 
     def _failed(self, answer: Answer, undecided: list[StoredEvent]) -> None:
         if answer.outcome is Outcome.NO_ROUTE:
             self._log.info("plain_profile", detail=answer.detail)
-            self._plain_until = self._clock.monotonic() + self._settings.poll.recheck_batch_s
+            self._plain_until = self._clock.monotonic() + self._settings.now.poll.recheck_batch_s
             return
         if answer.outcome is Outcome.REFUSED:
             # The batch as a whole: halve it until the one to blame is alone.
@@ -367,7 +367,7 @@ class Lane:
         now, delay_s = self._clock.monotonic(), self._breaker.failed(answer.retry_after_s)
         self._not_before = now + delay_s
         # A beat that is due is a probe, too: a backend that is back hears of the living within one beat's time.
-        self._beats_by = now + self._settings.heartbeat.interval_s if answer.retry_after_s is None else math.inf
+        self._beats_by = now + self._settings.now.heartbeat.interval_s if answer.retry_after_s is None else math.inf
         if self._outage_ms is None and self._breaker.state is BreakerState.OPEN:
             self._outage_ms = self._clock.wall_ms()
             self._log.warning("backend_unavailable", detail=answer.detail, pending=self.pending)
@@ -384,6 +384,6 @@ class Lane:
             del self._parked[task_id]
             return
         parked = self._parked[task_id]
-        delay_s = min(parked.delay_s * 2, self._settings.retry.max_delay_s)
+        delay_s = min(parked.delay_s * 2, self._settings.now.retry.max_delay_s)
         self._parked[task_id] = _Parked(self._clock.monotonic() + delay_s, delay_s)
         self._retried += 1

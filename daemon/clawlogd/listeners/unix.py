@@ -18,6 +18,7 @@ from clawlog.protocol.framing import LineReader
 from clawlogd.commands.dispatcher import Dispatcher
 from clawlogd.listeners.connection import Conversation
 from clawlogd.logs import Log
+from clawlogd.settings import InForce
 
 _BACKLOG = 512
 _LAST_REPLIES_S = 2.0
@@ -31,14 +32,14 @@ class UnixListener:
     Args:
         sock: The socket, bound; it is put to listening here.
         dispatcher: Runs the verbs.
-        max_connections: How many callers at once.
-        group: A group whose members are let in beside the daemon's own user.
+        settings: How many callers at once, and the group whose members are let in beside the daemon's own user.
     """
 
-    def __init__(self, *, sock: socket.socket, dispatcher: Dispatcher, max_connections: int, group: str | None) -> None:
+    def __init__(self, *, sock: socket.socket, dispatcher: Dispatcher, settings: InForce) -> None:
         self._socket = sock
         self._dispatcher = dispatcher
-        self._max_connections = max_connections
+        self._settings = settings
+        group = settings.now.listen.group
         self._group = grp.getgrnam(group) if group else None
         self._connections: set[_Connection] = set()
         self._log = Log("unix")
@@ -74,9 +75,9 @@ class UnixListener:
         if uid not in {os.geteuid(), 0} and not self._in_group(uid):
             self._log.warning("peer_refused", uid=uid)
             return False
-        if len(self._connections) >= self._max_connections:
+        if len(self._connections) >= self._settings.now.listen.max_connections:
             if not self._refused_full:
-                self._log.warning("connections_full", max_connections=self._max_connections)
+                self._log.warning("connections_full", max_connections=len(self._connections))
             self._refused_full = True
             return False
         self._refused_full = False

@@ -18,7 +18,7 @@ from clawlogd.commands.dispatcher import Dispatcher
 from clawlogd.instance import InstanceError
 from clawlogd.listeners.connection import Conversation
 from clawlogd.logs import Log
-from clawlogd.settings import Listen, SettingsError, check_zmq, ipc_path
+from clawlogd.settings import InForce, SettingsError, check_zmq, ipc_path
 
 _HIGH_WATER_MARK = 10_000
 _FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
@@ -31,14 +31,14 @@ class ZeromqListener:
         endpoint: Such as ``ipc:///path`` or ``tcp://127.0.0.1:5555``.
         bound: For ``ipc``: a Unix socket that is bound already, private from birth.
         dispatcher: Runs the verbs.
-        settings: How many callers at once; the keys.
+        settings: The keys.
 
     Raises:
         SettingsError: A tcp endpoint without keys, or one of another kind.
     """
 
-    def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: Listen) -> None:
-        check_zmq(endpoint, settings)
+    def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: InForce) -> None:
+        check_zmq(endpoint, settings.now.listen)
         self._endpoint = endpoint
         self._dispatcher = dispatcher
         self._settings = settings
@@ -131,7 +131,7 @@ class ZeromqListener:
             del self._conversations[key]
 
     def _secure(self) -> None:
-        key_file, client_keys = self._settings.zmq_server_key_file, self._settings.zmq_client_keys
+        key_file = self._settings.now.listen.zmq_server_key_file
         assert key_file is not None  # noqa: S101 - see check_zmq
         try:
             secret = Path(key_file).read_text(encoding="ascii").strip().encode()
@@ -142,13 +142,13 @@ class ZeromqListener:
         self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
         self._authenticator = AsyncioAuthenticator(self._context)
-        self._authenticator.configure_curve_callback(domain="*", credentials_provider=_AllowList(client_keys))
+        self._authenticator.configure_curve_callback(domain="*", credentials_provider=_AllowList(self._settings))
 
 
 class _AllowList:
-    def __init__(self, keys: tuple[str, ...]) -> None:
-        self._keys = frozenset(keys)
+    def __init__(self, settings: InForce) -> None:
+        self._settings = settings
 
     def callback(self, domain: str, key: bytes) -> bool:
         del domain
-        return zmq.utils.z85.encode(key).decode() in self._keys
+        return zmq.utils.z85.encode(key).decode() in self._settings.now.listen.zmq_client_keys

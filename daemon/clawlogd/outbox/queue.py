@@ -27,7 +27,7 @@ from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store, checksum
 from clawlogd.outbox.witness import Witness
-from clawlogd.settings import Outbox as OutboxSettings
+from clawlogd.settings import InForce
 
 T = TypeVar("T")
 
@@ -46,7 +46,7 @@ class Outbox:
         clock: Where the time is read.
     """
 
-    def __init__(self, *, store: Store, witness: Witness, ballast: Ballast, settings: OutboxSettings, clock: Clock) -> None:
+    def __init__(self, *, store: Store, witness: Witness, ballast: Ballast, settings: InForce, clock: Clock) -> None:
         self._store = store
         self._witness = witness
         self._ballast = ballast
@@ -95,10 +95,11 @@ class Outbox:
             OutboxFullError: A bound is reached.
         """
         body = msgspec.json.encode(event)
-        if self.waiting >= self._settings.max_events or self.size_bytes + len(body) > self._settings.max_bytes:
+        bounds = self._settings.now.outbox
+        if self.waiting >= bounds.max_events or self.size_bytes + len(body) > bounds.max_bytes:
             raise OutboxFullError(
                 f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is "
-                f"{self._settings.max_events} events or {self._settings.max_bytes} bytes; nothing was accepted"
+                f"{bounds.max_events} events or {bounds.max_bytes} bytes; nothing was accepted"
             )
         group = self._group()
         lane = self.lane(base_url)
