@@ -126,9 +126,13 @@ def tasks_changed_since(connection: Connection, seq: int, *, limit: int) -> list
 
 
 def tasks_silent_between(connection: Connection, earliest: int, latest: int) -> list[int]:
-    """The numbers of the tasks that go on and whose last sign lies in ``[earliest, latest)``, in milliseconds."""
-    query = select(tasks.c.n).where(_going_on(), tasks.c.sign_ms >= earliest, tasks.c.sign_ms < latest)
-    return list(connection.execute(query).scalars())
+    """The numbers of the tasks that go on and whose last sign lies in ``[earliest, latest)``, in milliseconds.
+
+    Where commands are the evidence, so does the last one: beats that vouch for it do not make it any newer.
+    """
+    sign = and_(tasks.c.sign_ms >= earliest, tasks.c.sign_ms < latest)
+    command = and_(tasks.c.evidence == Evidence.COMMAND, tasks.c.agent_seen_ms >= earliest, tasks.c.agent_seen_ms < latest)
+    return list(connection.execute(select(tasks.c.n).where(_going_on(), or_(sign, command))).scalars())
 
 
 def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDetail:

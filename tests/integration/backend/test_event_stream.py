@@ -182,6 +182,23 @@ async def test_a_silent_task_is_told_again_as_quiet_and_as_stale(
         assert (await stream.message()).data["status"] == "stale"
 
 
+async def test_a_task_whose_last_command_grows_old_is_told_again_as_quiet(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.maintenance, "_SWEEP_EVERY_S", 0.05)
+    backend = start_backend()
+    api = Api(session, backend.url)
+    await api.task("t1")
+    spoke = {"agent_seen_at": backend.clock().rfc3339(), "evidence": "command"}
+    async with opened(api) as stream:
+        await stream.message()
+        backend.clock.ahead_ms = 18_000
+        await api.events(event("heartbeat", "b1", **spoke))
+        assert (await stream.message()).data["liveness"]["state"] == "alive"
+        backend.clock.ahead_ms = 22_000  # the beat is fresh, what it vouches with is not
+        assert (await stream.message()).data["liveness"]["state"] == "quiet"
+
+
 async def test_an_idle_stream_is_kept_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clawlog_backend.routes.stream, "_KEEP_ALIVE_S", 0.05)
     async with opened(api) as stream:
