@@ -23,6 +23,7 @@ from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
+_FIRST_LOOK_S = 2.0  # sooner than any lease runs out; and a pause, where a loss could not be recorded
 _LOOK_S = 5.0  # how often is looked for a suspend
 _STALLED_S = 2.0  # a loop that woke later than this was itself stopped
 _RESUMED_PER_S = 200  # after a restart the tasks of an earlier run beat as soon as they can without crowding
@@ -183,8 +184,8 @@ class Heartbeats:
 
     def _plan(self, task_id: str, delay_s: float) -> None:
         now = self._clock.monotonic()
-        self._plans[task_id] = _Plan(beat=now + delay_s, look=now)
-        self._push(now, task_id)
+        self._plans[task_id] = plan = _Plan(beat=now + delay_s, look=now + min(delay_s, _FIRST_LOOK_S))
+        self._push(plan.look, task_id)
 
     def _look_at(self, task_id: str, at: float) -> None:
         plan = self._plans.get(task_id)

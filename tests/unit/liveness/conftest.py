@@ -1,0 +1,75 @@
+"""A sidecar's parts on a clock that a test moves, and processes to be watched."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from clawlogd.model import WatchedProcess
+from clawlogd.processes import identify
+from clawlogd.settings import Heartbeat
+from unit.liveness.sidecar import Sidecar, SteppedClock
+
+
+@pytest.fixture
+def clock() -> SteppedClock:
+    return SteppedClock()
+
+
+@pytest.fixture
+async def start(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Any]:
+    """Starts a sidecar, the second time over the state of the first, which must have been closed."""
+    started: list[Sidecar] = []
+
+    def start_(**heartbeat: float) -> Sidecar:
+        sidecar = Sidecar(tmp_path, clock, Heartbeat(**heartbeat))
+        started.append(sidecar)
+        return sidecar
+
+    yield start_
+    if started:
+        await started[-1].close()
+
+
+@pytest.fixture
+async def sidecar(start: Any) -> Sidecar:
+    begun: Sidecar = start()
+    begun.begin()
+    return begun
+
+
+@pytest.fixture
+async def child() -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs until it is killed."""
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    yield process
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+@pytest.fixture
+def identity(child: asyncio.subprocess.Process) -> WatchedProcess:
+    process = identify(child.pid)
+    assert process is not None
+    return process
+
+
+@pytest.fixture
+def running() -> WatchedProcess:
+    """A process that runs for as long as the test: itself."""
+    process = identify(os.getpid())
+    assert process is not None
+    return process
+
+
+@pytest.fixture
+def dead(running: WatchedProcess) -> WatchedProcess:
+    """A process whose number now belongs to another one: this test's own."""
+    return msgspec.structs.replace(running, started_ticks=(running.started_ticks or 0) - 1)
