@@ -30,10 +30,11 @@ def epilog(*examples: tuple[str, str], **meanings: str) -> str:
         examples: Command lines, each with what it does.
         meanings: Exit statuses as ``s1="…"``; 0 and 2 are told by themselves, unless given as "".
     """
-    told = {SUCCESS: MEANINGS[SUCCESS], USAGE: MEANINGS[USAGE], **{int(name[1:]): text for name, text in meanings.items()}}
+    told = {"0": MEANINGS[SUCCESS], "2": MEANINGS[USAGE]} | {name.removeprefix("s"): text for name, text in meanings.items()}
+    statuses = sorted((status for status in told if told[status]), key=lambda status: (len(status), status))
     width = max((len(line) for line, _ in examples), default=0)
     lines = ["\b", "Examples:", *(f"  {line:<{width}}  {what}".rstrip() for line, what in examples), ""] if examples else []
-    return "\n".join([*lines, "\b", "Exit statuses:", *(f"  {status:<4} {text}" for status, text in sorted(told.items()))])
+    return "\n".join([*lines, "\b", "Exit statuses:", *(f"  {status:<4} {told[status]}" for status in statuses)])
 
 
 EPILOG = epilog(

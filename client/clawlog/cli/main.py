@@ -21,6 +21,7 @@ from clawlog.errors import BadAddress, ClawlogError, Refused
 COMMANDS = {
     "up": "Run the embedded backend and the daemon together.",
     "demo": "Watch a complete run on temporary state; it ends by itself.",
+    "run": "A command as a task.",
     "status": "How the daemon stands: what waits, since when, for how long it can.",
     "tasks": "The tasks that the daemon knows.",
     "show": "One task, with its timeline.",

@@ -64,3 +64,9 @@ def shown(text: str | None, style: str = "") -> Text:
     from rich.text import Text  # noqa: PLC0415 - see console()
 
     return Text(one_line(text or ""), style=style)
+
+
+def one_row(text: Text) -> Text:
+    """A cell that takes what room is left and no second row: a table's last column."""
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text

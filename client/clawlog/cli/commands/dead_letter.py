@@ -12,8 +12,6 @@ from clawlog.cli.views import DeadLetter
 from clawlog.client import Client
 from clawlog.connection.results import JsonObject
 
-_REPLY_SHOWN = 60
-
 
 @click.group(
     short_help="Events that a backend refused for good.",
@@ -50,7 +48,7 @@ def list_(*, as_json: bool) -> int:
     shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for name in ("EVENT", "KIND", "REFUSED", "HTTP", "BEHIND"):
         shown.add_column(name, no_wrap=True)
-    shown.add_column("REPLY", no_wrap=True, overflow="ellipsis")
+    shown.add_column("REPLY")
     for each in letters:
         shown.add_row(
             each.event_id,
@@ -58,7 +56,7 @@ def list_(*, as_json: bool) -> int:
             times.clock(each.refused_at),
             str(each.backend_status or "-"),
             str(each.waiting_behind),
-            output.shown(each.backend_reply[:_REPLY_SHOWN]),
+            output.one_row(output.shown(each.backend_reply)),
         )
     output.draw(shown)
     return exits.SUCCESS

@@ -115,27 +115,23 @@ def _lanes(view: DaemonView) -> RenderableType:
 
     lanes = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     lanes.add_column("BACKEND", overflow="fold")
-    for name in ("STATE", "SINCE", "WAITING", "OLDEST", "DELIVERED", "NEXT TRY"):
-        lanes.add_column(name, no_wrap=True, justify="left" if name in ("STATE", "SINCE") else "right")
+    lanes.add_column("STATE", no_wrap=True)
+    for name in ("DOWN FOR", "WAITING", "OLDEST", "SENT"):
+        lanes.add_column(name, no_wrap=True, justify="right")
     for lane in view.backends:
         lanes.add_row(
             output.shown(lane.base_url),
             Text(lane.state, style=_STYLES.get(lane.state, "bold red")),
-            _since(lane.outage_since),
+            _age(None if lane.outage_since is None else times.age_s(lane.outage_since)),
             str(lane.pending),
-            _or_dash(lane.oldest_age_s),
+            _age(lane.oldest_age_s),
             str(lane.delivered),
-            _or_dash(lane.next_try_in_s),
         )
     return lanes
 
 
-def _since(at: str | None) -> str:
-    return "-" if at is None else f"{times.clock(at)}, {times.age(times.age_s(at))} ago"
-
-
-def _or_dash(seconds: float | None) -> str:
-    return "-" if seconds is None else times.duration(seconds)
+def _age(seconds: float | None) -> str:
+    return "-" if seconds is None else times.age(seconds)
 
 
 def _count(number: int, noun: str) -> str:

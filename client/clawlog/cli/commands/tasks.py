@@ -67,7 +67,7 @@ def table(found: Sequence[TaskView], *, short: bool) -> Table:
     shown.add_column("STATUS", no_wrap=True)
     shown.add_column("STEPS", no_wrap=True, justify="right")
     shown.add_column("SPOKE", no_wrap=True, justify="right")
-    shown.add_column("TITLE", no_wrap=True, overflow="ellipsis")
+    shown.add_column("TITLE")
     for each in found:
         step = each.current_step
         title = output.shown(each.title)
@@ -78,7 +78,7 @@ def table(found: Sequence[TaskView], *, short: bool) -> Table:
             Text(each.standing, style=STYLES.get(each.standing, "")),
             f"{each.steps_ended}/{len(each.steps)}",
             _spoke(each),
-            title,
+            output.one_row(title),
         )
     return shown
 
