@@ -32,8 +32,9 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import open_store
 from clawlogd.outbox.witness import Witness
 from clawlogd.registry import Registry
+from clawlogd.reload import Reload
 from clawlogd.service import ServiceManager, passed_sockets
-from clawlogd.settings import InForce, Settings, ipc_path
+from clawlogd.settings import InForce, Settings, ipc_path, metrics_address
 from clawlogd.spool import Spool
 from clawlogd.stops import Stops
 from clawlogd.tokens import TokenSource
@@ -98,7 +99,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
     Raises:
         InstanceError: It cannot run here.
         UnknownSchemaError: The state was written by a newer version.
-        SettingsError: The ZeroMQ endpoint cannot be used.
+        SettingsError: The ZeroMQ endpoint, its keys or the group cannot be used.
     """
     private_folder(where.state_dir)
     async with AsyncExitStack() as stack:
@@ -126,11 +127,14 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
             stop=stop.ask,
             connections=lambda: listeners.connections,
         )
+        await _serve_metrics(parts, listeners, stack)
         tasks.spawn("heartbeats", parts.heartbeats.run)
         tasks.spawn("housekeeping", housekeeping.run)
         if manager.watchdog_s is not None:
             tasks.spawn("watchdog", housekeeping.feed_watchdog)
-        _log.info("ready", state_dir=facts.state_dir, socket=facts.socket, zmq=facts.zmq, pid=os.getpid())
+        _log.info(
+            "ready", state_dir=facts.state_dir, socket=facts.socket, zmq=facts.zmq, metrics=facts.metrics, pid=os.getpid()
+        )
         housekeeping.tell_manager()
         manager.ready()
         if ready is not None:
@@ -283,10 +287,29 @@ async def _listen(
     return _Listeners(unix, zeromq)
 
 
-async def run_until_signalled(settings: Settings, where: Environment) -> None:
-    """Runs the daemon until SIGTERM or SIGINT; a second one cuts the last try to deliver short. SIGHUP reloads."""
+async def _serve_metrics(parts: Parts, listeners: _Listeners, stack: AsyncExitStack) -> None:
+    if parts.settings.metrics is None:
+        return
+    from clawlogd.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
+
+    address = metrics_address(parts.settings.metrics)
+    server = MetricsServer(parts=parts, connections=lambda: listeners.connections)
+    stack.push_async_callback(server.stop)
+    parts.facts.metrics = await server.start(address)
+    if address.path is not None:
+        stack.callback(address.path.unlink, missing_ok=True)
+
+
+async def run_until_signalled(settings: Settings, where: Environment, read: Callable[[], Settings]) -> None:
+    """Runs the daemon until SIGTERM or SIGINT; a second one cuts the last try to deliver short. SIGHUP reloads.
+
+    Args:
+        settings: Everything that can be set.
+        where: Where it runs.
+        read: Reads the settings again, for a reload.
+    """
     stop = Stop()
-    running: list[Parts] = []
+    running: list[Reload] = []
     async with anyio.create_task_group() as group:
         # Taken before the daemon starts: a signal that comes while it does must end it in order, too.
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
@@ -294,20 +317,13 @@ async def run_until_signalled(settings: Settings, where: Environment) -> None:
             async def listen() -> None:
                 async for number in signals:
                     if number is signal.SIGHUP:
-                        for parts in running:
-                            _reload(parts, where)
+                        for reload in running:
+                            reload()
                     else:
                         _log.info("signal", name=signal.Signals(number).name)
                         stop.ask()
 
             group.start_soon(listen)
-            await run(settings, where, stop, running.append)
+            manager = ServiceManager(where.env)
+            await run(settings, where, stop, lambda parts: running.append(Reload(parts=parts, read=read, manager=manager)))
             group.cancel_scope.cancel()
-
-
-def _reload(parts: Parts, where: Environment) -> None:
-    manager = ServiceManager(where.env)
-    manager.reloading()
-    _log.info("reloaded")
-    parts.backends.hurry()
-    manager.ready()

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -48,6 +50,9 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--zmq", metavar="ENDPOINT", help="also serve ZeroMQ, at ipc:///path or tcp://address:port")
     parser.add_argument("--state-dir", metavar="DIR", help="where the outbox is kept")
     parser.add_argument("--base-url", metavar="URL", help="the backend of tasks that name none")
+    parser.add_argument(
+        "--metrics", metavar="HOST:PORT", help="serve metrics for Prometheus at a loopback address, or unix:/path"
+    )
     parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     parser.add_argument("--log-format", metavar="F", help="text, json or journal")
     parser.add_argument("--idle-exit", metavar="S", type=float, help="end after S seconds without tasks and callers")
@@ -64,12 +69,14 @@ def main(argv: list[str] | None = None) -> NoReturn:
         "zmq": arguments.zmq,
         "state_dir": arguments.state_dir,
         "base_url": arguments.base_url,
+        "metrics": arguments.metrics,
         "log_level": arguments.log_level,
         "log_format": arguments.log_format,
         "idle_exit_s": arguments.idle_exit,
     }
+    read = partial(settings.load, flags, os.environ, arguments.config)
     try:
-        loaded = settings.load(flags, os.environ, arguments.config)
+        loaded = read()
     except settings.SettingsError as error:
         _fail(EX_USAGE, str(error))
     if arguments.check_config:
@@ -78,10 +85,10 @@ def main(argv: list[str] | None = None) -> NoReturn:
     os.umask(0o077)
     sys.setswitchinterval(0.0005)  # the outbox thread must get its turn beside a busy event loop
     logs.configure(loaded.settings.log_level, loaded.settings.log_format)  # type: ignore[arg-type]
-    sys.exit(_run(loaded.settings))
+    sys.exit(_run(loaded.settings, lambda: read().settings))
 
 
-def _run(chosen: settings.Settings) -> int:
+def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> int:
     import anyio  # noqa: PLC0415 - --help and --version need not pay for it
 
     from clawlogd import app  # noqa: PLC0415
@@ -89,7 +96,7 @@ def _run(chosen: settings.Settings) -> int:
     from clawlogd.outbox.schema import UnknownSchemaError  # noqa: PLC0415
 
     try:
-        anyio.run(app.run_until_signalled, chosen, app.Environment.of_process(chosen, os.environ))
+        anyio.run(app.run_until_signalled, chosen, app.Environment.of_process(chosen, os.environ), read)
     except BaseExceptionGroup as group:
         return _explain(group, (InstanceError, UnknownSchemaError, settings.SettingsError))
     except (InstanceError, UnknownSchemaError, settings.SettingsError) as error:

@@ -122,6 +122,7 @@ class Settings(Section, frozen=True):
     zmq: str | None = None
     state_dir: str | None = None
     token_file: str | None = None
+    metrics: str | None = None
     log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
     log_format: Annotated[str, Meta(pattern="^(text|json|journal)$")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
@@ -135,6 +136,20 @@ class Settings(Section, frozen=True):
     tasks: Tasks = Tasks()
     listen: Listen = Listen()
     shutdown: Shutdown = Shutdown()
+
+
+AT_START = frozenset(
+    {
+        "socket",
+        "zmq",
+        "state_dir",
+        "metrics",
+        "outbox.ballast_bytes",
+        "listen.group",
+        "listen.zmq_server_key_file",
+    }
+)
+"""Settings that count when the daemon starts, and not when it reloads: they say where it is and who may come in."""
 
 
 @dataclass(slots=True)
@@ -209,6 +224,14 @@ def flatten(settings: Settings) -> list[tuple[str, object]]:
     return found
 
 
+def replace(settings: Settings, values: Mapping[str, object]) -> Settings:
+    """The same settings but for those named by their dotted keys; their values are trusted."""
+    tree: dict[str, Any] = msgspec.to_builtins(settings)
+    for key, value in values.items():
+        _set(tree, key, value)
+    return msgspec.convert(tree, Settings)
+
+
 def _usual_file(env: Mapping[str, str]) -> Path | None:
     user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
     return next((path for path in (user, Path("/etc/clawlog/clawlog.toml")) if path.is_file()), None)
@@ -240,11 +263,15 @@ def _convert(tree: Mapping[str, Any], where: str, origins: Mapping[str, str] | N
             ) from None
         raise SettingsError(f"{(origins or {}).get(key, where)}: {key}: {message[0].lower()}{message[1:]}") from None
     _check_url(settings.base_url, (origins or {}).get("base_url", where))
-    if origins is not None and settings.zmq is not None:  # the file alone may lack what the environment adds
+    if origins is not None:  # the file alone may lack what the environment adds
         try:
-            check_zmq(settings.zmq, settings.listen)
+            if settings.zmq is not None:
+                check_zmq(settings.zmq, settings.listen)
+            if settings.metrics is not None:
+                metrics_address(settings.metrics)
         except SettingsError as error:
-            raise SettingsError(f"{origins.get('zmq', where)}: {error}") from None
+            key = str(error).partition(":")[0]
+            raise SettingsError(f"{origins.get(key, where)}: {error}") from None
     return settings
 
 
@@ -260,6 +287,39 @@ def ipc_path(endpoint: str) -> Path | None:
     if path == endpoint or not path.startswith("/"):
         raise SettingsError(f"zmq: {endpoint!r}: expected ipc:///absolute/path or tcp://address:port")
     return Path(os.path.normpath(path))
+
+
+@dataclass(frozen=True, slots=True)
+class MetricsAddress:
+    """Where the metrics are served: a Unix socket's path, or a loopback address."""
+
+    path: Path | None
+    host: str = ""
+    port: int = 0
+
+
+def metrics_address(text: str) -> MetricsAddress:
+    """Reads the setting ``metrics``.
+
+    Raises:
+        SettingsError: It is no address, or one that other machines can reach.
+    """
+    import ipaddress  # noqa: PLC0415 - only where it is wanted
+
+    if text.startswith("unix:/"):
+        return MetricsAddress(Path(os.path.normpath(text.removeprefix("unix:"))))
+    host, _, port = text.rpartition(":")
+    host = "127.0.0.1" if host == "localhost" else host.removeprefix("[").removesuffix("]")
+    expected = "expected a loopback address and a port such as 127.0.0.1:9464, or unix:/path"
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise SettingsError(f"metrics: {text!r} names no port; {expected}")
+    try:
+        loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        raise SettingsError(f"metrics: {text!r} is not an address; {expected}") from None
+    if not loopback:
+        raise SettingsError(f"metrics: {text} can be reached by others, and wants no token; {expected}")
+    return MetricsAddress(None, host, int(port))
 
 
 def check_zmq(endpoint: str, listen: Listen) -> None:

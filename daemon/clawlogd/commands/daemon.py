@@ -20,7 +20,9 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
     del params, call
     reports = tuple(lane.report() for lane in parts.backends)
     outbox = _outbox_report(parts)
-    problems = (*(_lane_problem(report) for report in reports if _broken(report)), *_outbox_problems(outbox))
+    problems = [_lane_problem(report) for report in reports if _broken(report)] + _outbox_problems(outbox)
+    if parts.facts.reload_error is not None:
+        problems.append(f"the settings could not be read again, those from before are in force: {parts.facts.reload_error}")
     tasks = list(parts.registry)
     return DaemonStatus(
         version=__version__,
@@ -30,8 +32,9 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
         state_dir=parts.facts.state_dir,
         socket=parts.facts.socket,
         zmq=parts.facts.zmq,
+        metrics=parts.facts.metrics,
         healthy=not problems,
-        problems=problems,
+        problems=tuple(problems),
         tasks=Counts(
             known=len(tasks),
             live=sum(task.live for task in tasks),

@@ -31,6 +31,8 @@ class Facts:
         recovery: What was done about a damaged outbox.
         spool_set_aside: Spool files that could not be used, in this run.
         damaged: Numbers of records whose checksum does not fit.
+        metrics: Where the metrics are served.
+        reload_error: Why the settings could not be read again.
     """
 
     state_dir: str
@@ -40,6 +42,8 @@ class Facts:
     recovery: Recovery | None = None
     spool_set_aside: int = 0
     damaged: list[int] = field(default_factory=list)
+    metrics: str | None = None
+    reload_error: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

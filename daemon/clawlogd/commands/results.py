@@ -126,6 +126,7 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     state_dir: str
     socket: str | None
     zmq: str | None
+    metrics: str | None
     healthy: bool
     problems: tuple[str, ...]
     tasks: Counts

@@ -18,7 +18,7 @@ from clawlog.protocol.framing import LineReader
 from clawlogd.commands.dispatcher import Dispatcher
 from clawlogd.listeners.connection import Conversation
 from clawlogd.logs import Log
-from clawlogd.settings import InForce
+from clawlogd.settings import InForce, SettingsError
 
 _BACKLOG = 512
 _LAST_REPLIES_S = 2.0
@@ -33,14 +33,16 @@ class UnixListener:
         sock: The socket, bound; it is put to listening here.
         dispatcher: Runs the verbs.
         settings: How many callers at once, and the group whose members are let in beside the daemon's own user.
+
+    Raises:
+        SettingsError: There is no such group.
     """
 
     def __init__(self, *, sock: socket.socket, dispatcher: Dispatcher, settings: InForce) -> None:
         self._socket = sock
         self._dispatcher = dispatcher
         self._settings = settings
-        group = settings.now.listen.group
-        self._group = grp.getgrnam(group) if group else None
+        self._group = _group(settings.now.listen.group)
         self._connections: set[_Connection] = set()
         self._log = Log("unix")
         self._refused_full = False
@@ -48,8 +50,9 @@ class UnixListener:
 
     async def start(self) -> None:
         """Begins to accept."""
+        # Not create_unix_server: from Python 3.13 on it takes the path away at the end, though it may be the service manager's.
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_unix_server(lambda: _Connection(self), sock=self._socket, backlog=_BACKLOG)
+        self._server = await loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=_BACKLOG)
 
     def stop_accepting(self) -> None:
         """Takes no new callers."""
@@ -101,6 +104,13 @@ class UnixListener:
     def dispatcher(self) -> Dispatcher:
         """Runs the verbs."""
         return self._dispatcher
+
+
+def _group(name: str | None) -> grp.struct_group | None:
+    try:
+        return grp.getgrnam(name) if name else None
+    except KeyError:
+        raise SettingsError(f"listen.group: there is no group {name!r} here; make it, or leave the setting out") from None
 
 
 class _Connection(asyncio.Protocol):

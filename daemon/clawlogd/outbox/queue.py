@@ -254,6 +254,11 @@ class Outbox:
     def _counter(self, state: EventState) -> Counter[int]:
         return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
 
+    @property
+    def accepted(self) -> int:
+        """How many events were ever accepted: their numbers have no gaps."""
+        return self._witness.last_seq
+
     def accepted_per_hour(self) -> float:
         """The rate at which events were accepted lately (an exponential mean over a quarter of an hour)."""
         now = self._clock.monotonic()
