@@ -81,15 +81,23 @@ class Registry:
         """
         before = self._tasks.get(task.task_id)
         self._outbox.save(task, head=head, steps=steps)
-        self._outbox.on_failure(partial(self._set, task.task_id, before, head=head))
+        self._outbox.on_failure(partial(self._undo, task.task_id, before, head=head))
         self._set(task.task_id, task, head=head)
 
     def forget(self, task_id: str) -> None:
         """Takes a task away."""
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
-        self._outbox.on_failure(partial(self._set, task_id, before))
+        self._outbox.on_failure(partial(self._undo, task_id, before))
         self._set(task_id, None)
+
+    def _undo(self, task_id: str, before: Task | None, *, head: bool = True) -> None:
+        now = self._tasks.get(task_id)
+        if before is not None and now is not None and now.stop is not None and now.stopping and before.stop != now.stop:
+            # That a person wants it to stop is a fact, whether or not the disk could take it down. (That the agent has been told
+            # is one, too, but its receipt is gone: it is told again.)
+            before = msgspec.structs.replace(before, stop=msgspec.structs.replace(now.stop, delivered=False))
+        self._set(task_id, before, head=head)
 
     def _set(self, task_id: str, after: Task | None, *, head: bool = True) -> None:
         before = self._tasks.get(task_id)
@@ -112,7 +120,7 @@ def find_step(task: Task, wanted: int | str) -> Step:
         for step in task.steps:
             if step.step_id == wanted:
                 return step
-    if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit()):
+    if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
         position = int(wanted)
         if 1 <= position <= len(task.steps):
             return task.steps[position - 1]
