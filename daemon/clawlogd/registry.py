@@ -94,8 +94,8 @@ class Registry:
     def _undo(self, task_id: str, before: Task | None, *, head: bool = True) -> None:
         now = self._tasks.get(task_id)
         if before is not None and now is not None and now.stop is not None and now.stopping and before.stop != now.stop:
-            # That a person wants it to stop is a fact, whether or not the disk could take it down. (That the agent has been told
-            # is one, too, but its receipt is gone: it is told again.)
+            # That a person wants it to stop is a fact, whether or not the disk could take it down. That the agent has been told
+            # is one, too, but its receipt is gone: it is told again.
             before = msgspec.structs.replace(before, stop=msgspec.structs.replace(now.stop, delivered=False))
         self._set(task_id, before, head=head)
 
