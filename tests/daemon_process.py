@@ -98,6 +98,15 @@ class DaemonProcess:
             ended.cancel()
             await asyncio.wait([ended])
 
+    def unread(self) -> list[str]:
+        """What it has told the service manager that no test has heard yet."""
+        assert self._manager is not None, "not started"
+        heard: list[str] = []
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                heard += self._manager.recv(4096).decode().splitlines()
+        return heard
+
     async def ended(self) -> int:
         """Its exit status, once it has ended."""
         async with asyncio.timeout(LIMIT_S):

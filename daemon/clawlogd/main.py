@@ -6,7 +6,9 @@ Exit statuses: 0 ended as asked, 1 failed, 2 bad usage or settings, 69 it cannot
 from __future__ import annotations
 
 import argparse
+import gc
 import os
+import resource
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -18,6 +20,8 @@ from clawlogd import __version__, logs, settings
 EX_FAILED = 1
 EX_USAGE = 2
 EX_UNAVAILABLE = 69
+
+_DESCRIPTORS = 65_536  # one for each caller and each watched process: the usual soft limit of 1,024 would soon be reached
 
 _EPILOG = """\
 examples:
@@ -82,10 +86,20 @@ def main(argv: list[str] | None = None) -> NoReturn:
     if arguments.check_config:
         print(_describe(loaded))  # noqa: T201 - what was asked for
         sys.exit(0)
-    os.umask(0o077)
+    _limit_process()
     sys.setswitchinterval(0.0005)  # the outbox thread must get its turn beside a busy event loop
+    gc.set_threshold(20_000, 20, 50)  # a burst of commands makes many objects, and hardly a cycle among them
     logs.configure(loaded.settings.log_level, loaded.settings.log_format)  # type: ignore[arg-type]
     sys.exit(_run(loaded.settings, lambda: read().settings))
+
+
+def _limit_process() -> None:
+    os.umask(0o077)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold summaries, and perhaps the token
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> int:

@@ -6,6 +6,7 @@ Names follow https://prometheus.io/docs/practices/naming/. No label bears a task
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator
 
@@ -136,6 +137,7 @@ def _bind_tcp(address: MetricsAddress) -> socket.socket:
             (address.host, address.port), family=socket.AF_INET6 if ":" in address.host else socket.AF_INET
         )
     except OSError as error:
+        reason = os.strerror(error.errno or 0)
         raise InstanceError(
-            f"metrics: {address.host}:{address.port}: cannot be bound: {error.strerror}; choose another with --metrics"
+            f"metrics: {address.host}:{address.port}: cannot be bound: {reason}; choose another with --metrics"
         ) from None

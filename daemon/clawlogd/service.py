@@ -7,7 +7,12 @@ import socket
 import time
 from collections.abc import Mapping
 
+from clawlogd.logs import Log
+
+_log = Log("service")
+
 _FIRST_DESCRIPTOR = 3
+_PATIENCE_S = 2.0  # for what must not go unheard; the rest is said again soon
 
 
 class ServiceManager:
@@ -27,13 +32,12 @@ class ServiceManager:
 
     def ready(self) -> None:
         """The daemon serves."""
-        self._send("READY=1")
+        self._send("READY=1", patience_s=_PATIENCE_S)
 
     def status(self, text: str) -> None:
         """One line for ``systemctl status``; said only when it changed."""
-        if text != self._last_status:
+        if text != self._last_status and self._send(f"STATUS={text}"):
             self._last_status = text
-            self._send(f"STATUS={text}")
 
     def alive(self) -> None:
         """The daemon makes progress."""
@@ -41,28 +45,46 @@ class ServiceManager:
 
     def reloading(self) -> None:
         """The configuration is being read again; ``ready`` ends that."""
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
+        began_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={began_us}", patience_s=_PATIENCE_S)
 
     def stopping(self) -> None:
         """The daemon ends."""
-        self._send("STOPPING=1")
+        self._send("STOPPING=1", patience_s=_PATIENCE_S)
 
-    def _send(self, message: str) -> None:
+    def _send(self, message: str, patience_s: float = 0.0) -> bool:
         if not self._address:
-            return
+            return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
+            sock.settimeout(patience_s)
             try:
                 sock.sendto(message.encode(), self._address)
             except OSError:
-                return  # a manager that is gone must not take the daemon with it
+                return False  # a manager that is gone, or does not listen, must not take the daemon with it
+        return True
 
 
 def passed_sockets(env: Mapping[str, str]) -> list[socket.socket]:
-    """The listening Unix sockets that a service manager passed on."""
-    if env.get("LISTEN_PID") != str(os.getpid()):
+    """The listening Unix sockets that a service manager passed on; others are closed, and named in the log."""
+    count = env.get("LISTEN_FDS", "")
+    if env.get("LISTEN_PID") != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return []
-    count = int(env.get("LISTEN_FDS", "0"))
-    sockets = [socket.socket(fileno=descriptor) for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + count)]
-    for sock in sockets:
-        sock.set_inheritable(False)
-    return [sock for sock in sockets if sock.family == socket.AF_UNIX and sock.type == socket.SOCK_STREAM]
+    fitting = []
+    for descriptor in range(_FIRST_DESCRIPTOR, _FIRST_DESCRIPTOR + int(count)):
+        try:
+            sock = socket.socket(fileno=descriptor)
+        except OSError as error:  # no socket at all: not ours to close
+            _log.warning("passed_descriptor_ignored", descriptor=descriptor, reason=str(error))
+            continue
+        if _fits(sock):
+            sock.set_inheritable(False)
+            fitting.append(sock)
+        else:
+            _log.warning("passed_socket_ignored", descriptor=descriptor, reason="not a listening Unix stream socket")
+            sock.close()
+    return fitting
+
+
+def _fits(sock: socket.socket) -> bool:
+    stream = sock.family == socket.AF_UNIX and sock.type == socket.SOCK_STREAM
+    return stream and bool(sock.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN))

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from callers import UnixCaller, call
 from daemon_process import DaemonProcess
 from plain_server import PlainServer
+from running_daemon import until
 
 PASS_ON = """
 import os, sys
@@ -92,3 +97,89 @@ async def test_it_ends_by_itself_when_idle_and_no_sooner(new_process: Callable[.
     assert await process.ended() == 0
     assert "idle_exit" in process.log
     assert plain.only_task.status == "done"
+
+
+async def test_only_sockets_that_fit_are_served_and_the_others_are_named(
+    new_process: Callable[..., DaemonProcess], folder: Path
+) -> None:
+    path = folder / "passed.sock"
+    process = new_process()
+    with (
+        socket.socket(socket.AF_UNIX) as fitting,
+        socket.create_server(("127.0.0.1", 0)) as tcp,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams,
+        socket.socket(socket.AF_UNIX) as silent,
+        (folder / "file").open("w") as file,
+    ):
+        fitting.bind(str(path))
+        fitting.listen()
+        passed = [os.dup(each.fileno()) for each in (tcp, datagrams, silent, file, fitting)]
+        command = [sys.executable, "-c", PASS_ON_ALL, ",".join(map(str, passed)), *process.command]
+        await process.start(command=command, pass_fds=passed)
+        for descriptor in passed:
+            os.close(descriptor)
+        caller = await UnixCaller.connect(path)
+        assert (await call(caller, "daemon.status"))["socket"] == str(path)
+        await caller.close()
+    assert process.log.count("passed_socket_ignored") == 3
+    assert process.log.count("passed_descriptor_ignored") == 1
+
+
+PASS_ON_ALL = """
+import os, sys
+passed = [os.dup2(int(each), 20 + at) for at, each in enumerate(sys.argv[1].split(","))]
+for at, each in enumerate(passed):
+    os.dup2(each, 3 + at)
+os.closerange(3 + len(passed), 64)
+os.environ["LISTEN_PID"], os.environ["LISTEN_FDS"] = str(os.getpid()), str(len(passed))
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+
+
+@pytest.mark.parametrize("count", ["", "many", "-1", "²"])
+async def test_a_count_of_passed_sockets_that_is_none_is_passed_over(
+    new_process: Callable[..., DaemonProcess], count: str
+) -> None:
+    program = "import os, sys; os.environ['LISTEN_PID'] = str(os.getpid()); os.execv(sys.argv[1], sys.argv[1:])"
+    process = new_process(LISTEN_FDS=count)
+    await process.start(command=[sys.executable, "-c", program, *process.command])
+    assert (await process.call("daemon.status"))["socket"] == str(process.socket_path)
+
+
+async def test_a_manager_that_does_not_listen_does_not_hold_it_up(new_process: Callable[..., DaemonProcess]) -> None:
+    process = await new_process(WATCHDOG_USEC="3000").start()  # the manager's queue is full in no time
+    for _ in range(200):
+        await process.call("daemon.status")
+    await process.until_said("WATCHDOG=1")
+
+
+async def test_an_event_loop_that_hangs_feeds_no_watchdog(new_process: Callable[..., DaemonProcess]) -> None:
+    process = new_process(WATCHDOG_USEC="150000")
+    await process.start(command=[sys.executable, "-c", HANGS_WHEN_TOLD])
+    await process.until_said("WATCHDOG=1")
+    process.process.send_signal(signal.SIGUSR1)
+    await until(lambda: "hangs" in process.log)
+    process.unread()
+    await asyncio.sleep(0.6)  # four times as long as the manager would wait
+    assert process.unread() == []
+    await process.kill()
+
+
+HANGS_WHEN_TOLD = """
+import signal, sys, time
+from clawlogd.main import main
+
+def hang(*_):
+    print("hangs", file=sys.stderr, flush=True)
+    time.sleep(600)
+
+signal.signal(signal.SIGUSR1, hang)
+main([])
+"""
+
+
+async def test_it_leaves_no_core_and_may_have_as_many_descriptors_as_it_is_allowed(process: DaemonProcess) -> None:
+    pid = process.process.pid
+    assert resource.prlimit(pid, resource.RLIMIT_CORE) == (0, 0)
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    assert soft == (65536 if hard == resource.RLIM_INFINITY else min(hard, max(65536, soft)))
