@@ -224,12 +224,14 @@ class Backend:
         answer = self._ask("POST", path, {name: value for name, value in body.items() if value is not None})
         return self._read(Receipts.read, answer)
 
-    def is_ready(self) -> bool:
-        """Whether it answers at all. Raises as ``task`` does."""
-        self._ask("GET", "/api/tasks?limit=1")
-        return True
+    def date(self) -> str | None:
+        """What time it is there, as HTTP writes it; None where it does not say. Raises as ``task`` does."""
+        return self._exchange("GET", "/api/tasks?limit=1").date
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
+        return self._exchange(method, path, body).content
+
+    def _exchange(self, method: str, path: str, body: Mapping[str, object] | None = None) -> _Answer:
         headers = {"Accept": "application/json"}
         if self._token is not None:
             headers["Authorization"] = f"Bearer {self._token}"
@@ -242,7 +244,7 @@ class Backend:
             raise BackendUnreachable(f"{self.base_url!r} is not an http:// or https:// address")
         try:
             with self._opener.open(request, timeout=TIMEOUT_S) as answer:
-                return json.loads(answer.read(_MAX_REPLY_BYTES))
+                return _Answer(json.loads(answer.read(_MAX_REPLY_BYTES)), answer.headers.get("Date"))
         except urllib.error.HTTPError as error:
             with error:
                 raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code) from None
@@ -261,6 +263,14 @@ class Backend:
             raise BackendUnreachable(
                 f"{self.base_url} answers in another shape ({error!r}): is it a ClawLog backend?"
             ) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A good answer: its JSON, and the server's date."""
+
+    content: Any
+    date: str | None
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

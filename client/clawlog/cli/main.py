@@ -28,6 +28,7 @@ COMMANDS = {
     "stop": "Ask a task to stop at its next safe boundary.",
     "flush": "Wait until the backends have everything.",
     "dead-letter": "Events that a backend refused for good.",
+    "doctor": "Check everything, and say what to do.",
     "backend": "Run the embedded backend alone.",
     "completion": "Completion for bash, zsh or fish.",
 }

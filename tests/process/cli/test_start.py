@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from importlib import import_module
 from importlib.metadata import version
 
@@ -47,11 +46,14 @@ def test_the_start_costs_less_than_twice_that_of_click_alone() -> None:
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
     def best_of(*command: str) -> float:
+        """The least processor time that it took, in seconds: time on the clock is also that of others."""
         taken = []
-        for _ in range(7):
-            began = time.perf_counter()
-            subprocess.run([sys.executable, *command], env=env, check=True, stdout=subprocess.DEVNULL, timeout=20)
-            taken.append(time.perf_counter() - began)
+        for _ in range(5):
+            process = subprocess.Popen([sys.executable, *command], env=env, stdout=subprocess.DEVNULL)
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            assert process.returncode == 0
+            taken.append(used.ru_utime + used.ru_stime)
         return min(taken)
 
     bare = best_of("-c", "import click")

@@ -94,7 +94,7 @@ def test_the_backend_alone_is_the_same_program(place: Place) -> None:
     backend = place.start_clawlog("backend", "--port", "0", "--database", str(place.folder / "own.db"), stdout=subprocess.PIPE)
     assert backend.stdout is not None
     url = backend.stdout.readline().decode().strip().partition(": ")[2]
-    assert Backend(url, place.env).is_ready()
+    assert Backend(url, place.env).tasks() == ()
     assert (place.folder / "own.db").exists()
     backend.send_signal(signal.SIGTERM)
     assert backend.wait(10) == 0

@@ -1,0 +1,91 @@
+"""``clawlog doctor``: see ``clawlog.cli.doctor``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import click
+
+from clawlog.cli import exits, options, output
+from clawlog.cli.doctor.findings import Finding, Verdict
+from clawlog.cli.doctor.program import Setting
+
+MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Verdict.FAULT: ("✗", "bold red")}
+
+
+@click.command(
+    short_help="Check everything, and say what to do.",
+    epilog=exits.epilog(
+        ("clawlog doctor", "look at everything"),
+        ("clawlog doctor --settings", "and show every setting with its origin"),
+        ("clawlog doctor --json", "for programs"),
+        s0="nothing is at fault (there may be warnings)",
+        s1="something is at fault",
+    ),
+)
+@click.option("--settings", "with_settings", is_flag=True, help="Show every setting, with where its value comes from.")
+@options.as_json
+def command(*, with_settings: bool, as_json: bool) -> int:
+    """Check versions, settings, state, disk, socket, daemon, backend and clock, and say what to do about what is wrong.
+
+    It changes nothing, and starts nothing.
+    """
+    from clawlog.cli.doctor import backends, daemons, program, sockets, state  # noqa: PLC0415 - the help need not pay for them
+    from clawlog.cli.doctor.place import Place  # noqa: PLC0415 - as above
+
+    place = Place.of(os.environ)
+    configured, settings = program.configuration(place)
+    findings = [
+        *program.versions(place),
+        *configured,
+        *state.folder(place),
+        *state.disk(place),
+        *state.spooled(place),
+        *sockets.listening(place),
+        *daemons.answering(place),
+        *backends.reachable(place),
+    ]
+    if as_json:
+        told = [asdict(finding) for finding in findings]
+        output.print_json({"ok": not _at_fault(findings), "findings": told, "settings": [asdict(each) for each in settings]})
+    else:
+        _draw(findings)
+        if with_settings:
+            _draw_settings(settings)
+    return exits.FAILED if _at_fault(findings) else exits.SUCCESS
+
+
+def _at_fault(findings: Sequence[Finding]) -> bool:
+    return any(finding.verdict is Verdict.FAULT for finding in findings)
+
+
+def _draw(findings: Sequence[Finding]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+    from rich.text import Text  # noqa: PLC0415 - as above
+
+    shown = Table.grid(padding=(0, 1))
+    shown.add_column(no_wrap=True)
+    shown.add_column(no_wrap=True)
+    shown.add_column(overflow="fold")
+    for finding in findings:
+        what = output.shown(finding.found)
+        if finding.advice:
+            what.append("\n→ ", "dim").append_text(output.shown(finding.advice, "bold"))
+        shown.add_row(Text(*MARKS[finding.verdict]), finding.check, what)
+    faults = sum(finding.verdict is Verdict.FAULT for finding in findings)
+    warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)
+    count = f"{faults} at fault, {warnings} to look at" if faults or warnings else "nothing is wrong"
+    output.draw(shown, Text(f"\n{count}"))
+
+
+def _draw_settings(settings: Sequence[Setting]) -> None:
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+
+    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
+    for name in ("SETTING", "VALUE", "FROM"):
+        shown.add_column(name, overflow="fold")
+    for each in settings:
+        shown.add_row(each.key, output.shown(each.value), output.shown(each.origin))
+    output.draw("", shown)

@@ -1,0 +1,31 @@
+"""Where the doctor looks: the environment's own answers, found once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from clawlog import autostart, locations
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A user's set-up.
+
+    Attributes:
+        env: The environment.
+        program: The path of ``clawlogd``, if it is installed.
+        state_dir: The state folder, which need not exist.
+        address: The daemon's address, as ``CLAWLOG_SOCKET`` would say it.
+    """
+
+    env: Mapping[str, str]
+    program: str | None
+    state_dir: str
+    address: str
+
+    @classmethod
+    def of(cls, env: Mapping[str, str]) -> Self:
+        """The place that an environment describes."""
+        return cls(env, autostart.find_program(env), locations.state_dir(env), locations.socket_address(env))
