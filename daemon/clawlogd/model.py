@@ -79,11 +79,14 @@ class WatchedProcess(msgspec.Struct, frozen=True):
         started_ticks: When it began, in clock ticks since boot (field 22 of ``/proc/PID/stat``): a pid that was given to
             another process differs in it. None where the system does not tell.
         boot_id: The boot in which that was read.
+        pidfd_inode: The inode number of its pidfd, which no other process of the boot has. It is seen also of a process that
+            ``/proc`` hides. None where the kernel gives none (before Linux 6.9).
     """
 
     pid: int
     started_ticks: int | None = None
     boot_id: str | None = None
+    pidfd_inode: int | None = None
 
 
 class Stop(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -35,15 +35,21 @@ def identify(pid: int) -> WatchedProcess | None:
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
-        return WatchedProcess(pid) if hidden or not Path("/proc/self/stat").exists() else None
+        return _hidden(pid) if hidden or not Path("/proc/self/stat").exists() else None
     except ProcessLookupError:
         return None
     except OSError:
-        return WatchedProcess(pid)
+        return _hidden(pid)
     state, *fields = stat.rpartition(")")[2].split()
     if state in {"Z", "X"}:
         return None
-    return WatchedProcess(pid, int(fields[_STARTTIME_FIELD - 4]), _boot_id())
+    return WatchedProcess(pid, int(fields[_STARTTIME_FIELD - 4]), _boot_id(), _pidfd_inode(pid))
+
+
+def _hidden(pid: int) -> WatchedProcess:
+    """A process that may not be looked at: the kernel still tells it from any other of this boot, from 6.9 on."""
+    inode = _pidfd_inode(pid)
+    return WatchedProcess(pid, None, _boot_id() if inode else None, inode)
 
 
 def identify_at(pid: int, at_ms: int) -> WatchedProcess:
@@ -63,7 +69,9 @@ def runs(process: WatchedProcess) -> bool:
     now = identify(process.pid)
     if now is None:
         return False
-    return process.started_ticks is None or (now.started_ticks, now.boot_id) == (process.started_ticks, process.boot_id)
+    # What can be seen may change between two runs of the daemon (its sandbox, say): what both saw has to agree.
+    seen = ((now.started_ticks, process.started_ticks), (now.boot_id, process.boot_id), (now.pidfd_inode, process.pidfd_inode))
+    return all(mine is None or theirs is None or mine == theirs for mine, theirs in seen)
 
 
 @dataclass(eq=False, slots=True)
@@ -180,6 +188,31 @@ def _ended(pid: int) -> WatchedProcess:
 def _share_of_descriptors() -> int:
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return 2**16 if soft == resource.RLIM_INFINITY else soft // _SHARE_OF_DESCRIPTORS
+
+
+def _pidfd_inode(pid: int) -> int | None:
+    """The number that no two processes of one boot share; None where the kernel has none, or the boot is not known."""
+    if _boot_id() is None:
+        return None
+    try:
+        descriptor = os.pidfd_open(pid)
+    except (OSError, AttributeError):
+        return None
+    try:
+        found = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    return None if found.st_dev == _anonymous_device() else found.st_ino
+
+
+@functools.cache
+def _anonymous_device() -> int:
+    """The file system of descriptors that have no identity. Before Linux 6.9, pidfds were among them."""
+    descriptor = os.eventfd(0)
+    try:
+        return os.fstat(descriptor).st_dev
+    finally:
+        os.close(descriptor)
 
 
 @functools.cache

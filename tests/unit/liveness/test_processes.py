@@ -63,10 +63,12 @@ async def test_a_stopped_process_runs(child: asyncio.subprocess.Process, identit
     assert runs(identity)
 
 
-@pytest.mark.parametrize("difference", [{"started_ticks": 1}, {"boot_id": "another boot"}])
+@pytest.mark.parametrize("difference", [{"started_ticks": 1}, {"boot_id": "another boot"}, {"pidfd_inode": 1}])
 def test_a_number_that_went_to_another_process_is_not_taken_for_the_one_that_was_meant(
     running: WatchedProcess, difference: dict[str, object]
 ) -> None:
+    if running.pidfd_inode is None and "pidfd_inode" in difference:
+        pytest.skip("this kernel gives pidfds no identity (Linux 6.9 does)")
     assert not runs(msgspec.structs.replace(running, **difference))
 
 
@@ -87,6 +89,16 @@ def test_another_users_process_that_proc_hides_still_exists(monkeypatch: pytest.
 
     monkeypatch.setattr(os, "kill", not_ours)
     assert identify(2**22 + 1) == WatchedProcess(2**22 + 1)  # there is no such folder in /proc
+
+
+def test_a_process_is_known_again_whether_or_not_it_could_be_looked_at(running: WatchedProcess) -> None:
+    if running.pidfd_inode is None:
+        pytest.skip("this kernel gives pidfds no identity (Linux 6.9 does)")
+    hidden = msgspec.structs.replace(running, started_ticks=None)
+    assert runs(hidden)
+    assert not runs(msgspec.structs.replace(hidden, pidfd_inode=running.pidfd_inode + 1))
+    assert not runs(msgspec.structs.replace(hidden, boot_id="another boot"))
+    assert runs(msgspec.structs.replace(running, pidfd_inode=None))
 
 
 async def test_the_end_of_a_process_is_told_once_for_each_of_its_tasks(
