@@ -1,8 +1,8 @@
 """Looks for requests to stop where one request asks for many tasks, and the backend holds it until something changes.
 
-Most tasks are in requests that are held for nearly a minute and begun anew. Tasks that have just come under watch are looked at
-at once, and then held in a small request of their own until the next of the large ones begins: however many tasks there are, a
-new one costs no more than itself.
+Most tasks are in requests that are held for nearly a minute and begun anew. Tasks that come under watch are looked at at once,
+and then held in a small request of their own until a large one takes them over: however many there are, a new task costs little
+more than itself.
 
 A server that has the route and does not hold requests is asked at intervals.
 """
@@ -10,16 +10,14 @@ A server that has the route and does not hold requests is asked at intervals.
 from __future__ import annotations
 
 import asyncio
-import random
 from dataclasses import dataclass, field
 
 import anyio
-import anyio.lowlevel
 from anyio.abc import TaskGroup
 
 from clawlogd.clock import Clock
-from clawlogd.delivery.breaker import Breaker
 from clawlogd.logs import Log
+from clawlogd.poll_pauses import Pauses
 from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 from clawlogd.stops import Asked, Stops
@@ -36,6 +34,12 @@ class _Hand:
 
     task_ids: set[str] = field(default_factory=set)
     cursor: str | None = None
+    hold: anyio.CancelScope | None = None
+
+    def let_go(self) -> None:
+        """Ends the request that is held, if one is, so that another begins."""
+        if self.hold is not None:
+            self.hold.cancel()
 
 
 class HeldPolls:
@@ -67,16 +71,13 @@ class HeldPolls:
         self._clock = clock
         self._most_ids = most_ids
         self._log = Log("watcher", backend=upstream.base_url)
-        self._breaker = Breaker(settings)
+        self._pauses = Pauses(settings, upstream.base_url)
         self._remote: dict[str, str] = {}
         self._fresh: dict[str, None] = {}
         self._young = _Hand()
         self._old: list[_Hand] = []
         self._in_old: set[str] = set()
-        self._hold: anyio.CancelScope | None = None
         self._interrupting: asyncio.TimerHandle | None = None
-        self._grown = asyncio.Event()
-        self._hurried = asyncio.Event()
 
     def watch(self, task_id: str, remote_id: str) -> None:
         """Brings a task under watch."""
@@ -88,15 +89,11 @@ class HeldPolls:
         self._remote.pop(task_id, None)
         self._fresh.pop(task_id, None)
 
-    def look_again(self, task_id: str) -> None:
-        """Asks for the whole truth about a task once more, after a while: what was known of it turned out not to stand."""
-        if task_id in self._remote:
-            self._look_soon(task_id, self._settings.now.poll.interval_s)
-
     def hurry(self) -> None:
         """Begins every request anew now: those that are held may hang on dead connections."""
-        self._hurried.set()
-        self._hurried = asyncio.Event()
+        for hand in (self._young, *self._old):
+            hand.let_go()
+        self._pauses.end()
 
     async def run(self) -> None:
         """Watches until the backend turns out not to have the route."""
@@ -117,12 +114,7 @@ class HeldPolls:
                 if not await self._look():
                     return
                 continue
-            self._grown.set()
-            self._grown = asyncio.Event()
-            with anyio.CancelScope() as self._hold:
-                await anyio.lowlevel.checkpoint()  # a large request that has just ended takes them over first
-                await (self._hold_request(self._young) if self._young.task_ids else anyio.sleep_forever())
-            self._hold = None
+            await self._hold(self._young)
 
     async def _regulars(self, hand: _Hand) -> None:
         """Holds one large request, again and again."""
@@ -130,13 +122,10 @@ class HeldPolls:
             self._in_old -= hand.task_ids - self._remote.keys()
             hand.task_ids &= self._remote.keys()
             self._take_over(hand)
-            if hand.task_ids:
-                await self._hold_request(hand)
-            else:
-                await self._grown.wait()
+            await self._hold(hand)
 
     def _take_over(self, hand: _Hand) -> None:
-        """Moves the newcomers into a large request that is about to begin."""
+        """Moves the newcomers to a large request that is about to begin."""
         moved = set(list(self._young.task_ids)[: self._most_ids - len(hand.task_ids)])
         if not moved:
             return
@@ -148,51 +137,51 @@ class HeldPolls:
         hand.task_ids |= moved
         self._in_old |= moved
         self._young.task_ids -= moved
-        self._interrupt()
+        self._young.let_go()
 
     async def _look(self) -> bool:
         """Asks what stands for the new tasks, whenever it came to be so. False when the backend has no such route."""
         task_ids = list(self._fresh)[: self._most_ids]
+        for task_id in task_ids:
+            del self._fresh[task_id]
         answer, _ = await self._ask(task_ids, None, 0.0)
         if answer.outcome in {Outcome.NO_ROUTE, Outcome.REFUSED}:
             self._log.info("polled_singly", detail=answer.detail)
             return False
         if answer.outcome is not Outcome.DELIVERED:
-            delay_s = self._breaker.failed(answer.retry_after_s)
-            self._log.debug("poll_failed", detail=answer.detail, delay_s=round(delay_s, 1))
-            await self._pause(max(delay_s, 0.05))
+            self._fresh.update(dict.fromkeys(task_id for task_id in task_ids if task_id in self._remote))
+            await self._pauses.after_failure(answer)
             return True
-        self._breaker.succeeded()
-        for task_id in task_ids:
-            self._fresh.pop(task_id, None)
+        self._pauses.succeeded()
         if not self._young.task_ids:
             self._young.cursor = answer.body
         self._young.task_ids |= (self._remote.keys() & set(task_ids)) - self._in_old
+        for hand in self._old:
+            # The square root keeps both low: how often a large request begins anew, and how large the small one grows.
+            if len(hand.task_ids) < self._most_ids and len(self._young.task_ids) ** 2 > len(hand.task_ids):
+                self._take_over(hand)
+                hand.let_go()
+                break
         return True
 
-    async def _hold_request(self, hand: _Hand) -> None:
-        """One held request; if it fails, its tasks are looked at anew."""
-        started, hurried = self._clock.monotonic(), self._hurried
+    async def _hold(self, hand: _Hand) -> None:
+        """One held request, until it is answered or let go; if it fails, its tasks are looked at anew."""
         task_ids = [task_id for task_id in hand.task_ids if task_id in self._remote]
-        async with anyio.create_task_group() as group:
-
-            async def begin_anew() -> None:
-                await hurried.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(begin_anew)
+        with anyio.CancelScope() as hand.hold:
+            if not task_ids:
+                await anyio.sleep_forever()
+            started = self._clock.monotonic()
             answer, news = await self._ask(task_ids, hand.cursor, self._settings.now.poll.wait_s)
             if answer.outcome is Outcome.DELIVERED:
                 hand.cursor = answer.body
                 held_s = self._clock.monotonic() - started
                 if not news and held_s < max(self._settings.now.poll.wait_s * _HELD_LONG, self._settings.now.poll.interval_s):
-                    await anyio.sleep(self._settings.now.poll.interval_s * random.uniform(0.9, 1.1))  # noqa: S311 - no secret
+                    await self._pauses.between_polls()
             else:
                 self._in_old -= hand.task_ids
+                self._fresh.update(dict.fromkeys(hand.task_ids & self._remote.keys()))
                 hand.task_ids = set()
-                self._fresh.update(dict.fromkeys(task_ids))
-                self._interrupt()
-            group.cancel_scope.cancel()
+                self._young.let_go()
 
     async def _ask(self, task_ids: list[str], cursor: str | None, wait_s: float) -> tuple[Answer, bool]:
         """Asks, and passes on what is said. Returns the answer, and whether anything in it was news."""
@@ -209,7 +198,8 @@ class HeldPolls:
                 if self._stops.observe(task, control, asked):
                     news = True
                 elif task.stopping and not control.interrupt_requested:
-                    self.look_again(task.task_id)  # it may be withdrawn, or this answer may be older than the stop
+                    # It was withdrawn, or this answer is older than the stop: to be asked for as it stands.
+                    self._look_soon(task.task_id, self._settings.now.poll.interval_s)
             for task_id in task_ids:
                 self._stops.confirm(task_id, now if wait_s else asked.at)
         return answer, news
@@ -226,13 +216,5 @@ class HeldPolls:
             self._interrupting = loop.call_at(at, self._interrupt)
 
     def _interrupt(self) -> None:
-        """Lets the newcomers' request go: there are others to look at, or they are taken over."""
-        if self._interrupting is not None:
-            self._interrupting.cancel()
-            self._interrupting = None
-        if self._hold is not None:
-            self._hold.cancel()
-
-    async def _pause(self, delay_s: float) -> None:
-        with anyio.move_on_after(delay_s):
-            await self._hurried.wait()
+        self._interrupting = None
+        self._young.let_go()

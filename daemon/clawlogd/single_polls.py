@@ -5,15 +5,14 @@ A turn asks about the tasks that somebody waits for, those that were active last
 
 from __future__ import annotations
 
-import random
 from collections.abc import Mapping
 
 import anyio
 
 from clawlogd.clock import Clock
-from clawlogd.delivery.breaker import Breaker
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
+from clawlogd.poll_pauses import Pauses
 from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 from clawlogd.stops import Stops
@@ -55,7 +54,7 @@ class SinglePolls:
         self._settings = settings
         self._clock = clock
         self._log = Log("watcher", backend=upstream.base_url)
-        self._breaker = Breaker(settings)
+        self._pauses = Pauses(settings, upstream.base_url)
         self._turn = 0
 
     async def run(self, until: float) -> None:
@@ -64,13 +63,14 @@ class SinglePolls:
             started = self._clock.monotonic()
             failure = await self._ask_all(self._chosen())
             if failure is None:
-                self._breaker.succeeded()
-                interval_s = self._settings.now.poll.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
-                await anyio.sleep(max(0.0, interval_s - (self._clock.monotonic() - started)))
+                self._pauses.succeeded()
+                await self._pauses.between_polls(self._clock.monotonic() - started)
             else:
-                delay_s = self._breaker.failed(failure.retry_after_s)
-                self._log.debug("poll_failed", detail=failure.detail, delay_s=round(delay_s, 1))
-                await anyio.sleep(max(delay_s, 0.05))
+                await self._pauses.after_failure(failure)
+
+    def hurry(self) -> None:
+        """Ends a pause."""
+        self._pauses.end()
 
     async def ask(self, task_id: str, timeout_s: float = _ANSWER_S) -> Answer | None:
         """Asks about one task; what is said is in ``stops`` afterwards. Returns the answer; None when the task is gone."""

@@ -88,6 +88,7 @@ class Watcher:
     def hurry(self) -> None:
         """Asks anew now: connections may have died while the machine slept."""
         self._held.hurry()
+        self._single.hurry()
 
     async def _ask(self, task_id: str, timeout_s: float) -> bool:
         with anyio.move_on_after(timeout_s):
@@ -107,6 +108,3 @@ class Watcher:
         elif after.task_id not in self._watched:
             self._watched[after.task_id] = after.remote_id or after.task_id
             self._held.watch(after.task_id, self._watched[after.task_id])
-        elif before is not None and before.stopping and after.stop is None:
-            # Withdrawn; or it could not be committed, and the backend will not tell of it again by itself.
-            self._held.look_again(after.task_id)

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from clawlogd.clock import Clock
 from clawlogd.heartbeats import Heartbeats
 from clawlogd.liveness import Liveness
 from clawlogd.model import Beat, Event, Task
@@ -46,7 +47,7 @@ class SteppedClock:
 class Sidecar:
     """The daemon's parts that know of life and of stops, over one state folder; a test plays agent, lane and kernel."""
 
-    def __init__(self, folder: Path, clock: SteppedClock, heartbeat: Heartbeat) -> None:
+    def __init__(self, folder: Path, clock: Clock, heartbeat: Heartbeat) -> None:
         self.clock = clock
         self.settings = InForce(Settings(heartbeat=heartbeat))
         witness = Witness(folder / "outbox.seq")
