@@ -59,8 +59,8 @@ def test_little_is_left_exposed(scope: str, units: Path, tmp_path: Path) -> None
     done = analyze(scope, tmp_path, "security", "--offline=true", str(units / "clawlogd.service"))
     found = re.search(r"Overall exposure level for clawlogd\.service: ([\d.]+)", done.stdout)
     assert found, done.stderr
-    # In the way of a better mark: the network, and seeing the processes that callers want watched.
-    assert float(found[1]) <= {"system": 1.1, "user": 1.7}[scope]
+    # In the way of a better mark: the network; and in a user's unit all that a user's systemd cannot give.
+    assert float(found[1]) <= {"system": 1.0, "user": 1.7}[scope]
 
 
 def test_the_program_is_named_by_a_plain_absolute_path(scope: str) -> None:
