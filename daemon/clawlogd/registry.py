@@ -128,6 +128,7 @@ def find_step(task: Task, wanted: int | str) -> Step:
     if len(titled) == 1:
         return titled[0]
     choices = [{"step_id": step.step_id, "position": step.position, "title": step.title} for step in task.steps]
-    why = f"{len(titled)} steps have the title {wanted!r}" if titled else f"No step {wanted!r} in task {task.task_id}"
+    named = repr(wanted if isinstance(wanted, int) else wanted[:80])
+    why = f"{len(titled)} steps have the title {named}" if titled else f"No step {named} in task {task.task_id}"
     listed = "; ".join(f"{step.position} {step.title}" for step in task.steps[:20]) or "the task has no steps"
     raise RpcError(UNKNOWN_STEP, f"{why}; give an id, a position or a title of: {listed}", steps=choices)

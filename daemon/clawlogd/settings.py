@@ -123,8 +123,8 @@ class Settings(Section, frozen=True):
     state_dir: str | None = None
     token_file: str | None = None
     metrics: str | None = None
-    log_level: Annotated[str, Meta(pattern="^(debug|info|warning|error)$")] = "info"
-    log_format: Annotated[str, Meta(pattern="^(text|json|journal)$")] = "text"
+    log_level: Annotated[str, Meta(pattern=r"\A(debug|info|warning|error)\Z")] = "info"
+    log_format: Annotated[str, Meta(pattern=r"\A(text|json|journal)\Z")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
     outbox: Outbox = Outbox()
     batch: Batch = Batch()

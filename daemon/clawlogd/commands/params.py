@@ -10,8 +10,8 @@ from msgspec import Meta
 from clawlog.protocol import limits
 from clawlog.protocol.errors import INVALID_PARAMS, RpcError, invalid_params
 
-Id = Annotated[str, Meta(pattern=r"^(?!\.\.?$)[A-Za-z0-9._:-]{1,64}$")]
-Uuid = Annotated[str, Meta(pattern=r"^[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$")]
+Id = Annotated[str, Meta(pattern=r"\A(?!\.\.?\Z)[A-Za-z0-9._:-]{1,64}\Z")]
+Uuid = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")]
 Title = Annotated[str, Meta(min_length=1, max_length=limits.MAX_TITLE_CHARS)]
 Lease = Annotated[float, Meta(ge=limits.MIN_LEASE_S, le=limits.MAX_LEASE_S)]
 Pid = Annotated[int, Meta(ge=1, le=2**31 - 1)]
@@ -51,7 +51,7 @@ class TaskUpdate(Params, frozen=True):
     """``task.update``."""
 
     task_id: Id
-    status: Annotated[str, Meta(pattern="^(running|done|failed|interrupted)$")]
+    status: Annotated[str, Meta(pattern=r"\A(running|done|failed|interrupted)\Z")]
     summary: str | None = None
     event_id: Uuid | None = None
 
@@ -73,7 +73,7 @@ class StepUpdate(Params, frozen=True):
 
     task_id: Id
     step: int | str
-    status: Annotated[str, Meta(pattern="^(pending|running|done|failed|skipped)$")]
+    status: Annotated[str, Meta(pattern=r"\A(pending|running|done|failed|skipped)\Z")]
     summary: str | None = None
     event_id: Uuid | None = None
 

@@ -38,7 +38,7 @@ class Conversation:
         self._hold = hold
         self._answered = answered
         self._held = False
-        self._waiting: deque[bytes] = deque()
+        self._waiting: deque[bytes | None] = deque()  # None stands for a line over the bound
         self._replies: deque[Reply] = deque()
         self._blocked = False
         self._awaited: asyncio.Future[object] | None = None
@@ -51,9 +51,9 @@ class Conversation:
         self._go_on()
 
     def refuse_too_large(self) -> None:
-        """Answers a line over the bound."""
-        self._replies.append(self._dispatcher.too_large())
-        self._flush()
+        """Answers a line over the bound, when its turn comes."""
+        self._waiting.append(None)
+        self._go_on()
 
     @property
     def idle(self) -> bool:
@@ -67,7 +67,8 @@ class Conversation:
 
     def _go_on(self) -> None:
         while self._waiting and not self._blocked:
-            reply = self._dispatcher.handle(self._waiting.popleft(), self.session)
+            line = self._waiting.popleft()
+            reply = self._dispatcher.too_large() if line is None else self._dispatcher.handle(line, self.session)
             self._replies.append(reply)
             if reply.blocks and reply.wait_for is not None and not reply.ready:
                 self._blocked = True

@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -22,7 +23,7 @@ from clawlogd.clock import Clock
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox.ballast import Ballast
-from clawlogd.outbox.errors import OutboxError, OutboxFullError, StorageFailedError
+from clawlogd.outbox.errors import DuplicateEventError, OutboxError, OutboxFullError, StorageFailedError
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store, checksum
@@ -33,6 +34,14 @@ T = TypeVar("T")
 
 _RECENT_REPLIES = 8192
 _RATE_WINDOW_S = 900.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """A call of late: what it was answered, and what tells whether that holds."""
+
+    reply: bytes | None
+    done: asyncio.Future[None]
 
 
 class Outbox:
@@ -57,7 +66,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._open: Group | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._recent: OrderedDict[bytes, bytes | None] = OrderedDict()
+        self._recent: OrderedDict[bytes, _Recent] = OrderedDict()
         self._all_known_since_ms = clock.wall_ms()
         self._lanes: dict[str, int] = {url: lane for lane, url in store.lanes()}
         self._next_seq = max(store.last_seq(), witness.last_seq) + 1
@@ -191,6 +200,8 @@ class Outbox:
     def _commit(self, group: Group) -> None:
         try:
             self._store.commit(group)
+        except DuplicateEventError:
+            raise  # more space would not help
         except StorageFailedError:
             if not self._ballast.release():
                 raise
@@ -211,9 +222,15 @@ class Outbox:
                 listener()
 
     def _put_back(self, group: Group, error: OutboxError) -> None:
-        if self.storage_error is None:
-            self._log.error("storage_failed", error=str(error))
-        self.storage_error = str(error)
+        if isinstance(error, DuplicateEventError):
+            # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
+            minted_ms = [minted_at_ms(event_id) or 0 for _, event_id, *_ in group.events]
+            self._all_known_since_ms = max(self._all_known_since_ms, *minted_ms)
+            self._log.warning("event_repeated", error=str(error))
+        else:
+            if self.storage_error is None:
+                self._log.error("storage_failed", error=str(error))
+            self.storage_error = str(error)
         failed = [group] if self._open is None else [group, self._open]
         self._open = None
         for each in reversed(failed):
@@ -228,7 +245,7 @@ class Outbox:
                     del self._lanes[url]
         for each in failed:
             if not each.done.done():
-                each.done.set_exception(StorageFailedError(str(error)))
+                each.done.set_exception(type(error)(str(error)))
 
     # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -282,22 +299,22 @@ class Outbox:
         return event_id not in self._recent
 
     async def earlier_reply(self, event_id: bytes) -> bytes | None:
-        """What the first call with this event id was answered, once that is on disk; None if there was none."""
-        if event_id in self._recent:
-            reply = self._recent[event_id]
-            if self._open is not None or self._committing is not None:
-                await self._settled_writes()
-            return reply
-        return await self.read(lambda store: store.reply(event_id))
+        """What the first call with this event id was answered, once that is on disk; None if there was none that held.
 
-    async def _settled_writes(self) -> None:
-        if self._open is not None:
-            await asyncio.shield(self._open.done)
-        elif self._committing is not None:
-            await asyncio.wait([self._committing])
+        When it returns None, nothing else has run since: a caller that goes on at once is the first.
+        """
+        while True:
+            if (known := self._recent.get(event_id)) is not None:
+                await asyncio.wait([known.done])
+                if known.done.exception() is None:
+                    return known.reply
+            else:
+                reply = await self.read(lambda store: store.reply(event_id))
+                if reply is not None or event_id not in self._recent:
+                    return reply
 
     def _remember(self, event_id: bytes, reply: bytes | None) -> None:
-        self._recent[event_id] = reply
+        self._recent[event_id] = _Recent(reply, self.committed())
         if len(self._recent) > _RECENT_REPLIES:
             oldest, _ = self._recent.popitem(last=False)
             self._all_known_since_ms = max(self._all_known_since_ms, minted_at_ms(oldest) or 0)

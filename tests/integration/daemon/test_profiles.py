@@ -38,12 +38,12 @@ async def test_the_batch_routes_are_asked_for_again_later(new_daemon: Any, plain
     await daemon.start()
     await daemon.call("task.create", title="T", task_id="t", steps=["one"], base_url=plain.url)
     await plain.until_events(1)
-    assert batch_tries(plain) == 1
+    before = batch_tries(plain)
     polls = sum(each.path == "/api/control/poll" for each in plain.requests)
     await plain.until(lambda: sum(each.path == "/api/control/poll" for each in plain.requests) >= polls + 2)
     await daemon.call("step.update", task_id="t", step=1, status="running")
     await plain.until_events(2)
-    assert batch_tries(plain) == 2
+    assert batch_tries(plain) == before + 1
     assert [each.method for each in plain.events] == ["POST", "PATCH"]
 
 
