@@ -29,6 +29,8 @@ COMMANDS = {
     "flush": "Wait until the backends have everything.",
     "dead-letter": "Events that a backend refused for good.",
     "doctor": "Check everything, and say what to do.",
+    "install": "Install systemd units, the agent skill, or agent hooks.",
+    "uninstall": "Undo clawlog install.",
     "backend": "Run the embedded backend alone.",
     "completion": "Completion for bash, zsh or fish.",
 }
