@@ -1,4 +1,4 @@
-"""The units under a real systemd: a start that is told, calls that start the daemon, kills that it survives, a stop in order.
+"""The units under a real systemd: starts, calls that start the daemon, reloads, kills, hangs, an upgrade, a stop in order.
 
 The units are those that are shipped, and the program is the wheel's, where the units look for it.
 """
@@ -6,9 +6,13 @@ The units are those that are shipped, and the program is the wheel's, where the 
 from __future__ import annotations
 
 import json
+import re
 import secrets
+import shutil
+import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,6 +28,9 @@ UID = 4242
 USER = "agent"
 INSTALLED = "/opt/clawlog"
 
+of_the_system = pytest.mark.parametrize("service", ["system"], indirect=True)
+"""For what does not differ between the units, or is the system's alone."""
+
 
 def python_for_services() -> str:
     """An interpreter like this one that a service may see: home folders are hidden from it."""
@@ -35,16 +42,20 @@ def python_for_services() -> str:
     return str(found)
 
 
+def install(box: SystemdBox, built: Path) -> None:
+    """Installs the wheel in a folder, over another version where there is one."""
+    (wheel,) = built.glob("*.whl")
+    box.put(wheel, f"/opt/{wheel.name}")
+    pip = [sys.executable, "-m", "pip", "--python", f"{INSTALLED}/bin/python", "install", "--quiet", "--no-deps", "--no-index"]
+    box.run(*pip, "--upgrade", f"/opt/{wheel.name}")
+
+
 @pytest.fixture(scope="module")
 def installed(box: SystemdBox, built: Path) -> SystemdBox:
     """The box with the wheel installed, as pipx would: in an environment of its own. The libraries are those of this one."""
-    (wheel,) = built.glob("*.whl")
     box.run(python_for_services(), "-m", "venv", "--without-pip", INSTALLED)
-    box.put(wheel, f"/opt/{wheel.name}")
+    install(box, built)
     python = f"{INSTALLED}/bin/python"
-    box.run(
-        sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", f"/opt/{wheel.name}"
-    )
     site = box.run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
     box.write(f"{site}/libraries.pth", sysconfig.get_path("purelib") + "\n")
     return box
@@ -87,6 +98,15 @@ class Service:
     def drop_in(self, name: str, text: str) -> None:
         self.box.write(f"{self._drop_ins}/{name}.conf", text)
         self.systemctl("daemon-reload")
+
+    def configure(self, text: str) -> None:
+        """Writes the settings where the daemon looks for them."""
+        if self.scope == "system":
+            self.box.write("/etc/clawlog/clawlog.toml", text)
+        else:
+            folder = f"/home/{USER}/.config/clawlog"
+            self.box.write(f"{folder}/clawlog.toml", text)
+            self.box.run("chown", "--recursive", f"{UID}:{UID}", f"/home/{USER}/.config")
 
     def remove_drop_in(self, name: str) -> None:
         self.box.run("rm", f"{self._drop_ins}/{name}.conf")
@@ -202,11 +222,26 @@ def test_a_task_outlives_a_restart_and_a_stop(service: Service) -> None:
     service.call("update_status.py", "--task-id", task_id, "--step-id", "1", "--step-status", "done")
 
 
-def test_a_reload_keeps_the_process(service: Service) -> None:
-    service.systemctl("start", "clawlogd.service")
+def test_a_reload_takes_new_settings_keeps_the_process_and_survives_a_bad_file(service: Service) -> None:
+    service.configure("[summary]\nmax_chars = 60\n")
+    task_id = service.create("a task")["task_id"]
     pid = service.pid()
+
+    def cut() -> bool:
+        return "summary_truncated" in service.ask("task.update", task_id=task_id, status="running", summary="x" * 50)
+
+    assert not cut()
+    service.configure("[summary]\nmax_chars = 40\n")
     service.systemctl("reload", "clawlogd.service")
-    assert service.ask("daemon.status")["pid"] == pid
+    service.box.wait_until("the reload is over", lambda: service.show("ActiveState") == "active")
+    assert cut()
+    service.configure("[summary]\nmax_chars = 7\n")
+    service.systemctl("reload", "clawlogd.service")
+    complaint = "the settings could not be read again"
+    service.box.wait_until("a complaint in the status line", lambda: complaint in service.show("StatusText"))
+    assert cut()
+    assert (service.pid(), service.show("NRestarts")) == (pid, "0")
+    service.configure("")
 
 
 def test_events_and_the_entrusted_token_reach_a_backend_on_this_machine(service: Service, backend_token: str) -> None:
@@ -216,6 +251,9 @@ def test_events_and_the_entrusted_token_reach_a_backend_on_this_machine(service:
     ask = ["curl", "--silent", "--fail", "--header", f"Authorization: Bearer {backend_token}"]
     task = json.loads(service.box.run(*ask, f"http://localhost:8000/api/tasks/{task_id}"))
     assert (task["title"], task["steps"][0]["status"]) == ("部署 Nginx 服务", "done")
+    for place in (f"/proc/{service.pid()}/environ", f"/proc/{service.pid()}/cmdline"):
+        assert backend_token not in service.box.run("cat", place)
+    assert backend_token not in service.box.run("journalctl", "--no-pager", "--output=export")
 
 
 def test_a_watched_process_is_seen_from_inside_the_sandbox_alive_and_gone(service: Service) -> None:
@@ -231,26 +269,103 @@ def test_a_watched_process_is_seen_from_inside_the_sandbox_alive_and_gone(servic
     service.box.wait_until("it is lost", lambda: service.ask("task.get", task_id=task_id)["liveness"]["state"] == "lost")
 
 
-def test_kills_in_a_row_leave_the_socket_answering_and_lose_nothing(service: Service) -> None:
+@of_the_system
+def test_25_kills_in_a_row_leave_the_socket_answering_and_lose_nothing(service: Service) -> None:
+    service.drop_in("restart", "[Service]\nRestartSec=10ms\n")  # less time between two: harder, and quicker
     task_id = service.create("a task")["task_id"]
-    for kills in range(1, 6):
-        pid = service.pid()
-        service.box.run("kill", "-KILL", str(pid))
-        service.call(
-            "update_status.py", "--task-id", task_id, "--step-id", "1", "--step-status", "running", "--step-summary", f"{kills}"
-        )
-        assert service.pid() not in {0, pid}
+    pids = {service.pid()}
+    for kills in range(1, 26):
+        service.box.run("kill", "-KILL", str(service.pid()))
+        answer = service.ask("step.update", task_id=task_id, step=1, status="running", summary=f"{kills}")
+        assert answer["accepted"] is True
+        pids.add(service.pid())
+    assert len(pids) == 26
+    service.remove_drop_in("restart")
     assert service.show("ActiveState", "clawlogd.socket") == "active"
+    assert service.ask("task.get", task_id=task_id)["steps"][0]["summary"] == "25"
+    assert service.ask("daemon.status")["outbox"]["lost"] == 0
 
 
-def test_a_stopped_process_is_replaced_by_the_watchdog(service: Service) -> None:
-    service.drop_in("watchdog", "[Service]\nWatchdogSec=1s\n")
+HANGS_WHEN_TOLD = "import signal, time; signal.signal(signal.SIGUSR1, lambda *_: time.sleep(600)); import clawlogd.main; {main}"
+
+
+@pytest.mark.parametrize("signal", ["STOP", "USR1"], ids=["a stopped process", "a blocked event loop"])
+@of_the_system
+def test_what_hangs_is_replaced_by_the_watchdog(service: Service, signal: str) -> None:
+    program = HANGS_WHEN_TOLD.format(main="clawlogd.main.main(['--state-dir', '/var/lib/private/clawlog'])")
+    start = f'ExecStart=\nExecStart={INSTALLED}/bin/python -c "{program}"'
+    service.drop_in("watchdog", f"[Service]\nWatchdogSec=1s\nRestartSec=10ms\n{start}\n")
     service.systemctl("start", "clawlogd.service")
     pid = service.pid()
-    service.box.run("kill", "-STOP", str(pid))
+    service.box.run("kill", f"-{signal}", str(pid))
     service.box.wait_until("another process", lambda: service.pid() not in {0, pid} and service.show("SubState") == "running")
     service.remove_drop_in("watchdog")
+    assert service.show("NRestarts") == "1"
     assert service.ask("daemon.status")["pid"] == service.pid()
+
+
+@of_the_system
+def test_the_state_outlives_the_user_that_the_service_ran_as(service: Service) -> None:
+    def owner() -> str:
+        return service.box.run("stat", "--format=%u", "/var/lib/private/clawlog/outbox.db").strip()
+
+    task_id = service.create("a task")["task_id"]
+    first = owner()
+    assert 61184 <= int(first) <= 65519  # systemd's range for users that exist only while their service runs
+    service.systemctl("stop", "clawlogd.service")
+    # Another service gets the user's number, which systemd would rather give to the folder's last owner.
+    taken = ["--property=DynamicUser=yes", "--property=StateDirectory=clawlog", "sleep", "600"]
+    service.box.run("systemd-run", "--quiet", "--unit=squatter", *taken)
+    assert service.ask("task.get", task_id=task_id)["title"] == "a task"
+    assert owner() != first
+    service.box.run("systemctl", "stop", "squatter.service")
+
+
+@pytest.fixture(scope="module")
+def next_version(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel of a later version."""
+    folder = tmp_path_factory.mktemp("next")
+    for name in ("client", "daemon", "backend", "README.md", "LICENSE"):
+        source = project / name
+        copy = shutil.copytree if source.is_dir() else shutil.copy
+        copy(source, folder / name)
+    text, count = re.subn(r'(?m)^version = ".*"$', 'version = "99.0"', (project / "pyproject.toml").read_text(encoding="utf-8"))
+    assert count == 1
+    (folder / "pyproject.toml").write_text(text, encoding="utf-8")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
+    done = subprocess.run(command, check=False, cwd=folder, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+    return folder / "dist"
+
+
+@of_the_system
+def test_a_stop_in_an_outage_ends_in_time_and_an_upgrade_takes_the_full_outbox_over(
+    service: Service, next_version: Path
+) -> None:
+    url = "http://localhost:8009"
+    task_id = service.create("an upgrade", "--base-url", url)["task_id"]
+    bound = service.ask("daemon.status")["outbox"]["pending"] + 29
+    service.configure(f"[outbox]\nmax_events = {bound}\n")
+    service.systemctl("reload", "clawlogd.service")
+    for number in range(29):
+        service.ask("step.update", task_id=task_id, step=1, status="running", summary=f"{number}")
+    assert "outbox_full" in service.call("update_status.py", "--task-id", task_id, "--task-status", "done", status=69)
+    began = time.monotonic()
+    service.systemctl("stop", "clawlogd.service")
+    assert time.monotonic() - began < 10
+    assert service.show("Result") == "success"
+
+    install(service.box, next_version)
+    status = service.ask("daemon.status")  # the call starts the new version
+    assert (status["version"], status["outbox"]["pending"]) == ("99.0", bound)
+    database = ["--database", "/var/tmp/upgrade.db", "--port", "8009"]
+    service.box.run("systemd-run", "--quiet", "--unit=upgraded", f"{INSTALLED}/bin/python", "-m", "clawlog_backend", *database)
+    service.box.wait_until("all is delivered", lambda: service.ask("daemon.flush", task_id=task_id, timeout_s=5)["flushed"])
+    events = json.loads(service.box.run("curl", "--silent", "--fail", f"{url}/api/tasks/{task_id}/events"))
+    service.box.run("systemctl", "stop", "upgraded.service")
+    summaries = [each["summary"] for each in events["events"] if each["kind"] == "step_status"]
+    assert summaries == [str(number) for number in range(29)]
+    service.configure("")
 
 
 def test_stopping_the_socket_takes_its_file_away(service: Service) -> None:
