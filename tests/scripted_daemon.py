@@ -154,6 +154,8 @@ class ScriptedDaemon:
             answer = answer(request.params)
         if answer is Trick.HANG_UP:
             return False
+        if request.is_notification:
+            return True
         if answer is Trick.SILENCE:
             return True
         if answer is Trick.GARBAGE:

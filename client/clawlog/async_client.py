@@ -209,6 +209,11 @@ class AsyncInterruptWatch:
             return None
         return self._heard.popleft()
 
+    async def tell(self, call: Call[Any]) -> None:
+        """Sends a call over this connection without waiting for what becomes of it; not at all when it is not open."""
+        if self._link is not None and self._link.is_open:
+            await self._link.tell(call)
+
     async def close(self) -> None:
         """Ends the connection."""
         if self._question is not None:

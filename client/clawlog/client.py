@@ -9,7 +9,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
 from clawlog.connection import address, calls
@@ -220,8 +220,17 @@ class InterruptWatch:
                 if isinstance(heard, Changed):
                     self._heard.append(heard.stop)
                 elif isinstance(heard, Answer):
-                    self._heard.append(self._call.outcome(heard.response))
+                    self._heard.append(self._answered(heard))
         return self._heard.popleft()
+
+    def tell(self, call: Call[Any]) -> None:
+        """Sends a call over this connection without waiting for what becomes of it; not at all when it is not open.
+
+        Raises:
+            DaemonUnreachable: The daemon has gone.
+        """
+        if self._channel is not None:
+            self._guarded(lambda channel: channel.send([call.encode_untold()], time.monotonic() + self._connector.timeout_s))
 
     def close(self) -> None:
         """Ends the connection."""
@@ -235,6 +244,12 @@ class InterruptWatch:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _answered(self, answer: Answer) -> StopState:
+        outcome = self._guarded(lambda _: self._call.settled(answer.response))
+        if isinstance(outcome, Refused):
+            raise outcome
+        return outcome
 
     def _guarded(self, action: Callable[[Channel], T]) -> T:
         if self._channel is None:

@@ -88,6 +88,11 @@ class Link:
             self.patience_s -= call.may_take_s
             del self._waiting[number]
 
+    async def tell(self, call: Call[Any]) -> None:
+        """Sends a call as a notification: nothing is answered."""
+        if self._transport is not None:
+            await self._transport.send(call.encode_untold())
+
     def close(self) -> None:
         """Ends the connection; calls in flight raise ``ConnectionLost``."""
         self._on_lost = None

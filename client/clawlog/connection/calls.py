@@ -61,6 +61,10 @@ class Call(Generic[T]):
         """
         return jsonrpc.encode_request(self.method, self.params, number)
 
+    def encode_untold(self) -> bytes:
+        """The same as a notification: nothing is answered, and nobody hears what became of it."""
+        return jsonrpc.encode_notification(self.method, self.params)
+
     def outcome(self, response: jsonrpc.Response) -> T:
         """The value that the reply means.
 

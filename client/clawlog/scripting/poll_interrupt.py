@@ -21,6 +21,8 @@ from clawlog.scripting import exits, parser, plan, report
 SCRIPT = "poll_interrupt"
 DEFAULT_INTERVAL_S = 10.0
 MAX_INTERVAL_S = 300.0
+SHORTEST_WAIT_S = 0.001
+"""A check that does not wait at all would count as the agent's own sign of life; this script is not the agent."""
 RETRY_S = 1.0
 """How long to wait before a daemon that has gone is tried again."""
 
@@ -111,8 +113,7 @@ class Poll:
         """Waits for one stop; returns the exit status."""
         while True:
             remaining_s = self._remaining_s()
-            wait_s = self._interval_s if remaining_s is None else min(self._interval_s, remaining_s)
-            stop = self._ask(wait_s)
+            stop = self._ask(self._interval_s if remaining_s is None else min(self._interval_s, remaining_s))
             if stop.interrupt_requested:
                 self._print(stop)
                 self._reaction.act(stop)
@@ -140,11 +141,12 @@ class Poll:
                     self._reaction.act(stop)
         if stopped:
             return exits.STOP_REQUESTED
-        return exits.UNKNOWN_FOR_NOW if last is None or last.state is StopPhase.UNKNOWN else exits.ACCEPTED
+        # Changes are pushed; that nothing could be known of late is not, and a "no" must not be given for it.
+        return exits.UNKNOWN_FOR_NOW if self._ask(SHORTEST_WAIT_S).state is StopPhase.UNKNOWN else exits.ACCEPTED
 
     def _ask(self, wait_s: float) -> StopState:
         try:
-            return self._client.check_interrupt(self._task_id, wait_s=wait_s)
+            return self._client.check_interrupt(self._task_id, wait_s=max(wait_s, SHORTEST_WAIT_S))
         except DaemonUnreachable as error:
             return self._gone(error)
 

@@ -141,6 +141,8 @@ class Task(TaskFace):
         if self._watch is None:
             return
         try:
+            if self._sign_is_due():
+                self._watch.tell(self._story.beat(None))
             while (stop := self._watch.next(0 if self._heard_once else FIRST_ANSWER_S)) is not None:
                 self._hear(stop)
         except ClawlogError as error:

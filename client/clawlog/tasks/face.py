@@ -13,6 +13,9 @@ from clawlog.tasks.story import Description, Story
 FIRST_ANSWER_S = 2.0
 """How long the first checkpoint waits for the first word about stops; all later ones only take what has come."""
 
+SIGN_S = 10.0
+"""A checkpoint is the agent's own sign of life. The daemon is told of it this often at most, without waiting for an answer."""
+
 WATCH_RETRY_S = 1.0
 """How long to wait before a lost watch is opened again."""
 
@@ -31,6 +34,7 @@ class TaskFace:
         self._failures = Failures(os.environ, strict=strict)
         self._on_stop = on_stop
         self._watch_again_at = 0.0
+        self._sign_again_at = 0.0
         self._heard_once = False
         self._refused = False
 
@@ -67,6 +71,13 @@ class TaskFace:
         self._heard_once = True
         if self._story.hear(stop) and self._on_stop is not None:
             self._on_stop(stop)
+
+    def _sign_is_due(self) -> bool:
+        now = time.monotonic()
+        if now < self._sign_again_at:
+            return False
+        self._sign_again_at = now + SIGN_S
+        return True
 
     def _may_watch(self) -> bool:
         return not self._refused and self._failures.daemon_is_worth_a_try() and time.monotonic() >= self._watch_again_at

@@ -177,7 +177,7 @@ class TestFollow:
 
     @pytest.mark.parametrize(("state", "status"), [(NO_STOP, 0), (STOP, 20), (UNKNOWN, 75)])
     def test_ends_at_the_timeout(self, daemon: ScriptedDaemon, run: Run, state: dict[str, object], status: int) -> None:
-        daemon.answers["interrupt.watch"] = state
+        daemon.answers["interrupt.watch"] = daemon.answers["interrupt.check"] = state
         ran = run("poll_interrupt", "--task-id", "t", "--follow", "--timeout", "0.3")
         assert (ran.status, ran.json["state"]) == (status, state["state"])
 

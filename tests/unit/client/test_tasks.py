@@ -216,11 +216,27 @@ async def test_an_asyncio_task_is_told_without_a_checkpoint(
 async def test_a_checkpoint_takes_no_round_trip(daemon: ScriptedDaemon, start: Start) -> None:
     async with start("t") as task:
         await settled(task.checkpoint())
+        await asyncio.to_thread(daemon.wait_for, "task.heartbeat")
         before = list(daemon.methods)
         for _ in range(100):
             await settled(task.checkpoint())
         assert daemon.methods == before
     assert "interrupt.check" not in daemon.methods
+
+
+async def test_a_checkpoint_is_a_sign_of_life_that_the_daemon_is_told_of_now_and_then(
+    daemon: ScriptedDaemon, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with start("t", watch_pid=None) as task:
+        for _ in range(20):
+            await settled(task.checkpoint())
+        await asyncio.to_thread(daemon.wait_for, "task.heartbeat")
+        assert daemon.only("task.heartbeat") == {"task_id": task.task_id}
+        monkeypatch.setattr(face, "SIGN_S", 0.0)
+        task._sign_again_at = 0.0
+        await settled(task.checkpoint())
+        await settled(task.checkpoint())
+        await asyncio.to_thread(daemon.wait_for, "task.heartbeat", 3)
 
 
 async def test_what_is_unknown_is_not_raised(daemon: ScriptedDaemon, start: Start) -> None:
