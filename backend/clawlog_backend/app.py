@@ -28,4 +28,4 @@ def create_app(backend: Backend) -> ASGIApp:
         app.include_router(router)
     app.mount("/static", dashboard.Assets(), name="static")
     # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
-    return MetricsMiddleware(SecurityMiddleware(BodyBounds(app), backend.gatekeeper), backend.metrics)
+    return MetricsMiddleware(SecurityMiddleware(BodyBounds(app), backend.gatekeeper, backend.rates), backend.metrics)

@@ -11,6 +11,7 @@ from clawlog_backend.database import Database, DatabaseError, database_url
 from clawlog_backend.login_limit import LogInLimit
 from clawlog_backend.maintenance import Maintenance
 from clawlog_backend.metrics import Metrics
+from clawlog_backend.request_rates import RequestRates
 from clawlog_backend.security import Gatekeeper
 from clawlog_backend.settings import Settings
 from clawlog_backend.store import Applied, Store
@@ -35,6 +36,7 @@ class Backend:
         self.feed = ChangeFeed(database=self.database, store=self.store, clock=clock, max_streams=settings.max_streams)
         self.polls = ControlPolls(database=self.database, store=self.store, max_waiting=settings.max_polls)
         self.gatekeeper = Gatekeeper(settings, clock=clock)
+        self.rates = RequestRates(settings.requests_per_s)
         self.log_ins = LogInLimit()
         self.metrics = self._watched_metrics()
         self._maintenance = Maintenance(

@@ -1,46 +1,60 @@
-"""Deadlines on connections: whoever connects has to send a request, and has to take the answer, or is dropped.
+"""Bounds on connections: whoever connects has to send whole requests in time, and has to take the answers, or is dropped.
 
 uvicorn limits neither. The hooks used here are asyncio's own for a protocol; of uvicorn's class only ``transport`` and
-``cycle`` (the request under way) are looked at.
+``cycle`` (the newest request whose head has come) are looked at, so that either of its parsers will do.
+
+A part of a head that came in one piece with the request before it is noticed once more of it comes: until then it costs no more
+than an idle connection, which uvicorn ends by itself.
 """
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-FIRST_REQUEST_S = 10.0
+HEAD_S = 10.0
 STALLED_ANSWER_S = 30.0
+HEAD_BYTES = 64 * 1024
+# What is left of a body that was refused before it was read; read on for so long, for a connection that is cut would take
+# the answer with it.
+_REFUSED_BODY_BYTES = 16 * 1024 * 1024
 
-if TYPE_CHECKING:
-    _Protocol = asyncio.Protocol
-else:
-    _Protocol = AutoHTTPProtocol
 
-
-class DeadlinedConnection(_Protocol):
-    """One client's connection."""
+class ConnectionBounds(asyncio.Protocol):
+    """Bounds one client's connection; to be put in front of one of uvicorn's protocols."""
 
     transport: Any
     cycle: Any
-    _request_deadline: asyncio.TimerHandle | None = None
+    _head_deadline: asyncio.TimerHandle | None = None
     _answer_deadline: asyncio.TimerHandle | None = None
+    _unused_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin to wait for the first request's head."""
         super().connection_made(transport)
-        self._request_deadline = self._abort_after(FIRST_REQUEST_S)
+        self._await_head()
 
     def data_received(self, data: bytes) -> None:
         """Take in a part of a request."""
+        before = self.cycle
+        of_body = before is not None and before.more_body
+        reading_body = of_body and not before.response_complete
         super().data_received(data)
-        if self.cycle is not None:
-            _cancel(self._request_deadline)
+        if self.cycle is not before:  # a head was completed
+            _cancel(self._head_deadline)
+            self._head_deadline = None
+            self._unused_bytes = 0
+        elif not reading_body:
+            self._unused_bytes += len(data)
+            if self._unused_bytes > (_REFUSED_BODY_BYTES if of_body else HEAD_BYTES):
+                self.transport.abort()
+            elif self._head_deadline is None:
+                self._await_head()
 
     def pause_writing(self) -> None:
         """The client takes its answer more slowly than it is made."""
         super().pause_writing()
-        self._answer_deadline = self._abort_after(STALLED_ANSWER_S)
+        self._answer_deadline = asyncio.get_running_loop().call_later(STALLED_ANSWER_S, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client has caught up."""
@@ -49,14 +63,27 @@ class DeadlinedConnection(_Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is over."""
-        _cancel(self._request_deadline)
+        _cancel(self._head_deadline)
         _cancel(self._answer_deadline)
         super().connection_lost(exc)
 
-    def _abort_after(self, delay_s: float) -> asyncio.TimerHandle:
-        return asyncio.get_running_loop().call_later(delay_s, self.transport.abort)
+    def _await_head(self) -> None:
+        self._head_deadline = asyncio.get_running_loop().call_later(HEAD_S, self._head_overdue, self.cycle)
+
+    def _head_overdue(self, before: Any) -> None:
+        self._head_deadline = None
+        if self.cycle is not before:
+            return
+        if before is not None and not before.response_complete:  # who waits for an answer, such as a stream, may stay
+            self._await_head()
+        else:
+            self.transport.abort()
 
 
 def _cancel(deadline: asyncio.TimerHandle | None) -> None:
     if deadline is not None:
         deadline.cancel()
+
+
+BoundedConnection = type("BoundedConnection", (ConnectionBounds, AutoHTTPProtocol), {})
+"""A connection with the parser that uvicorn takes by itself, which depends on what is installed."""

@@ -13,6 +13,7 @@ from clawlog_backend.settings import (
     DEFAULT_HOST,
     DEFAULT_KEEP_DAYS,
     DEFAULT_PORT,
+    DEFAULT_REQUESTS_PER_S,
     Settings,
     SettingsError,
     default_database,
@@ -46,6 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             token=read_token(os.environ),
             keep_days=options.keep_days,
             allowed_hosts=tuple(options.allowed_host),
+            requests_per_s=options.requests_per_second,
         )
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
@@ -84,6 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     add("--keep-days", type=_days, default=DEFAULT_KEEP_DAYS, metavar="DAYS",
         help="remove tasks that ended longer ago; 0 keeps all (default %(default)g)")  # fmt: skip
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a further name under which it may be reached")
+    add("--requests-per-second", type=_rate, default=DEFAULT_REQUESTS_PER_S, metavar="N",
+        help="how often one client on another machine may ask; 0 for no bound (default %(default)g)")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -96,10 +100,18 @@ def _port(text: str) -> int:
 
 
 def _days(text: str) -> float:
+    return _number(text, "a number of days", 36_500)
+
+
+def _rate(text: str) -> float:
+    return _number(text, "a number of requests a second", 1_000_000)
+
+
+def _number(text: str, meaning: str, most: int) -> float:
     try:
-        days = float(text)
+        number = float(text)
     except ValueError:
-        days = -1.0
-    if not 0 <= days <= 36_500:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of days: expected 0 to 36500")
-    return days
+        number = -1.0
+    if not 0 <= number <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not {meaning}: expected 0 to {most}")
+    return number

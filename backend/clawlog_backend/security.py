@@ -22,6 +22,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clawlog_backend.problems import Problem
+from clawlog_backend.request_rates import RequestRates
 from clawlog_backend.settings import Settings
 from clawlog_backend.times import Clock
 
@@ -64,7 +65,7 @@ class Gatekeeper:
 
     def __init__(self, settings: Settings, *, clock: Clock) -> None:
         self._token = settings.token
-        self._clock = clock
+        self.clock = clock
         self._names = {"localhost", settings.host.lower(), *(name.lower() for name in settings.allowed_hosts)}
         # A key of its own, so that no signature tells anything about the token.
         self._key = hashlib.sha256(b"clawlog session\0" + (settings.token or "").encode()).digest()
@@ -81,12 +82,12 @@ class Gatekeeper:
 
     def log_in(self) -> Session:
         """A new session, valid for :data:`SESSION_S`."""
-        body = f"{self._clock() // 1000 + SESSION_S}.{secrets.token_urlsafe(18)}"
+        body = f"{self.clock() // 1000 + SESSION_S}.{secrets.token_urlsafe(18)}"
         return self._session(f"{body}.{self._sign('session', body)}")
 
     def log_out(self, session: Session) -> None:
         """Make a session invalid before its end."""
-        now = self._clock() // 1000
+        now = self.clock() // 1000
         self._ended = {value: end for value, end in self._ended.items() if end > now}
         self._ended[session.value] = int(session.value.partition(".")[0])
 
@@ -101,7 +102,7 @@ class Gatekeeper:
         body, _, signature = cookie.value.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._sign("session", body).encode()):
             return None
-        if int(body.partition(".")[0]) <= self._clock() // 1000 or cookie.value in self._ended:
+        if int(body.partition(".")[0]) <= self.clock() // 1000 or cookie.value in self._ended:
             return None
         return self._session(cookie.value)
 
@@ -175,11 +176,12 @@ def _is_address(name: str) -> bool:
 
 
 class SecurityMiddleware:
-    """Asks the gatekeeper about each request, and adds the headers to each answer."""
+    """Asks the gatekeeper about each request that does not come too often, and adds the headers to each answer."""
 
-    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper) -> None:
+    def __init__(self, app: ASGIApp, gatekeeper: Gatekeeper, rates: RequestRates) -> None:
         self._app = app
         self._gatekeeper = gatekeeper
+        self._rates = rates
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -194,7 +196,9 @@ class SecurityMiddleware:
                 message["headers"] = headers
             await send(message)
 
+        client = scope.get("client")
         try:
+            self._rates.check(client[0] if client else "", self._gatekeeper.clock())
             self._gatekeeper.check(scope["method"], scope["path"], Headers(scope=scope))
         except Problem as problem:
             await problem.response()(scope, receive, send_with_headers)

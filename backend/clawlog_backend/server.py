@@ -13,7 +13,7 @@ import uvicorn
 
 from clawlog_backend.app import create_app
 from clawlog_backend.backend import Backend
-from clawlog_backend.connections import DeadlinedConnection
+from clawlog_backend.connections import BoundedConnection
 from clawlog_backend.settings import Settings
 from clawlog_backend.times import Clock, UtcMs
 
@@ -46,7 +46,7 @@ class BackendServer:
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
             timeout_keep_alive=75,  # longer than a long poll lasts, so that its connection is used again
-            http=DeadlinedConnection,
+            http=BoundedConnection,
             limit_concurrency=settings.max_streams + settings.max_polls + _OTHER_CONNECTIONS,
             ws="none",
         )

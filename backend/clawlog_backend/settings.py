@@ -9,6 +9,7 @@ from pathlib import Path
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_KEEP_DAYS = 30.0
+DEFAULT_REQUESTS_PER_S = 200.0
 _TOKEN_BYTES = 4_096
 _SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
@@ -28,6 +29,7 @@ class Settings:
         token: What callers have to show; ``None`` only on a loopback address.
         keep_days: Tasks that ended (or fell silent) longer ago are removed; 0 keeps all.
         allowed_hosts: Further names under which the backend may be reached.
+        requests_per_s: How often one client on another machine may ask, over ten seconds; 0 for as often as it likes.
         max_streams: How many event streams may be open at once.
         max_polls: How many long polls may wait at once.
     """
@@ -38,6 +40,7 @@ class Settings:
     token: str | None = field(default=None, repr=False)
     keep_days: float = DEFAULT_KEEP_DAYS
     allowed_hosts: tuple[str, ...] = ()
+    requests_per_s: float = DEFAULT_REQUESTS_PER_S
     max_streams: int = 1_000
     max_polls: int = 5_000
 

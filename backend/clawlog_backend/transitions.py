@@ -19,7 +19,7 @@ from clawlog_backend.events import (
     TaskStatusChanged,
     assigned_id,
 )
-from clawlog_backend.fields import STEP_ENDED, StepStatus, TaskStatus
+from clawlog_backend.fields import ENDED, STEP_ENDED, StepStatus, TaskStatus
 from clawlog_backend.problems import conflict, unknown
 from clawlog_backend.state import StepState, StopState, TaskState
 from clawlog_backend.times import UtcMs
@@ -167,7 +167,7 @@ def _acknowledge(event: InterruptAcknowledged, task: TaskState) -> None:
     stop.acknowledged_ms, stop.ack_summary = event.at, event.summary
     if stop.interrupt_id == task.stop_id:
         task.stop_open = False
-        if not task.ended:
+        if task.reported not in ENDED:  # what its agent says of its end wins; what its steps say does not
             task.reported = TaskStatus.INTERRUPTED
             _settle(task, TaskStatus.INTERRUPTED, event.at)
         _say(task, event.summary)

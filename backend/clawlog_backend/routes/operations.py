@@ -23,7 +23,7 @@ class Health(BaseModel):
     version: str = __version__
 
 
-@router.get("/healthz")
+@router.get("/healthz", responses=documented(403, 429))
 async def healthz() -> Health:
     """Whether the process answers at all."""
     return Health()
@@ -34,7 +34,7 @@ async def healthz() -> Health:
     response_class=Response,
     responses={
         200: {"description": "Prometheus' text format.", "content": {"text/plain": {"schema": {"type": "string"}}}},
-        **documented(401, 403, 503),
+        **documented(401, 403, 429, 503),
     },
 )
 async def metrics(backend: TheBackend) -> Response:
@@ -44,7 +44,7 @@ async def metrics(backend: TheBackend) -> Response:
     return Response(backend.metrics.text(counts), media_type=MEDIA_TYPE)
 
 
-@router.get("/readyz", responses=documented(503))
+@router.get("/readyz", responses=documented(403, 429, 503))
 async def readyz(backend: TheBackend) -> Health:
     """Whether it can do its work: the database answers."""
     await backend.database.read(lambda connection: connection.execute(select(schema.database.c.only)).one())

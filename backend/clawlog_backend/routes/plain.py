@@ -46,7 +46,7 @@ Key = Annotated[
 ]
 When = Annotated[UtcMs | None, Field(description="When it happened, by the agent's clock; now, if left out.")]
 
-_READ = documented(401, 403, 404, 422, 503)
+_READ = documented(401, 403, 404, 422, 429, 503)
 _WRITE = documented(401, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
@@ -122,7 +122,7 @@ async def create_task(body: NewTask, backend: TheBackend, key: Key = None) -> Cr
     return CreatedTask(task_id=task_id, title=event.title, status=TaskStatus.PENDING, steps=steps)
 
 
-@router.get("", response_model=views.TaskPage, responses=documented(401, 403, 422, 503))
+@router.get("", response_model=views.TaskPage, responses=documented(401, 403, 422, 429, 503))
 async def list_tasks(
     backend: TheBackend,
     status: Annotated[views.Filter, Query(description="`active`: not ended. `stopping`: asked to stop.")] = views.Filter.ALL,

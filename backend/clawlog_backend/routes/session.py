@@ -29,7 +29,7 @@ class LogIn(BaseModel):
     token: Annotated[str, Field(min_length=1, max_length=4_096, examples=["the backend's token"])]
 
 
-@router.get("", responses=documented(403))
+@router.get("", responses=documented(403, 429))
 async def get_session(request: Request, backend: TheBackend) -> SessionView:
     """Whether a log-in is wanted, and is there."""
     return _view(backend, backend.gatekeeper.session_of(request.headers))
@@ -52,7 +52,7 @@ async def log_in(body: LogIn, request: Request, response: Response, backend: The
     return _view(backend, session)
 
 
-@router.delete("", status_code=204, responses=documented(403))
+@router.delete("", status_code=204, responses=documented(403, 429))
 async def log_out(request: Request, backend: TheBackend) -> Response:
     """End the log-in."""
     session = backend.gatekeeper.session_of(request.headers)

@@ -219,6 +219,18 @@ async def test_a_task_that_ends_otherwise_is_not_interrupted(api: Api) -> None:
     assert (await api("GET", "/api/tasks"))[1]["counts"]["stopping"] == 0
 
 
+async def test_a_stop_that_is_acknowledged_after_the_last_step_ended_interrupts_the_task(api: Api) -> None:
+    await api.task(steps=2)
+    await api("POST", "/api/tasks/t1/interrupt", {})
+    await api("PATCH", "/api/tasks/t1/steps/s1", {"status": "done"})
+    assert (await api("PATCH", "/api/tasks/t1/steps/s2", {"status": "skipped"}))[1]["status"] == "done"
+    ended_at = (await api.get())["ended_at"]
+    assert (await api("POST", "/api/tasks/t1/interrupt/ack", {"summary": "left the rest"}))[1]["status"] == "interrupted"
+    task = await api.get()
+    assert (task["status"], task["ended_at"], task["summary"]) == ("interrupted", ended_at, "left the rest")
+    assert (await api("PATCH", "/api/tasks/t1", {"status": "done"}))[1]["status"] == "done"  # its own word wins
+
+
 async def test_a_write_that_is_repeated_under_its_key_gets_the_same_answer_and_happens_once(api: Api) -> None:
     async def twice(method: str, path: str, body: Any, key: str) -> tuple[int, Any]:
         first = await api(method, path, body, headers={"Idempotency-Key": key})

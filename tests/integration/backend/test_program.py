@@ -109,7 +109,10 @@ def test_what_it_cannot_use_is_said_in_one_line(tmp_path: Path, capsys: pytest.C
 
 
 def test_a_flag_that_cannot_be_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
-    for arguments in (["--port", "x"], ["--port", "70000"], ["--keep-days", "-1"], ["--keep-days", "nan"], ["--nonsense"]):
+    for arguments in (
+        ["--port", "x"], ["--port", "70000"], ["--keep-days", "-1"], ["--keep-days", "nan"],
+        ["--requests-per-second", "-1"], ["--nonsense"],
+    ):  # fmt: skip
         with pytest.raises(SystemExit) as ended:
             main(arguments)
         assert ended.value.code == 2

@@ -5,16 +5,31 @@ import gzip
 import io
 import json
 from collections.abc import Callable
+from contextlib import suppress
 
 import aiohttp
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 import clawlog_backend.bodies
 import clawlog_backend.connections
+import clawlog_backend.request_rates
+import clawlog_backend.server
+from clawlog_backend.connections import ConnectionBounds
 from integration.backend.running import Api, RunningBackend, connected
 
 JSON = {"content-type": "application/json"}
 PACKED = JSON | {"content-encoding": "gzip"}
+
+
+@pytest.fixture(params=["h11", "httptools"])
+def _each_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Serve with each of uvicorn's parsers: which one it takes by itself depends on what is installed."""
+    protocol = H11Protocol
+    if request.param == "httptools":
+        implementation = pytest.importorskip("uvicorn.protocols.http.httptools_impl", reason="httptools is not installed")
+        protocol = implementation.HttpToolsProtocol
+    monkeypatch.setattr(clawlog_backend.server, "BoundedConnection", type("Bounded", (ConnectionBounds, protocol), {}))
 
 
 async def test_what_is_not_json_is_refused(api: Api) -> None:
@@ -64,10 +79,56 @@ async def test_a_body_that_does_not_come_is_waited_for_in_vain_only_so_long(
 async def test_a_client_that_sends_no_whole_request_is_dropped(
     start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.connections, "FIRST_REQUEST_S", 0.2)
+    monkeypatch.setattr(clawlog_backend.connections, "HEAD_S", 0.2)
     async with connected(start_backend().url) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nhost: loc")
         assert await reader.read() == b""
+
+
+@pytest.mark.usefixtures("_each_parser")
+async def test_every_further_request_of_a_connection_has_to_come_whole_in_time_too(
+    start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.connections, "HEAD_S", 0.3)
+    whole, part = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b"GET /healthz HTTP/1.1\r\nhost: loc"
+    async with connected(start_backend().url) as (reader, writer):
+        for _ in range(3):
+            await asyncio.sleep(0.2)  # an idle connection is not hurried
+            writer.write(whole)
+            assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        began = asyncio.get_running_loop().time()
+        writer.write(part)
+        with suppress(ConnectionResetError):
+            while not reader.at_eof():  # a byte now and then gains no time
+                writer.write(b"a")
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(0.05):
+                        await reader.read()
+        assert 0.2 < asyncio.get_running_loop().time() - began < 5
+
+
+@pytest.mark.usefixtures("_each_parser")
+async def test_a_head_without_end_is_not_kept(start_backend: Callable[..., RunningBackend]) -> None:
+    async with connected(start_backend().url) as (reader, writer):
+        writer.write(b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n" + b"a: b\r\n" * 100_000)
+        with suppress(ConnectionResetError):
+            assert not (await reader.read()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.usefixtures("_each_parser")
+async def test_whoever_waits_for_an_answer_may_take_time_with_the_next_request(
+    start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.connections, "HEAD_S", 0.2)
+    body = b'{"task_ids":[],"cursor":"none","wait_s":1}'
+    poll = b"POST /api/control/poll HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
+    async with connected(start_backend().url) as (reader, writer):
+        writer.write(poll % len(body) + body)
+        await asyncio.sleep(0.1)
+        writer.write(b"GET /healthz HTTP/1.1\r\n")
+        assert (await reader.readuntil(b"}")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"host: localhost\r\n\r\n")
+        assert b"HTTP/1.1 200 " in await reader.readuntil(b"version")
 
 
 async def test_a_client_that_does_not_take_its_answers_is_dropped(
@@ -104,3 +165,19 @@ async def test_polls_and_streams_are_bounded_in_number(
     async with session.get(api.url + "/api/stream") as stream:
         assert stream.status == 200
         assert (await api("GET", "/api/stream"))[0] == 429
+
+
+async def test_a_client_elsewhere_that_asks_too_often_is_told_to_wait(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    api = Api(session, start_backend(requests_per_s=1).url)
+    for _ in range(30):  # this machine may ask as often as it likes
+        assert (await api("GET", "/healthz"))[0] == 200
+    monkeypatch.setattr(clawlog_backend.request_rates, "_client", lambda _address: "192.0.2.1")
+    answers = [await api("GET", "/healthz") for _ in range(12)]
+    assert [status for status, _ in answers[:10]] == [200] * 10
+    assert answers[-1][0] == 429
+    assert answers[-1][1]["code"] == "too_many_requests"
+    async with session.get(api.url + "/healthz") as refused:
+        assert 1 <= int(refused.headers["Retry-After"]) <= 2
+        assert "Content-Security-Policy" in refused.headers
