@@ -23,7 +23,8 @@ from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
-_FIRST_LOOK_S = 2.0  # sooner than any lease runs out; and a pause, where a loss could not be recorded
+_FIRST_LOOK_S = 2.0  # sooner than any lease runs out
+_AGAIN_S = 2.0  # until a loss that could not be recorded is tried again
 _LOOK_S = 5.0  # how often is looked for a suspend
 _STALLED_S = 2.0  # a loop that woke later than this was itself stopped
 _RESUMED_PER_S = 200  # after a restart the tasks of an earlier run beat as soon as they can without crowding
@@ -163,16 +164,14 @@ class Heartbeats:
             del self._plans[task_id]
             return
         judgement = self._liveness.judge(task)
-        if judgement.lost is not None:
-            del self._plans[task_id]
-            self._liveness.declare_lost(task, judgement.lost)
+        if judgement.lost is not None and self._liveness.declare_lost(task, judgement.lost):
             return
         if plan.beat <= now:
             plan.beat = self._following(now)
             if task.upstream and judgement.evidence is not None:
                 self._due.setdefault(task.base_url, {})[task_id] = None
                 woken[task.base_url] = None
-        plan.look = min(plan.beat, judgement.until)
+        plan.look = min(plan.beat, judgement.until if judgement.lost is None else now + _AGAIN_S)
         heapq.heappush(self._looks, (plan.look, task_id))
 
     def _following(self, now: float) -> float:

@@ -22,13 +22,12 @@ from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Evidence, Task
 from clawlogd.outbox.errors import OutboxError
 from clawlogd.outbox.queue import Outbox
-from clawlogd.processes import ProcessWatcher
+from clawlogd.processes import ProcessWatcher, stopped
 from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 
 _SUSPEND_S = 2.0  # a wall clock that ran on by more than this while the monotonic did not
 _QUIET_AFTER_S = 20.0  # a command is a sign of life; after this long it says only that there was life
-_STORAGE_RETRY_S = 2.0
 
 
 class LifeState(StrEnum):
@@ -167,7 +166,9 @@ class Liveness:
             return LifeState.LOST, None
         evidence = self.judge(task).evidence
         silent_s = self._clock.monotonic() - self._signs[task.task_id].seen
-        if evidence is Evidence.PROCESS:
+        if task.watched is not None and evidence is Evidence.PROCESS:
+            if stopped(task.watched.pid):
+                return LifeState.STALLED, evidence
             return LifeState.STALLED if silent_s > self._settings.now.heartbeat.stall_after_s else LifeState.ALIVE, evidence
         return LifeState.ALIVE if evidence and silent_s <= _QUIET_AFTER_S else LifeState.QUIET, evidence
 
@@ -201,16 +202,18 @@ class Liveness:
         sign = self._signs.get(task.task_id)
         return sign.seen_ms if sign else task.seen_ms
 
-    def declare_lost(self, task: Task, reason: str) -> None:
-        """Reports that a task's agent is gone."""
+    def declare_lost(self, task: Task, reason: str) -> bool:
+        """Reports that a task's agent is gone. False when that cannot be recorded now: then it is to be tried again."""
         now_ms = self._clock.wall_ms()
         event = Event(event_id=new_uuid(), task_id=task.task_id, kind=EventKind.AGENT_LOST, at=rfc3339(now_ms), summary=reason)
         try:
             self._outbox.add(event, now_ms, task.base_url)
         except OutboxError as error:
             self._log.warning("agent_lost_unreported", task_id=task.task_id, error=str(error))
+            return False
         self._log.warning("agent_lost", task_id=task.task_id, reason=reason)
         self._registry.put(msgspec.structs.replace(task, lost_ms=now_ms, watched=None, seen_ms=self.seen_ms(task)))
+        return True
 
     def notice_suspend(self) -> bool:
         """Looks whether the machine slept since the last look; if so, agents get a full lease to speak again."""
@@ -251,9 +254,7 @@ class Liveness:
         )
 
     def _process_ended(self, task_id: str) -> None:
-        # While the disk takes nothing, a loss cannot be recorded: it is found again and again, but not without a pause.
-        delay_s = _STORAGE_RETRY_S if self._outbox.storage_error else 0.0
-        self._doubt(task_id, self._clock.monotonic() + delay_s)
+        self._doubt(task_id, self._clock.monotonic())
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         task = after or before

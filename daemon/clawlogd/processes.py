@@ -74,6 +74,15 @@ def runs(process: WatchedProcess) -> bool:
     return all(mine is None or theirs is None or mine == theirs for mine, theirs in seen)
 
 
+def stopped(pid: int) -> bool:
+    """Whether a process is held by a signal (``SIGSTOP``, Ctrl-Z) or by a debugger: it is there, and does nothing."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] in {"T", "t"}
+
+
 @dataclass(eq=False, slots=True)
 class _Watched:
     process: WatchedProcess

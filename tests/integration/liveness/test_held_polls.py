@@ -177,7 +177,7 @@ async def test_a_server_whose_batch_route_does_not_serve_us_is_asked_task_by_tas
 
 async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer, tmp_path: Path) -> None:
     clock = SystemClock()
-    sidecar = Sidecar(tmp_path, clock, Heartbeat())
+    sidecar = await Sidecar.over(tmp_path / "state", clock, Heartbeat())
     settings = InForce(HELD)
     upstream = Upstream(base_url=polled.url, tokens=TokenSource(env={}, settings=settings), settings=settings, clock=clock)
     polls = HeldPolls(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 import pytest
@@ -22,13 +21,16 @@ def clock() -> SteppedClock:
     return SteppedClock()
 
 
+Start = Callable[..., Awaitable[Sidecar]]
+
+
 @pytest.fixture
-async def start(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Any]:
+async def start(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Start]:
     """Starts a sidecar, the second time over the state of the first, which must have been closed."""
     started: list[Sidecar] = []
 
-    def start_(**heartbeat: float) -> Sidecar:
-        sidecar = Sidecar(tmp_path, clock, Heartbeat(**heartbeat))
+    async def start_(**heartbeat: float) -> Sidecar:
+        sidecar = await Sidecar.over(tmp_path / "state", clock, Heartbeat(**heartbeat))
         started.append(sidecar)
         return sidecar
 
@@ -38,8 +40,8 @@ async def start(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Any]:
 
 
 @pytest.fixture
-async def sidecar(start: Any) -> Sidecar:
-    begun: Sidecar = start()
+async def sidecar(start: Start) -> Sidecar:
+    begun = await start()
     begun.begin()
     return begun
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 
+from clawlogd import app
 from clawlogd.clock import Clock
-from clawlogd.heartbeats import Heartbeats
-from clawlogd.liveness import Liveness
+from clawlogd.commands.parts import Facts, Parts
+from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
-from clawlogd.outbox.ballast import Ballast
-from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.recovery import open_store
-from clawlogd.outbox.witness import Witness
-from clawlogd.registry import Registry
 from clawlogd.settings import Heartbeat, InForce, Settings
-from clawlogd.stops import Stops
 
 URL = "http://backend.test"
 
@@ -45,29 +41,32 @@ class SteppedClock:
 
 
 class Sidecar:
-    """The daemon's parts that know of life and of stops, over one state folder; a test plays agent, lane and kernel."""
+    """The daemon's parts over one state folder, with none of its loops running; a test plays agent, lane and kernel."""
 
-    def __init__(self, folder: Path, clock: Clock, heartbeat: Heartbeat) -> None:
-        self.clock = clock
-        self.settings = InForce(Settings(heartbeat=heartbeat))
-        witness = Witness(folder / "outbox.seq")
-        store, _ = open_store(folder / "outbox.db", clock=clock, suspicious=False)
-        ballast = Ballast(folder / "ballast", 0)
-        self.outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=self.settings, clock=clock)
-        self.registry = Registry(outbox=self.outbox)
-        self.liveness = Liveness(registry=self.registry, outbox=self.outbox, settings=self.settings, clock=clock)
-        self.stops = Stops(registry=self.registry, outbox=self.outbox, clock=clock, folder=folder / "stop")
+    def __init__(self, parts: Parts, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self.clock: Any = parts.clock
+        self.outbox = parts.outbox
+        self.registry = parts.registry
+        self.liveness = parts.liveness
+        self.stops = parts.stops
+        self.heartbeats = parts.heartbeats
         self.woken: list[str] = []
         self.slept = 0
-        self.heartbeats = Heartbeats(
-            registry=self.registry,
-            liveness=self.liveness,
-            settings=self.settings,
-            clock=clock,
-            wake=self.woken.append,
-            slept=self._count_sleep,
-        )
-        self.registry.load(store)
+        self.heartbeats._wake = self.woken.append
+        self.heartbeats._slept = self._count_sleep
+        self.registry.load(self.outbox.store_before_start)
+
+    @classmethod
+    async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:
+        """Builds the parts as the daemon does."""
+        private_folder(folder)
+        stack = AsyncExitStack()
+        where = app.Environment({}, folder, None, clock)
+        facts = Facts(str(folder), None, None, clock.monotonic())
+        settings = InForce(Settings(heartbeat=heartbeat))
+        parts, _ = await stack.enter_async_context(app._build(settings, where, facts))
+        return cls(parts, stack)
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""
@@ -113,14 +112,13 @@ class Sidecar:
 
     async def events(self) -> list[Event]:
         """What waits for the backend, in order."""
-        while self.outbox._committing is not None:
-            await self.outbox.committed()
-        stored = await self.outbox.read(lambda store: store.pending(self.outbox.lane(URL), 0, 10_000))
+        lane = self.outbox.lane(URL)
+        await self.outbox.committed()
+        stored = await self.outbox.read(lambda store: store.pending(lane, limit=10_000, max_bytes=1 << 30))
         return [msgspec.json.decode(each.body, type=Event) for each in stored]
 
     async def close(self) -> None:
-        self.liveness.close()
-        await self.outbox.close()
+        await self._stack.aclose()
 
     def _count_sleep(self) -> None:
         self.slept += 1

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import signal
 
 import pytest
 
 from clawlogd.clock import rfc3339
 from clawlogd.model import EventKind, Evidence, TaskStatus, WatchedProcess
 from clawlogd.outbox.errors import StorageFailedError
+from clawlogd.processes import stopped
+from running_daemon import until
+from unit.liveness.conftest import Start
 from unit.liveness.sidecar import Sidecar, SteppedClock
 
 
@@ -102,6 +105,18 @@ async def test_a_watched_process_is_evidence_and_silence_of_ten_minutes_makes_it
     assert await lost(sidecar) == []
 
 
+async def test_a_process_that_is_held_by_a_signal_is_stalled_at_once_and_alive_when_it_goes_on(
+    sidecar: Sidecar, child: asyncio.subprocess.Process, identity: WatchedProcess
+) -> None:
+    sidecar.create(watched=identity)
+    child.send_signal(signal.SIGSTOP)
+    await until(lambda: stopped(child.pid))
+    assert {(beat.evidence, beat.stalled) for _, beat in sidecar.watch_for(30)} == {(Evidence.PROCESS, True)}
+    child.send_signal(signal.SIGCONT)
+    await until(lambda: not stopped(child.pid))
+    assert {beat.stalled for _, beat in sidecar.watch_for(30)} == {False}
+
+
 async def test_when_the_watched_process_ends_the_loss_is_reported_whatever_the_lease_says(
     sidecar: Sidecar, child: asyncio.subprocess.Process, identity: WatchedProcess
 ) -> None:
@@ -148,8 +163,8 @@ async def test_a_summary_travels_with_the_next_beat_once_and_comes_back_when_tha
     assert {beat.summary for _, beat in sidecar.watch_for(60)} == {None}
 
 
-async def test_what_was_spooled_counts_from_when_it_was_said(start: Any, clock: SteppedClock) -> None:
-    sidecar = start()
+async def test_what_was_spooled_counts_from_when_it_was_said(start: Start, clock: SteppedClock) -> None:
+    sidecar = await start()
     said_ms = clock.wall_ms()
     clock.pass_(100)
     task = sidecar.create(seen_ms=said_ms)
@@ -174,9 +189,9 @@ async def test_what_was_spooled_before_the_last_word_does_not_make_it_older(side
 
 
 async def test_nobody_is_judged_before_all_that_was_spooled_has_been_heard(
-    start: Any, clock: SteppedClock, dead: WatchedProcess
+    start: Start, clock: SteppedClock, dead: WatchedProcess
 ) -> None:
-    sidecar = start()
+    sidecar = await start()
     sidecar.create(watched=dead)
     await asyncio.sleep(0)
     sidecar.change(status=TaskStatus.DONE)
@@ -186,9 +201,9 @@ async def test_nobody_is_judged_before_all_that_was_spooled_has_been_heard(
 
 
 async def test_while_the_disk_takes_nothing_a_loss_is_tried_again_with_pauses(
-    start: Any, dead: WatchedProcess, monkeypatch: pytest.MonkeyPatch
+    start: Start, dead: WatchedProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sidecar = start()
+    sidecar = await start()
     sidecar.create(watched=dead)
     await sidecar.events()
     tries = 0
@@ -205,6 +220,7 @@ async def test_while_the_disk_takes_nothing_a_loss_is_tried_again_with_pauses(
             assert sidecar.beats() == []  # and nothing is vouched for meanwhile
             await asyncio.sleep(0.001)
         assert 1 <= tries <= 3
+    await until(lambda: sidecar.outbox.storage_error is None)
     await _until_lost(sidecar)
     assert len(await lost(sidecar)) == 1
 

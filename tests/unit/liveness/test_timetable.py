@@ -8,6 +8,7 @@ from typing import Any
 
 from clawlogd.clock import rfc3339
 from clawlogd.model import EventKind, Evidence
+from unit.liveness.conftest import Start
 from unit.liveness.sidecar import URL, Sidecar, SteppedClock
 
 
@@ -108,8 +109,8 @@ async def test_a_suspend_neither_makes_a_process_stalled_nor_a_step_back_of_the_
     assert sidecar.liveness.seen_ms(sidecar.task("by-command")) == clock.wall_ms()
 
 
-async def test_a_restart_forgets_neither_the_last_sign_nor_the_lease(start: Any, clock: SteppedClock) -> None:
-    first: Sidecar = start()
+async def test_a_restart_forgets_neither_the_last_sign_nor_the_lease(start: Start, clock: SteppedClock) -> None:
+    first: Sidecar = await start()
     first.begin()
     first.create()
     clock.pass_(30)
@@ -118,7 +119,7 @@ async def test_a_restart_forgets_neither_the_last_sign_nor_the_lease(start: Any,
     await first.events()
     await first.close()  # as after kill -9: nothing was saved at an end
     clock.pass_(600)
-    second: Sidecar = start()
+    second: Sidecar = await start()
     second.begin()
     beats = second.watch_for(290)
     assert {(beat.evidence, beat.agent_seen_at) for _, beat in beats} == {(Evidence.COMMAND, rfc3339(said_ms))}
@@ -128,8 +129,8 @@ async def test_a_restart_forgets_neither_the_last_sign_nor_the_lease(start: Any,
     assert not second.task().live
 
 
-async def test_the_last_sign_is_on_disk_within_a_housekeeping_round(start: Any, clock: SteppedClock) -> None:
-    first: Sidecar = start()
+async def test_the_last_sign_is_on_disk_within_a_housekeeping_round(start: Start, clock: SteppedClock) -> None:
+    first: Sidecar = await start()
     first.begin()
     first.create()
     clock.pass_(30)
@@ -137,20 +138,20 @@ async def test_the_last_sign_is_on_disk_within_a_housekeeping_round(start: Any, 
     first.liveness.save_signs()
     await first.events()
     await first.close()
-    second: Sidecar = start()
+    second: Sidecar = await start()
     assert second.task().seen_ms == clock.wall_ms()
 
 
 async def test_after_a_restart_a_lease_that_ran_out_meanwhile_vouches_for_nothing_and_gets_one_beats_time(
-    start: Any, clock: SteppedClock
+    start: Start, clock: SteppedClock
 ) -> None:
-    first: Sidecar = start()
+    first: Sidecar = await start()
     first.begin()
     first.create()
     await first.events()
     await first.close()
     clock.pass_(600)
-    second: Sidecar = start()
+    second: Sidecar = await start()
     second.begin()
     assert second.watch_for(14) == []
     assert second.task().live
@@ -159,29 +160,29 @@ async def test_after_a_restart_a_lease_that_ran_out_meanwhile_vouches_for_nothin
 
 
 async def test_after_a_restart_a_process_that_still_runs_is_vouched_for_and_one_that_ended_or_was_replaced_is_lost_at_once(
-    start: Any, clock: SteppedClock, running: Any, dead: Any
+    start: Start, clock: SteppedClock, running: Any, dead: Any
 ) -> None:
-    first: Sidecar = start()
+    first: Sidecar = await start()
     first.create("runs", watched=running)
     first.create("replaced", watched=dead)
     await first.events()
     await first.close()
     clock.pass_(5)
-    second: Sidecar = start()
+    second: Sidecar = await start()
     second.begin()
     assert [beat.task_id for _, beat in second.watch_for(1)] == ["runs"]
     assert [(event.task_id, event.kind) for event in await second.events()] == [("replaced", EventKind.AGENT_LOST)]
 
 
 async def test_after_a_restart_ten_thousand_tasks_beat_within_an_interval_but_not_together(
-    start: Any, clock: SteppedClock, running: Any
+    start: Start, clock: SteppedClock, running: Any
 ) -> None:
-    first: Sidecar = start()
+    first: Sidecar = await start()
     for number in range(10_000):
         first.create(f"t{number}", watched=running)
     await first.events()
     await first.close()
-    second: Sidecar = start()
+    second: Sidecar = await start()
     second.begin()
     in_second: Counter[int] = Counter()
     seen: set[str] = set()
