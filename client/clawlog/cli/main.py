@@ -25,6 +25,7 @@ COMMANDS = {
     "status": "How the daemon stands: what waits, since when, for how long it can.",
     "tasks": "The tasks that the daemon knows.",
     "show": "One task, with its timeline.",
+    "top": "All tasks, live, in the terminal.",
     "stop": "Ask a task to stop at its next safe boundary.",
     "flush": "Wait until the backends have everything.",
     "dead-letter": "Events that a backend refused for good.",

@@ -7,7 +7,6 @@ never gets to steer the terminal, nor is it read as markup.
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from typing import TYPE_CHECKING
 
@@ -44,7 +43,7 @@ def console() -> Console:
     from rich.console import Console  # noqa: PLC0415 - it costs more than all else here, and most calls don't draw
 
     terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else _PIPE_COLUMNS
+    width = None if terminal else _PIPE_COLUMNS
     return Console(file=sys.stdout, force_terminal=terminal, width=width, highlight=False, emoji=False, markup=False)
 
 

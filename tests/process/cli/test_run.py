@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import pty
-import select
 import shutil
 import signal
 import subprocess
 import sys
-import termios
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from clawlog.cli.backend_http import BackendTask
 from process.cli.place import CLAWLOG, Place, is_running, wait_until
+from process.cli.screen import on_terminal
 
 PRINT_TASK = "print(__import__('os').environ['CLAWLOG_TASK_ID'], flush=True)"
 
@@ -190,48 +185,6 @@ def test_the_last_line_of_output_is_the_heartbeats_summary(running: Place) -> No
 
 
 # ── A terminal ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Screen:
-    """A terminal and what runs on it."""
-
-    def __init__(self, pid: int, fd: int) -> None:
-        self.pid = pid
-        self._fd = fd
-        self.shown = ""
-
-    def type(self, text: str) -> None:
-        os.write(self._fd, text.encode())
-
-    def until(self, condition: Callable[[str], bool], what: str) -> None:
-        deadline = time.monotonic() + 20
-        while not condition(self.shown):
-            assert time.monotonic() < deadline, f"waited in vain: {what}; the screen shows:\n{self.shown}"
-            if select.select([self._fd], [], [], 0.1)[0]:
-                try:
-                    self.shown += os.read(self._fd, 65536).decode("utf-8", "replace")
-                except OSError:  # nobody has the terminal open any more
-                    assert condition(self.shown), f"all ended: {what}; the screen shows:\n{self.shown}"
-
-    def shows(self, text: str) -> None:
-        self.until(lambda shown: text in shown, f"{text!r}")
-        self.shown = self.shown.partition(text)[2]
-
-
-@contextlib.contextmanager
-def on_terminal(place: Place, *command: str) -> Iterator[Screen]:
-    pid, fd = pty.fork()
-    if pid == 0:
-        os.execvpe(command[0], command, place.env)
-    termios.tcsetwinsize(fd, (24, 80))
-    try:
-        yield Screen(pid, fd)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
-        os.close(fd)
-        with contextlib.suppress(ChildProcessError):
-            os.waitpid(pid, 0)
 
 
 REPORT = (
