@@ -121,6 +121,13 @@ def sources_digest(path: Path) -> str:
     return ran.stdout.split()[0]
 
 
+def test_a_daemon_that_has_the_state_already_is_mentioned(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
+    daemon = place.start_daemon()
+    ran = clawlog(place, "install", "systemd")
+    assert ran.status == 0
+    assert f"a daemon runs already (process {daemon.pid})" in ran.stderr
+
+
 def test_a_systemctl_that_fails_is_said_and_what_was_written_can_be_undone(
     place: Place, systemctl: Path, clawlog: Clawlog
 ) -> None:

@@ -30,7 +30,7 @@ MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Ve
 def command(*, with_settings: bool, as_json: bool) -> int:
     """Check versions, settings, state, disk, socket, daemon, backend and clock, and say what to do about what is wrong.
 
-    It changes nothing, and starts nothing.
+    It changes nothing.
     """
     from clawlog.cli.doctor import backends, daemons, program, sockets, state  # noqa: PLC0415 - the help need not pay for them
     from clawlog.cli.doctor.place import Place  # noqa: PLC0415 - as above

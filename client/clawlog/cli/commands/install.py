@@ -8,10 +8,11 @@ from typing import Any, TypeVar
 
 import click
 
-from clawlog.cli import daemon, exits, options, output, views
+from clawlog.cli import exits, options, output
+from clawlog.cli.doctor import sockets
+from clawlog.cli.doctor.place import Place
 from clawlog.cli.install import hooks, skill, systemd
 from clawlog.cli.install.plan import Action, carry_out
-from clawlog.errors import ClawlogError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -47,8 +48,12 @@ def command() -> None:
 def systemd_(*, user: bool, dry_run: bool, force: bool, as_json: bool) -> int:
     """Write the units, and let systemd listen at the socket: the first call starts the daemon."""
     plan = systemd.install(os.environ, system=not user, force=force)
+    holder = sockets.lock_holder(Place.of(os.environ))  # asked before: afterwards it may be systemd's
     status = follow(plan, systemd.KIND, dry_run=dry_run, as_json=as_json)
-    _mention_running_daemon()
+    if holder is not None:
+        output.warn(
+            f"a daemon runs already (process {holder}); if it is not systemd's, end it, so that systemd's has the state"
+        )
     return status
 
 
@@ -94,11 +99,3 @@ def follow(plan: Sequence[Action], kind: str, *, dry_run: bool, as_json: bool) -
     else:
         carry_out(plan, kind, os.environ)
     return exits.SUCCESS
-
-
-def _mention_running_daemon() -> None:
-    try:
-        view = views.daemon(daemon.status())
-    except (ClawlogError, daemon.NotRunning):
-        return
-    output.warn(f"a daemon runs already (process {view.pid}); if it is not systemd's, end it, so that systemd's has the state")
