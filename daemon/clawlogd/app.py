@@ -24,7 +24,7 @@ from clawlogd.commands.parts import Facts, Parts
 from clawlogd.heartbeats import Heartbeats
 from clawlogd.housekeeping import Housekeeping
 from clawlogd.instance import bind_unix, private_folder, state_lock
-from clawlogd.listeners.unix import UnixListener
+from clawlogd.listeners.unix import UnixListener, allowed_group
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
 from clawlogd.outbox.ballast import Ballast
@@ -275,12 +275,13 @@ async def _listen(
         )
         await zeromq.start()
         tasks.spawn("zeromq", zeromq.run)
+    group = allowed_group(settings.listen.group)
     sockets = passed_sockets(where.env)
     if not sockets and where.socket_path is not None:
-        sock = bind_unix(where.socket_path, mode=0o660 if settings.listen.group else 0o600)
+        sock = bind_unix(where.socket_path, group_id=group.gr_gid if group else None)
         stack.callback(where.socket_path.unlink, missing_ok=True)
         sockets = [sock]
-    unix = [UnixListener(sock=sock, dispatcher=dispatcher, settings=parts.in_force) for sock in sockets]
+    unix = [UnixListener(sock=sock, dispatcher=dispatcher, group=group, settings=parts.in_force) for sock in sockets]
     for listener in unix:
         await listener.start()
     facts.socket = str(sockets[0].getsockname()) if sockets else None

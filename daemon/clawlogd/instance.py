@@ -70,8 +70,12 @@ def state_lock(state_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def bind_unix(path: Path, *, mode: int = 0o600) -> socket.socket:
+def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
     """Binds a Unix socket, private from birth; a dead one in its place is removed, a live one is not.
+
+    Args:
+        path: Where.
+        group_id: A group whose members may connect, too.
 
     Raises:
         InstanceError: Something else is there, or the path cannot be used.
@@ -83,18 +87,31 @@ def bind_unix(path: Path, *, mode: int = 0o600) -> socket.socket:
     private = path.parent
     if not private.exists():
         private_folder(private)
-    elif private.is_symlink():
-        raise InstanceError(f"{private} is a symbolic link; name the folder itself")
+    else:
+        _refuse_open_folder(private)
     _remove_dead(path)
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     try:
-        os.fchmod(sock.fileno(), mode)
+        os.fchmod(sock.fileno(), 0o600)
         sock.bind(str(path))
-        path.chmod(mode)
+        if group_id is not None:
+            os.chown(path, -1, group_id, follow_symlinks=False)
+            path.chmod(0o660)
     except OSError as error:
         sock.close()
         raise InstanceError(f"{path}: cannot be bound: {error.strerror}; check the folder, or set CLAWLOG_SOCKET") from None
     return sock
+
+
+def _refuse_open_folder(path: Path) -> None:
+    """A folder in which others may write is one in which they may put a socket of their own in the place of ours."""
+    found = path.lstat()
+    if stat.S_ISLNK(found.st_mode):
+        raise InstanceError(f"{path} is a symbolic link; name the folder itself")
+    if found.st_uid not in {os.geteuid(), 0}:
+        raise InstanceError(f"{path} belongs to user {found.st_uid}; choose a folder of your own, or set CLAWLOG_SOCKET")
+    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+        raise InstanceError(f"{path}: others may write there; take that from them (chmod go-w), or set CLAWLOG_SOCKET")
 
 
 def _remove_dead(path: Path) -> None:

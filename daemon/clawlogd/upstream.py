@@ -198,10 +198,11 @@ class Upstream:
         if key is not None:
             headers["Idempotency-Key"] = key
         try:
-            if token := self._tokens.read(self.base_url):
-                headers["Authorization"] = f"Bearer {token}"
+            token = self._tokens.read(self.base_url)
         except (OSError, ValueError) as error:
             return Answer(Outcome.UNAUTHORIZED, f"the token cannot be read: {error}")
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
         timeout = aiohttp.ClientTimeout(
             total=timeout_s or self._settings.now.http.total_timeout_s + wait_s,
             sock_connect=self._settings.now.http.connect_timeout_s,
@@ -216,6 +217,9 @@ class Upstream:
             return Answer(Outcome.TRANSIENT, f"{where}: no answer within {timeout.total:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Answer(Outcome.TRANSIENT, f"{where}: {_reason(error)}")
+        if token is not None and content is not None:
+            # A server that repeats what it was sent must not bring the token into the log, the outbox or a status.
+            content = content.replace(token.encode(), b"[token]")
         return self._classify(where, response, content)
 
     def _classify(self, where: str, response: aiohttp.ClientResponse, content: bytes | None) -> Answer:

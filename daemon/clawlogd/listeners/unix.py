@@ -32,17 +32,17 @@ class UnixListener:
     Args:
         sock: The socket, bound; it is put to listening here.
         dispatcher: Runs the verbs.
-        settings: How many callers at once, and the group whose members are let in beside the daemon's own user.
-
-    Raises:
-        SettingsError: There is no such group.
+        group: A group whose members are let in beside the daemon's own user.
+        settings: How many callers at once.
     """
 
-    def __init__(self, *, sock: socket.socket, dispatcher: Dispatcher, settings: InForce) -> None:
+    def __init__(
+        self, *, sock: socket.socket, dispatcher: Dispatcher, group: grp.struct_group | None, settings: InForce
+    ) -> None:
         self._socket = sock
         self._dispatcher = dispatcher
         self._settings = settings
-        self._group = _group(settings.now.listen.group)
+        self._group = group
         self._connections: set[_Connection] = set()
         self._log = Log("unix")
         self._refused_full = False
@@ -106,7 +106,12 @@ class UnixListener:
         return self._dispatcher
 
 
-def _group(name: str | None) -> grp.struct_group | None:
+def allowed_group(name: str | None) -> grp.struct_group | None:
+    """The group of the setting ``listen.group``.
+
+    Raises:
+        SettingsError: There is no such group.
+    """
     try:
         return grp.getgrnam(name) if name else None
     except KeyError:

@@ -151,4 +151,6 @@ class _AllowList:
 
     def callback(self, domain: str, key: bytes) -> bool:
         del domain
-        return zmq.utils.z85.encode(key).decode() in self._settings.now.listen.zmq_client_keys
+        return (
+            key.decode("ascii") in self._settings.now.listen.zmq_client_keys
+        )  # it comes as text (Z85), as the settings have it
