@@ -60,7 +60,8 @@ class RunningDaemon:
             await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
             ready.cancel()
-            await self._task
+            failed, self._task = self._task, None
+            await failed
         self._parts = ready.result()
 
     def ask_to_stop(self) -> None:

@@ -92,3 +92,27 @@ async def test_a_flag_or_a_variable_that_cannot_be_is_named(
     assert (status, out) == (2, "")
     assert err.startswith(f"clawlogd: {said}")
     assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ('[listen]\ngroup = "no-such-group"\n', "listen.group: "),
+        (
+            'zmq = "tcp://127.0.0.1:0"\n[listen]\nzmq_server_key_file = "KEY"\nzmq_client_keys = ["k"]\n',
+            "listen.zmq_server_key_file: KEY: no CURVE secret key: ",
+        ),
+    ],
+)
+async def test_a_setting_that_shows_itself_wrong_when_it_is_used_ends_the_start_in_one_line(
+    folder: Path, content: str, said: str
+) -> None:
+    key = folder / "key"
+    key.write_text("not a key")
+    config = folder / "my.toml"
+    config.write_text(content.replace("KEY", str(key)))
+    status, out, err = await run_to_end(folder, "--config", str(config))
+    assert (status, out) == (2, "")
+    assert err.startswith(f"clawlogd: {said.replace('KEY', str(key))}")
+    assert err.count("\n") == 1
+    assert not (folder / "state" / "run" / "clawlogd.sock").exists()
