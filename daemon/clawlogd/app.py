@@ -128,6 +128,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
             connections=lambda: listeners.connections,
         )
         await _serve_metrics(parts, listeners, stack)
+        tasks.spawn("outbox", parts.outbox.until_broken)
         tasks.spawn("heartbeats", parts.heartbeats.run)
         tasks.spawn("housekeeping", housekeeping.run)
         if manager.watchdog_s is not None:
@@ -202,7 +203,7 @@ async def _named_tasks() -> AsyncIterator[NamedTasks]:
 async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
     clock, state_dir = where.clock, where.state_dir
     witness = Witness(state_dir / "outbox.seq")
-    store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, suspicious=not witness.clean)
+    store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
     ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
     ballast.restore()
     outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)

@@ -59,11 +59,11 @@ class Backends:
         self._upstreams: list[Upstream] = []
 
     def start(self, heartbeats: Heartbeats, spawn: Spawn) -> None:
-        """Begins the lanes of all backends that have something waiting or a task going on."""
+        """Begins the lanes of all backends for which something waits or a task goes on."""
         self._heartbeats = heartbeats
         self._spawn = spawn
-        wanted = {url for url in self._outbox.base_urls if self._outbox.pending[self._outbox.lane(url)]}
-        for base_url in wanted | {task.base_url for task in self._registry if not task.status.ended}:
+        tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.by_task[task.task_id]}
+        for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)
 
     def lane(self, base_url: str) -> Lane:

@@ -55,7 +55,10 @@ class Housekeeping:
 
     async def run(self) -> None:
         """Does the chores until cancelled."""
-        await self._check_records()
+        try:
+            await self._check_records()
+        except OutboxError as error:
+            self._log.warning("records_not_checked", error=str(error))
         rounds = 0
         while True:
             await anyio.sleep(_ROUND_S)

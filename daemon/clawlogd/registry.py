@@ -39,7 +39,10 @@ class Registry:
         for task_id, body in store.steps():
             steps.setdefault(task_id, []).append(decode_step(body))
         decode_task = msgspec.json.Decoder(Task).decode
+        broken = {key.rpartition("/")[0] for key in store.damaged_rows}  # a task that lacks a step would mistake the others
         for task_id, body in store.tasks():
+            if task_id in broken:
+                continue
             self._tasks[task_id] = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
 
     def observe(self, observer: Observer) -> None:

@@ -115,13 +115,12 @@ class Upstream:
         if answer.outcome is not Outcome.DELIVERED:
             return answer, []
         results = answer.body.get("results") if isinstance(answer.body, dict) else None
-        if not isinstance(results, list) or len(results) != len(records) or not all(isinstance(each, dict) for each in results):
+        if not isinstance(results, list) or len(results) != len(records) or not all(map(_is_verdict, results)):
             return Answer(
                 Outcome.TRANSIENT, "POST /api/events: the answer does not list a result for each event", answer.status
             ), []
         return answer, [
-            Verdict(each.get("status") in {"ok", "duplicate"}, _text(each.get("code")), _text(each.get("detail")) or "")
-            for each in results
+            Verdict(each["status"] != "rejected", _text(each.get("code")), _text(each.get("detail")) or "") for each in results
         ]
 
     async def poll_controls(
@@ -160,6 +159,11 @@ class Upstream:
         answer = await self._request(method, path, msgspec.json.encode(body), key=event.event_id)
         if answer.status == 409:
             return Answer(Outcome.DELIVERED, answer.detail, 409)
+        if event.kind is EventKind.TASK_CREATED and answer.status in _NO_ROUTE:
+            # No id is in this address that could be unknown: the route is missing, as when a proxy has lost its server.
+            return Answer(Outcome.TRANSIENT, f"{answer.detail}; is this a ClawLog backend, and base_url right?", answer.status)
+        if event.kind is EventKind.TASK_CREATED and answer.outcome is Outcome.DELIVERED and not _names_task(answer.body):
+            return Answer(Outcome.TRANSIENT, f"{method} {path}: the answer names no task", answer.status)
         return answer
 
     async def beat(self, beat: Beat, remote_task_id: str) -> Answer:
@@ -308,6 +312,14 @@ def _route(event: Event, task_id: str, step_id: str | None) -> tuple[str, str, d
             return "POST", f"{task}/interrupt/ack", {**answered, **said}
         case _:
             return None
+
+
+def _is_verdict(result: object) -> bool:
+    return isinstance(result, dict) and result.get("status") in {"ok", "duplicate", "rejected"}
+
+
+def _names_task(body: object) -> bool:
+    return isinstance(body, dict) and bool(_id(body.get("task_id", body.get("id"))))
 
 
 def _control(value: Mapping[str, Any]) -> Control:

@@ -84,7 +84,7 @@ def always(what: Misbehaviour) -> Policy:
 
 def at_random(share: float, seed: int, among: Iterable[Misbehaviour] = tuple(Misbehaviour)) -> Policy:
     """A share of the requests, each with one drawn from ``among``."""
-    draw, choices = random.Random(seed), tuple(among)
+    draw, choices = random.Random(seed), sorted(among)
     return lambda: draw.choice(choices) if draw.random() < share else None
 
 

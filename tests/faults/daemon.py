@@ -63,6 +63,7 @@ class Daemon:
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", ""),
             "CLAWLOG_STATE_DIR": str(self.state_dir),
             "CLAWLOG_SOCKET": str(self.socket_path),
             "CLAWLOG_BASE_URL": base_url,

@@ -156,7 +156,7 @@ def test_a_dripping_reply_goes_on_and_does_not_end(backend: FaultyBackend) -> No
 
 def test_a_reset_before_executing_leaves_nothing(backend: FaultyBackend) -> None:
     backend.policy = in_order([Misbehaviour.RESET_BEFORE])
-    with pytest.raises(ConnectionResetError):
+    with pytest.raises((ConnectionResetError, urllib.error.URLError)):
         post(backend, created())
     assert backend.history == []
 
@@ -180,7 +180,7 @@ def test_an_error_status_is_given_without_executing(backend: FaultyBackend, what
 def test_wrong_replies_are_wrong(backend: FaultyBackend) -> None:
     backend.policy = in_order([Misbehaviour.WRONG_LENGTH, Misbehaviour.WRONG_FORM, Misbehaviour.HUGE])
     assert post(backend, created(), event()) == ["ok"]
-    assert post(backend, created(), event()) == ["maybe"]
+    assert post(backend, created(), event()) == ["maybe", "maybe"]
     assert len(request(backend, "POST", "/api/events", {"events": []})[1]) > HUGE_REPLY_BYTES
 
 

@@ -20,7 +20,9 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
     del params, call
     reports = tuple(lane.report() for lane in parts.backends)
     outbox = _outbox_report(parts)
-    problems = [_lane_problem(report) for report in reports if _broken(report)] + _outbox_problems(outbox)
+    problems = [_lane_problem(report) for report in reports if _broken(report)]
+    problems += [_parked_problem(report) for report in reports if report.parked_tasks]
+    problems += _outbox_problems(outbox)
     if parts.facts.reload_error is not None:
         problems.append(f"the settings could not be read again, those from before are in force: {parts.facts.reload_error}")
     tasks = list(parts.registry)
@@ -89,6 +91,7 @@ def _outbox_report(parts: Parts) -> OutboxReport:
         accepted_per_hour=round(per_hour, 1),
         hours_left=hours_left,
         lost=outbox.lost,
+        damaged=len(parts.facts.damaged) + len(outbox.damaged_rows),
         storage_error=outbox.storage_error,
         recovered_from=str(recovery.moved_to) if recovery else None,
         recovered_why=recovery.reason if recovery else None,
@@ -109,6 +112,13 @@ def _lane_problem(report: LaneReport) -> str:
     return f"{report.base_url} is unavailable{since} ({report.last_error}); {report.pending} events wait"
 
 
+def _parked_problem(report: LaneReport) -> str:
+    return (
+        f"{report.base_url} fails at events of {report.parked_tasks} tasks while it takes others ({report.parked_error}); "
+        "they are kept, and tried again"
+    )
+
+
 def _outbox_problems(outbox: OutboxReport) -> list[str]:
     problems = []
     if outbox.storage_error:
@@ -117,6 +127,10 @@ def _outbox_problems(outbox: OutboxReport) -> list[str]:
         problems.append(f"{outbox.dead_letters} events were refused by their backend; see: clawlog dead-letter list")
     if outbox.lost:
         problems.append(f"{outbox.lost} accepted events are gone: the outbox's file was damaged")
+    if outbox.damaged:
+        problems.append(
+            f"{outbox.damaged} records do not fit their checksums: such events become dead letters, such tasks are unknown here"
+        )
     if outbox.recovered_from:
         problems.append(
             f"the outbox was damaged ({outbox.recovered_why}) and was recovered; the old file is {outbox.recovered_from}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import msgspec
@@ -9,11 +10,12 @@ import msgspec
 from clawlog.protocol.errors import invalid_params
 from clawlogd.clock import rfc3339
 from clawlogd.commands.params import DeadLetterChoice, NoParams
-from clawlogd.commands.parts import Call, Durable, Parts
+from clawlogd.commands.parts import Call, Parts
 from clawlogd.commands.results import DeadLetters, DeadLetterView
 from clawlogd.model import Event, EventKind
+from clawlogd.outbox.records import DeadEvent, StuckEvent
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.store import DeadEvent, Store, StuckEvent
+from clawlogd.outbox.store import Store
 
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -25,22 +27,27 @@ async def list_(parts: Parts, params: NoParams, call: Call) -> DeadLetters:
     return DeadLetters(tuple(_view(dead, behind) for dead, behind in letters))
 
 
-async def retry(parts: Parts, params: DeadLetterChoice, call: Call) -> Durable:
+async def retry(parts: Parts, params: DeadLetterChoice, call: Call) -> DeadLetters:
     """Sends dead letters again, with what waits behind them."""
     del call
     return await _decide(parts, params, EventState.PENDING)
 
 
-async def drop(parts: Parts, params: DeadLetterChoice, call: Call) -> Durable:
+async def drop(parts: Parts, params: DeadLetterChoice, call: Call) -> DeadLetters:
     """Gives dead letters up, with what waits behind them: it could never be delivered."""
     del call
     return await _decide(parts, params, EventState.SETTLED)
 
 
-async def _decide(parts: Parts, params: DeadLetterChoice, to: EventState) -> Durable:
+async def _decide(parts: Parts, params: DeadLetterChoice, to: EventState) -> DeadLetters:
     if (params.event_ids is not None) is params.all:
         raise invalid_params("event_ids", "either event_ids or all must be given, and not both", "list them, or say all: true")
     wanted = None if params.event_ids is None else [bytes.fromhex(each.replace("-", "")) for each in params.event_ids]
+    async with parts.outbox.deciding:  # two operators at once must not settle one event twice
+        return await _decide_on(parts, params, wanted, to)
+
+
+async def _decide_on(parts: Parts, params: DeadLetterChoice, wanted: list[bytes] | None, to: EventState) -> DeadLetters:
     chosen = await parts.outbox.read(lambda store: [(dead, _behind(store, dead)) for dead in store.dead(wanted)])
     if wanted is not None and len(chosen) < len(set(wanted)):
         found = {dead.event_id for dead, _ in chosen}
@@ -53,8 +60,8 @@ async def _decide(parts: Parts, params: DeadLetterChoice, to: EventState) -> Dur
             else:
                 parts.outbox.move(event.seq, event.lane, was, to)
     parts.outbox.after_commit(lambda: _release(parts, {dead.task_id for dead, _ in chosen}))
-    views = DeadLetters(tuple(_view(dead, len(behind)) for dead, behind in chosen))
-    return Durable(msgspec.Raw(msgspec.json.encode(views)))
+    await asyncio.shield(parts.outbox.committed())
+    return DeadLetters(tuple(_view(dead, len(behind)) for dead, behind in chosen))
 
 
 def _release(parts: Parts, task_ids: set[str]) -> None:
@@ -64,7 +71,14 @@ def _release(parts: Parts, task_ids: set[str]) -> None:
 
 
 def _behind(store: Store, dead: DeadEvent) -> list[StuckEvent]:
-    return store.held(dead.task_id) if dead.body and _decode(dead.body).kind is EventKind.TASK_CREATED else []
+    return store.held(dead.lane, dead.task_id) if _is_creation(dead.body) else []
+
+
+def _is_creation(body: bytes) -> bool:
+    try:
+        return _decode(body).kind is EventKind.TASK_CREATED
+    except msgspec.DecodeError:  # a damaged record
+        return False
 
 
 def _view(dead: DeadEvent, waiting_behind: int) -> DeadLetterView:

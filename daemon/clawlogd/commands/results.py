@@ -110,6 +110,7 @@ class OutboxReport(msgspec.Struct, frozen=True):
     accepted_per_hour: float
     hours_left: float | None
     lost: int
+    damaged: int
     storage_error: str | None
     recovered_from: str | None
     recovered_why: str | None

@@ -1,9 +1,8 @@
 """A lane brings one backend's events there: in order within a task, one request at a time, until the backend has them.
 
 What a backend will not take becomes a dead letter, and its neighbours go on. What it cannot take now is tried again without
-end: a few quick attempts, then single probes. An event that fails while others get through is set aside for a while with its
-task (``parked``), so that it never blocks the others; a batch that is refused as a whole is halved until the one to blame is
-alone.
+end: a few quick attempts, then single probes. An event that fails while others get through is set aside with its task (see
+``parking``), so that it never blocks the others; a batch that is refused as a whole is halved until the one to blame is alone.
 """
 
 from __future__ import annotations
@@ -12,26 +11,30 @@ import asyncio
 import math
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 
 import anyio
 import msgspec
 
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.delivery.breaker import Breaker, BreakerState
+from clawlogd.delivery.parking import Parking
 from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
+from clawlogd.delivery.selection import Selection
 from clawlogd.heartbeats import Heartbeats
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind
 from clawlogd.outbox.errors import StorageFailedError
 from clawlogd.outbox.group import DeadLetter
 from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.records import StoredEvent
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.store import StoredEvent
 from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 from clawlogd.upstream import Answer, Outcome, Upstream, remote_ids
 
-_PARK_S = 5.0  # for how long a task that alone fails is left alone at first; doubles up to the longest delay
+_PLAIN_ROUND = 100  # events, each in a request of its own, before what came of them is recorded
+_TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
 _decode = msgspec.json.Decoder(Event).decode
@@ -66,12 +69,8 @@ class LaneReport:
     retried: int
     dead_lettered: int
     held: int
-
-
-@dataclass(slots=True)
-class _Parked:
-    until: float
-    delay_s: float
+    parked_tasks: int
+    parked_error: str | None
 
 
 class Lane:
@@ -114,35 +113,37 @@ class Lane:
         self._limit = settings.now.batch.max_events
         self._not_before = 0.0
         self._beats_by = math.inf
-        self._parked: dict[str, _Parked] = {}
-        self._suspects: dict[str, None] = {}
-        self._held: set[str] = set()
+        self._selection = Selection(outbox=outbox, lane=self.number)
+        self._parking = Parking()
+        self._only_parked = False  # nothing else was found to send
+        self._tried_parked = False
+        self._held: set[str] | None = None  # tasks whose creation is dead
+        self._released: set[str] = set()  # those of them about which a person has decided
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._sending = False
-        self._oldest_ms: int | None = None
         self._outage_ms: int | None = None
         self._last_answer: Answer | None = None
         self._storage_failed = False
-        self._delivered = self._retried = self._dead_lettered = 0
+        self._delivered = self._retried = 0
         outbox.listen(self.number, self.wake)
 
     # ── For others ─────────────────────────────────────────────────────────────────────────────────────────────────
 
     def wake(self) -> None:
         """Says that there may be something to send."""
+        self._only_parked = False
         self._wake.set()
 
     def hurry(self) -> None:
         """Ends a pause between attempts: someone has reason to think that the backend is back."""
         self._not_before = 0.0
-        self._parked.clear()
-        self._plain_until = 0.0
-        self._wake.set()
+        self._parking.hurry(self._clock.monotonic())
+        self.wake()
 
     def release(self, task_id: str) -> None:
-        """Lets the events of a task whose creation was retried go on."""
-        self._held.discard(task_id)
+        """Lets the events of a task whose dead creation was decided on go on, from the next round."""
+        self._released.add(task_id)
         self.hurry()
 
     @property
@@ -153,7 +154,7 @@ class Lane:
     @property
     def quiet(self) -> bool:
         """Whether waiting for this lane is pointless: nothing is left, or its backend does not take it now."""
-        return (not self.pending and not self._sending) or self._breaker.state is BreakerState.OPEN or self._parked_all()
+        return (not self.pending and not self._sending) or self._breaker.state is BreakerState.OPEN or self._only_parked
 
     async def settled(self) -> None:
         """Returns after the next round that settled something, or failed."""
@@ -162,7 +163,7 @@ class Lane:
     def report(self) -> LaneReport:
         """How the lane stands."""
         now = self._clock.monotonic()
-        answer = self._last_answer
+        answer, oldest_ms = self._last_answer, self._selection.oldest_ms
         waiting = self.pending + self._outbox.held[self.number]
         return LaneReport(
             base_url=self.base_url,
@@ -174,11 +175,13 @@ class Lane:
             outage_since=rfc3339(self._outage_ms) if self._outage_ms is not None else None,
             next_try_in_s=round(max(0.0, self._not_before - now), 1) if self._breaker.failures else None,
             pending=waiting,
-            oldest_age_s=round((self._clock.wall_ms() - self._oldest_ms) / 1000, 1) if waiting and self._oldest_ms else None,
+            oldest_age_s=max(0.0, round((self._clock.wall_ms() - oldest_ms) / 1000, 1)) if waiting and oldest_ms else None,
             delivered=self._delivered,
             retried=self._retried,
             dead_lettered=self._outbox.dead[self.number],
             held=self._outbox.held[self.number],
+            parked_tasks=len(self._parking),
+            parked_error=self._parking.detail,
         )
 
     def _state(self) -> LaneState:
@@ -194,8 +197,6 @@ class Lane:
 
     async def run(self) -> None:
         """Delivers until cancelled."""
-        letters = await self._outbox.read(lambda store: store.dead())
-        self._held = {each.task_id for each in letters if _decode(each.body).kind is EventKind.TASK_CREATED}
         while True:
             await self._until_due()
             self._sending = True
@@ -204,9 +205,10 @@ class Lane:
                 self._storage_failed = False
             except StorageFailedError as error:
                 # What was settled in this round is pending again, and will be sent again: the backend knows the event ids.
+                if not self._storage_failed:
+                    self._log.warning("settling_failed", error=str(error))
                 self._storage_failed = True
                 self._not_before = self._clock.monotonic() + self._settings.now.retry.max_delay_s / 12
-                self._log.warning("settling_failed", error=str(error))
             finally:
                 self._sending = False
                 self._settled.set()
@@ -219,40 +221,46 @@ class Lane:
             beats_due = self._heartbeats.due_count(self.base_url)
             wait_s: float | None = (min(self._not_before, self._beats_by) if beats_due else self._not_before) - now
             if not beats_due and not self._has_work(now):
-                wait_s = min((each.until - now for each in self._parked.values()), default=None)
+                next_due = self._parking.next_due()
+                wait_s = None if next_due is None else max(next_due, self._not_before) - now
             if wait_s is not None and wait_s <= 0:
                 return
             with anyio.move_on_after(wait_s):
                 await self._wake.wait()
 
     def _has_work(self, now: float) -> bool:
-        if any(each.until <= now for each in self._parked.values()):
-            return True
-        return self.pending > 0 and not self._parked_all()
+        return (self.pending > 0 and not self._only_parked) or bool(self._released) or self._due_trial(now) is not None
 
-    def _parked_all(self) -> bool:
-        return bool(self._parked) and self.pending <= sum(self._outbox.by_task[task_id] for task_id in self._parked)
+    def _due_trial(self, now: float) -> str | None:
+        """A parked task that may be tried: while the breaker is open only where there is nothing else to probe with."""
+        return self._parking.due(now) if self._only_parked or self._breaker.state is BreakerState.CLOSED else None
 
     async def _round(self) -> None:
-        now = self._clock.monotonic()
-        trial = next((task_id for task_id, each in self._parked.items() if each.until <= now), None)
-        if trial is not None:
+        if self._held is None:
+            self._held = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self.number))
+        for task_id in tuple(self._released):
+            await self._let_go(task_id)
+        trial = self._due_trial(self._clock.monotonic())
+        # In turn with the others: neither many parked tasks nor a long queue may hold up the other.
+        self._tried_parked = trial is not None and (self._only_parked or not self._tried_parked)
+        if trial is not None and self._tried_parked:
             await self._try_parked(trial)
             return
         probing = self._breaker.state is BreakerState.OPEN
+        limit = min(self._limit, _PLAIN_ROUND) if self._profile() is self._plain else self._limit
         # However much waits, beats have a share of each request; but none while a refused batch is searched for its fault.
         whole = self._limit == self._settings.now.batch.max_events
-        share = min(self._heartbeats.due_count(self.base_url), self._limit // _SHARE_OF_BEATS) if whole else 0
+        share = min(self._heartbeats.due_count(self.base_url), limit // _SHARE_OF_BEATS) if whole else 0
         room_bytes = self._settings.now.batch.max_bytes - _ENVELOPE_BYTES
-        events = await self._next_events(1 if probing else self._limit - share, room_bytes // 2 if share else room_bytes)
+        events = await self._next_events(1 if probing else limit - share, room_bytes // 2 if share else room_bytes)
         room_bytes -= sum(len(each.body) + 1 for each in events)
-        beats = self._heartbeats.take(self.base_url, self._limit - len(events), room_bytes) if whole or not events else []
+        beats = self._heartbeats.take(self.base_url, limit - len(events), room_bytes) if whole or not events else []
         if not events and not beats:
             return
         started = self._clock.monotonic()
         sent = await self._profile().send(events, beats)
         self._heartbeats.put_back(self.base_url, sent.unsent)
-        full = len(sent.results) < len(events) or len(events) >= self._limit - share
+        full = len(sent.results) < len(events) or len(events) >= limit - share
         await self._settle(sent.results)
         if sent.failure is not None:
             self._failed(sent.failure, events[len(sent.results) :])
@@ -262,25 +270,20 @@ class Lane:
         self._not_before = 0.0 if full else started + self._settings.now.batch.min_interval_s
 
     async def _next_events(self, limit: int, room_bytes: int) -> list[StoredEvent]:
-        without = {*self._parked, *self._suspects}
-        found = await self._outbox.read(lambda store: store.pending(self.number, 0, limit, without))
-        if not found and self._suspects:
+        found = await self._selection.next(limit, room_bytes, self._parking.excluded)
+        if not found and self._parking.acquit():
             # Every task has failed as a probe by now: it is the backend, not one of them.
-            self._suspects.clear()
             return await self._next_events(limit, room_bytes)
-        if not without:
-            self._oldest_ms = found[0].at_ms if found else None
+        self._only_parked = not found and self.pending > 0 and len(self._parking) > 0
         chosen: list[StoredEvent] = []
-        size_bytes = 0
         set_aside = False
         for stored in found:
-            size_bytes += len(stored.body) + 1
-            if chosen and size_bytes > room_bytes:
-                break
             if not stored.intact:
                 self._bury(stored, None, "the record is damaged: its checksum does not fit")
                 set_aside = True
-            elif stored.task_id in self._held:
+            elif stored.task_id in self._released:
+                continue  # decided on just now: the next round begins with it
+            elif self._holds(stored.task_id):
                 self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
                 set_aside = True
             else:
@@ -288,6 +291,18 @@ class Lane:
         if set_aside:
             await self._outbox.committed()  # before the next look, which would find them again
         return chosen
+
+    async def _let_go(self, task_id: str) -> None:
+        # Also what was put behind the dead letter between the person's decision and now.
+        for each in await self._outbox.read(lambda store: store.held(self.number, task_id)):
+            self._outbox.move(each.seq, self.number, EventState.HELD, EventState.PENDING)
+        await self._outbox.committed()
+        self._released.discard(task_id)
+        if self._held is not None:
+            self._held.discard(task_id)
+
+    def _holds(self, task_id: str) -> bool:
+        return self._held is not None and task_id in self._held
 
     def _profile(self) -> Profile:
         return self._plain if self._clock.monotonic() < self._plain_until else self._batch
@@ -300,9 +315,9 @@ class Lane:
         for result in results:
             stored = result.stored
             if result.accepted:
-                self._outbox.settle(stored.seq, stored.task_id, self.number, len(stored.body))
+                self._outbox.settle(stored.seq, stored.task_id, self.number, stored.size_bytes)
                 self._note_created(result)
-            elif stored.task_id in self._held:
+            elif self._holds(stored.task_id):
                 self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
             else:
                 self._bury(stored, result.status, result.detail)
@@ -327,12 +342,11 @@ class Lane:
     def _bury(self, stored: StoredEvent, status: int | None, detail: str) -> None:
         letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
         self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.DEAD, letter)
-        self._dead_lettered += 1
         kind = _decode(stored.body).kind if stored.intact else "damaged"
         self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
-        if kind is EventKind.TASK_CREATED:
+        if kind is EventKind.TASK_CREATED and self._held is not None:
             self._held.add(stored.task_id)
-            self._outbox.on_failure(lambda: self._held.discard(stored.task_id))
+            self._outbox.on_failure(partial(self._held.discard, stored.task_id))
 
     def _succeeded(self, sent: Round) -> None:
         if self._outage_ms is not None:
@@ -340,9 +354,8 @@ class Lane:
             self._log.info("backend_back", lasted_s=lasted_s, pending=self.pending)
             self._outage_ms = None
         if sent.results:
-            now = self._clock.monotonic()
-            self._parked.update({task_id: _Parked(now + _PARK_S, _PARK_S) for task_id in self._suspects})
-            self._suspects.clear()
+            for task_id in self._parking.park_suspects(self._clock.monotonic()):
+                self._log.warning("task_parked", task_id=task_id, detail=self._parking.detail)
         self._breaker.succeeded()
         self._beats_by = math.inf
         self._last_answer = None
@@ -362,8 +375,8 @@ class Lane:
         if answer.status is not None and answer.outcome is Outcome.TRANSIENT:
             if len(undecided) > 1:
                 self._limit = max(1, len(undecided) // 2)
-            elif undecided and self._breaker.state is BreakerState.OPEN:
-                self._suspects[undecided[0].task_id] = None
+            elif undecided and self._breaker.state is BreakerState.OPEN and answer.status != _TOO_MANY:
+                self._parking.suspect(undecided[0].task_id, answer.detail)
         now, delay_s = self._clock.monotonic(), self._breaker.failed(answer.retry_after_s)
         self._not_before = now + delay_s
         # A beat that is due is a probe, too: a backend that is back hears of the living within one beat's time.
@@ -373,17 +386,25 @@ class Lane:
             self._log.warning("backend_unavailable", detail=answer.detail, pending=self.pending)
 
     async def _try_parked(self, task_id: str) -> None:
-        """Tries the first event of a task that failed while others got through; its failure is not the backend's."""
+        """Tries the first event of a parked task."""
         found = await self._outbox.read(lambda store: store.first_of_task(self.number, task_id))
-        if not found:
-            del self._parked[task_id]
+        if not found or not found[0].intact:
+            self._leave_parking(task_id)  # to be dealt with in its turn
             return
         sent = await self._profile().send(found, ())
         await self._settle(sent.results)
-        if sent.failure is None:
-            del self._parked[task_id]
-            return
-        parked = self._parked[task_id]
-        delay_s = min(parked.delay_s * 2, self._settings.now.retry.max_delay_s)
-        self._parked[task_id] = _Parked(self._clock.monotonic() + delay_s, delay_s)
-        self._retried += 1
+        failure = sent.failure
+        if failure is None:
+            self._leave_parking(task_id)
+            self._succeeded(sent)
+        elif failure.outcome is Outcome.TRANSIENT and failure.status not in {None, _TOO_MANY}:
+            self._retried += 1
+            now = self._clock.monotonic()
+            self._parking.failed(task_id, now, failure.detail, self._settings.now.retry.max_delay_s)
+            self._not_before = now + max(self._settings.now.batch.min_interval_s, failure.retry_after_s or 0.0)
+        else:
+            self._failed(failure, [])  # the way to the backend, not the event
+
+    def _leave_parking(self, task_id: str) -> None:
+        self._parking.leave(task_id)
+        self._only_parked = False

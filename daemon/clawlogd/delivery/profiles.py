@@ -14,7 +14,7 @@ import msgspec
 from clawlog.protocol.ids import new_uuid
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Task
-from clawlogd.outbox.store import StoredEvent
+from clawlogd.outbox.records import StoredEvent
 from clawlogd.registry import Registry
 from clawlogd.upstream import Answer, Outcome, Upstream
 

@@ -6,7 +6,11 @@ class OutboxError(Exception):
 
 
 class StorageFailedError(OutboxError):
-    """A commit failed: nothing of it is on disk, and memory has been put back."""
+    """A commit or a read failed: nothing of a commit is on disk, and memory has been put back."""
+
+
+class DamagedError(StorageFailedError):
+    """SQLite found its file damaged: the daemon must start anew, which recovers what can be read."""
 
 
 class OutboxFullError(OutboxError):

@@ -38,7 +38,7 @@ class Group:
         steps: Step rows, the newest of each.
         dead: New dead letters.
         forgotten: Tasks whose rows go.
-        lanes: New lanes.
+        lanes: Lanes that have their first event, with their backends' addresses.
         undo: What puts memory back if the commit fails; run last first.
         after: What is due once the commit has held, in order.
     """
@@ -50,6 +50,6 @@ class Group:
     steps: dict[tuple[str, int], bytes] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
-    lanes: list[tuple[int, str]] = field(default_factory=list)
+    lanes: dict[int, str] = field(default_factory=dict)
     undo: list[Callable[[], None]] = field(default_factory=list)
     after: list[Callable[[], None]] = field(default_factory=list)

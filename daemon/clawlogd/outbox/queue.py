@@ -2,18 +2,19 @@
 
 Everything that happens while one commit is on its way to the disk becomes the next: however many commands arrive, each waits
 for at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was put on top of it:
-memory is put back to what the disk has, and nothing is half-accepted.
+memory is put back to what the disk has, and nothing is half-accepted. From then on new events are refused, while deliveries may
+use the ballast's space to be recorded, until the disk is found to take writes again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
 import sqlite3
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import TypeVar
 
 import msgspec
@@ -22,26 +23,20 @@ from clawlog.protocol.ids import minted_at_ms
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
+from clawlogd.outbox import checksums
 from clawlogd.outbox.ballast import Ballast
-from clawlogd.outbox.errors import DuplicateEventError, OutboxError, OutboxFullError, StorageFailedError
+from clawlogd.outbox.errors import DamagedError, DuplicateEventError, OutboxError, OutboxFullError, StorageFailedError
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.store import Store, checksum
+from clawlogd.outbox.store import Store, storage_error
 from clawlogd.outbox.witness import Witness
 from clawlogd.settings import InForce
 
 T = TypeVar("T")
 
-_RECENT_REPLIES = 8192
+_RECENT_CALLS = 8192
+_STORAGE_PROBE_S = 1.0  # how often is tried whether a disk that failed takes writes again
 _RATE_WINDOW_S = 900.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Recent:
-    """A call of late: what it was answered, and what tells whether that holds."""
-
-    reply: bytes | None
-    done: asyncio.Future[None]
 
 
 class Outbox:
@@ -53,6 +48,17 @@ class Outbox:
         ballast: Space to free when the disk is full.
         settings: The bounds.
         clock: Where the time is read.
+
+    Attributes:
+        lost: Accepted events that were ever found to be gone.
+        pending: Events to be sent, by lane.
+        dead: Events that their backend refused, by lane.
+        held: Events behind a refused ``task_created``, by lane.
+        by_task: All of these, by task.
+        waiting: All of these.
+        size_bytes: What their bodies take.
+        storage_error: Why nothing is accepted now.
+        deciding: Held while an operator's decision on dead letters is carried out.
     """
 
     def __init__(self, *, store: Store, witness: Witness, ballast: Ballast, settings: InForce, clock: Clock) -> None:
@@ -66,11 +72,13 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._open: Group | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._recent: OrderedDict[bytes, _Recent] = OrderedDict()
+        self._recent: OrderedDict[bytes, asyncio.Future[None]] = OrderedDict()
         self._all_known_since_ms = clock.wall_ms()
         self._lanes: dict[str, int] = {url: lane for lane, url in store.lanes()}
+        self._lanes_on_disk = set(self._lanes.values())
         self._next_seq = max(store.last_seq(), witness.last_seq) + 1
         store.note_lost(self._next_seq - 1)
+        witness.advance(self._next_seq - 1)
         self.lost = store.lost()
         self.pending: Counter[int] = Counter()
         self.dead: Counter[int] = Counter()
@@ -83,7 +91,11 @@ class Outbox:
             self.waiting += waiting.count
             self.size_bytes += waiting.size_bytes
         self.storage_error: str | None = None
+        self._reserve_used = False
+        self._mending: asyncio.Task[None] | None = None
+        self._broken: asyncio.Future[None] = self._loop.create_future()
         self._listeners: dict[int, Callable[[], None]] = {}
+        self.deciding = asyncio.Lock()
         self._began = clock.monotonic()
         self._rate = 0.0  # accepted events per second, decaying
         self._rate_at = self._began
@@ -102,7 +114,10 @@ class Outbox:
 
         Raises:
             OutboxFullError: A bound is reached.
+            StorageFailedError: The disk did not take the last commit, and has not been found to be well since.
         """
+        if self.storage_error is not None:
+            raise StorageFailedError(self.storage_error)
         body = msgspec.json.encode(event)
         bounds = self._settings.now.outbox
         if self.waiting >= bounds.max_events or self.size_bytes + len(body) > bounds.max_bytes:
@@ -115,10 +130,12 @@ class Outbox:
         seq = self._next_seq
         self._next_seq += 1
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
-        crc = checksum(seq, event_id, lane, event.task_id, at_ms, body)
+        crc = checksums.of_event(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
         self._count(event.task_id, lane, len(body), EventState.PENDING, 1)
-        self._remember(event_id, reply)
+        if lane not in self._lanes_on_disk:
+            group.lanes[lane] = base_url
+        self._remember(event_id)
         self._accepted += 1
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
@@ -192,6 +209,9 @@ class Outbox:
                     await self._loop.run_in_executor(self._thread, self._commit, group)
                 except OutboxError as error:
                     self._put_back(group, error)
+                except Exception as error:  # noqa: BLE001 - nobody may wait for ever; the daemon ends by it
+                    self._put_back(group, StorageFailedError(repr(error)))
+                    self._break(error)
                 else:
                     self._confirm(group)
         finally:
@@ -200,19 +220,17 @@ class Outbox:
     def _commit(self, group: Group) -> None:
         try:
             self._store.commit(group)
-        except DuplicateEventError:
-            raise  # more space would not help
         except StorageFailedError:
-            if not self._ballast.release():
+            # The reserve is for the record of deliveries alone: new events would use it up at once.
+            if group.events or not group.moved or not self._ballast.release():
                 raise
+            self._reserve_used = True
             self._store.commit(group)
         if group.events:
             self._witness.advance(group.events[-1][0])
 
     def _confirm(self, group: Group) -> None:
-        if self.storage_error is not None:
-            self._log.info("storage_recovered")
-            self.storage_error = None
+        self._lanes_on_disk.update(group.lanes)
         for action in group.after:
             action()
         if not group.done.done():
@@ -222,15 +240,6 @@ class Outbox:
                 listener()
 
     def _put_back(self, group: Group, error: OutboxError) -> None:
-        if isinstance(error, DuplicateEventError):
-            # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
-            minted_ms = [minted_at_ms(event_id) or 0 for _, event_id, *_ in group.events]
-            self._all_known_since_ms = max(self._all_known_since_ms, *minted_ms)
-            self._log.warning("event_repeated", error=str(error))
-        else:
-            if self.storage_error is None:
-                self._log.error("storage_failed", error=str(error))
-            self.storage_error = str(error)
         failed = [group] if self._open is None else [group, self._open]
         self._open = None
         for each in reversed(failed):
@@ -240,27 +249,69 @@ class Outbox:
                 self._next_seq = seq
                 self._recent.pop(event_id, None)
                 self._count(task_id, lane, size, EventState.PENDING, -1)
-            for lane, url in each.lanes:
-                if self._lanes.get(url) == lane:
-                    del self._lanes[url]
+        if isinstance(error, DuplicateEventError):
+            # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
+            minted_ms = [minted_at_ms(event_id) or 0 for _, event_id, *_ in group.events]
+            self._all_known_since_ms = max([self._all_known_since_ms, *minted_ms])
+            self._log.warning("event_repeated", error=str(error))
+        else:
+            self._storage_failed(error)
         for each in failed:
             if not each.done.done():
                 each.done.set_exception(type(error)(str(error)))
 
+    # ── A disk that fails ──────────────────────────────────────────────────────────────────────────────────────────
+
+    async def until_broken(self) -> None:
+        """Raises when the file turns out to be damaged: the daemon must end, for its next start recovers what can be read."""
+        await asyncio.shield(self._broken)
+
+    def _break(self, error: Exception) -> None:
+        if not self._broken.done():
+            self._broken.set_exception(error)
+            self._broken.exception()  # heard, even when the daemon is ending already
+
+    def _storage_failed(self, error: OutboxError) -> None:
+        if isinstance(error, DamagedError):
+            self._break(error)
+        if self.storage_error is None:
+            self._log.error("storage_failed", error=str(error))
+        self.storage_error = str(error)
+        if self._mending is None:
+            self._mending = self._loop.create_task(self._until_storage_works(), name="outbox-mending")
+
+    async def _until_storage_works(self) -> None:
+        works = False
+        while not works:
+            await asyncio.sleep(_STORAGE_PROBE_S)
+            with contextlib.suppress(StorageFailedError):
+                works = await self.read(self._storage_works)
+        self._log.info("storage_recovered")
+        self.storage_error = self._mending = None
+
+    def _storage_works(self, store: Store) -> bool:
+        store.touch()
+        self._reserve_used = self._reserve_used and not self._ballast.restore()
+        return not self._reserve_used
+
     # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def lane(self, base_url: str) -> int:
-        """The number of a backend's lane; given out at its first event."""
+        """The number of a backend's lane."""
         lane = self._lanes.get(base_url)
         if lane is None:
-            lane = self._lanes[base_url] = max(self._lanes.values(), default=0) + 1
-            self._group().lanes.append((lane, base_url))
+            lane = self._lanes[base_url] = checksums.lane_number(base_url)
         return lane
 
     @property
     def base_urls(self) -> list[str]:
-        """The backends that ever had an event."""
+        """The backends that are known."""
         return list(self._lanes)
+
+    @property
+    def waiting_for(self) -> list[str]:
+        """The backends for which something waits, be it for a person's decision."""
+        return [url for url, lane in self._lanes.items() if self.pending[lane] or self.dead[lane] or self.held[lane]]
 
     def listen(self, lane: int, listener: Callable[[], None]) -> None:
         """Calls ``listener`` whenever a lane has something new to deliver."""
@@ -302,28 +353,38 @@ class Outbox:
         """What the first call with this event id was answered, once that is on disk; None if there was none that held.
 
         When it returns None, nothing else has run since: a caller that goes on at once is the first.
+
+        Raises:
+            StorageFailedError: The file cannot be read.
         """
         while True:
-            if (known := self._recent.get(event_id)) is not None:
-                await asyncio.wait([known.done])
-                if known.done.exception() is None:
-                    return known.reply
-            else:
-                reply = await self.read(lambda store: store.reply(event_id))
-                if reply is not None or event_id not in self._recent:
-                    return reply
+            if (committed := self._recent.get(event_id)) is not None:
+                await asyncio.wait([committed])
+            reply = await self.read(lambda store: store.reply(event_id))
+            if reply is not None or event_id not in self._recent:
+                return reply
 
-    def _remember(self, event_id: bytes, reply: bytes | None) -> None:
-        self._recent[event_id] = _Recent(reply, self.committed())
-        if len(self._recent) > _RECENT_REPLIES:
+    def _remember(self, event_id: bytes) -> None:
+        self._recent[event_id] = self.committed()
+        if len(self._recent) > _RECENT_CALLS:
             oldest, _ = self._recent.popitem(last=False)
             self._all_known_since_ms = max(self._all_known_since_ms, minted_at_ms(oldest) or 0)
 
     # ── Keeping, reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
 
     async def read(self, query: Callable[[Store], T]) -> T:
-        """Runs a query in the outbox's thread, after the commits that were asked for before."""
-        return await self._loop.run_in_executor(self._thread, query, self._store)
+        """Runs a query in the outbox's thread, after the commits that were asked for before.
+
+        Raises:
+            StorageFailedError: The disk is full or failed, or the file is damaged.
+        """
+        try:
+            return await self._loop.run_in_executor(self._thread, query, self._store)
+        except sqlite3.Error as error:
+            failed = storage_error(error)
+            if isinstance(failed, DamagedError):
+                self._break(failed)
+            raise failed from error
 
     async def prune(self, before_ms: int) -> int:
         """Forgets some of the settled events that happened before a time. Returns how many.
@@ -331,11 +392,12 @@ class Outbox:
         Raises:
             StorageFailedError: The disk is full or failed.
         """
-        self._ballast.restore()
-        try:
-            return await self.read(lambda store: store.prune(before_ms))
-        except sqlite3.Error as error:
-            raise StorageFailedError(str(error)) from error
+        return await self.read(lambda store: store.prune(before_ms))
+
+    @property
+    def damaged_rows(self) -> list[str]:
+        """Keys of task and step rows that could not be used."""
+        return self._store.damaged_rows
 
     @property
     def store_before_start(self) -> Store:
@@ -343,14 +405,16 @@ class Outbox:
         return self._store
 
     async def close(self) -> None:
-        """Commits what is open, folds the WAL into the file and notes that the end was clean."""
+        """Commits what is open, and folds the WAL into the file."""
+        if self._mending is not None:
+            self._mending.cancel()
         while self._open is not None or self._committing is not None:
             if self._committing is not None:
                 await asyncio.wait([self._committing])
             else:
                 await asyncio.sleep(0)
         await self._loop.run_in_executor(self._thread, self._store.close)
-        self._witness.close(clean=True)
+        self._witness.close()
         self._thread.shutdown()
 
 

@@ -7,8 +7,11 @@ numbers that were pruned, and those that were found to be missing.
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 from enum import IntEnum
+
+from clawlogd.outbox import checksums
 
 
 class EventState(IntEnum):
@@ -62,7 +65,28 @@ CREATE TABLE steps (
 ) STRICT, WITHOUT ROWID;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1,)
+# A lane's number is made from its address, tasks and steps have checksums, and pruning needs not read what waits.
+_VERSION_2 = """
+UPDATE events SET (lane, crc) = (
+    SELECT lane_number(base_url), iif(
+        events.crc = event_checksum(seq, event_id, events.lane, task_id, at_ms, body),
+        event_checksum(seq, event_id, lane_number(base_url), task_id, at_ms, body),
+        events.crc
+    )
+    FROM lanes WHERE lanes.lane = events.lane
+)
+WHERE body IS NOT NULL AND lane IN (SELECT lane FROM lanes);
+UPDATE events SET lane = (SELECT lane_number(base_url) FROM lanes WHERE lanes.lane = events.lane)
+WHERE body IS NULL AND lane IN (SELECT lane FROM lanes);
+UPDATE lanes SET lane = lane_number(base_url);
+ALTER TABLE tasks ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+UPDATE tasks SET crc = row_checksum(task_id, body);
+ALTER TABLE steps ADD COLUMN crc INTEGER NOT NULL DEFAULT 0;
+UPDATE steps SET crc = row_checksum(task_id || '/' || position, body);
+CREATE INDEX events_settled ON events (at_ms) WHERE state = 1;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
 """The script at index n brings a database from version n to n + 1."""
 
 CURRENT_VERSION = len(MIGRATIONS)
@@ -78,14 +102,40 @@ class UnknownSchemaError(Exception):
         )
 
 
-def migrate(connection: sqlite3.Connection) -> None:
-    """Brings the database to the current version, each step in one transaction.
+def version_of(connection: sqlite3.Connection) -> int:
+    """The schema version that a database is of; 0 for a new one."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def migrate(connection: sqlite3.Connection, to: int = CURRENT_VERSION) -> None:
+    """Brings the database to a version, by default the current one, each step in one transaction.
 
     Raises:
         UnknownSchemaError: The database is newer than this program. It has not been changed.
     """
-    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    version = version_of(connection)
     if version > CURRENT_VERSION:
         raise UnknownSchemaError(version)
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
+    connection.create_function("lane_number", 1, checksums.lane_number, deterministic=True)
+    connection.create_function("event_checksum", 6, checksums.of_event, deterministic=True)
+    connection.create_function("row_checksum", 2, checksums.of_row, deterministic=True)
+    for number, script in enumerate(MIGRATIONS[version:to], start=version + 1):
+        try:
+            connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
+        except sqlite3.Error:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            raise
+
+
+def schema_of(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Every table and index by name, as SQL."""
+    return connection.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").fetchall()
+
+
+def current_schema() -> list[tuple[str, str]]:
+    """What ``schema_of`` gives for a sound database of the current version."""
+    with contextlib.closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+        return schema_of(connection)

@@ -6,80 +6,26 @@ confirmed commits at a power cut. Every record bears a checksum: SQLite itself p
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
-import zlib
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
-from clawlogd.outbox.errors import DuplicateEventError, StorageFailedError
+from clawlogd.outbox import checksums
+from clawlogd.outbox.errors import DamagedError, DuplicateEventError, StorageFailedError
 from clawlogd.outbox.group import Group
-from clawlogd.outbox.schema import EventState, migrate
+from clawlogd.outbox.records import DeadEvent, StoredEvent, StuckEvent, Waiting
+from clawlogd.outbox.schema import EventState, current_schema, migrate, schema_of
 
 T = TypeVar("T")
 
 _CHUNK_SIZES = (256, 32, 4, 1)
-_STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, e.body"
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    """An event as it waits for delivery.
-
-    Attributes:
-        seq: Its number: gapless over the whole outbox.
-        event_id: Its UUID, as 16 bytes.
-        task_id: Whose it is.
-        at_ms: When it happened.
-        body: The event's JSON.
-        intact: Whether its checksum fits.
-    """
-
-    seq: int
-    event_id: bytes
-    task_id: str
-    at_ms: int
-    body: bytes
-    intact: bool
-
-
-@dataclass(frozen=True, slots=True)
-class StuckEvent:
-    """An event that waits for a person, or behind one that does."""
-
-    seq: int
-    event_id: bytes
-    lane: int
-    task_id: str
-    size_bytes: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class DeadEvent(StuckEvent):
-    """A dead letter: the backend's status and reply, and when it refused."""
-
-    status: int | None
-    reply: str
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """How much of one state waits in a lane."""
-
-    lane: int
-    state: EventState
-    count: int
-    size_bytes: int
-
-
-def checksum(seq: int, event_id: bytes, lane: int, task_id: str, at_ms: int, body: bytes) -> int:  # noqa: PLR0917 - as stored
-    """The CRC-32 of everything that an event's delivery rests on."""
-    return zlib.crc32(body, zlib.crc32(b"%d %s %d %s %d" % (seq, event_id, lane, task_id.encode(), at_ms)))
+_WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
+_NEWCOMERS_LOOKED_AT = 10_000
+_STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
 
 
 class Store:
@@ -87,11 +33,16 @@ class Store:
 
     Args:
         path: The database's file. Made with mode 0600 (the process's umask is 077).
+
+    Attributes:
+        damaged_rows: Keys of task and step rows whose checksum does not fit, as far as they have been read. They are passed
+            over.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._connection: sqlite3.Connection | None = None
+        self._opened: sqlite3.Connection | None = None
+        self.damaged_rows: list[str] = []
 
     def open(self) -> None:
         """Opens the file, or makes it, and brings it to the current schema.
@@ -101,26 +52,31 @@ class Store:
             UnknownSchemaError: A newer version wrote it.
         """
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
+        # What is no UTF-8 any more is damage for the checksums to find, not a failure of the read.
+        connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA cache_size = -4096")  # KiB; the queue must not fill memory
+            connection.execute(f"PRAGMA journal_size_limit = {_WAL_BYTES}")
             connection.execute("PRAGMA trusted_schema = OFF")
             migrate(connection)
         except BaseException:
             connection.close()
             raise
-        self._connection = connection
+        self._opened = connection
 
     def close(self) -> None:
         """Closes the file; the WAL is folded into it."""
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
 
     def check(self) -> str | None:
-        """SQLite's own quick check: None when all is well, else what is wrong first."""
-        found: str = self._open().execute("PRAGMA quick_check(1)").fetchone()[0]
+        """SQLite's own check, of every page and every index: None when all is well, else what is wrong first."""
+        if schema_of(self._connection) != current_schema():
+            return "its tables are not those that were made"
+        found: str = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         return None if found == "ok" else found
 
     def commit(self, group: Group) -> None:
@@ -128,128 +84,182 @@ class Store:
 
         Raises:
             DuplicateEventError: An event id of it is there already.
-            StorageFailedError: The disk is full or failed. The connection is opened anew at the next call.
+            DamagedError: The file is damaged.
+            StorageFailedError: The disk is full or failed.
         """
         try:
-            connection = self._open()
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                _write(connection, group)
-                connection.execute("COMMIT")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                raise
+            with _transaction(self._connection):
+                _write(self._connection, group)
         except sqlite3.IntegrityError as error:
             raise DuplicateEventError(str(error)) from error
         except sqlite3.Error as error:
-            self._abandon()
-            raise StorageFailedError(f"{error} ({getattr(error, 'sqlite_errorname', 'unknown')})") from error
+            with contextlib.suppress(sqlite3.Error):
+                self.touch()
+            raise storage_error(error) from error
 
-    def _open(self) -> sqlite3.Connection:
-        if self._connection is None:
-            self.open()
-        assert self._connection is not None  # noqa: S101 - open() has set it
-        return self._connection
+    def touch(self) -> None:
+        """Writes something that changes nothing: to try whether the disk takes it, and over what a failed commit left.
 
-    def _abandon(self) -> None:
-        # After a failed write the state of SQLite's caches is not worth trusting; what is on disk is.
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            try:
-                connection.close()
-            except sqlite3.Error:
-                return
+        Such a commit may lie whole in the WAL although it could not be synced. After a crash SQLite would take it for good, and
+        what was refused would be there after all; this write takes the place of its beginning.
+        """
+        with _transaction(self._connection):
+            self._connection.execute("UPDATE ledger SET lost_count = lost_count")
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        assert self._opened is not None, "open() comes first"  # noqa: S101
+        return self._opened
 
     # ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def last_seq(self) -> int:
         """The highest number given out, as far as the file knows."""
-        seq: int = self._open().execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
+        seq: int = self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         return seq
 
     def lanes(self) -> list[tuple[int, str]]:
-        """Number and address of every backend that ever had an event."""
-        return self._open().execute("SELECT lane, base_url FROM lanes").fetchall()
+        """Number and address of every backend that ever had an event, where the one vouches for the other."""
+        rows = self._connection.execute("SELECT lane, base_url FROM lanes").fetchall()
+        return [(lane, base_url) for lane, base_url in rows if lane == checksums.lane_number(base_url)]
 
     def waiting(self) -> list[Waiting]:
         """How much waits, by lane and state."""
-        rows = self._open().execute("SELECT lane, state, count(*), sum(size) FROM events WHERE state <> 1 GROUP BY lane, state")
-        return [Waiting(lane, EventState(state), count, size) for lane, state, count, size in rows]
+        query = "SELECT lane, state, count(*), sum(size) FROM events WHERE state <> 1 GROUP BY lane, state"
+        return [Waiting(lane, EventState(state), count, size) for lane, state, count, size in self._connection.execute(query)]
 
     def waiting_by_task(self) -> list[tuple[str, int]]:
         """How many undelivered events each task has."""
-        return self._open().execute("SELECT task_id, count(*) FROM events WHERE state <> 1 GROUP BY task_id").fetchall()
+        return self._connection.execute("SELECT task_id, count(*) FROM events WHERE state <> 1 GROUP BY task_id").fetchall()
 
     def tasks(self) -> list[tuple[str, bytes]]:
-        """Every task row."""
-        return self._open().execute("SELECT task_id, body FROM tasks").fetchall()
+        """Every task row that is intact."""
+        rows = self._connection.execute("SELECT task_id, body, crc FROM tasks").fetchall()
+        return [(task_id, body) for task_id, body, crc in rows if self._fits(task_id, body, crc)]
 
     def steps(self) -> list[tuple[str, bytes]]:
-        """Every step row, in order within its task."""
-        return self._open().execute("SELECT task_id, body FROM steps ORDER BY task_id, position").fetchall()
+        """Every step row that is intact, in order within its task."""
+        rows = self._connection.execute("SELECT task_id, position, body, crc FROM steps ORDER BY task_id, position").fetchall()
+        return [(task_id, body) for task_id, position, body, crc in rows if self._fits(f"{task_id}/{position}", body, crc)]
 
-    def pending(self, lane: int, after: int, limit: int, without: Iterable[str] = ()) -> list[StoredEvent]:
+    def _fits(self, key: str, body: bytes, crc: int) -> bool:
+        fits = crc == checksums.of_row(key, body)
+        if not fits:
+            self.damaged_rows.append(key)
+        return fits
+
+    def pending(self, lane: int, limit: int, max_bytes: int, without: Iterable[str] = ()) -> list[StoredEvent]:
         """The oldest events that a lane may send.
 
         Args:
             lane: The lane's number.
-            after: Only events with a higher number.
             limit: How many at most.
+            max_bytes: How much at most; one event is given in any case.
             without: Tasks whose events are passed over.
         """
         left_out = list(without)
         skip = f"AND task_id NOT IN ({','.join('?' * len(left_out))})" if left_out else ""
-        return self._select_pending(lane, f"AND seq > ? {skip} ORDER BY seq LIMIT ?", (after, *left_out, limit))
+        chosen: list[StoredEvent] = []
+        size_bytes = 0
+        for stored in self._select_pending(lane, f"{skip} ORDER BY seq LIMIT ?", (*left_out, limit)):
+            size_bytes += len(stored.body) + 1
+            if chosen and size_bytes > max_bytes:
+                break
+            chosen.append(stored)
+        return chosen
+
+    def newcomers(self, lane: int, after: int, without: Container[str], limit: int) -> list[StoredEvent]:
+        """The oldest events of tasks that have none among those up to a number.
+
+        Args:
+            lane: The lane's number.
+            after: Where the backlog ends.
+            without: The tasks that have events up to there, and others to be passed over.
+            limit: How many at most.
+        """
+        rows = self._connection.execute(
+            "SELECT seq, task_id FROM events INDEXED BY events_waiting "
+            "WHERE lane = ? AND state = 0 AND state <> 1 AND seq > ? ORDER BY seq LIMIT ?",
+            (lane, after, _NEWCOMERS_LOOKED_AT),
+        )
+        chosen = [seq for seq, task_id in rows if task_id not in without][:limit]
+        if not chosen:
+            return []
+        return list(self._select_pending(lane, f"AND seq IN ({','.join('?' * len(chosen))}) ORDER BY seq", chosen))
+
+    def backlog(self, lane: int) -> tuple[int, frozenset[str]]:
+        """The newest event's number, and every task that has events waiting in a lane."""
+        query = "SELECT DISTINCT task_id FROM events INDEXED BY events_waiting WHERE lane = ? AND state <> 1"
+        return self.last_seq(), frozenset(task_id for (task_id,) in self._connection.execute(query, (lane,)))
+
+    def oldest_ms(self, lane: int) -> int | None:
+        """When the oldest event that waits in a lane happened."""
+        row = self._connection.execute(
+            "SELECT at_ms FROM events INDEXED BY events_waiting "
+            "WHERE lane = ? AND state = 0 AND state <> 1 ORDER BY seq LIMIT 1",
+            (lane,),
+        ).fetchone()
+        return row[0] if row else None
 
     def first_of_task(self, lane: int, task_id: str) -> list[StoredEvent]:
         """One task's oldest event that the lane may send, if there is one."""
-        return self._select_pending(lane, "AND task_id = ? ORDER BY seq LIMIT 1", (task_id,))
+        return list(self._select_pending(lane, "AND task_id = ? ORDER BY seq LIMIT 1", (task_id,)))
 
-    def _select_pending(self, lane: int, condition: str, values: Sequence[object]) -> list[StoredEvent]:
+    def _select_pending(self, lane: int, condition: str, values: Sequence[object]) -> Iterator[StoredEvent]:
         # "state <> 1" stands there for the planner: it is the condition of the partial index.
-        rows = self._open().execute(
-            "SELECT seq, event_id, task_id, at_ms, body, crc FROM events INDEXED BY events_waiting "  # noqa: S608 - only "?"
-            f"WHERE lane = ? AND state = 0 AND state <> 1 {condition}",
+        rows = self._connection.execute(
+            "SELECT seq, event_id, task_id, at_ms, size, coalesce(body, x''), crc FROM events "  # noqa: S608 - only "?"
+            f"INDEXED BY events_waiting WHERE lane = ? AND state = 0 AND state <> 1 {condition}",
             (lane, *values),
         )
-        return [
-            StoredEvent(seq, event_id, task_id, at_ms, body, crc == checksum(seq, event_id, lane, task_id, at_ms, body))
-            for seq, event_id, task_id, at_ms, body, crc in rows
-        ]
+        for seq, event_id, task_id, at_ms, size, body, crc in rows:
+            intact = crc == checksums.of_event(seq, event_id, lane, task_id, at_ms, body)
+            yield StoredEvent(seq, event_id, task_id, at_ms, size, body, intact)
 
     def reply(self, event_id: bytes) -> bytes | None:
         """What the first call with this event id was answered; None where there was none."""
-        row = self._open().execute("SELECT reply FROM events WHERE event_id = ?", (event_id,)).fetchone()
-        return row[0] if row else None
+        row = self._connection.execute("SELECT reply FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        return (row[0] or b"null") if row else None
 
     def dead(self, event_ids: Sequence[bytes] | None = None) -> list[DeadEvent]:
         """Dead letters, oldest first: those named, or all (at most 10,000)."""
         only = "" if event_ids is None else f"AND event_id IN ({','.join('?' * len(event_ids))})"
-        rows = self._open().execute(
-            f"{_STUCK}, status, d.reply, d.at_ms FROM events AS e JOIN dead_letters AS d USING (seq) "
-            f"WHERE state = 2 {only} ORDER BY seq LIMIT 10000",
+        rows = self._connection.execute(
+            f"{_STUCK}, d.status, coalesce(d.reply, ''), coalesce(d.at_ms, e.at_ms) "
+            "FROM events AS e LEFT JOIN dead_letters AS d USING (seq) "
+            f"WHERE state <> 1 AND state = 2 {only} ORDER BY seq LIMIT 10000",
             tuple(event_ids or ()),
         )
         return [DeadEvent(*row) for row in rows]
 
-    def held(self, task_id: str) -> list[StuckEvent]:
+    def tasks_with_dead_creation(self, lane: int) -> set[str]:
+        """Tasks of a lane whose ``task_created`` is a dead letter."""
+        rows = self._connection.execute(
+            "SELECT task_id FROM events INDEXED BY events_waiting WHERE lane = ? AND state = 2 AND state <> 1 "
+            'AND instr(body, CAST(\'"kind":"task_created"\' AS BLOB)) > 0',
+            (lane,),
+        )
+        return {task_id for (task_id,) in rows}
+
+    def held(self, lane: int, task_id: str) -> list[StuckEvent]:
         """What waits behind a task's dead creation."""
-        query = f"{_STUCK} FROM events AS e WHERE state <> 1 AND state = 3 AND task_id = ? ORDER BY seq"
-        return [StuckEvent(*row) for row in self._open().execute(query, (task_id,))]
+        rows = self._connection.execute(
+            f"{_STUCK} FROM events AS e INDEXED BY events_waiting "
+            "WHERE lane = ? AND state = 3 AND state <> 1 AND task_id = ? ORDER BY seq",
+            (lane, task_id),
+        )
+        return [StuckEvent(*row) for row in rows]
 
     # ── Keeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def prune(self, before_ms: int, limit: int = 5000) -> int:
         """Forgets settled events that happened before a time. Returns how many."""
-        connection = self._open()
+        connection = self._connection
         with _transaction(connection):
-            query = "SELECT seq FROM events WHERE state = 1 AND at_ms < ? ORDER BY seq LIMIT ?"
-            gone = [seq for (seq,) in connection.execute(query, (before_ms, limit))]
-            newest = connection.execute("SELECT max(seq) FROM events").fetchone()[0]
-            if gone and gone[-1] == newest:
-                gone.pop()  # the newest stays: it says how far the numbers have come
-            connection.executemany("DELETE FROM events WHERE seq = ?", ((seq,) for seq in gone))
+            newest = connection.execute("SELECT max(seq) FROM events").fetchone()[0]  # stays: it says how far the numbers are
+            query = "SELECT seq FROM events INDEXED BY events_settled WHERE state = 1 AND at_ms < ? AND seq <> ? LIMIT ?"
+            gone = connection.execute(query, (before_ms, newest, limit)).fetchall()
+            connection.executemany("DELETE FROM events WHERE seq = ?", gone)
             connection.execute("UPDATE ledger SET pruned_count = pruned_count + ?", (len(gone),))
         return len(gone)
 
@@ -258,7 +268,7 @@ class Store:
 
         They are entered into the ledger, so that each is counted once. Returns how many were found now.
         """
-        connection = self._open()
+        connection = self._connection
         query = "SELECT count(*) + (SELECT pruned_count + lost_count FROM ledger) FROM events"
         lost: int = last_seq - connection.execute(query).fetchone()[0]
         if lost > 0:
@@ -267,7 +277,7 @@ class Store:
 
     def lost(self) -> int:
         """How many accepted events were ever found to be gone."""
-        count: int = self._open().execute("SELECT lost_count FROM ledger").fetchone()[0]
+        count: int = self._connection.execute("SELECT lost_count FROM ledger").fetchone()[0]
         return count
 
     def damaged(self, after: int, limit: int) -> tuple[list[int], int | None]:
@@ -276,51 +286,55 @@ class Store:
         Returns:
             The numbers of those that do not fit, and the last number looked at (None at the end).
         """
-        rows = (
-            self._open()
-            .execute(
-                "SELECT seq, event_id, lane, task_id, at_ms, body, crc FROM events "
-                "WHERE state <> 1 AND seq > ? ORDER BY seq LIMIT ?",
-                (after, limit),
-            )
-            .fetchall()
-        )
-        bad = [row[0] for row in rows if row[5] is None or row[6] != checksum(*row[:6])]
+        rows = self._connection.execute(
+            "SELECT seq, event_id, lane, task_id, at_ms, coalesce(body, x''), crc FROM events "
+            "WHERE state <> 1 AND seq > ? ORDER BY seq LIMIT ?",
+            (after, limit),
+        ).fetchall()
+        bad = [row[0] for row in rows if row[6] != checksums.of_event(*row[:6])]
         return bad, rows[-1][0] if rows else None
 
 
-class _transaction:  # noqa: N801 - reads as a statement
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection = connection
+@contextlib.contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
-    def __enter__(self) -> None:
-        self._connection.execute("BEGIN IMMEDIATE")
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is None:
-            self._connection.execute("COMMIT")
-        elif self._connection.in_transaction:
-            self._connection.execute("ROLLBACK")
+def storage_error(error: sqlite3.Error) -> StorageFailedError:
+    """The outbox's error for one of SQLite's."""
+    kind = DamagedError if is_damage(error) else StorageFailedError
+    return kind(f"{error} ({getattr(error, 'sqlite_errorname', 'unknown')})")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that its file is damaged, not that the disk is full or failed."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def _write(connection: sqlite3.Connection, group: Group) -> None:
     many = connection.executemany
     if group.lanes:
-        many("INSERT INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes)
+        many("INSERT OR REPLACE INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes.items())
     if group.events:
         columns = "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) VALUES "
         _insert(connection, columns, group.events)
     if group.tasks:
         many(
-            "INSERT INTO tasks (task_id, body) VALUES (?, ?) ON CONFLICT (task_id) DO UPDATE SET body = excluded.body",
-            group.tasks.items(),
+            "INSERT OR REPLACE INTO tasks (task_id, body, crc) VALUES (?, ?, ?)",
+            ((key, body, checksums.of_row(key, body)) for key, body in group.tasks.items()),
         )
     if group.steps:
         _insert(
             connection,
-            "INSERT INTO steps (task_id, position, body) VALUES ",
-            [(*key, body) for key, body in group.steps.items()],
-            "ON CONFLICT (task_id, position) DO UPDATE SET body = excluded.body",
+            "INSERT OR REPLACE INTO steps (task_id, position, body, crc) VALUES ",
+            [(*key, body, checksums.of_row("{}/{}".format(*key), body)) for key, body in group.steps.items()],
         )
     settled = [(seq,) for seq, state in group.moved.items() if state is EventState.SETTLED]
     for chunk in _chunks(settled):
@@ -344,7 +358,7 @@ def _write(connection: sqlite3.Connection, group: Group) -> None:
         many("DELETE FROM steps WHERE task_id = ?", gone)
 
 
-def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]], conflict: str = "") -> None:
+def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
     """Inserts many rows by few statements.
 
     Each step of a statement gives the interpreter's lock away and wants it back; beside a busy event loop that takes
@@ -352,7 +366,7 @@ def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple
     """
     marks = f"({','.join('?' * len(rows[0]))})"
     for chunk in _chunks(rows):
-        connection.execute(f"{statement}{','.join([marks] * len(chunk))} {conflict}", list(chain.from_iterable(chunk)))
+        connection.execute(f"{statement}{','.join([marks] * len(chunk))}", list(chain.from_iterable(chunk)))
 
 
 def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:

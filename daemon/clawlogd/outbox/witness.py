@@ -7,8 +7,12 @@ that the daemon can tell at its next start that confirmed events are gone, and h
 
 from __future__ import annotations
 
+import contextlib
 import os
+import zlib
 from pathlib import Path
+
+_BYTES = 30  # twenty digits, a space, the checksum in eight hexadecimal ones, a line feed
 
 
 class Witness:
@@ -18,27 +22,25 @@ class Witness:
         path: The file. It is made when missing.
 
     Attributes:
-        last_seq: What the last run left: 0 where there was none.
-        clean: Whether the last run ended in good order (or there was none).
+        last_seq: What the last run left: 0 where there was none, or none that can be read.
     """
 
     def __init__(self, path: Path) -> None:
-        existed = path.exists()
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        seq, _, state = os.pread(self._descriptor, 64, 0).decode("ascii", "replace").strip().partition(" ")
-        self.last_seq = int(seq) if seq.isdigit() and len(seq) == 20 else 0
-        self.clean = not existed or state == "clean"
-        self._write("open ")
+        self.last_seq = _read(os.pread(self._descriptor, _BYTES, 0))
 
     def advance(self, seq: int) -> None:
-        """Notes that everything up to ``seq`` is on disk."""
+        """Notes that everything up to ``seq`` is on disk. Failing at it fails nothing else: the commit has been made."""
         self.last_seq = seq
-        self._write("open ")
+        digits = b"%020d" % seq
+        with contextlib.suppress(OSError):
+            os.pwrite(self._descriptor, b"%s %08x\n" % (digits, zlib.crc32(digits)), 0)
 
-    def close(self, *, clean: bool) -> None:
-        """Notes how the run ended."""
-        self._write("clean" if clean else "open ")
+    def close(self) -> None:
+        """Gives the file back."""
         os.close(self._descriptor)
 
-    def _write(self, state: str) -> None:
-        os.pwrite(self._descriptor, f"{self.last_seq:020d} {state}\n".encode(), 0)
+
+def _read(content: bytes) -> int:
+    digits, _, check = content.removesuffix(b"\n").partition(b" ")
+    return int(digits) if digits.isdigit() and check == b"%08x" % zlib.crc32(digits) else 0
