@@ -80,16 +80,23 @@ def daemon(home: Path | None = None, **env: str) -> Iterator[Program]:
 
 
 @contextlib.contextmanager
-def backend() -> Iterator[Program]:
-    """An embedded backend with an empty database."""
-    with tempfile.TemporaryDirectory(prefix="clawlog-bench-") as name:
-        folder = Path(name)
+def backend(home: Path | None = None) -> Iterator[Program]:
+    """An embedded backend, with an empty database unless ``home`` has one."""
+    with contextlib.ExitStack() as stack:
+        folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clawlog-bench-")))
         port_file = folder / "port"
         command = [sys.executable, "-m", "clawlog_backend", "--host", "127.0.0.1", "--port", "0"]
         command += ["--database", str(folder / "backend.db"), "--port-file", str(port_file)]
-        with program(command, environment(), folder, "") as running:
-            wait_until(port_file.exists, running)
-            yield Program(running.process, folder, f"http://127.0.0.1:{port_file.read_text().strip()}")
+        yield stack.enter_context(http_program(command, folder, port_file))
+
+
+@contextlib.contextmanager
+def http_program(command: list[str], home: Path, port_file: Path) -> Iterator[Program]:
+    """A program that serves HTTP on this machine and says in a file on which port."""
+    port_file.unlink(missing_ok=True)
+    with program(command, environment(), home, "") as running:
+        wait_until(lambda: port_file.exists() and port_file.read_text().strip(), running)
+        yield Program(running.process, home, f"http://127.0.0.1:{port_file.read_text().strip()}")
 
 
 def wait_until(condition: object, running: Program, timeout_s: float = 30.0) -> None:
