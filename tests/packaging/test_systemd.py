@@ -12,6 +12,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ ROOT = Path(__file__).resolve().parents[2]
 UID = 4242
 USER = "agent"
 INSTALLED = "/opt/clawlog"
+RUNNING = ROOT / "docs" / "running-as-a-service.md"
 
 of_the_system = pytest.mark.parametrize("service", ["system"], indirect=True)
 """For what does not differ between the units, or is the system's alone."""
@@ -89,14 +91,14 @@ class Service:
             box.run("systemctl", "start", f"user@{UID}.service")
         for unit in sorted((ROOT / "systemd" / scope).iterdir()):
             box.write(f"{folder}/{unit.name}", unit.read_text(encoding="utf-8"))
-        self._drop_ins = f"{folder}/clawlogd.service.d"
+        self._units = folder
         program = "/usr/local/bin/clawlogd" if scope == "system" else f"/home/{USER}/.local/bin/clawlogd"
         box.run(*self._as, "mkdir", "-p", str(Path(program).parent))
         box.run(*self._as, "ln", "-s", f"{INSTALLED}/bin/clawlogd", program)
         self.systemctl("daemon-reload")
 
-    def drop_in(self, name: str, text: str) -> None:
-        self.box.write(f"{self._drop_ins}/{name}.conf", text)
+    def drop_in(self, name: str, text: str, unit: str = "clawlogd.service") -> None:
+        self.box.write(f"{self._units}/{unit}.d/{name}.conf", text)
         self.systemctl("daemon-reload")
 
     def configure(self, text: str) -> None:
@@ -108,8 +110,8 @@ class Service:
             self.box.write(f"{folder}/clawlog.toml", text)
             self.box.run("chown", "--recursive", f"{UID}:{UID}", f"/home/{USER}/.config")
 
-    def remove_drop_in(self, name: str) -> None:
-        self.box.run("rm", f"{self._drop_ins}/{name}.conf")
+    def remove_drop_in(self, name: str, unit: str = "clawlogd.service") -> None:
+        self.box.run("rm", f"{self._units}/{unit}.d/{name}.conf")
         self.systemctl("daemon-reload")
 
     def systemctl(self, *arguments: str) -> str:
@@ -143,14 +145,27 @@ class Service:
 
     def ask(self, method: str, **params: object) -> dict[str, Any]:
         """What a method answers on the shipped socket."""
+        answer = json.loads(self.box.run(*self._as, *self._asking(method, params)))
+        assert "result" in answer, answer
+        return dict(answer["result"])
+
+    def hears(self, user: str) -> str:
+        """What a program of another user hears when it asks how the daemon stands: nothing when it is not answered."""
+        who = ["setpriv", f"--reuid={user}", f"--regid={user}", "--init-groups"]
+        return self.box.run(*who, *self._asking("daemon.status", {}), status=None).strip()
+
+    def _asking(self, method: str, params: dict[str, object]) -> list[str]:
         program = (
             "import socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(20); s.connect(sys.argv[1]);"
             "s.sendall(sys.argv[2].encode() + b'\\n'); print(s.makefile().readline())"
         )
-        request = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})
-        answer = json.loads(self.box.run(*self._as, "python3", "-c", program, self.socket, request))
-        assert "result" in answer, answer
-        return dict(answer["result"])
+        return [
+            "python3",
+            "-c",
+            program,
+            self.socket,
+            json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": params}),
+        ]
 
 
 @pytest.fixture(scope="module", params=["system", "user"])
@@ -319,6 +334,31 @@ def test_the_state_outlives_the_user_that_the_service_ran_as(service: Service) -
     assert service.ask("task.get", task_id=task_id)["title"] == "a task"
     assert owner() != first
     service.box.run("systemctl", "stop", "squatter.service")
+
+
+@of_the_system
+def test_a_group_is_let_in_as_the_documents_say_and_nobody_else(service: Service) -> None:
+    service.box.run("groupadd", "clawlog")
+    service.box.run("useradd", "--groups", "clawlog", "member")
+    service.box.run("useradd", "stranger")
+    recipe = RUNNING.read_text(encoding="utf-8").partition("Only root may call it.")[2]
+    blocks = [textwrap.dedent(block) for block in re.findall(r"^ +```\w+\n(.*?)^ +```$", recipe, re.DOTALL | re.MULTILINE)]
+    sockets, services, settings, commands, *_ = blocks
+    assert (service.hears("member"), service.hears("stranger")) == ("", "")
+    service.drop_in("group", sockets, "clawlogd.socket")
+    service.drop_in("group", services)
+    service.configure(settings)
+    service.box.run("sh", "-euc", commands)
+    assert json.loads(service.hears("member"))["result"]["pid"] == service.pid()
+    assert service.hears("stranger") == ""
+    service.box.run("chmod", "666", service.socket)  # if the file system let it in, the daemon would not
+    assert service.hears("stranger") == ""
+    assert json.loads(service.hears("root"))["result"]["pid"] == service.pid()
+    service.remove_drop_in("group", "clawlogd.socket")
+    service.remove_drop_in("group")
+    service.configure("")
+    service.systemctl("stop", "clawlogd.socket", "clawlogd.service")
+    service.box.run("rmdir", str(Path(service.socket).parent))
 
 
 @pytest.fixture(scope="module")
