@@ -358,11 +358,8 @@ async def laptop_suspended(stage: Stage) -> Record:
     """The laptop is suspended for an hour, with agent and daemon on it."""
     clock = _SleepingClock()
     await stage.daemon.stop()
-    daemon = RunningDaemon(
-        stage.folder / "laptop",
-        msgspec.structs.replace(QUICK if stage.pace.skip else Settings(), heartbeat=stage.pace.heartbeat),
-        clock=clock,
-    )
+    settings = msgspec.structs.replace(QUICK if stage.pace.skip else Settings(), heartbeat=stage.pace.heartbeat)
+    daemon = RunningDaemon(stage.folder / "laptop", settings, clock=clock)
     (stage.folder / "laptop").mkdir()
     await daemon.start()
     try:
