@@ -13,6 +13,7 @@ from clawlogd.settings import InForce
 from clawlogd.upstream import Answer
 
 _LONGEST_S = 10.0  # one small request now and then is borne, and a stop should not wait longer for a backend that is back
+SHORTEST_PART = 0.8  # of the interval: polls are never further apart than it says, and do not keep time with others
 _SHORTEST_S = 0.05
 
 
@@ -31,8 +32,8 @@ class Pauses:
         self._over = asyncio.Event()
 
     async def between_polls(self, spent_s: float = 0.0) -> None:
-        """Waits for an interval, less what a poll took already."""
-        interval_s = self._settings.now.poll.interval_s * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+        """Waits for an interval at most, less what a poll took already."""
+        interval_s = self._settings.now.poll.interval_s * random.uniform(SHORTEST_PART, 1.0)  # noqa: S311 - no secret
         await self._wait(max(0.0, interval_s - spent_s))
 
     async def after_failure(self, answer: Answer) -> None:

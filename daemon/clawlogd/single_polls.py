@@ -12,7 +12,7 @@ import anyio
 from clawlogd.clock import Clock
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
-from clawlogd.poll_pauses import Pauses
+from clawlogd.poll_pauses import SHORTEST_PART, Pauses
 from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 from clawlogd.stops import Stops
@@ -107,7 +107,7 @@ class SinglePolls:
     def _chosen(self) -> list[str]:
         """This turn's tasks: half of the budget for those that matter most now, half for the others in rotation."""
         poll = self._settings.now.poll
-        budget = max(2, int(poll.budget_per_s * poll.interval_s))
+        budget = max(2, int(poll.budget_per_s * poll.interval_s * SHORTEST_PART))
         if len(self._watched) <= budget:
             return list(self._watched)
         ranked = sorted(self._watched, key=self._rank, reverse=True)

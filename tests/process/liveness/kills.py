@@ -24,6 +24,7 @@ from clawlog.errors import DaemonUnreachable
 from clawlog_backend.settings import Settings as BackendSettings
 from daemon_process import DaemonProcess
 from integration.backend.running import Api, RunningBackend
+from running_daemon import until
 
 T = TypeVar("T")
 
@@ -75,10 +76,9 @@ async def stop_through_kills(folder: Path, stops: int, seed: int) -> Outcome:
                     told = {name: await agent for name, agent in agents.items()}
                 bystander.cancel()
                 await asyncio.wait([bystander])
-                wrong += [
-                    f"{name} was told of {told[name]}, not {requested[name]}" for name in names if told[name] != requested[name]
-                ]
                 for name in names:
+                    if told[name] != requested[name]:
+                        wrong.append(f"{name} was told of {told[name]}, not {requested[name]}")
                     wrong += await _wrong(api, name, dict.fromkeys(RECEIPTS, 1))
                 wrong += await _wrong(api, untouched, {})
         finally:
@@ -115,9 +115,10 @@ async def _ask_to_stop(api: Api, name: str) -> str:
 
 
 async def _until_known(api: Api, name: str) -> None:
-    async with asyncio.timeout(LIMIT_S):
-        while (await api("GET", f"/api/tasks/{name}/control"))[0] != 200:
-            await asyncio.sleep(0.01)
+    async def is_known() -> bool:
+        return (await api("GET", f"/api/tasks/{name}/control"))[0] == 200
+
+    await until(is_known, LIMIT_S)
 
 
 async def _wrong(api: Api, name: str, expected: dict[str, int]) -> list[str]:
