@@ -86,8 +86,7 @@ async def test_the_first_calls_answer_stands_even_when_the_repetition_says_somet
     assert (await daemon.call("task.get", task_id="t"))["steps"][0]["status"] == "running"
 
 
-async def test_a_call_that_was_refused_may_be_repeated_and_is_then_taken(daemon: RunningDaemon) -> None:
-    event_id = ids.new_uuid()
+async def test_a_call_that_was_refused_may_be_repeated_and_is_then_taken(daemon: RunningDaemon, event_id: str) -> None:
     params = {"task_id": "t", "status": "running", "event_id": event_id}
     with pytest.raises(RpcError, match="No task 't'"):
         await daemon.call("task.update", **params)

@@ -99,6 +99,44 @@ async def test_no_beat_comes_after_the_end(daemon: RunningDaemon, plain: PlainSe
     assert len(ended.beats) == beats
 
 
+async def test_a_process_may_be_named_with_a_beat(
+    daemon: RunningDaemon, plain: PlainServer, agent: asyncio.subprocess.Process
+) -> None:
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    await daemon.call("task.heartbeat", task_id="t", watch_pid=agent.pid)
+    await plain.until(lambda: bool(plain.tasks) and bool(plain.only_task.beats))
+    await plain.until(lambda: plain.only_task.beats[-1]["evidence"] == "process")
+    assert plain.only_task.beats[-1]["pid"] == agent.pid
+
+
+async def test_a_server_that_takes_no_beats_still_gets_its_events(daemon: RunningDaemon, plain: PlainServer) -> None:
+    plain.intercept = lambda request: 404 if request.path.endswith("/heartbeat") else None
+    await daemon.call("task.create", title="T", task_id="t", steps=["one"], base_url=plain.url)
+    await plain.until(lambda: sum(request.path.endswith("/heartbeat") for request in plain.requests) >= 2)
+    await daemon.call("step.update", task_id="t", step=1, status="done")
+    await daemon.flush()
+    assert plain.only_task.steps[0].status == "done"
+    assert (await daemon.call("daemon.status"))["healthy"] is True
+
+
+async def test_a_beat_that_the_embedded_backend_refuses_harms_no_other(
+    daemon: RunningDaemon, embedded: BackendProcess, api: Api
+) -> None:
+    for task_id in ("refused-there", "taken-there"):
+        await daemon.call("task.create", title="T", task_id=task_id, base_url=embedded.url)
+    await daemon.flush()
+    # The backend is told behind the daemon's back that one of them is over.
+    await api("PATCH", "/api/tasks/refused-there", {"status": "done"})
+
+    async def is_alive() -> bool:
+        liveness = (await api.get("taken-there"))["liveness"]
+        return bool(liveness["vouched_at"])
+
+    await until(is_alive)
+    assert (await api.get("refused-there"))["liveness"]["state"] == "ended"
+    assert (await daemon.call("deadletter.list"))["dead_letters"] == []
+
+
 async def test_a_beat_for_a_finished_task_is_refused(daemon: RunningDaemon, plain: PlainServer) -> None:
     await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
     await daemon.call("task.update", task_id="t", status="done")

@@ -19,6 +19,7 @@ from zmq.utils.monitor import recv_monitor_message
 
 from callers import DealerCaller, UnixCaller, call
 from clawlogd.settings import Listen
+from plain_server import PlainServer
 from running_daemon import QUICK, RunningDaemon, until
 
 NOBODY = 65534
@@ -113,6 +114,21 @@ async def test_a_watcher_that_leaves_is_told_nothing_more(daemon: RunningDaemon)
 
 def count_open_files() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def test_a_watcher_over_zeromq_that_has_gone_is_forgotten_when_there_is_news(
+    new_daemon: Callable[..., RunningDaemon], folder: Path, plain: PlainServer
+) -> None:
+    daemon = new_daemon(msgspec.structs.replace(QUICK, zmq=f"ipc://{folder}/d.zmq"))
+    await daemon.start()
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    await daemon.flush()
+    watcher = DealerCaller(f"ipc://{folder}/d.zmq")
+    await call(watcher, "interrupt.watch", task_id="t")
+    await watcher.close()
+    plain.ask_to_stop(plain.only_task.task_id)
+    await until(lambda: not daemon.parts.stops._watchers)
+    assert (await daemon.call("interrupt.check", task_id="t"))["state"] == "requested"
 
 
 async def test_a_thousand_callers_one_after_the_other_leave_nothing_behind(daemon: RunningDaemon) -> None:

@@ -109,6 +109,25 @@ async def test_a_call_that_is_refused_is_set_aside_and_holds_up_nothing(unstarte
     assert "task.update: No task 'nobody-knows-it'" in (unstarted.state_dir / "spool" / "refused" / why).read_text()
 
 
+async def test_what_belongs_to_a_connection_is_refused(unstarted: RunningDaemon, plain: PlainServer) -> None:
+    keep(unstarted, "task.create", title="T", task_id="t", base_url=plain.url)
+    at = "2026-02-28T09:00:00.000Z"
+    for method in ("interrupt.watch", "no.such"):
+        program_side._write(str(unstarted.state_dir / "spool"), spool.encode(at, [(method, {"task_id": "t"})]))
+    await unstarted.start()
+    reasons = [path.read_text() for path in sorted((unstarted.state_dir / "spool" / "refused").glob("*.why"))]
+    assert ["cannot be watched from the spool" in reasons[0], "There is no method" in reasons[1]] == [True, True]
+
+
+async def test_a_process_that_has_ended_since_is_no_reason_to_refuse_its_task(
+    unstarted: RunningDaemon, plain: PlainServer
+) -> None:
+    keep(unstarted, "task.create", title="T", task_id="t", base_url=plain.url, watch_pid=2**31 - 1)
+    await unstarted.start()
+    await unstarted.flush()
+    assert plain.only_task.title == "T"
+
+
 async def test_a_summary_of_the_spool_is_treated_as_any_other(unstarted: RunningDaemon, plain: PlainServer) -> None:
     keep(
         unstarted, "task.create", title="T", task_id="t", base_url=plain.url, summary="two\nlines of ghp_0123456789abcdefABCDEF"

@@ -144,6 +144,19 @@ async def test_a_watch_is_told_of_each_change(daemon: RunningDaemon, plain: Plai
     assert json.loads(await watcher.receive())["params"]["state"] == "acknowledged"
 
 
+async def test_a_watch_that_begins_after_the_request_is_told_at_once_and_counts_as_delivered(
+    daemon: RunningDaemon, embedded: BackendProcess, api: Api
+) -> None:
+    await begin(daemon, embedded.url, "late-watch")
+    await ask_to_stop(api, "late-watch", "now")
+    await until((daemon.state_dir / "run" / "stop" / "late-watch").exists)
+    watcher = await daemon.connect()
+    told = await call(watcher, "interrupt.watch", task_id="late-watch")
+    assert (told["state"], told["reason"]) == ("requested", "now")
+    await daemon.flush()
+    assert (await api.get("late-watch"))["stop"]["delivered_at"] is not None
+
+
 async def test_a_stop_is_a_file_for_as_long_as_it_is_not_answered(daemon: RunningDaemon, plain: PlainServer) -> None:
     file = daemon.state_dir / "run" / "stop" / "t"
     await begin(daemon, plain.url, "t")
