@@ -29,9 +29,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason="no chromium on PATH (Debian: apt-get install chromium)"))
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    """One Chromium a module. Not a session: Playwright keeps an event loop running, beside which no asyncio test can run."""
+    """One Chromium for this folder. Not for the session: beside Playwright's event loop no asyncio test can run."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(**launch_options())
         yield browser
