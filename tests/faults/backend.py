@@ -175,6 +175,10 @@ class FaultyBackend:
         self._loop.close()
         self._socket.close()
 
+    def forget(self) -> None:
+        """Begins with an empty history, as another backend would."""
+        self.history, self._seen, self._tasks = [], {}, {}
+
     @contextlib.contextmanager
     def misbehaving(self, policy: Policy) -> Iterator[None]:
         """Misbehaves for a while."""

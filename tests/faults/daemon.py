@@ -39,8 +39,9 @@ class Daemon:
     """One daemon over its own state folder, through all its lives.
 
     Args:
-        folder: Where its state, socket, settings and log go; its path must be short.
+        folder: Where its socket, settings and log go; its path must be short.
         base_url: Its default backend.
+        state_dir: Where its state goes, if not there, too.
         env: More environment variables.
     """
 
@@ -49,12 +50,13 @@ class Daemon:
         folder: Path,
         base_url: str,
         *,
+        state_dir: Path | None = None,
         env: Mapping[str, str] | None = None,
         ballast_bytes: int = 65536,
         max_events: int = 1_000_000,
     ) -> None:
         self.folder = folder
-        self.state_dir = folder / "state"
+        self.state_dir = state_dir or folder / "state"
         self.socket_path = folder / "s"
         self.log_path = folder / "log"
         self._config = folder / "clawlog.toml"

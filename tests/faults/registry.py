@@ -91,6 +91,15 @@ def root() -> str | None:
     return None if os.geteuid() == 0 else "only root may mount a file system"
 
 
+def strace() -> str | None:
+    """strace, and the right to attach it to a process that is not its own child."""
+    if reason := program("strace")():
+        return reason
+    scope = Path("/proc/sys/kernel/yama/ptrace_scope")
+    allowed = os.geteuid() == 0 or not scope.exists() or scope.read_text().strip() == "0"
+    return None if allowed else "only root may attach strace here"
+
+
 def faketime_library() -> Path | None:
     """Where libfaketime is (the one for programs with threads)."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))

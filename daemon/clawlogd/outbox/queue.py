@@ -290,7 +290,7 @@ class Outbox:
         self.storage_error = self._mending = None
 
     def _storage_works(self, store: Store) -> bool:
-        store.touch()
+        store.make_room()
         self._reserve_used = self._reserve_used and not self._ballast.restore()
         return not self._reserve_used
 

@@ -18,7 +18,7 @@ from clawlogd.outbox import checksums
 from clawlogd.outbox.errors import DamagedError, DuplicateEventError, StorageFailedError
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.records import DeadEvent, StoredEvent, StuckEvent, Waiting
-from clawlogd.outbox.schema import EventState, current_schema, migrate, schema_of
+from clawlogd.outbox.schema import CURRENT_VERSION, EventState, current_schema, migrate, schema_of
 
 T = TypeVar("T")
 
@@ -88,14 +88,30 @@ class Store:
             StorageFailedError: The disk is full or failed.
         """
         try:
-            with _transaction(self._connection):
-                _write(self._connection, group)
+            try:
+                self._commit(group)
+            except sqlite3.OperationalError:
+                self.make_room()
+                self._commit(group)
         except sqlite3.IntegrityError as error:
             raise DuplicateEventError(str(error)) from error
         except sqlite3.Error as error:
             with contextlib.suppress(sqlite3.Error):
                 self.touch()
             raise storage_error(error) from error
+
+    def _commit(self, group: Group) -> None:
+        with _transaction(self._connection):
+            _write(self._connection, group)
+
+    def make_room(self) -> None:
+        """Folds the WAL into the file and cuts it off: on a full disk that may be all the space that is needed.
+
+        Raises:
+            sqlite3.Error: The disk does not take writes.
+        """
+        self.touch()
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def touch(self) -> None:
         """Writes something that changes nothing: to try whether the disk takes it, and over what a failed commit left.
@@ -104,7 +120,8 @@ class Store:
         what was refused would be there after all; this write takes the place of its beginning.
         """
         with _transaction(self._connection):
-            self._connection.execute("UPDATE ledger SET lost_count = lost_count")
+            # An UPDATE that changes nothing would not be written at all.
+            self._connection.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
 
     @property
     def _connection(self) -> sqlite3.Connection:

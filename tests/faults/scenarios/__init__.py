@@ -1,5 +1,5 @@
 """One small function for each fault, by where it strikes."""
 
-from faults.scenarios import network, process
+from faults.scenarios import disk, network, process
 
-__all__ = ["network", "process"]
+__all__ = ["disk", "network", "process"]
