@@ -25,14 +25,6 @@ def clock() -> SteppedClock:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    """The file of ``outbox``, opened."""
-    store = Store(tmp_path / "outbox.db")
-    store.open()
-    return store
-
-
-@pytest.fixture
 async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Callable[..., Outbox]]:
     """Opens the outbox of the test's folder; the second time, the first must have been closed."""
     opened: list[Outbox] = []
@@ -58,8 +50,9 @@ async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Calla
 
 
 @pytest.fixture
-def outbox(new_outbox: Callable[..., Outbox], store: Store) -> Outbox:
-    return new_outbox(store)
+async def outbox(new_outbox: Callable[..., Outbox]) -> Outbox:
+    """An outbox of its own, in the test's event loop."""
+    return new_outbox()
 
 
 def event(number: int, task_id: str = "t", **fields: str) -> Event:
