@@ -71,6 +71,16 @@ def test_a_long_history_can_be_read_to_its_beginning(backend: BackendProcess, op
     expect(page.get_by_role("button", name="Load older")).to_have_count(0)
 
 
+def test_a_link_to_a_task_can_be_copied_and_opened_by_another(backend: BackendProcess, open_page: Open) -> None:
+    task = backend.create("To be shared", "Only")
+    page = open_page(backend.url + task.path, permissions=["clipboard-read", "clipboard-write"])
+    page.get_by_role("button", name="Copy link").click()
+    expect(page.get_by_text("Link copied")).to_be_visible()
+    link = page.evaluate("() => navigator.clipboard.readText()")
+    other = open_page(link)
+    expect(other.get_by_role("heading", level=1, name="To be shared")).to_be_visible()
+
+
 def test_a_task_that_does_not_exist_says_so(backend: BackendProcess, open_page: Open) -> None:
     page = open_page(f"{backend.url}/tasks/no-such-task")
     expect(page.get_by_role("heading", name="There is no such task")).to_be_visible()
