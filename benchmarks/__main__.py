@@ -19,7 +19,7 @@ from rich.table import Table
 from benchmarks.figures import Figure
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS = ("script_calls", "round_trip", "start_up", "intake", "drain", "idle", "fleet", "backlog", "backend_load")
+BENCHMARKS = ("script_calls", "round_trip", "start_up", "intake", "drain", "idle", "fleet", "backlog", "backend_load", "stop_latency")
 
 
 def main() -> int:

@@ -117,6 +117,9 @@ class SinglePolls:
         self._turn += 1
         return [*first, *(rest * 2)[start : start + share]]
 
-    def _rank(self, task_id: str) -> tuple[bool, int]:
+    def _rank(self, task_id: str) -> tuple[bool, bool, int]:
         task = self._registry.find(task_id)
-        return task_id in self._stops.awaited, self._liveness.seen_ms(task) if task else 0
+        if task is None:
+            return False, False, 0
+        # Of a stop that is known there is only its withdrawal to learn.
+        return not task.stopping, task_id in self._stops.awaited, self._liveness.seen_ms(task)
