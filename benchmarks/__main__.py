@@ -19,7 +19,18 @@ from rich.table import Table
 from benchmarks.figures import Figure
 
 RESULTS = Path(__file__).parent / "results"
-BENCHMARKS = ("script_calls", "round_trip", "start_up", "intake", "drain", "idle", "fleet", "backlog", "backend_load", "stop_latency")
+BENCHMARKS = (
+    "script_calls",
+    "round_trip",
+    "start_up",
+    "intake",
+    "drain",
+    "idle",
+    "fleet",
+    "backlog",
+    "backend_load",
+    "stop_latency",
+)
 
 
 def main() -> int:

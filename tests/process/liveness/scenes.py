@@ -341,7 +341,8 @@ async def backend_down(stage: Stage) -> Record:
         return bool(record.states[-1].state == "alive" and vouched_at > back_at)
 
     await until(is_vouched_for_anew, 120)
-    record.states.append(Shown("alive", loop.time() - back))
+    if len(record.states) == 1:  # it came back before anybody could have missed it
+        record.states.append(Shown("alive", loop.time() - back))
     return record
 
 
