@@ -269,7 +269,7 @@ async def daemon_killed(stage: Stage) -> Record:
 
 
 async def daemon_restarted(stage: Stage) -> Record:
-    """The daemon is killed and comes back after a while; the agent lives on."""
+    """The daemon is killed and comes back after a while (from then on the time counts anew); the agent lives on."""
     agent = await stage.agent()
     await stage.begin(watch_pid=agent.pid)
     record = await stage.watch(stage.daemon.kill, "quiet", dies=False)
