@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from clawlogd.commands.dispatcher import Dispatcher
 from clawlogd.commands.parts import Facts, Parts
 from clawlogd.heartbeats import Heartbeats
 from clawlogd.housekeeping import Housekeeping
-from clawlogd.instance import bind_unix, private_folder, state_lock
+from clawlogd.instance import InstanceError, bind_unix, private_folder, state_lock
 from clawlogd.listeners.unix import UnixListener, allowed_group
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
@@ -202,11 +203,16 @@ async def _named_tasks() -> AsyncIterator[NamedTasks]:
 @asynccontextmanager
 async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
     clock, state_dir = where.clock, where.state_dir
-    witness = Witness(state_dir / "outbox.seq")
-    store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
-    ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
-    ballast.restore()
-    outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)
+    try:
+        witness = Witness(state_dir / "outbox.seq")
+        store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
+        ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
+        ballast.restore()
+        outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)
+    except (OSError, sqlite3.Error) as error:
+        raise InstanceError(
+            f"{state_dir}: the outbox cannot be opened: {error}; see whether the disk works, has space, and may be written to"
+        ) from error
     registry = Registry(outbox=outbox)
     liveness = Liveness(registry=registry, outbox=outbox, settings=settings, clock=clock)
     stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")

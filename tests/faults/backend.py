@@ -13,7 +13,6 @@ import itertools
 import json
 import random
 import socket
-import threading
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -21,6 +20,7 @@ from typing import Any
 
 from aiohttp import web
 
+from faults.loop_thread import LoopThread
 from faults.oracle import Change
 
 HUGE_REPLY_BYTES = 8 * 1024**2
@@ -123,6 +123,7 @@ class FaultyBackend:
         history: What it applied.
         heartbeats: How many beats it took.
         requests: How many requests came in for events.
+        delay_s: How long it takes over each of them.
     """
 
     token: str | None = None
@@ -135,6 +136,7 @@ class FaultyBackend:
     history: list[Change] = field(default_factory=list)
     heartbeats: int = 0
     requests: int = 0
+    delay_s: float = 0.0
 
     def __post_init__(self) -> None:
         self._socket = socket.socket()
@@ -144,11 +146,8 @@ class FaultyBackend:
         self._tasks: dict[str, _Task] = {}
         self._numbers = itertools.count(1)
         self._retry_after = itertools.count()
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="faulty-backend", daemon=True)
-        self._thread.start()
+        self._thread = LoopThread("faulty-backend")
         self._runner: web.AppRunner | None = None
-        self._released = threading.Event()
 
     # ── Up and down ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -160,19 +159,17 @@ class FaultyBackend:
     def up(self) -> None:
         """Serves from now on."""
         if self._runner is None:
-            self._run(self._start())
+            self._thread.run(self._start())
 
     def down(self) -> None:
         """Refuses connections from now on, and cuts those that are open."""
         if self._runner is not None:
-            self._run(self._stop())
+            self._thread.run(self._stop())
 
     def close(self) -> None:
         """Ends for good."""
         self.down()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        self._thread.close()
         self._socket.close()
 
     def forget(self) -> None:
@@ -187,9 +184,6 @@ class FaultyBackend:
             yield
         finally:
             self.policy = lambda: None
-
-    def _run(self, work: Any) -> None:
-        asyncio.run_coroutine_threadsafe(work, self._loop).result(10)
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=4 * 1024**2, middlewares=[self._misbehave])
@@ -224,6 +218,7 @@ class FaultyBackend:
         if request.method == "GET" or request.path == "/api/control/poll":
             return await handler(request)  # type: ignore[no-any-return]
         self.requests += 1
+        await asyncio.sleep(self.delay_s)
         what = self.policy()
         if what is None:
             return await handler(request)  # type: ignore[no-any-return]

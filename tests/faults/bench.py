@@ -78,7 +78,7 @@ class Bench:
         together: int = 1,
         per_task: int = 10,
         pause_s: float = 0.0,
-        daemon: Daemon | None = None,
+        base_url: str | None = None,
     ) -> Iterator[Load]:
         """Agents at work; they are stopped at the end of the block.
 
@@ -88,15 +88,14 @@ class Bench:
             together: How many requests each sends before it reads the replies.
             per_task: How many changes each makes to one task.
             pause_s: How long each rests between requests.
-            daemon: The daemon they speak to.
+            base_url: The address that their tasks name, if not the backend's own.
         """
-        socket_path = (daemon or self.daemon).socket_path
         load = Load(
             [
                 Agent(
-                    socket_path=socket_path,
+                    socket_path=self.daemon.socket_path,
                     ledger=self.ledger,
-                    base_url=self.backend.base_url,
+                    base_url=base_url or self.backend.base_url,
                     events=events,
                     together=together,
                     per_task=per_task,
@@ -110,9 +109,18 @@ class Bench:
         finally:
             load.stop()
 
-    def send(self, events: int, *, agents: int = 4, together: int = 1, per_task: int = 10, timeout_s: float = 60.0) -> Load:
+    def send(
+        self,
+        events: int,
+        *,
+        agents: int = 4,
+        together: int = 1,
+        per_task: int = 10,
+        base_url: str | None = None,
+        timeout_s: float = 60.0,
+    ) -> Load:
         """Has agents send a share each, and returns when they have."""
-        with self.load(agents=agents, events=events, together=together, per_task=per_task) as load:
+        with self.load(agents=agents, events=events, together=together, per_task=per_task, base_url=base_url) as load:
             load.finish(timeout_s)
         return load
 

@@ -14,8 +14,7 @@ from typing import Any
 
 from faults.load import connected
 
-SETTINGS = """\
-log_format = "json"
+QUICK_RETRIES = """\
 [retry]
 quick_delays_s = [0.02, 0.05, 0.1]
 max_delay_s = 1.0
@@ -26,13 +25,17 @@ total_timeout_s = 1.0
 max_reply_bytes = 1048576
 [batch]
 min_interval_s = 0.02
+"""
+"""Times are a fraction of the usual ones, so that a scenario takes seconds."""
+
+_SETTINGS = """\
+log_format = "json"
 [outbox]
 ballast_bytes = {ballast_bytes}
 max_events = {max_events}
 [shutdown]
 deliver_s = 0.5
 """
-"""Times are a fraction of the usual ones, so that a scenario takes seconds."""
 
 
 class Daemon:
@@ -43,6 +46,9 @@ class Daemon:
         base_url: Its default backend.
         state_dir: Where its state goes, if not there, too.
         env: More environment variables.
+        ballast_bytes: As in the settings.
+        max_events: As in the settings.
+        settings: More settings, as TOML.
     """
 
     def __init__(
@@ -54,13 +60,14 @@ class Daemon:
         env: Mapping[str, str] | None = None,
         ballast_bytes: int = 65536,
         max_events: int = 1_000_000,
+        settings: str = QUICK_RETRIES,
     ) -> None:
         self.folder = folder
         self.state_dir = state_dir or folder / "state"
         self.socket_path = folder / "s"
         self.log_path = folder / "log"
-        self._config = folder / "clawlog.toml"
-        self._config.write_text(SETTINGS.format(ballast_bytes=ballast_bytes, max_events=max_events))
+        self.config_path = folder / "clawlog.toml"
+        self.config_path.write_text(_SETTINGS.format(ballast_bytes=ballast_bytes, max_events=max_events) + settings)
         self._env = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
@@ -80,7 +87,7 @@ class Daemon:
 
     def command(self) -> list[str]:
         """What starts it."""
-        return [sys.executable, "-P", "-m", "clawlogd", "--config", str(self._config)]
+        return [sys.executable, "-P", "-m", "clawlogd", "--config", str(self.config_path)]
 
     def spawn(self, wrapper: Sequence[str] = (), env: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """Starts it, under a tool if one is given, without waiting until it serves."""

@@ -1,5 +1,5 @@
 """One small function for each fault, by where it strikes."""
 
-from faults.scenarios import disk, network, process
+from faults.scenarios import cuts, disk, network, outage, process, surroundings
 
-__all__ = ["disk", "network", "process"]
+__all__ = ["cuts", "disk", "network", "outage", "process", "surroundings"]

@@ -1,0 +1,122 @@
+"""Long outages: what waits, what it costs, what an operator learns, and how it is made up for."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from clawlog.protocol.ids import new_uuid
+from faults.bench import Bench
+from faults.fast_clock import DaemonOnFastClock, FastClock
+from faults.load import connected
+from faults.oracle import Change, Outcome
+from faults.registry import fault
+
+_HOURS = 72
+
+
+@fault("an outage of 72 hours, on a clock that runs fast")
+def three_days(bench: Bench) -> None:
+    bench.daemon = bench.make_daemon(settings="")  # the usual times
+    clock = FastClock()
+    with DaemonOnFastClock(bench.daemon, clock) as daemon:
+        bench.send(5)
+        bench.backend.down()
+        began = clock.monotonic()
+        clock.run_at(bench.scale(40_000.0, 10_000.0))
+        with bench.load(agents=4, pause_s=bench.scale(0.2, 0.05)):
+            bench.until(lambda: clock.monotonic() - began > _HOURS * 3600, "the outage is over", timeout_s=60)
+        clock.run_at(1.0)
+        status = bench.daemon.status()
+        lane = status["backends"][0]
+        assert lane["state"] == "outage"
+        probes = lane["retried"]
+        # Full jitter up to 60 s: one in 30 s on average; a live task's beats may probe, too, every 15 s.
+        assert 100 < probes < _HOURS * 3600 / 10, f"single probes, without end: {probes}"
+        assert daemon.logged.count("backend_unavailable") == 1, "one line in the log for an outage"
+        assert lane["oldest_age_s"] > (_HOURS - 1) * 3600
+        bench.backend.up()
+        _hurry(bench)
+        bench.recover()
+        bench.notes["probes"] = probes
+
+
+@fault("a long queue: memory, CPU, and calls")
+def long_queue(bench: Bench) -> None:
+    """Memory must not grow with the queue, the daemon must be near idle between probes, and calls must stay fast."""
+    bench.daemon = bench.make_daemon(settings="")  # the usual times: it is their cost that is measured
+    bench.backend.down()
+    bench.daemon.start()
+    agents = 8
+    # Warm: every task, cache and buffer that this load takes is there.
+    bench.send(bench.scale(600, 12_500), agents=agents, together=50, per_task=500, timeout_s=300)
+    before = bench.daemon.status()
+    bench.send(bench.scale(3_000, 50_000), agents=agents, together=50, per_task=500, timeout_s=600)
+    status = bench.daemon.status()
+    grown = status["memory_bytes"] - before["memory_bytes"]
+    added = status["outbox"]["pending"] - before["outbox"]["pending"]
+    assert added >= bench.scale(20_000, 390_000)
+    assert grown < added * 40 + 8 * 1024**2, f"{grown} bytes more for {added} more events"
+    cpu = _cpu_share(bench.daemon.pid, bench.scale(2.0, 30.0))
+    assert cpu < 0.05, f"{cpu:.1%} of a CPU while it waits"
+    call_s = _call_s(bench)
+    assert call_s < 0.05, f"a call takes {call_s * 1000:.1f} ms"
+    bench.notes["pending"] = f"{status['outbox']['pending']:,}"
+    bench.notes["memory, MiB"] = f"{before['memory_bytes'] / 1024**2:.0f} → {status['memory_bytes'] / 1024**2:.0f}"
+    bench.notes["CPU while waiting"] = f"{cpu:.1%}"
+    bench.notes["a call, ms"] = f"{call_s * 1000:.1f}"
+    started = time.monotonic()
+    bench.daemon.kill()
+    bench.daemon.start()
+    bench.notes["start, s"] = f"{time.monotonic() - started:.1f}"
+    bench.backend.up()
+    _hurry(bench)
+    bench.recover(timeout_s=300)
+
+
+@fault("a long queue, and a task that begins while it is drained")
+def newcomer(bench: Bench) -> None:
+    bench.backend.down()
+    bench.daemon.start()
+    bench.send(bench.scale(2_500, 25_000), agents=8, together=50, per_task=250, timeout_s=300)
+    bench.backend.delay_s = 0.1  # for each request, so that the queue takes seconds
+    bench.backend.up()
+    bench.until(lambda: len(bench.backend.history) > 3_000, "the queue is being drained")
+    newest, event_id = new_uuid(), new_uuid()
+    with connected(bench.daemon.socket_path) as connection:
+        started, waiting = time.monotonic(), bench.daemon.status()["outbox"]["pending"]
+        connection.call("task.create", task_id=newest, event_id=event_id, title="new", base_url=bench.backend.base_url)
+        bench.ledger.note(Change(event_id, newest, "task_created"), Outcome.ACCEPTED)
+        bench.until(
+            lambda: any(change.task_id == newest for change in reversed(bench.backend.history)), "the new task is there"
+        )
+    took, left = time.monotonic() - started, bench.daemon.status()["outbox"]["pending"]
+    assert left > waiting / 2, f"it did not wait for the queue: {left} of {waiting} were left"
+    bench.notes["the new task waited, s"] = f"{took:.1f}"
+    bench.notes["left in the queue then"] = f"{left:,} of {waiting:,}"
+    bench.backend.delay_s = 0.0
+    bench.recover(timeout_s=120)
+
+
+def _cpu_share(pid: int, seconds: float) -> float:
+    def used_s() -> float:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    before = used_s()
+    time.sleep(seconds)  # the measurement itself
+    return (used_s() - before) / seconds
+
+
+def _call_s(bench: Bench) -> float:
+    """How long a durable call takes on average, one after the other."""
+    started = time.monotonic()
+    bench.send(100, agents=1)
+    return (time.monotonic() - started) / 100
+
+
+def _hurry(bench: Bench) -> None:
+    """Has the daemon try now, as a person does who knows that the backend is back."""
+    with connected(bench.daemon.socket_path) as connection:
+        connection.call("daemon.flush", timeout_s=0.1)
