@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: venv demo test faults lint format bench clean
+.PHONY: venv demo test faults lint format bench docs man clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -36,6 +36,12 @@ format: venv
 bench: venv
 	$(BIN)/python -m benchmarks
 
+docs: venv  ## the documents as a site, in site/
+	$(BIN)/mkdocs build --clean --quiet
+
+man: venv  ## the manual pages, in build/man/
+	$(BIN)/python docs/man_pages.py build/man
+
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov dist site
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

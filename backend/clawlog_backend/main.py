@@ -37,7 +37,7 @@ example:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the backend until it is told to end, and return its exit status."""
-    options = _parser().parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
         settings = Settings(
@@ -72,7 +72,8 @@ def _fail(error: Exception, status: int) -> int:
     return status
 
 
-def _parser() -> argparse.ArgumentParser:
+def build_parser() -> argparse.ArgumentParser:
+    """The command line."""
     parser = argparse.ArgumentParser(
         prog="clawlog backend",
         description="The embedded ClawLog backend: keeps what agents report, and serves the dashboard.",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +16,8 @@ import pytest
 from clawlog.protocol import errors
 from clawlog.scripting import options
 from clawlogd.commands.dispatcher import VERBS
-from clawlogd.settings import Section, Settings
+from clawlogd.main import build_parser
+from clawlogd.settings import AT_START, Section, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -80,6 +83,44 @@ def test_the_table_of_settings_is_that_of_the_code() -> None:
         for key, default, _ in rows
     }
     assert told == dict(settings())
+
+
+def test_the_settings_that_only_a_restart_changes_are_those_of_the_code() -> None:
+    text = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8").partition("## Reload")[2]
+    told = re.search(r"when they have changed: ([^.]*(?:\.\w[^.]*)*)\.\s", text)
+    assert told
+    assert set(re.findall(r"`([\w.]+)`", told[1])) == AT_START
+
+
+def test_the_table_of_metrics_is_that_of_the_code() -> None:
+    code = (ROOT / "daemon" / "clawlogd" / "metrics.py").read_text(encoding="utf-8")
+    made = {
+        f"clawlogd_{name}"
+        for name in re.findall(r'f"{_PREFIX}(\w+)"|_(?:gauge|counter)\("(\w+)"', code)
+        for name in name
+        if name
+    }
+    text = (ROOT / "docs" / "running-as-a-service.md").read_text(encoding="utf-8").partition("## Metrics")[2]
+    told = {re.sub(r"_(total|info)$", "", name) for name in re.findall(r"`(clawlogd_\w+)", text)}
+    assert told == made
+
+
+def test_the_command_line_document_shows_exactly_the_flags_of_the_daemon() -> None:
+    text = (ROOT / "docs" / "command-line.md").read_text(encoding="utf-8")
+    (synopsis,) = re.findall(r"^    clawlogd .*\n(?:     .*\n)*", text, re.MULTILINE)
+    flags = {flag for action in build_parser()._actions for flag in action.option_strings if flag.startswith("--")}
+    assert set(re.findall(r"--[a-z-]+", synopsis)) == flags - {"--help"}
+
+
+def test_the_site_builds_without_a_warning_and_takes_nothing_from_elsewhere(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path / "site")]
+    done = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=50)
+    assert done.returncode == 0, done.stderr
+    assert "WARNING" not in done.stderr
+    pages = list((tmp_path / "site").rglob("*.html"))
+    assert len(pages) > 15
+    foreign = re.compile(r"<(?:script|img|link)[^>]+(?:src|href)=\"?(?:https?:)?//")
+    assert [page.name for page in pages if foreign.search(page.read_text(encoding="utf-8"))] == []
 
 
 def test_the_table_of_errors_is_that_of_the_protocol() -> None:

@@ -12,7 +12,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import textwrap
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -341,9 +340,8 @@ def test_a_group_is_let_in_as_the_documents_say_and_nobody_else(service: Service
     service.box.run("groupadd", "clawlog")
     service.box.run("useradd", "--groups", "clawlog", "member")
     service.box.run("useradd", "stranger")
-    recipe = RUNNING.read_text(encoding="utf-8").partition("Only root may call it.")[2]
-    blocks = [textwrap.dedent(block) for block in re.findall(r"^ +```\w+\n(.*?)^ +```$", recipe, re.DOTALL | re.MULTILINE)]
-    sockets, services, settings, commands, *_ = blocks
+    recipe = RUNNING.read_text(encoding="utf-8").partition("### Who may call\n")[2]
+    sockets, services, settings, commands, *_ = re.findall(r"^```\w+\n(.*?)^```$", recipe, re.DOTALL | re.MULTILINE)
     assert (service.hears("member"), service.hears("stranger")) == ("", "")
     service.drop_in("group", sockets, "clawlogd.socket")
     service.drop_in("group", services)

@@ -1,0 +1,125 @@
+"""The examples in the documents do what they say: each is run as it stands, against a real daemon and a real backend."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from daemon_process import DaemonProcess, environment
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCS = ROOT / "docs"
+SHOWN_URL = "http://localhost:8000"
+
+JAVASCRIPT = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+NETCAT = pytest.mark.skipif(shutil.which("nc") is None, reason="nc is not installed")
+CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+
+
+def example(document: str, heading: str, language: str) -> str:
+    """The first example under a heading."""
+    section = (DOCS / document).read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    assert found, f"{document}: no {language} example under {heading}"
+    return found[1]
+
+
+@pytest.fixture
+async def backend(folder: Path) -> AsyncIterator[str]:
+    """The address of an embedded backend of its own."""
+    port_file = folder / "port"
+    arguments = ["--port", "0", "--port-file", str(port_file), "--database", str(folder / "backend.db")]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "clawlog_backend", *arguments, env=environment(folder), stderr=asyncio.subprocess.DEVNULL
+    )
+    async with asyncio.timeout(20):
+        while not await asyncio.to_thread(port_file.exists):  # noqa: ASYNC110 - nothing announces it
+            await asyncio.sleep(0.02)
+    yield f"http://127.0.0.1:{port_file.read_text().strip()}"
+    process.terminate()
+    await process.wait()
+
+
+@pytest.fixture
+async def daemon(folder: Path, backend: str) -> AsyncIterator[DaemonProcess]:
+    """A daemon where the documents look for one."""
+    process = DaemonProcess(folder, XDG_RUNTIME_DIR=str(folder), CLAWLOG_BASE_URL=backend)
+    process.socket_path = folder / "clawlog" / "clawlogd.sock"
+    process.env["CLAWLOG_SOCKET"] = str(process.socket_path)
+    yield await process.start()
+    await process.clean_up()
+
+
+async def run(folder: Path, command: list[str], program: str, url: str = SHOWN_URL, **env: str) -> str:
+    """What a program prints; it has to end well, and say nothing on stderr."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env={**environment(folder, **env), "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(30):
+        out, err = await process.communicate(program.replace(SHOWN_URL, url).encode())
+    assert (process.returncode, err.decode()) == (0, ""), out.decode()
+    return out.decode()
+
+
+SHELL = ["sh", "-eu"]
+PYTHON = [sys.executable, "-"]
+NODE = ["node", "--input-type=module", "-"]
+
+
+@pytest.mark.parametrize(
+    ("heading", "language", "command", "printed"),
+    [
+        pytest.param("## In a shell", "sh", SHELL, '"healthy":true', marks=NETCAT, id="sh"),
+        pytest.param("## In Python, without the library", "python", PYTHON, "Hello none\n", id="python"),
+        pytest.param("## In JavaScript", "js", NODE, "Hello running\n", marks=JAVASCRIPT, id="js"),
+    ],
+)
+async def test_the_wire_protocols_examples(
+    daemon: DaemonProcess, folder: Path, heading: str, language: str, command: list[str], printed: str
+) -> None:
+    out = await run(folder, command, example("wire-protocol.md", heading, language), XDG_RUNTIME_DIR=str(folder))
+    assert printed in out
+
+
+@CURL
+@JAVASCRIPT
+async def test_the_http_examples_one_after_the_other(backend: str, folder: Path) -> None:
+    shell = await run(folder, SHELL, example("http-api.md", "## In a shell", "sh"), backend)
+    assert '"task_id":"build-7","status":"running"' in shell
+    assert '"interrupt_requested":true,"mode":"soft_stop"' in shell
+    python = await run(folder, PYTHON, example("http-api.md", "## In Python", "python"), backend)
+    assert python.splitlines() == ["ok ", "rejected No step has the id 'nowhere'."]
+    javascript = await run(folder, NODE, example("http-api.md", "## In JavaScript", "js"), backend)
+    assert javascript == "Build interrupted stopped after the first step\n"
+
+
+async def test_getting_started_from_a_shell_and_from_python(daemon: DaemonProcess, folder: Path) -> None:
+    where = {"CLAWLOG_SOCKET": str(daemon.socket_path)}
+    await run(folder, SHELL, example("getting-started.md", "## Report a task", "sh"), **where)
+    (task,) = (await daemon.call("task.list"))["tasks"]
+    assert (task["title"], task["status"], task["steps"][0]["summary"]) == ("Nightly build", "done", "412 files")
+    program = example("getting-started.md", "## Report a task", "python")
+    await run(folder, PYTHON, program, **where)
+    tasks = (await daemon.call("task.list"))["tasks"]
+    assert [step["status"] for step in max(tasks, key=lambda each: each["created_at"])["steps"]] == ["done", "done", "pending"]
+
+
+@pytest.mark.parametrize("heading", ["## From a shell", "## From Python"])
+async def test_the_examples_for_agents(daemon: DaemonProcess, folder: Path, heading: str) -> None:
+    language, command = ("sh", SHELL) if heading == "## From a shell" else ("python", PYTHON)
+    await run(folder, command, example("agents-and-skills.md", heading, language), CLAWLOG_SOCKET=str(daemon.socket_path))
+    tasks = (await daemon.call("task.list"))["tasks"]
+    assert {task["status"] for task in tasks} == {"done"}
+    assert {step["status"] for task in tasks for step in task["steps"]} == {"done"}
