@@ -45,7 +45,8 @@ class DaemonProcess:
         self.state_dir = folder / "state"
         self.socket_path = folder / "run" / "d.sock"
         self.log_path = folder / "clawlogd.log"
-        self.env = environment(folder, CLAWLOG_SOCKET=str(self.socket_path), NOTIFY_SOCKET=str(folder / "notify"), **env)
+        own = {"CLAWLOG_SOCKET": str(self.socket_path), "NOTIFY_SOCKET": str(folder / "notify")}
+        self.env = environment(folder, **{**own, **env})
         self.said: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._manager: socket.socket | None = None

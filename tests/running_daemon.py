@@ -16,12 +16,13 @@ from clawlogd.settings import Batch, Poll, Retry, Settings, Shutdown
 LIMIT_S = 20.0
 
 QUICK = Settings(
+    base_url="http://127.0.0.1:9",  # where nobody is, so that a test reaches no server but its own
     batch=Batch(min_interval_s=0.0),
     retry=Retry(quick_delays_s=(0.01, 0.01, 0.01), max_delay_s=1.0),
     poll=Poll(interval_s=0.1, wait_s=2.0),
-    shutdown=Shutdown(deliver_s=0.5, deadline_s=10.0),
+    shutdown=Shutdown(deliver_s=0.05, deadline_s=10.0),
 )
-"""The defaults, with the pauses between requests shortened."""
+"""The defaults, with the pauses between requests shortened and no backend to fall back on."""
 
 
 class RunningDaemon:

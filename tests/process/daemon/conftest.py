@@ -24,5 +24,5 @@ async def new_process(folder: Path) -> AsyncIterator[Callable[..., DaemonProcess
 
 @pytest.fixture
 async def process(new_process: Callable[..., DaemonProcess]) -> DaemonProcess:
-    """A daemon's process, ready."""
-    return await new_process().start()
+    """A daemon's process, ready. Its default backend is where nobody is: a test reaches no server but its own."""
+    return await new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9").start()

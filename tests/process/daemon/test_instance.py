@@ -58,7 +58,7 @@ async def test_folders_are_0700_sockets_and_files_0600_whatever_the_umask(
     process = new_process()
     zmq_path = process.socket_path.with_name("d.zmq")
     await process.start("--zmq", f"ipc://{zmq_path}", umask=umask)
-    await process.call("task.create", title="T")
+    await process.call("task.create", title="T", base_url="http://127.0.0.1:9")
     assert {path: mode(path) for path in (process.state_dir, process.socket_path.parent, process.state_dir / "run")} == {
         process.state_dir: 0o700,
         process.socket_path.parent: 0o700,
