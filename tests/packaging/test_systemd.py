@@ -255,6 +255,9 @@ def test_a_reload_takes_new_settings_keeps_the_process_and_survives_a_bad_file(s
     service.box.wait_until("a complaint in the status line", lambda: complaint in service.show("StatusText"))
     assert cut()
     assert (service.pid(), service.show("NRestarts")) == (pid, "0")
+    errors = service.box.run("journalctl", "--no-pager", "--priority=err", "--output=cat", f"_PID={pid}").splitlines()
+    assert len(errors) == 1  # the journal has the level from the line's beginning
+    assert errors[0].startswith("reload_failed ")
     service.configure("")
 
 
@@ -319,6 +322,20 @@ def test_what_hangs_is_replaced_by_the_watchdog(service: Service, signal: str) -
 
 
 @of_the_system
+def test_an_idle_daemon_ends_and_comes_back_with_the_next_call(service: Service, backend_token: str) -> None:
+    service.entrust(backend_token)  # one with undelivered events is not idle
+    start = f"{INSTALLED}/bin/clawlogd --state-dir /var/lib/private/clawlog --idle-exit 0.1"
+    service.drop_in("idle", f"[Service]\nExecStart=\nExecStart={start}\n")
+    pid = service.ask("daemon.status")["pid"]
+    for task in service.ask("task.list", active=True)["tasks"]:  # nor is one with tasks: those of the tests before
+        service.ask("task.update", task_id=task["task_id"], status="done")
+    service.box.wait_until("it has ended", lambda: service.show("ActiveState") == "inactive")
+    assert (service.show("Result"), service.show("ActiveState", "clawlogd.socket")) == ("success", "active")
+    assert service.ask("daemon.status")["pid"] != pid
+    service.remove_drop_in("idle")
+
+
+@of_the_system
 def test_the_state_outlives_the_user_that_the_service_ran_as(service: Service) -> None:
     def owner() -> str:
         return service.box.run("stat", "--format=%u", "/var/lib/private/clawlog/outbox.db").strip()
@@ -360,14 +377,13 @@ def test_a_group_is_let_in_as_the_documents_say_and_nobody_else(service: Service
 
 
 @pytest.fixture(scope="module")
-def next_version(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the wheel of a later version."""
-    folder = tmp_path_factory.mktemp("next")
-    for name in ("client", "daemon", "backend", "README.md", "LICENSE"):
-        source = project / name
-        copy = shutil.copytree if source.is_dir() else shutil.copy
-        copy(source, folder / name)
-    text, count = re.subn(r'(?m)^version = ".*"$', 'version = "99.0"', (project / "pyproject.toml").read_text(encoding="utf-8"))
+def next_version(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the wheel of a later version, built from the sources that are published."""
+    (sources,) = built.glob("*.tar.gz")
+    shutil.unpack_archive(sources, unpacked := tmp_path_factory.mktemp("next"), filter="data")
+    (folder,) = unpacked.iterdir()
+    described = (folder / "pyproject.toml").read_text(encoding="utf-8")
+    text, count = re.subn(r'(?m)^version = ".*"$', 'version = "99.0"', described)
     assert count == 1
     (folder / "pyproject.toml").write_text(text, encoding="utf-8")
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel"]
