@@ -111,7 +111,7 @@ class Launch:
             if self._take_lock():
                 self._process = self._spawn()
         elif (status := self._process.poll()) is not None:
-            if status not in (0, 1):
+            if status not in (0, 69):  # 69: another one has the state folder, and should answer soon
                 raise DaemonUnreachable(f"{_PROGRAM} ended at once with status {status}; see {self._log_path}")
             self._deadline = min(self._deadline, time.monotonic() + _GRACE_S)
         if time.monotonic() > self._deadline:

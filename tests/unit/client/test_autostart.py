@@ -175,7 +175,7 @@ def test_one_that_gives_way_to_another_is_waited_for(
     short_dir: Path, state: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(autostart, "_GRACE_S", 0.1)
-    install(short_dir, "#!/bin/sh\nexit 1\n")
+    install(short_dir, "#!/bin/sh\nexit 69\n")
     with Client(env=env) as client, pytest.raises(DaemonUnreachable, match="does not answer"):
         client.daemon_status()
 
