@@ -20,7 +20,7 @@ from clawlogd.commands import daemon
 from clawlogd.commands.params import NoParams
 from clawlogd.commands.parts import Call, Parts
 from clawlogd.commands.results import DaemonStatus
-from clawlogd.delivery.lane import LaneState
+from clawlogd.delivery.report import LaneState
 from clawlogd.instance import InstanceError, bind_unix
 from clawlogd.settings import MetricsAddress
 

@@ -176,6 +176,10 @@ class FaultyBackend:
         """Begins with an empty history, as another backend would."""
         self.history, self._seen, self._tasks = [], {}, {}
 
+    def accept_task(self, task_id: str, step_ids: Iterable[str]) -> None:
+        """Knows a task from before."""
+        self._tasks[task_id] = _Task(task_id, {step_id: step_id for step_id in step_ids})
+
     @contextlib.contextmanager
     def misbehaving(self, policy: Policy) -> Iterator[None]:
         """Misbehaves for a while."""

@@ -12,7 +12,7 @@ from clawlogd import __version__
 from clawlogd.commands.params import Flush, NoParams
 from clawlogd.commands.parts import Call, Parts
 from clawlogd.commands.results import Counts, DaemonStatus, Flushed, OutboxReport
-from clawlogd.delivery.lane import LaneReport, LaneState
+from clawlogd.delivery.report import LaneReport, LaneState
 
 
 def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from clawlogd.delivery.lane import LaneReport
+from clawlogd.delivery.report import LaneReport
 from clawlogd.liveness import LifeState
 from clawlogd.model import Evidence, StepStatus, TaskStatus
 from clawlogd.stops import StopState

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 
 import anyio
@@ -20,6 +18,7 @@ from clawlogd.clock import Clock, rfc3339
 from clawlogd.delivery.breaker import Breaker, BreakerState
 from clawlogd.delivery.parking import Parking
 from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
+from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.delivery.selection import Selection
 from clawlogd.heartbeats import Heartbeats
 from clawlogd.logs import Log
@@ -38,39 +37,6 @@ _TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
 _decode = msgspec.json.Decoder(Event).decode
-
-
-class LaneState(StrEnum):
-    """What a lane is doing, for people."""
-
-    IDLE = "idle"
-    DELIVERING = "delivering"
-    RETRYING = "retrying"
-    OUTAGE = "outage"
-    UNAUTHORIZED = "unauthorized"
-    STORAGE_FAILED = "storage_failed"
-
-
-@dataclass(frozen=True, slots=True)
-class LaneReport:
-    """A lane as ``daemon.status`` shows it; times in RFC 3339, ages in seconds."""
-
-    base_url: str
-    state: LaneState
-    profile: str
-    reachable: bool | None
-    breaker: BreakerState
-    last_error: str | None
-    outage_since: str | None
-    next_try_in_s: float | None
-    pending: int
-    oldest_age_s: float | None
-    delivered: int
-    retried: int
-    dead_lettered: int
-    held: int
-    parked_tasks: int
-    parked_error: str | None
 
 
 class Lane:

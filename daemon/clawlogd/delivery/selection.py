@@ -71,7 +71,7 @@ def _fill(found: list[StoredEvent], newcomers: list[StoredEvent], limit: int, ma
     """As many of the newcomers as a share of the room takes, before them as many of the others as still fit."""
     chosen = _fitting(newcomers, max_bytes // _SHARE)
     room = max_bytes - sum(len(each.body) + 1 for each in chosen)
-    return [*_fitting(found[: limit - len(chosen)], room), *chosen]
+    return [*_fitting(found[: limit - len(chosen)], room), *chosen] or found[:1]
 
 
 def _fitting(events: list[StoredEvent], room_bytes: int) -> list[StoredEvent]:

@@ -10,16 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import sqlite3
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 import msgspec
 
-from clawlog.protocol.ids import minted_at_ms
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
@@ -27,6 +25,8 @@ from clawlogd.outbox import checksums
 from clawlogd.outbox.ballast import Ballast
 from clawlogd.outbox.errors import DamagedError, DuplicateEventError, OutboxError, OutboxFullError, StorageFailedError
 from clawlogd.outbox.group import DeadLetter, Group
+from clawlogd.outbox.rate import AcceptanceRate
+from clawlogd.outbox.repeats import Repeats
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store, storage_error
 from clawlogd.outbox.witness import Witness
@@ -34,9 +34,7 @@ from clawlogd.settings import InForce
 
 T = TypeVar("T")
 
-_RECENT_CALLS = 8192
 _STORAGE_PROBE_S = 1.0  # how often is tried whether a disk that failed takes writes again
-_RATE_WINDOW_S = 900.0
 
 
 class Outbox:
@@ -72,8 +70,7 @@ class Outbox:
         self._loop = asyncio.get_running_loop()
         self._open: Group | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._recent: OrderedDict[bytes, asyncio.Future[None]] = OrderedDict()
-        self._all_known_since_ms = clock.wall_ms()
+        self._repeats = Repeats(clock)
         self._lanes: dict[str, int] = {url: lane for lane, url in store.lanes()}
         self._lanes_on_disk = set(self._lanes.values())
         self._next_seq = max(store.last_seq(), witness.last_seq) + 1
@@ -96,10 +93,7 @@ class Outbox:
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._listeners: dict[int, Callable[[], None]] = {}
         self.deciding = asyncio.Lock()
-        self._began = clock.monotonic()
-        self._rate = 0.0  # accepted events per second, decaying
-        self._rate_at = self._began
-        self._accepted = 0  # since then
+        self._rate = AcceptanceRate(clock)
 
     # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -135,8 +129,8 @@ class Outbox:
         self._count(event.task_id, lane, len(body), EventState.PENDING, 1)
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
-        self._remember(event_id)
-        self._accepted += 1
+        self._repeats.remember(event_id, group.done)
+        self._rate.note()
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group."""
@@ -247,12 +241,11 @@ class Outbox:
                 undo()
             for seq, event_id, lane, task_id, _, size, *_ in reversed(each.events):
                 self._next_seq = seq
-                self._recent.pop(event_id, None)
+                self._repeats.forget(event_id)
                 self._count(task_id, lane, size, EventState.PENDING, -1)
         if isinstance(error, DuplicateEventError):
             # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
-            minted_ms = [minted_at_ms(event_id) or 0 for _, event_id, *_ in group.events]
-            self._all_known_since_ms = max([self._all_known_since_ms, *minted_ms])
+            self._repeats.ask_the_file_about(event_id for _, event_id, *_ in group.events)
             self._log.warning("event_repeated", error=str(error))
         else:
             self._storage_failed(error)
@@ -328,26 +321,14 @@ class Outbox:
         return self._witness.last_seq
 
     def accepted_per_hour(self) -> float:
-        """The rate at which events were accepted lately (an exponential mean over a quarter of an hour)."""
-        now = self._clock.monotonic()
-        self._rate = self._rate * math.exp((self._rate_at - now) / _RATE_WINDOW_S) + self._accepted / _RATE_WINDOW_S
-        self._rate_at, self._accepted = now, 0
-        # A young mean has not yet seen a whole window: scaled up to what it has seen.
-        seen = 1.0 - math.exp(-(now - self._began + 1.0) / _RATE_WINDOW_S)
-        return self._rate / seen * 3600
+        """The rate at which events were accepted lately."""
+        return self._rate.per_hour()
 
     # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def surely_new(self, event_id: bytes) -> bool:
-        """Whether memory alone can say that this event id has not been seen.
-
-        It can for an id that was minted after this process began (or after the oldest call that it has let go of), and that
-        it does not remember. For all others the file must be asked: see ``earlier_reply``.
-        """
-        minted_ms = minted_at_ms(event_id)
-        if minted_ms is None or minted_ms <= self._all_known_since_ms or minted_ms > self._clock.wall_ms() + 1000:
-            return False
-        return event_id not in self._recent
+        """Whether memory alone can say that this event id has not been seen; else see ``earlier_reply``."""
+        return self._repeats.surely_new(event_id)
 
     async def earlier_reply(self, event_id: bytes) -> bytes | None:
         """What the first call with this event id was answered, once that is on disk; None if there was none that held.
@@ -358,17 +339,10 @@ class Outbox:
             StorageFailedError: The file cannot be read.
         """
         while True:
-            if (committed := self._recent.get(event_id)) is not None:
-                await asyncio.wait([committed])
+            await self._repeats.settled(event_id)
             reply = await self.read(lambda store: store.reply(event_id))
-            if reply is not None or event_id not in self._recent:
+            if reply is not None or event_id not in self._repeats:
                 return reply
-
-    def _remember(self, event_id: bytes) -> None:
-        self._recent[event_id] = self.committed()
-        if len(self._recent) > _RECENT_CALLS:
-            oldest, _ = self._recent.popitem(last=False)
-            self._all_known_since_ms = max(self._all_known_since_ms, minted_at_ms(oldest) or 0)
 
     # ── Keeping, reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,19 +10,23 @@ import contextlib
 import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path
-from typing import TypeVar
 
 from clawlogd.outbox import checksums
 from clawlogd.outbox.errors import DamagedError, DuplicateEventError, StorageFailedError
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.records import DeadEvent, StoredEvent, StuckEvent, Waiting
-from clawlogd.outbox.schema import CURRENT_VERSION, EventState, current_schema, migrate, schema_of
+from clawlogd.outbox.schema import (
+    CURRENT_VERSION,
+    EventState,
+    UnknownSchemaError,
+    current_schema,
+    migrate,
+    schema_of,
+    version_of,
+)
+from clawlogd.outbox.writing import write
 
-T = TypeVar("T")
-
-_CHUNK_SIZES = (256, 32, 4, 1)
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
 _NEWCOMERS_LOOKED_AT = 10_000
 _STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
@@ -51,6 +55,8 @@ class Store:
             sqlite3.DatabaseError: It is damaged.
             UnknownSchemaError: A newer version wrote it.
         """
+        if self._path.exists():
+            _refuse_newer(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
         # What is no UTF-8 any more is damage for the checksums to find, not a failure of the read.
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -102,7 +108,7 @@ class Store:
 
     def _commit(self, group: Group) -> None:
         with _transaction(self._connection):
-            _write(self._connection, group)
+            write(self._connection, group)
 
     def make_room(self) -> None:
         """Folds the WAL into the file and cuts it off: on a full disk that may be all the space that is needed.
@@ -312,6 +318,16 @@ class Store:
         return bad, rows[-1][0] if rows else None
 
 
+def _refuse_newer(path: Path) -> None:
+    """Looks at the schema's version without writing anything: not even the WAL is folded in."""
+    with (
+        contextlib.suppress(sqlite3.Error),  # what is wrong with it shows when it is opened
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
+        if (version := version_of(connection)) > CURRENT_VERSION:
+            raise UnknownSchemaError(version)
+
+
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
@@ -333,66 +349,6 @@ def storage_error(error: sqlite3.Error) -> StorageFailedError:
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether SQLite says that its file is damaged, not that the disk is full or failed."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
-
-
-def _write(connection: sqlite3.Connection, group: Group) -> None:
-    many = connection.executemany
-    if group.lanes:
-        many("INSERT OR REPLACE INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes.items())
-    if group.events:
-        columns = "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) VALUES "
-        _insert(connection, columns, group.events)
-    if group.tasks:
-        many(
-            "INSERT OR REPLACE INTO tasks (task_id, body, crc) VALUES (?, ?, ?)",
-            ((key, body, checksums.of_row(key, body)) for key, body in group.tasks.items()),
-        )
-    if group.steps:
-        _insert(
-            connection,
-            "INSERT OR REPLACE INTO steps (task_id, position, body, crc) VALUES ",
-            [(*key, body, checksums.of_row("{}/{}".format(*key), body)) for key, body in group.steps.items()],
-        )
-    settled = [(seq,) for seq, state in group.moved.items() if state is EventState.SETTLED]
-    for chunk in _chunks(settled):
-        marks = ",".join("?" * len(chunk))
-        update = f"UPDATE events SET state = 1, body = NULL WHERE seq IN ({marks})"  # noqa: S608 - only "?"
-        connection.execute(update, [seq for (seq,) in chunk])
-    others = [(state, seq) for seq, state in group.moved.items() if state is not EventState.SETTLED]
-    if others:
-        many("UPDATE events SET state = ? WHERE seq = ?", others)
-        settled += [(seq,) for state, seq in others if state is EventState.PENDING]
-    if settled and connection.execute("SELECT EXISTS (SELECT 1 FROM dead_letters)").fetchone()[0]:
-        many("DELETE FROM dead_letters WHERE seq = ?", settled)
-    if group.dead:
-        many(
-            "INSERT OR REPLACE INTO dead_letters (seq, status, reply, at_ms) VALUES (?, ?, ?, ?)",
-            ((each.seq, each.status, each.reply, each.at_ms) for each in group.dead),
-        )
-    if group.forgotten:
-        gone = [(task_id,) for task_id in group.forgotten]
-        many("DELETE FROM tasks WHERE task_id = ?", gone)
-        many("DELETE FROM steps WHERE task_id = ?", gone)
-
-
-def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
-    """Inserts many rows by few statements.
-
-    Each step of a statement gives the interpreter's lock away and wants it back; beside a busy event loop that takes
-    milliseconds each time. A statement of many rows does so once.
-    """
-    marks = f"({','.join('?' * len(rows[0]))})"
-    for chunk in _chunks(rows):
-        connection.execute(f"{statement}{','.join([marks] * len(chunk))}", list(chain.from_iterable(chunk)))
-
-
-def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """Cuts rows into chunks of few different sizes, so that the statements are prepared once."""
-    start = 0
-    for size in _CHUNK_SIZES:
-        while len(rows) - start >= size:
-            yield rows[start : start + size]
-            start += size
 
 
 def fsync_folder(path: Path) -> None:

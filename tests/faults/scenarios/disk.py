@@ -200,7 +200,7 @@ def wal_truncated(bench: Bench) -> None:
     wal = Path(f"{original.outbox_path}-wal")
     size = wal.stat().st_size
     draw = random.Random(5)
-    cuts = [0, 1, 31, 32, size - 1, *(draw.randrange(size) for _ in range(bench.scale(4, 60)))]
+    cuts = [0, 32, size - 1, *(draw.randrange(size) for _ in range(bench.scale(2, 40)))]
     for number, cut in enumerate(cuts):
         bench.progress(f"cut {number + 1} of {len(cuts)}")
         copy = _damaged_copy(bench, original, number)
@@ -213,7 +213,7 @@ def wal_truncated(bench: Bench) -> None:
 def bits_flipped(bench: Bench) -> None:
     original = _accepted_and_killed(bench, folded=True)
     draw = random.Random(6)
-    count = bench.scale(10, 150)
+    count = bench.scale(6, 100)
     for number in range(count):
         bench.progress(f"flip {number + 1} of {count}")
         copy = _damaged_copy(bench, original, number)
@@ -233,7 +233,7 @@ def pages_destroyed(bench: Bench) -> None:
     connection.close()
     draw = random.Random(7)
     pages = original.outbox_path.stat().st_size // 4096
-    for number, page in enumerate(draw.sample(range(pages), min(pages, bench.scale(5, 40)))):
+    for number, page in enumerate(draw.sample(range(pages), min(pages, bench.scale(3, 25)))):
         bench.progress(f"page {page} of {pages}")
         copy = _damaged_copy(bench, original, number)
         with copy.outbox_path.open("r+b") as file:

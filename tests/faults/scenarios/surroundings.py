@@ -6,11 +6,13 @@ import contextlib
 import socket
 import subprocess
 import time
+from datetime import datetime
 
 from clawlog.protocol import spool as spool_format
 from clawlog.protocol.ids import new_uuid
 from clawlog.spool import keep
 from faults.bench import Bench
+from faults.load import connected
 from faults.oracle import Change, Outcome
 from faults.registry import faketime, faketime_library, fault, program
 
@@ -23,6 +25,7 @@ def clock_jumps(bench: Bench) -> None:
         "LD_PRELOAD": str(faketime_library()),
         "FAKETIME_TIMESTAMP_FILE": str(offset),
         "FAKETIME_NO_CACHE": "1",
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",  # waits of the interpreter's own would be mistaken
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
     }
     bench.daemon.start(env=env)
@@ -30,6 +33,8 @@ def clock_jumps(bench: Bench) -> None:
         for jump in bench.scale(("+1h", "-1h", "+0"), ("+1h", "+0", "-1h", "+0", "-2h", "+2h") * 3):
             offset.write_text(jump)
             bench.accept_more(40)
+            if jump == "+1h":
+                bench.until(lambda: _ahead_s(bench) > 3000, "the daemon's clock is moved")
         bench.backend.down()
         offset.write_text("+1h")
         bench.accept_more(40)
@@ -41,6 +46,14 @@ def clock_jumps(bench: Bench) -> None:
         offset.write_text("+0")
         bench.accept_more(40)
     bench.recover()
+
+
+def _ahead_s(bench: Bench) -> float:
+    """How far the newest task's time of creation lies in the future."""
+    with connected(bench.daemon.socket_path) as connection:
+        tasks = connection.call("task.list")["result"]["tasks"]
+    newest = max(datetime.fromisoformat(task["created_at"]).timestamp() for task in tasks)
+    return newest - time.time()
 
 
 @fault("callers take all descriptors", program("prlimit"))

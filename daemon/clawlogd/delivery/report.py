@@ -1,0 +1,41 @@
+"""A lane as ``daemon.status`` shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from clawlogd.delivery.breaker import BreakerState
+
+
+class LaneState(StrEnum):
+    """What a lane is doing, for people."""
+
+    IDLE = "idle"
+    DELIVERING = "delivering"
+    RETRYING = "retrying"
+    OUTAGE = "outage"
+    UNAUTHORIZED = "unauthorized"
+    STORAGE_FAILED = "storage_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class LaneReport:
+    """A lane as ``daemon.status`` shows it; times in RFC 3339, ages in seconds."""
+
+    base_url: str
+    state: LaneState
+    profile: str
+    reachable: bool | None
+    breaker: BreakerState
+    last_error: str | None
+    outage_since: str | None
+    next_try_in_s: float | None
+    pending: int
+    oldest_age_s: float | None
+    delivered: int
+    retried: int
+    dead_lettered: int
+    held: int
+    parked_tasks: int
+    parked_error: str | None

@@ -1,0 +1,61 @@
+"""Which calls are repetitions, as far as memory alone can tell: it spares most calls a look into the file."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+
+from clawlog.protocol.ids import minted_at_ms
+from clawlogd.clock import Clock
+
+_REMEMBERED = 8192
+_AHEAD_MS = 1000  # by how much a caller's clock may differ from ours without more ado
+
+
+class Repeats:
+    """Remembers the event ids of late, with what tells when each is on disk.
+
+    Args:
+        clock: Where the time is read.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._committed: OrderedDict[bytes, asyncio.Future[None]] = OrderedDict()
+        self._all_known_since_ms = clock.wall_ms()
+
+    def surely_new(self, event_id: bytes) -> bool:
+        """Whether memory alone can say that this event id has not been seen.
+
+        It can for an id that was minted after this process began (or after the oldest call that it has let go of), and that
+        it does not remember. For all others the file must be asked.
+        """
+        minted_ms = minted_at_ms(event_id)
+        if minted_ms is None or not self._all_known_since_ms < minted_ms <= self._clock.wall_ms() + _AHEAD_MS:
+            return False
+        return event_id not in self._committed
+
+    def __contains__(self, event_id: bytes) -> bool:
+        return event_id in self._committed
+
+    async def settled(self, event_id: bytes) -> None:
+        """Returns when a call that is remembered is on disk, or has failed."""
+        if (committed := self._committed.get(event_id)) is not None:
+            await asyncio.wait([committed])
+
+    def remember(self, event_id: bytes, committed: asyncio.Future[None]) -> None:
+        """Notes a call, and lets go of the oldest."""
+        self._committed[event_id] = committed
+        if len(self._committed) > _REMEMBERED:
+            oldest, _ = self._committed.popitem(last=False)
+            self.ask_the_file_about([oldest])
+
+    def forget(self, event_id: bytes) -> None:
+        """Lets go of a call that failed."""
+        self._committed.pop(event_id, None)
+
+    def ask_the_file_about(self, event_ids: Iterable[bytes]) -> None:
+        """Has the file asked, from now on, about all that was minted up to the time of these."""
+        minted_ms = [minted_at_ms(event_id) or 0 for event_id in event_ids]
+        self._all_known_since_ms = max([self._all_known_since_ms, *minted_ms])

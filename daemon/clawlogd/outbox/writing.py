@@ -1,0 +1,81 @@
+"""Writes a group's rows by as few statements as can be."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TypeVar
+
+from clawlogd.outbox import checksums
+from clawlogd.outbox.group import Group
+from clawlogd.outbox.schema import EventState
+
+T = TypeVar("T")
+
+_CHUNK_SIZES = (256, 32, 4, 1)
+
+
+def write(connection: sqlite3.Connection, group: Group) -> None:
+    """Writes all of a group, within a transaction that the caller has begun.
+
+    Raises:
+        sqlite3.Error: It could not; the caller rolls back.
+    """
+    many = connection.executemany
+    if group.lanes:
+        many("INSERT OR REPLACE INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes.items())
+    if group.events:
+        columns = "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) VALUES "
+        _insert(connection, columns, group.events)
+    if group.tasks:
+        many(
+            "INSERT OR REPLACE INTO tasks (task_id, body, crc) VALUES (?, ?, ?)",
+            ((key, body, checksums.of_row(key, body)) for key, body in group.tasks.items()),
+        )
+    if group.steps:
+        _insert(
+            connection,
+            "INSERT OR REPLACE INTO steps (task_id, position, body, crc) VALUES ",
+            [(*key, body, checksums.of_row("{}/{}".format(*key), body)) for key, body in group.steps.items()],
+        )
+    settled = [(seq,) for seq, state in group.moved.items() if state is EventState.SETTLED]
+    for chunk in _chunks(settled):
+        marks = ",".join("?" * len(chunk))
+        update = f"UPDATE events SET state = 1, body = NULL WHERE seq IN ({marks})"  # noqa: S608 - only "?"
+        connection.execute(update, [seq for (seq,) in chunk])
+    others = [(state, seq) for seq, state in group.moved.items() if state is not EventState.SETTLED]
+    if others:
+        many("UPDATE events SET state = ? WHERE seq = ?", others)
+        settled += [(seq,) for state, seq in others if state is EventState.PENDING]
+    if settled and connection.execute("SELECT EXISTS (SELECT 1 FROM dead_letters)").fetchone()[0]:
+        many("DELETE FROM dead_letters WHERE seq = ?", settled)
+    if group.dead:
+        many(
+            "INSERT OR REPLACE INTO dead_letters (seq, status, reply, at_ms) VALUES (?, ?, ?, ?)",
+            ((each.seq, each.status, each.reply, each.at_ms) for each in group.dead),
+        )
+    if group.forgotten:
+        gone = [(task_id,) for task_id in group.forgotten]
+        many("DELETE FROM tasks WHERE task_id = ?", gone)
+        many("DELETE FROM steps WHERE task_id = ?", gone)
+
+
+def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Inserts many rows by few statements.
+
+    Each step of a statement gives the interpreter's lock away and wants it back; beside a busy event loop that takes
+    milliseconds each time. A statement of many rows does so once.
+    """
+    marks = f"({','.join('?' * len(rows[0]))})"
+    for chunk in _chunks(rows):
+        connection.execute(f"{statement}{','.join([marks] * len(chunk))}", list(chain.from_iterable(chunk)))
+
+
+def _chunks(rows: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cuts rows into chunks of few different sizes, so that the statements are prepared once."""
+    start = 0
+    for size in _CHUNK_SIZES:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size

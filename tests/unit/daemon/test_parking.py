@@ -1,0 +1,64 @@
+"""Which tasks a lane sets aside."""
+
+from __future__ import annotations
+
+from clawlogd.delivery.parking import Parking
+
+
+def parked(*task_ids: str) -> Parking:
+    parking = Parking()
+    for task_id in task_ids:
+        parking.suspect(task_id, f"500 for {task_id}")
+    parking.park_suspects(100.0)
+    return parking
+
+
+def test_a_suspect_is_passed_over_and_not_yet_parked() -> None:
+    parking = Parking()
+    parking.suspect("a", "500")
+    assert (parking.excluded, len(parking), parking.next_due()) == ({"a"}, 0, None)
+
+
+def test_when_all_have_failed_it_was_none_of_them() -> None:
+    parking = Parking()
+    parking.suspect("a", "500")
+    assert parking.acquit() is True
+    assert parking.excluded == set()
+    assert parking.acquit() is False
+
+
+def test_the_parked_are_tried_at_once_then_less_and_less_often() -> None:
+    parking = parked("a")
+    assert (parking.due(100.0), parking.detail) == ("a", "500 for a")
+    pauses = []
+    now = 100.0
+    for _ in range(6):
+        parking.failed("a", now, "still", max_delay_s=30.0)
+        assert parking.due(now) is None
+        due = parking.next_due()
+        assert due is not None
+        pauses.append(due - now)
+        now = due
+    assert pauses == [5.0, 10.0, 20.0, 30.0, 30.0, 30.0]
+    assert parking.detail == "still"
+
+
+def test_each_of_the_parked_has_its_turn() -> None:
+    parking = parked("a", "b")
+    parking.failed("a", 100.0, "still", max_delay_s=0.0)
+    assert parking.due(100.0) == "b"
+
+
+def test_one_that_gets_through_goes_on_as_others_do() -> None:
+    parking = parked("a", "b")
+    parking.leave("a")
+    parking.leave("never there")
+    assert parking.excluded == {"b"}
+
+
+def test_someone_in_a_hurry_makes_all_due() -> None:
+    parking = parked("a", "b")
+    for task_id in ("a", "b"):
+        parking.failed(task_id, 100.0, "still", max_delay_s=30.0)
+    parking.hurry(101.0)
+    assert {parking.due(101.0), parking.next_due()} == {"a", 101.0}
