@@ -27,6 +27,7 @@ from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 
 _SUSPEND_S = 2.0  # a wall clock that ran on by more than this while the monotonic did not
+_SAVED_TO_MS = 100  # most commands have just written their time down themselves
 _QUIET_AFTER_S = 20.0  # a command is a sign of life; after this long it says only that there was life
 
 
@@ -141,7 +142,7 @@ class Liveness:
         if task.lost_ms is not None or task.lease_s != lease:
             # A lease is a promise about the time to come: it has to outlive the daemon.
             self._registry.put(msgspec.structs.replace(task, lost_ms=None, seen_ms=sign.seen_ms, lease_s=lease))
-        else:
+        elif sign.seen_ms - task.seen_ms > _SAVED_TO_MS:
             self._unsaved.add(task.task_id)
 
     def judge(self, task: Task) -> Judgement:
