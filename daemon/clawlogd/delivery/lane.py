@@ -174,6 +174,7 @@ class Lane:
                 if not self._storage_failed:
                     self._log.warning("settling_failed", error=str(error))
                 self._storage_failed = True
+                self._limit = max(1, self._limit // 2)  # the record of less needs less room
                 self._not_before = self._clock.monotonic() + self._settings.now.retry.max_delay_s / 12
             finally:
                 self._sending = False

@@ -121,11 +121,11 @@ def _small_disk(folder: Path, size: str) -> Iterator[None]:
 def full_disk(bench: Bench) -> None:
     folder = bench.folder / "small"
     with _small_disk(folder, "1m"):
-        bench.daemon = bench.make_daemon(state_dir=folder / "state")
+        bench.daemon = bench.make_daemon(state_dir=folder / "state", ballast_bytes=128 * 1024)
         filler = folder / "filler"
         bench.daemon.start()
-        with bench.load(agents=4, pause_s=0.002) as load:
-            for _ in range(bench.scale(1, 5)):
+        with bench.load(agents=4, pause_s=0.02) as load:  # slowly: delivered events keep a row each, for a day
+            for _ in range(bench.scale(1, 3)):
                 bench.accept_more(50)
                 bench.backend.down()
                 _fill(filler)
