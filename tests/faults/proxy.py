@@ -47,8 +47,8 @@ class CuttingProxy:
         self.cuts = 0
 
     def order(self, cuts: Iterable[Cut]) -> None:
-        """Says how the next connections are cut."""
-        self._orders.extend(cuts)
+        """Says how the next connections are cut, in place of what was said before; those that are open end."""
+        self._thread.run(self._begin_anew(deque(cuts)))
 
     def close(self) -> None:
         """Ends, and cuts all."""
@@ -60,6 +60,13 @@ class CuttingProxy:
 
     async def _stop(self) -> None:
         self._server.close()
+        await self._end_all()
+
+    async def _begin_anew(self, orders: deque[Cut]) -> None:
+        self._orders = orders
+        await self._end_all()
+
+    async def _end_all(self) -> None:
         while self._open:
             for ended in self._open:
                 ended.set()

@@ -37,7 +37,7 @@ def cut_at_random(bench: Bench) -> None:
             _try(bench, proxy, url, number, examples=bench.scale(4, 60))
         bench.recover()
         bench.notes["connections cut"] = proxy.cuts
-        assert proxy.cuts > 5, "connections were cut"
+        assert proxy.cuts, "connections were cut"
     finally:
         bench.daemon.kill()
         proxy.close()

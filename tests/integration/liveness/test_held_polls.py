@@ -60,8 +60,8 @@ async def test_a_task_that_comes_while_a_request_is_held_is_under_watch_at_once_
         await create(daemon, polled, f"new-{number}")
         await until(lambda number=number: f"new-{number}" in held_now(polled))
         assert polled.polls[-1].at - started < 2.0  # a tenth of a second, on a machine that has nothing else to do
-    news = polled.polls[settled:]
-    assert max(len(poll.task_ids) for poll in news) <= 20  # the large request is still held
+    large = [poll for poll in polled.polls[settled:] if len(poll.task_ids) > 20]
+    assert len(large) <= 1  # the large request stays held, or is begun anew once to take the newcomers over
     polled.ask_to_stop("new-1", "s1")
     polled.ask_to_stop("old-7", "s2")
     await seen(polled, "new-1", "old-7")
