@@ -118,5 +118,5 @@ class Housekeeping:
     def tell_manager(self) -> None:
         """Says in one line how the daemon stands."""
         report = daemon.status(self._parts, NoParams(), Call(self._parts.clock.wall_ms()))
-        waits = f"{report.outbox.pending} events wait, {report.tasks.live} tasks live"
+        waits = f"waiting events: {report.outbox.pending}, live tasks: {report.tasks.live}"
         self._manager.status(f"{waits}; {'; '.join(report.problems)}" if report.problems else waits)

@@ -181,10 +181,12 @@ class Backend:
     Args:
         base_url: Its address.
         env: Where the token is found by.
+        timeout_s: For how long an answer is waited for.
     """
 
-    def __init__(self, base_url: str, env: Mapping[str, str]) -> None:
+    def __init__(self, base_url: str, env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
         self.base_url = base_url.rstrip("/")
+        self._timeout_s = timeout_s
         self._token = configuration.token(configuration.load(env), self.base_url, env)
         # No proxies, as the daemon: what it reaches is what is asked here. No redirects: they would take the token elsewhere.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
@@ -243,11 +245,11 @@ class Backend:
         if request.type not in ("http", "https"):
             raise BackendUnreachable(f"{self.base_url!r} is not an http:// or https:// address")
         try:
-            with self._opener.open(request, timeout=TIMEOUT_S) as answer:
+            with self._opener.open(request, timeout=self._timeout_s) as answer:
                 return _Answer(json.loads(answer.read(_MAX_REPLY_BYTES)), answer.headers.get("Date"))
         except urllib.error.HTTPError as error:
             with error:
-                raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code) from None
+                raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code, error.headers.get("Date")) from None
         except json.JSONDecodeError:
             raise BackendUnreachable(
                 f"{self.base_url} answers with something else than JSON: is it a ClawLog backend?"

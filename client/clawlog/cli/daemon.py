@@ -33,7 +33,7 @@ def status() -> JsonObject:
             return client.daemon_status()
         except DaemonUnreachable as error:
             if isinstance(error.__context__, NOBODY_LISTENS):
-                raise NotRunning(f"no daemon runs: nobody listens at {client.address}") from None
+                raise NotRunning(f"nobody listens at {client.address}") from None
             raise
 
 

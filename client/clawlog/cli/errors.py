@@ -47,10 +47,12 @@ class BackendRefused(CommandError):  # noqa: N818 - as above
 
     Attributes:
         code: The HTTP status.
+        date: What time it is there, as HTTP writes it.
     """
 
     status = exits.REFUSED
 
-    def __init__(self, message: str, code: int) -> None:
+    def __init__(self, message: str, code: int, date: str | None = None) -> None:
         super().__init__(message)
         self.code = code
+        self.date = date

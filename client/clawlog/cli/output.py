@@ -65,6 +65,12 @@ def shown(text: str | None, style: str = "") -> Text:
     return Text(one_line(text or ""), style=style)
 
 
+def with_advice(found: str, advice: str | None) -> Text:
+    """Something that was found, and below it what to do about it."""
+    text = shown(found)
+    return text.append("\n→ ", "dim").append_text(shown(advice, "bold")) if advice else text
+
+
 def one_row(text: Text) -> Text:
     """A cell that takes what room is left and no second row: a table's last column."""
     text.no_wrap, text.overflow = True, "ellipsis"

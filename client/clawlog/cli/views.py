@@ -30,7 +30,12 @@ class TaskCounts:
 
 @dataclass(frozen=True, slots=True)
 class OutboxView:
-    """The outbox: what waits, what was refused, and how long there is room (``hours_left``; None: no end in sight)."""
+    """The outbox: what waits, what was refused, and how long there is room.
+
+    Attributes:
+        hours_left: None where no end is in sight.
+        storage_error: Why nothing can be kept; None where it can.
+    """
 
     pending: int
     dead_letters: int
@@ -39,6 +44,7 @@ class OutboxView:
     max_bytes: int
     accepted_per_hour: float
     hours_left: float | None
+    storage_error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +63,11 @@ class LaneView:
     delivered: int
     dead_lettered: int
 
+    @property
+    def is_broken(self) -> bool:
+        """Whether nothing gets through it."""
+        return self.state in ("outage", "unauthorized", "storage_failed")
+
 
 @dataclass(frozen=True, slots=True)
 class DaemonView:
@@ -69,12 +80,17 @@ class DaemonView:
     state_dir: str
     socket: str | None
     zmq: str | None
+    base_url: str
     healthy: bool
     problems: tuple[str, ...]
     tasks: TaskCounts
     outbox: OutboxView
     backends: tuple[LaneView, ...]
     memory_bytes: int
+
+    def lane(self, base_url: str) -> LaneView | None:
+        """The lane of a backend, if there is one."""
+        return next((each for each in self.backends if each.base_url == base_url), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
         socket=parts.facts.socket,
         zmq=parts.facts.zmq,
         metrics=parts.facts.metrics,
+        base_url=parts.settings.base_url.rstrip("/"),
         healthy=not problems,
         problems=tuple(problems),
         tasks=Counts(
@@ -52,7 +53,7 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
 async def flush(parts: Parts, params: Flush, call: Call) -> Flushed:
     """Returns once nothing waits (of one task, or at all), or when it cannot get better, or at the timeout."""
     del call
-    task = parts.registry.get(params.task_id) if params.task_id else None
+    task = parts.registry.get(params.task_id) if params.task_id is not None else None
     lanes = [parts.backends.lane(task.base_url)] if task else list(parts.backends)
 
     def left() -> int:

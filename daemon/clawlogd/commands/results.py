@@ -29,7 +29,7 @@ class CreatedTask(msgspec.Struct, frozen=True, omit_defaults=True):
     summary_truncated: bool = False
 
 
-class Accepted(msgspec.Struct, frozen=True, omit_defaults=True):
+class Accepted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Answers what is now on disk and on its way."""
 
     accepted: bool
@@ -128,6 +128,7 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     socket: str | None
     zmq: str | None
     metrics: str | None
+    base_url: str
     healthy: bool
     problems: tuple[str, ...]
     tasks: Counts

@@ -161,8 +161,8 @@ def refused_calls(place: Place) -> None:
         Broken(unreadable_settings, "settings", "fault", "cannot be read", "docs/configuration.md"),
         Broken(empty_token, "backend", "fault", "is empty", "mend that file"),
         Broken(open_token, "token", "warning", "can be read by others (mode 644)", "chmod 600 "),
-        Broken(waiting_calls, "spool", "warning", "1 calls wait for a daemon", "start one"),
-        Broken(refused_calls, "spool", "warning", "1 calls could not be used", "refused"),
+        Broken(waiting_calls, "spool", "warning", "1 call waits for a daemon", "start one"),
+        Broken(refused_calls, "spool", "warning", "1 call could not be used", "refused"),
     ],
     ids=lambda broken: broken.break_it.__name__,
 )
@@ -232,7 +232,7 @@ def test_a_clock_that_is_off_is_named(served: Place, clawlog: Clawlog) -> None:
         served.env["CLAWLOG_BASE_URL"] = url
         verdict, said, advice = the(findings(served, clawlog, 0), "clock")
     assert verdict == "warning"
-    assert said.endswith("s behind the backend's")
+    assert said.endswith(" behind the backend's")
     assert "timedatectl" in advice
 
 

@@ -23,7 +23,7 @@ def test_it_says_what_waits_and_why_when_the_time_runs_out(place: Place, clawlog
         client.create_task("等")
     ran = clawlog(place, "flush", "--timeout", "0.2")
     assert (ran.status, ran.stdout) == (75, "")
-    assert "1 events wait still; they are kept" in ran.stderr
+    assert "1 event waits still; nothing is lost" in ran.stderr
     assert "1 of them for http://127.0.0.1:9" in ran.stderr
     assert clawlog(place, "flush", "--timeout", "0.2", "--json").json == {"flushed": False, "pending": 1}
 

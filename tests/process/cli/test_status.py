@@ -30,7 +30,7 @@ def test_programs_get_the_daemons_own_answer(running: Place, clawlog: Clawlog) -
     assert ran.status == 0
     assert (ran.json["running"], ran.json["healthy"], ran.json["problems"]) == (True, True, [])
     with running.client() as client:
-        assert ran.json.keys() == {"running", *client.daemon_status()}
+        assert ran.json.keys() == {"running", "findings", *client.daemon_status()}
 
 
 def test_an_outage_is_told_with_since_when_why_how_much_and_for_how_long(place: Place, clawlog: Clawlog) -> None:

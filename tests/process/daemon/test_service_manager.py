@@ -34,10 +34,10 @@ async def test_it_says_when_it_is_ready_how_it_stands_and_that_it_ends(
     assert (await process.call("daemon.status"))["healthy"] is True
     await plain.stop()
     await process.call("task.create", title="T", base_url=plain.url)
-    said = await process.until_said("STATUS=1 events wait, 1 tasks live; ")
+    said = await process.until_said("STATUS=waiting events: 1, live tasks: 1; ")
     assert f"{plain.url} is unavailable" in said
     await plain.start()
-    await process.until_said("STATUS=0 events wait, 1 tasks live")
+    await process.until_said("STATUS=waiting events: 0, live tasks: 1")
     assert await process.stop() == 0
     await process.until_said("STOPPING=1")
     assert process.said.count("READY=1") == 1
@@ -91,7 +91,7 @@ async def test_sockets_passed_to_another_process_are_not_taken(new_process: Call
 async def test_it_ends_by_itself_when_idle_and_no_sooner(new_process: Callable[..., DaemonProcess], plain: PlainServer) -> None:
     process = await new_process().start("--idle-exit", "0.1")
     await process.call("task.create", title="T", task_id="t", base_url=plain.url)
-    await process.until_said("STATUS=0 events wait, 1 tasks live")  # looked at every two seconds, and it is still there
+    await process.until_said("STATUS=waiting events: 0, live tasks: 1")  # looked at every two seconds, and it is still there
     assert process.process.returncode is None
     await process.call("task.update", task_id="t", status="done")
     assert await process.ended() == 0

@@ -20,10 +20,11 @@ DAEMON = DaemonView(
     state_dir="/state",
     socket="/state/run/clawlogd.sock",
     zmq=None,
+    base_url="http://localhost:8000",
     healthy=True,
     problems=(),
     tasks=TaskCounts(known=3, live=2, lost=0, stopping=0),
-    outbox=OutboxView(0, 0, 0, 1000, 1024**3, 0.0, None),
+    outbox=OutboxView(0, 0, 0, 1000, 1024**3, 0.0, None, None),
     backends=(),
     memory_bytes=0,
 )

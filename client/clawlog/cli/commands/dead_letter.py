@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import click
 
 from clawlog.cli import exits, options, output, times, views
+from clawlog.cli.counts import counted
 from clawlog.cli.errors import CommandError
 from clawlog.cli.views import DeadLetter
 from clawlog.client import Client
@@ -88,7 +89,7 @@ def show(*, event: str, as_json: bool) -> int:
         ("refused", times.clock(letter.refused_at)),
         ("status", f"HTTP {letter.backend_status}" if letter.backend_status else "-"),
         ("reply", letter.backend_reply),
-        ("behind it", f"{letter.waiting_behind} events wait"),
+        ("behind it", counted(letter.waiting_behind, "event", "wait")),
     ):
         shown.add_row(name, output.shown(value))
     output.draw(shown)

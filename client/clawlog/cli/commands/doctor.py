@@ -32,21 +32,10 @@ def command(*, with_settings: bool, as_json: bool) -> int:
 
     It changes nothing.
     """
-    from clawlog.cli.doctor import backends, daemons, program, sockets, state  # noqa: PLC0415 - the help need not pay for them
+    from clawlog.cli.doctor import look  # noqa: PLC0415 - the help need not pay for it
     from clawlog.cli.doctor.place import Place  # noqa: PLC0415 - as above
 
-    place = Place.of(os.environ)
-    configured, settings = program.configuration(place)
-    findings = [
-        *program.versions(place),
-        *configured,
-        *state.folder(place),
-        *state.disk(place),
-        *state.spooled(place),
-        *sockets.listening(place),
-        *daemons.answering(place),
-        *backends.reachable(place),
-    ]
+    findings, settings = look.at_everything(Place.of(os.environ))
     if as_json:
         told = [asdict(finding) for finding in findings]
         output.print_json({"ok": not _at_fault(findings), "findings": told, "settings": [asdict(each) for each in settings]})
@@ -70,9 +59,7 @@ def _draw(findings: Sequence[Finding]) -> None:
     shown.add_column(no_wrap=True)
     shown.add_column(overflow="fold")
     for finding in findings:
-        what = output.shown(finding.found)
-        if finding.advice:
-            what.append("\n→ ", "dim").append_text(output.shown(finding.advice, "bold"))
+        what = output.with_advice(finding.found, finding.advice)
         shown.add_row(Text(*MARKS[finding.verdict]), finding.check, what)
     faults = sum(finding.verdict is Verdict.FAULT for finding in findings)
     warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from clawlog.cli import exits, options, output, tasks, views
+from clawlog.cli.counts import counted
 from clawlog.client import Client
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -36,7 +37,7 @@ def command(*, timeout_s: float, task: str | None, as_json: bool) -> int:
         click.echo("everything is delivered")
     if flushed.flushed:
         return exits.SUCCESS
-    output.warn(f"{flushed.pending} events wait still; they are kept")
+    output.warn(f"{counted(flushed.pending, 'event', 'wait')} still; nothing is lost")
     for lane in lanes:
         if lane.pending:
             output.warn(f"{lane.pending} of them for {lane.base_url} ({lane.state}): {lane.last_error or 'no answer yet'}")

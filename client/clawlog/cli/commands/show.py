@@ -12,6 +12,7 @@ import click
 from clawlog.cli import exits, options, output, tasks, times
 from clawlog.cli.backend_http import Backend, BackendEvent, BackendTask, Receipts
 from clawlog.cli.commands.tasks import STYLES
+from clawlog.cli.counts import counted
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
 from clawlog.cli.tasks import Found
 
@@ -123,7 +124,7 @@ def _life(known: Known) -> Iterator[RenderableType]:
     if known.at_backend is not None and known.at_backend.liveness is not None:
         yield Text(f"backend    shows it as {known.at_backend.status}, its agent as {known.at_backend.liveness}")
     if view is not None and view.pending:
-        yield Text(f"waiting    {view.pending} of its events are not delivered yet", style="yellow")
+        yield Text(f"waiting    {counted(view.pending, 'event')} of it not delivered yet", style="yellow")
 
 
 def _stop(known: Known) -> Iterator[RenderableType]:

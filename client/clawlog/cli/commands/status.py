@@ -5,13 +5,18 @@ During an outage it has to answer four questions: since when, why, how much wait
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import click
 
 from clawlog.cli import daemon, exits, options, output, times, views
+from clawlog.cli.counts import counted
 from clawlog.cli.daemon import NotRunning
+from clawlog.cli.doctor.findings import Finding, Verdict
+from clawlog.cli.doctor.place import Place
 from clawlog.cli.views import DaemonView
 from clawlog.errors import DaemonUnreachable
 
@@ -27,7 +32,7 @@ _STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
         ("clawlog status", "one screen"),
         ("clawlog status --json | jq .problems", "for programs"),
         s0="healthy",
-        s1="degraded: an outage, refused events, a full disk; the screen says which",
+        s1="degraded: an outage, refused events, a full disk; the screen says which, and what to do",
         s3="the daemon does not run",
     ),
 )
@@ -35,52 +40,80 @@ _STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
 def command(*, as_json: bool) -> int:
     """Show how the daemon stands: its backends, what waits for them, since when and why, and for how long it can go on.
 
-    It only looks: no daemon is started.
+    What is wrong beside it (permissions, disk, clock, a daemon that could not start) is told, too. It only looks: no daemon is
+    started.
     """
+    from clawlog.cli.doctor import look  # noqa: PLC0415 - the help need not pay for it
+
+    place = Place.of(os.environ)
     try:
         answer = daemon.status()
     except NotRunning as error:
-        return _not_running(str(error), as_json=as_json)
+        return _not_running(str(error), look.without_daemon(place, str(error)), as_json=as_json)
     except DaemonUnreachable as error:
         if as_json:
-            output.print_json({"running": True, "healthy": False, "problems": [str(error)]})
+            output.print_json({"running": True, "healthy": False, "problems": [str(error)], "findings": []})
         else:
-            output.warn(f"degraded: {error}")
+            output.warn(f"degraded: {error}; see: clawlog doctor")
         return exits.FAILED
     view = views.daemon(answer)
+    findings = look.beside(place, view)
+    healthy = view.healthy and not any(finding.verdict is Verdict.FAULT for finding in findings)
     if as_json:
-        output.print_json({"running": True, **answer})
+        output.print_json({"running": True, **answer, "healthy": healthy, "findings": [asdict(each) for each in findings]})
     else:
-        output.draw(*_screen(view))
-    return exits.SUCCESS if view.healthy else exits.FAILED
+        output.draw(*_screen(view, findings, healthy=healthy))
+    return exits.SUCCESS if healthy else exits.FAILED
 
 
-def _not_running(reason: str, *, as_json: bool) -> int:
+def _not_running(reason: str, findings: Sequence[Finding], *, as_json: bool) -> int:
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
     waiting = daemon.spooled_calls()
     if as_json:
-        output.print_json({"running": False, "healthy": False, "problems": [reason], "spooled_calls": waiting})
-    else:
-        click.echo(f"not running  {reason}")
-        if waiting:
-            click.echo(f"{waiting} script calls wait in the spool: the next daemon delivers them")
+        told = [asdict(finding) for finding in findings]
+        output.print_json(
+            {"running": False, "healthy": False, "problems": [reason], "findings": told, "spooled_calls": waiting}
+        )
+        return exits.NOT_RUNNING
+    output.draw(Text(f"○ not running   {reason}", overflow="fold"), *_troubles(None, findings))
+    if waiting:
+        click.echo(f"{counted(waiting, 'script call', 'wait')} in the spool: the next daemon delivers what is there")
+    if not any(finding.verdict is Verdict.FAULT and finding.check != "backend" for finding in findings):
         click.echo("The next script call starts one; or: clawlog up, clawlogd")
     return exits.NOT_RUNNING
 
 
-def _screen(view: DaemonView) -> Iterator[RenderableType]:
+def _screen(view: DaemonView, findings: Sequence[Finding], *, healthy: bool) -> Iterator[RenderableType]:
     from rich.text import Text  # noqa: PLC0415 - see output.console
 
-    mark = ("● healthy", "bold green") if view.healthy else ("● degraded", "bold red")
+    mark = ("● healthy", "bold green") if healthy else ("● degraded", "bold red")
     up, memory = times.duration(view.uptime_s), f"{view.memory_bytes / 1024**2:.0f} MiB"
     yield Text.assemble(mark, f"   clawlogd {view.version}, process {view.pid}, up {up}, {memory}")
-    for problem in view.problems:
-        yield Text.assemble(("  ! ", "red"), problem)
+    yield from _troubles(view, findings)
     yield _facts(view)
     yield Text()
     if view.backends:
         yield _lanes(view)
     else:
-        yield Text("no backend yet: the first task brings one", style="dim")
+        yield Text("nothing was sent yet: the first task brings a lane to its backend", style="dim")
+
+
+def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    """What is wrong, each with what to do: what the daemon says, then what was found beside it."""
+    from rich.table import Table  # noqa: PLC0415 - see output.console
+
+    from clawlog.cli.doctor import daemons  # noqa: PLC0415 - the help need not pay for it
+
+    shown = Table.grid(padding=(0, 1))
+    shown.add_column(no_wrap=True, style="bold red")
+    shown.add_column(overflow="fold")
+    for problem in view.problems if view is not None else ():
+        shown.add_row(" !", output.with_advice(problem, daemons.remedy(problem, view) if view is not None else None))
+    for finding in findings:
+        shown.add_row(" !", output.with_advice(f"{finding.check}: {finding.found}", finding.advice))
+    if shown.row_count:
+        yield shown
 
 
 def _facts(view: DaemonView) -> RenderableType:
@@ -92,9 +125,10 @@ def _facts(view: DaemonView) -> RenderableType:
     tasks, outbox = view.tasks, view.outbox
     facts.add_row("tasks", f"{tasks.known} known: {tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop")
     facts.add_row(
-        "waiting", f"{_count(outbox.pending, 'event')}, {outbox.bytes / 1024**2:.1f} MiB; {outbox.dead_letters} refused"
+        "waiting", f"{counted(outbox.pending, 'event')}, {outbox.bytes / 1024**2:.1f} MiB; {outbox.dead_letters} refused"
     )
     facts.add_row("room", _room(view))
+    facts.add_row("default", view.base_url)
     facts.add_row("socket", ", ".join(each for each in (view.socket, view.zmq) if each) or "none")
     facts.add_row("state", view.state_dir)
     return facts
@@ -132,7 +166,3 @@ def _lanes(view: DaemonView) -> RenderableType:
 
 def _age(seconds: float | None) -> str:
     return "-" if seconds is None else times.age(seconds)
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

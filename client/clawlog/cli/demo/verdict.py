@@ -8,6 +8,7 @@ from typing import Any
 
 from clawlog.cli import times
 from clawlog.cli.backend_http import BackendTask, Receipts
+from clawlog.cli.counts import counted
 from clawlog.cli.demo.agent import Told
 from clawlog.cli.demo.timeline import Check
 
@@ -77,4 +78,5 @@ def _vouched(told: Told, task: BackendTask) -> Check:
 
 def _nothing_left(daemon: Mapping[str, Any]) -> Check:
     pending, dead = daemon["outbox"]["pending"], daemon["outbox"]["dead_letters"]
-    return Check(daemon["healthy"] and not pending and not dead, f"in the daemon {pending} events wait, {dead} were refused")
+    waits = counted(pending, "event", "wait")
+    return Check(daemon["healthy"] and not pending and not dead, f"in the daemon {waits}, {dead} were refused")

@@ -8,23 +8,41 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from clawlog.cli import configuration
-from clawlog.cli.backend_http import Backend
+from clawlog.cli import configuration, times
+from clawlog.cli.backend_http import TIMEOUT_S, Backend
 from clawlog.cli.configuration import Configuration
 from clawlog.cli.doctor.findings import Finding, fault, ok, warning
 from clawlog.cli.doctor.place import Place
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
+from clawlog.cli.views import DaemonView
 
 SKEW_S = 10.0
 _EARLIEST_YEAR = 2025
 """Before this version was made, no clock can rightly be."""
 
 
-def reachable(place: Place) -> Iterator[Finding]:
-    """The default backend, asked as the daemon asks it."""
+def default_url(place: Place, view: DaemonView | None) -> str:
+    """The backend of tasks that name none: as callers here say, else as the daemon that answers says, else as is configured.
+
+    Raises:
+        CommandError: The configuration cannot be read.
+    """
+    if named := place.env.get("CLAWLOG_BASE_URL"):
+        return named.rstrip("/")
+    return view.base_url if view is not None else configuration.load(place.env).base_url
+
+
+def reachable(place: Place, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
+    """The default backend, asked as the daemon asks it.
+
+    Args:
+        place: Where to look.
+        view: What the daemon says, where there is one.
+        timeout_s: For how long an answer is waited for.
+    """
     try:
         settings = configuration.load(place.env)
-        backend = Backend(settings.base_url, place.env)
+        backend = Backend(default_url(place, view), place.env, timeout_s=timeout_s)
     except CommandError as error:
         yield fault("backend", str(error), "mend that file or variable")
         return
@@ -34,18 +52,28 @@ def reachable(place: Place) -> Iterator[Finding]:
     except BackendUnreachable as error:
         yield fault("backend", str(error), "start it (clawlog up), or set CLAWLOG_BASE_URL to where it is")
     except BackendRefused as error:
-        yield fault("backend", str(error), _advice(error.code))
+        yield _refusal(error, backend.base_url, view)
+        yield from _clock(error.date)
     else:
-        yield ok("backend", settings.base_url)
+        yield ok("backend", backend.base_url)
         yield from _clock(date)
 
 
-def _advice(code: int) -> str:
-    if code in (401, 403):
-        return "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
-    if code == 404 or code < 400:
-        return "that is no ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
-    return "look at the backend's log"
+def _refusal(error: BackendRefused, base_url: str, view: DaemonView | None) -> Finding:
+    lane = view.lane(base_url) if view is not None else None
+    if error.code in (401, 403):
+        if lane is not None and lane.delivered and not lane.is_broken:
+            return warning(
+                "backend",
+                f"{base_url} takes what the daemon sends, but nothing from this command, which has no token or another",
+                "set CLAWLOG_TOKEN_FILE here, too, for clawlog show and clawlog stop",
+            )
+        advice = "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
+    elif error.code == 404 or error.code < 400:
+        advice = "that is no ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+    else:
+        advice = "look at the backend's log"
+    return fault("backend", str(error), advice)
 
 
 def _token(settings: Configuration) -> Iterator[Finding]:
@@ -71,6 +99,7 @@ def _clock(date: str | None) -> Iterator[Finding]:
         return
     if abs(skew_s) > SKEW_S:
         which = "behind" if skew_s < 0 else "ahead of"
-        yield warning("clock", f"{abs(skew_s):.0f} s {which} the backend's", "set the clock of one of them; see: timedatectl")
+        found = f"this machine's is {times.duration(abs(skew_s))} {which} the backend's"
+        yield warning("clock", found, "set the clock of one of them; see: timedatectl")
     else:
         yield ok("clock", "agrees with the backend's")

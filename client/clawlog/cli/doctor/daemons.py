@@ -16,27 +16,42 @@ from clawlog.cli.views import DaemonView
 from clawlog.errors import ClawlogError
 from clawlog.protocol import limits
 
+_REMEDIES = {
+    "outage": "start that backend (clawlog up), or correct its address (CLAWLOG_BASE_URL, --base-url); what waits is kept",
+    "unauthorized": "put that backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path",
+}
+"""What to do about a lane's state."""
 
-def answering(place: Place) -> Iterator[Finding]:
-    """The daemon's own word on itself."""
-    holder = sockets.lock_holder(place)
+
+def answering(place: Place) -> tuple[DaemonView | None, list[Finding]]:
+    """What the daemon says of itself, where there is one, and what is to be said of that."""
     try:
         view = views.daemon(daemon.status())
     except NotRunning as error:
-        yield from _absent(place, holder, str(error))
-        return
+        return None, list(absent(place, str(error)))
     except ClawlogError as error:
+        holder = sockets.lock_holder(place)
         who, what = (f"process {holder} may hang", f"end it (kill {holder}), and") if holder else ("it may hang", "end it, and")
-        yield fault("daemon", f"{error}: {who}", f"{what} look at its log")
-        return
-    yield from _same(place, view)
-    if view.healthy:
-        yield ok("daemon", f"process {view.pid}, up {times.duration(view.uptime_s)}, healthy")
-    for problem in view.problems:
-        yield fault("daemon", problem, "see: clawlog status")
+        return None, [fault("daemon", f"{error}: {who}", f"{what} look at its log")]
+    return view, [*same(place, view), *_own_word(view)]
 
 
-def _absent(place: Place, holder: int | None, reason: str) -> Iterator[Finding]:
+def remedy(problem: str, view: DaemonView) -> str | None:
+    """What to do about one of the problems that a daemon tells; None where the problem says so itself."""
+    if view.outbox.storage_error and view.outbox.storage_error in problem:
+        return f"free some space on the disk of {view.state_dir}"
+    lane = next((each for each in view.backends if each.base_url in problem.split()), None)
+    return _REMEDIES.get(lane.state) if lane is not None else None
+
+
+def absent(place: Place, reason: str) -> Iterator[Finding]:
+    """What is to be said of a daemon that does not run.
+
+    Args:
+        place: Where it would.
+        reason: How that was found.
+    """
+    holder = sockets.lock_holder(place)
     if holder is not None:
         yield fault(
             "daemon",
@@ -51,7 +66,15 @@ def _absent(place: Place, holder: int | None, reason: str) -> Iterator[Finding]:
         yield ok("daemon", "does not run; the next script call starts it")
 
 
-def _same(place: Place, view: DaemonView) -> Iterator[Finding]:
+def _own_word(view: DaemonView) -> Iterator[Finding]:
+    if view.healthy:
+        yield ok("daemon", f"process {view.pid}, up {times.duration(view.uptime_s)}, healthy")
+    for problem in view.problems:
+        yield fault("daemon", problem, remedy(problem, view) or "do as it says; docs/troubleshooting.md says more")
+
+
+def same(place: Place, view: DaemonView) -> Iterator[Finding]:
+    """Whether it is the one that is meant: of this version, and with the state that scripts here would use."""
     own = version("clawlog-status-sync")
     if view.protocol != limits.PROTOCOL_VERSION:
         found = f"it speaks protocol {view.protocol}, this command {limits.PROTOCOL_VERSION}"

@@ -38,16 +38,21 @@ def _local(where: Address) -> Finding:
         return fault("socket", f"{path} is longer than {_MAX_PATH_BYTES} bytes", "set CLAWLOG_SOCKET to a shorter path")
     if path.startswith("\0"):
         return warning("socket", f"{where} can be reached by every user", "use a socket with a path")
+    if (trouble := _folder_trouble(os.path.dirname(path))) is not None:
+        return trouble
     try:
         found = os.lstat(path)
     except FileNotFoundError:
-        return ok("socket", f"{path} (not there: the next script call starts a daemon)")
+        return ok("socket", f"{path} (not there yet)")
     except OSError as error:
         return fault("socket", f"{path}: {error.strerror}", "see that its folder is yours, or set CLAWLOG_SOCKET")
     if not stat.S_ISSOCK(found.st_mode):
         return fault("socket", f"{path} is no socket", "move it away: the daemon does not overwrite it")
-    if (loose := _loose_permissions(path, found)) is not None:
-        return loose
+    if found.st_uid not in (os.geteuid(), 0):
+        return fault("socket", f"{path} belongs to user {found.st_uid}", "set CLAWLOG_SOCKET to your own daemon's")
+    if found.st_mode & 0o007:
+        mode = stat.S_IMODE(found.st_mode)
+        return warning("socket", f"{path} is open to all (mode {mode:o})", f"chmod 600 {path}")
     try:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
             probe.settimeout(_PROBE_LIMIT_S)
@@ -63,16 +68,19 @@ def _local(where: Address) -> Finding:
     return ok("socket", path)
 
 
-def _loose_permissions(path: str, found: os.stat_result) -> Finding | None:
-    folder = os.path.dirname(path)
-    if stat.S_ISLNK(os.lstat(folder).st_mode):
-        return fault("socket", f"{folder} is a symbolic link", "set CLAWLOG_SOCKET to a path in the folder itself")
+def _folder_trouble(path: str) -> Finding | None:
+    """What is wrong with the socket's folder, by the daemon's own rules; it need not be there."""
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return None  # the look at the socket itself says why
+    if stat.S_ISLNK(found.st_mode):
+        return fault("socket", f"{path} is a symbolic link", "set CLAWLOG_SOCKET to a path in the folder itself")
     if found.st_uid not in (os.geteuid(), 0):
-        return fault("socket", f"{path} belongs to user {found.st_uid}", "set CLAWLOG_SOCKET to your own daemon's")
-    for each, mode in ((folder, stat.S_IMODE(os.lstat(folder).st_mode)), (path, stat.S_IMODE(found.st_mode))):
-        if mode & 0o007:
-            right = "700" if each == folder else "600"
-            return warning("socket", f"{each} is open to all (mode {mode:o})", f"chmod {right} {each}")
+        return fault("socket", f"{path} belongs to user {found.st_uid}", "set CLAWLOG_SOCKET to a path in a folder of yours")
+    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
+        mode = stat.S_IMODE(found.st_mode)
+        return fault("socket", f"{path}: others may write there (mode {mode:o}), so no daemon starts", f"chmod go-w {path}")
     return None
 
 

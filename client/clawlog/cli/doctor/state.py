@@ -8,6 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from clawlog import locations
+from clawlog.cli.counts import counted
 from clawlog.cli.doctor.findings import Finding, fault, ok, warning
 from clawlog.cli.doctor.place import Place
 from clawlog.protocol import spool
@@ -69,9 +70,11 @@ def spooled(place: Place) -> Iterator[Finding]:
     waiting = _count(path)
     refused = _count(os.path.join(path, "refused"))
     if refused:
-        yield warning("spool", f"{refused} calls could not be used", f"look at {path}/refused, and remove what is not needed")
+        found = f"{counted(refused, 'call')} could not be used"
+        yield warning("spool", found, f"look at {path}/refused, and remove what is not needed")
     elif waiting:
-        yield warning("spool", f"{waiting} calls wait for a daemon", "start one: any script call does, or clawlogd")
+        found = f"{counted(waiting, 'call', 'wait')} for a daemon"
+        yield warning("spool", found, "start one: any script call does, or clawlogd")
     else:
         yield ok("spool", "empty")
 

@@ -9,6 +9,7 @@ from rich.text import Text
 from clawlog.cli import output, times
 from clawlog.cli.commands.show import MARKS
 from clawlog.cli.commands.tasks import table
+from clawlog.cli.counts import counted
 from clawlog.cli.top.model import Model
 from clawlog.cli.views import TaskView
 
@@ -40,7 +41,8 @@ def _head(model: Model) -> list[RenderableType]:
         return [output.one_row(Text.assemble(("● ", "bold red"), model.trouble))]
     mark = ("● healthy", "bold green") if daemon.healthy else ("● degraded", "bold red")
     tasks = daemon.tasks
-    counts = f"{tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop; {daemon.outbox.pending} events wait"
+    waits = counted(daemon.outbox.pending, "event", "wait")
+    counts = f"{tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop; {waits}"
     problems = [Text.assemble(("! ", "red"), problem) for problem in daemon.problems]
     return [output.one_row(each) for each in (Text.assemble(mark, f"   {counts}"), *problems)]
 
