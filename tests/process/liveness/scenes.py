@@ -32,6 +32,7 @@ from integration.backend.running import Api, RunningBackend
 from running_daemon import QUICK, RunningDaemon, until
 
 LOOK_S = 0.02
+LAST_MOMENT_S = 0.5  # of an absence: a beat that is made then may find the backend back
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,12 @@ class Record:
 
 @dataclass
 class Stage:
-    """The players."""
+    """The players.
+
+    Attributes:
+        away: From when to when the backend was away, but for the last moment.
+        seen: What the present, or last, ``watch`` has noted.
+    """
 
     folder: Path
     pace: Pace
@@ -105,6 +111,8 @@ class Stage:
     daemon: DaemonProcess
     api: Api
     agents: list[asyncio.subprocess.Process] = field(default_factory=list)
+    away: tuple[str, str] = ("", "")
+    seen: Record = field(default_factory=lambda: Record([], dies=False))
 
     async def agent(self) -> asyncio.subprocess.Process:
         """A program that runs until something ends it."""
@@ -131,12 +139,20 @@ class Stage:
 
         await until(is_shown, limit_s)
 
+    async def until_vouched_for_after(self, at: str) -> None:
+        """Returns when a beat has come that was made after a time."""
+
+        async def is_vouched_for_anew() -> bool:
+            return str((await self.api.get("t"))["liveness"]["vouched_at"]) > at
+
+        await until(is_vouched_for_anew, 60.0)
+
     async def watch(self, event: Callable[[], Awaitable[None]], *ends: str, dies: bool, limit_s: float = 180.0) -> Record:
         """Lets something happen, and notes what is shown until these states have been shown after it, in this order."""
         loop = asyncio.get_running_loop()
         before = await self.state()
         assert before is not None
-        record = Record([before], dies)
+        record = self.seen = Record([before], dies)
         waited_for = list(ends)
         happened = asyncio.ensure_future(event())
         started = loop.time()
@@ -157,7 +173,10 @@ class Stage:
         """The backend is away for a while, and comes back with what it knew, on its port."""
         port = int(self.backend.url.rpartition(":")[2])
         await asyncio.to_thread(self.backend.stop)
-        await asyncio.sleep(absence_s)
+        left = UtcMs.now().rfc3339()
+        await asyncio.sleep(absence_s - LAST_MOMENT_S)
+        self.away = left, UtcMs.now().rfc3339()
+        await asyncio.sleep(LAST_MOMENT_S)
         clock = self.backend.clock
         self.backend = RunningBackend(replace(self.backend.settings, port=port))
         self.backend.clock = clock
@@ -219,7 +238,7 @@ async def agent_stopped(stage: Stage) -> Record:
 
     async def stop_and_go_on() -> None:
         agent.send_signal(signal.SIGSTOP)
-        await stage.until("stalled")
+        await until(lambda: "stalled" in stage.seen.names, 60.0)  # else it could go on before that has been noted
         await stage.daemon.call("task.heartbeat", task_id="t", summary="going on")
         agent.send_signal(signal.SIGCONT)
 
@@ -369,6 +388,8 @@ async def laptop_suspended(stage: Stage) -> Record:
         await daemon.call("task.create", title="By lease", task_id="lease", base_url=stage.backend.url)
         await daemon.flush()
         await stage.until("alive")
+        # Just after a beat, so that what is shown is seen before the next one comes.
+        await stage.until_vouched_for_after(UtcMs.now().rfc3339())
 
         async def sleep_for_an_hour() -> None:
             clock.slept_ms += 3_600_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ async def test_an_agent_that_named_no_process_is_lost_when_its_lease_runs_out(st
     record = await scenes.agent_killed_unwatched(stage)
     true_to_life(record)
     assert record.names == ["alive", "lost"]
-    assert 3 <= record.after_s("lost") <= 8
+    at = {event["kind"]: datetime.fromisoformat(event["at"]) for event in (await stage.api.get("t"))["events"]}
+    assert timedelta(seconds=4.9) <= at["agent_lost"] - at["task_created"] <= timedelta(seconds=10)
     assert record.states[-1].reason == "no word from the agent within its lease of 5 s"
 
 
@@ -95,7 +97,9 @@ async def test_a_backend_that_comes_back_shows_the_living_alive_within_a_beat_an
     beats = [event for event in (await stage.api.get("t"))["events"] if event["kind"] == "heartbeat"]
     for beat in beats:
         assert beat["received_at"][:19] >= beat["at"][:19]
-    assert len(beats) <= 8  # those of the time away are not among them
+    left, back = stage.away
+    assert left < back
+    assert not [beat for beat in beats if left < beat["at"] < back]
 
 
 async def test_after_an_hour_of_sleep_nobody_is_lost(stage: Stage) -> None:
