@@ -198,10 +198,10 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None 
         tree = _read(found)
         _convert(tree, str(found))
         origins.update((key, str(found)) for key in _leaves(tree))
-    for key in _keys():
+    for key, default in flatten(Settings()):
         name = "CLAWLOG_" + key.replace(".", "_").upper()
         if (text := env.get(name)) and not (key == "socket" and text.startswith("zmq:")):
-            _set(tree, key, text)
+            _set(tree, key, [part.strip() for part in text.split(",")] if isinstance(default, tuple) else text)
             origins[key] = f"environment {name}"
     if (address := env.get("CLAWLOG_SOCKET", "")).startswith("zmq:"):
         _set(tree, "zmq", address.removeprefix("zmq:"))

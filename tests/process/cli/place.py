@@ -105,7 +105,8 @@ class Place:
 
     def start_daemon(self) -> subprocess.Popen[bytes]:
         process = self._logged("daemon", sys.executable, "-m", "clawlogd")
-        wait_until(self.daemon_answers, f"the daemon answers:\n{self.log('daemon')}")
+        wait_until(lambda: self.daemon_answers() or process.poll() is not None, "the daemon answers")
+        assert process.poll() is None, f"the daemon ended with {process.returncode}:\n{self.log('daemon')}"
         return process
 
     def daemon_answers(self) -> bool:

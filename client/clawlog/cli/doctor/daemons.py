@@ -22,6 +22,8 @@ _REMEDIES = {
 }
 """What to do about a lane's state."""
 
+_RELOAD_FAILED = "the settings could not be read again"
+
 
 def answering(place: Place) -> tuple[DaemonView | None, list[Finding]]:
     """What the daemon says of itself, where there is one, and what is to be said of that."""
@@ -40,6 +42,8 @@ def remedy(problem: str, view: DaemonView) -> str | None:
     """What to do about one of the problems that a daemon tells; None where the problem says so itself."""
     if view.outbox.storage_error and view.outbox.storage_error in problem:
         return f"free some space on the disk of {view.state_dir}"
+    if problem.startswith(_RELOAD_FAILED):
+        return "correct the file, then reload (systemctl reload, or SIGHUP)"
     lane = next((each for each in view.backends if each.base_url in problem.split()), None)
     return _REMEDIES.get(lane.state) if lane is not None else None
 

@@ -80,7 +80,8 @@ def _folder_trouble(path: str) -> Finding | None:
         return fault("socket", f"{path} belongs to user {found.st_uid}", "set CLAWLOG_SOCKET to a path in a folder of yours")
     if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
         mode = stat.S_IMODE(found.st_mode)
-        return fault("socket", f"{path}: others may write there (mode {mode:o}), so no daemon starts", f"chmod go-w {path}")
+        found_there = f"{path}: others may write there (mode {mode:o}), and could put a socket of theirs in its place"
+        return fault("socket", found_there, f"chmod go-w {path}")
     return None
 
 

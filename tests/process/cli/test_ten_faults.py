@@ -1,0 +1,299 @@
+"""A real set-up, broken in ten ways: ``clawlog doctor`` and ``clawlog status`` name each, and say what to do.
+
+All is real: the daemon, the backend, the two commands as programs, and what is broken.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faults.registry import faketime_library
+from process.cli.place import Place, Ran, wait_until
+
+HEALTHY, DEGRADED, NOT_RUNNING = 0, 1, 3
+
+
+@pytest.fixture
+def served(place: Place, running: Place) -> Place:
+    """A place whose backend answers, and whose daemon is not started yet."""
+    place.env |= {
+        "CLAWLOG_BASE_URL": running.env["CLAWLOG_BASE_URL"],
+        "CLAWLOG_AUTOSTART": "1",
+        "CLAWLOG_RETRY_QUICK_DELAYS_S": "0.01",
+        "CLAWLOG_SHUTDOWN_DELIVER_S": "0.1",
+    }
+    return place
+
+
+def words(text: str) -> str:
+    """What a screen says, however its lines were broken."""
+    return " ".join(text.split())
+
+
+def says(ran: Ran, status: int, found: str, advice: str) -> None:
+    """A command's exit status, the cause that it names, and the advice that follows it."""
+    assert ran.status == status, ran.stdout + ran.stderr
+    assert ran.stderr == ""
+    assert re.search(rf"{found}.*→ .*{advice}", words(ran.stdout)), f"{found!r} and then {advice!r}\n{ran.stdout}"
+
+
+def names(place: Place, found: str, advice: str, *, doctor: int, status: int) -> None:
+    """Both commands name a fault (a regular expression), and say what to do."""
+    says(place.clawlog("doctor"), doctor, found, advice)
+    says(place.clawlog("status"), status, found, advice)
+    # Programs learn the same.
+    for command, ends in (("doctor", doctor), ("status", status)):
+        ran = place.clawlog(command, "--json")
+        assert ran.status == ends
+        told = [each["found"] for each in ran.json["findings"]] + ran.json.get("problems", [])
+        assert any(re.search(found, words(each)) for each in told), told
+
+
+def refuses_to_start(place: Place, status: int, said: str) -> None:
+    """The fault is none of the commands' own imagination: the daemon does not start."""
+    command = [sys.executable, "-m", "clawlogd"]
+    ran = subprocess.run(command, env=place.env, capture_output=True, text=True, timeout=20, check=False)
+    assert (ran.returncode, ran.stdout) == (status, "")
+    assert re.search(said, ran.stderr), ran.stderr
+
+
+def lane_state(place: Place) -> str:
+    """What the default backend's lane does, after a task that it is to deliver."""
+    with place.client() as client:
+        return str(next((each["state"] for each in client.daemon_status()["backends"]), ""))
+
+
+def with_a_task(place: Place, state: str) -> None:
+    """Creates a task, and waits until the lane is in a state for it."""
+    with place.client() as client:
+        client.create_task("任务", ["一"])
+    wait_until(lambda: lane_state(place) == state, f"the lane is in {state}")
+
+
+def test_before_it_is_broken_nothing_is_wrong(served: Place) -> None:
+    served.start_daemon()
+    with_a_task(served, "idle")
+    for command in ("doctor", "status"):
+        ran = served.clawlog(command)
+        assert (ran.status, ran.stderr) == (HEALTHY, "")
+        assert "→" not in ran.stdout
+    assert served.clawlog("status", "--json").json["findings"] == []
+
+
+def test_wrong_permissions(served: Place) -> None:
+    folder = served.folder / "sockets"
+    folder.mkdir()
+    folder.chmod(0o777)
+    served.env["CLAWLOG_SOCKET"] = str(folder / "d.sock")
+    refuses_to_start(served, 69, "/sockets: others may write there")
+    names(served, r"/sockets: others may write there \(mode 777\)", "chmod go-w .*/sockets", doctor=1, status=NOT_RUNNING)
+    folder.chmod(0o755)  # as was advised
+    served.start_daemon()
+
+
+def test_permissions_that_go_wrong_while_it_runs(served: Place) -> None:
+    served.start_daemon()
+    served.folder.chmod(0o755)
+    (served.folder / "run" / "clawlogd.sock").chmod(0o666)
+    names(served, r"is open to others \(mode 755\)", "chmod 700 ", doctor=0, status=HEALTHY)
+    names(served, r"clawlogd.sock is open to all \(mode 666\)", "chmod 600 ", doctor=0, status=HEALTHY)
+
+
+def test_a_stale_socket(served: Place) -> None:
+    daemon = served.start_daemon()
+    daemon.kill()
+    daemon.wait()
+    names(served, "clawlogd.sock is left over: nobody listens", "the next daemon replaces it", doctor=0, status=NOT_RUNNING)
+    served.start_daemon()  # as was advised
+    assert served.clawlog("status").status == HEALTHY
+
+
+def test_a_backend_that_is_down(place: Place) -> None:
+    place.env["CLAWLOG_RETRY_QUICK_DELAYS_S"] = "0.01"
+    place.env["CLAWLOG_SHUTDOWN_DELIVER_S"] = "0.1"
+    backend = place.start_backend()
+    place.start_daemon()
+    place.end(backend)
+    # Before there is anything to send, nobody but the two commands could know.
+    names(place, "does not answer: .*Connection refused", "clawlog up", doctor=1, status=DEGRADED)
+    with_a_task(place, "outage")
+    names(place, "is unavailable since .*cannot connect", "start that backend", doctor=1, status=DEGRADED)
+
+
+def test_a_bad_token(place: Place) -> None:
+    token = place.folder / "token"
+    place.env |= {"CLAWLOG_RETRY_QUICK_DELAYS_S": "0.01", "CLAWLOG_SHUTDOWN_DELIVER_S": "0.1"}
+    place.env["CLAWLOG_TOKEN"] = "the-right-token-of-all"
+    place.start_backend()
+    del place.env["CLAWLOG_TOKEN"]
+    token.write_text("a-wrong-token-this-is\n")
+    token.chmod(0o600)
+    place.env["CLAWLOG_TOKEN_FILE"] = str(token)
+    place.start_daemon()
+    names(place, r"\(HTTP 401\)", "set CLAWLOG_TOKEN_FILE", doctor=1, status=DEGRADED)
+    with_a_task(place, "unauthorized")
+    names(place, r"refuses the token \(POST .*HTTP 401", "set CLAWLOG_TOKEN_FILE", doctor=1, status=DEGRADED)
+    assert "a-wrong-token" not in place.clawlog("doctor", "--settings").stdout
+    token.write_text("the-right-token-of-all\n")  # as was advised
+    wait_until(lambda: lane_state(place) == "idle", "the right token is read by itself")
+    assert place.clawlog("status").status == HEALTHY
+
+
+def test_a_backend_that_only_the_daemon_has_the_token_for_is_no_fault(place: Place) -> None:
+    place.env["CLAWLOG_TOKEN"] = "the-token-of-a-service"
+    place.start_backend()
+    place.start_daemon()
+    with_a_task(place, "idle")
+    del place.env["CLAWLOG_TOKEN"]
+    ran = place.clawlog("doctor")
+    says(ran, 0, "nothing from this command, which has no token", "set CLAWLOG_TOKEN_FILE here, too")
+    assert place.clawlog("status").status == HEALTHY
+
+
+@pytest.fixture
+def small_disk(served: Place) -> Iterator[Path]:
+    """A disk of 4 MiB for the state."""
+    if os.geteuid() != 0 or shutil.which("mount") is None:
+        pytest.skip("only root may mount a small disk")
+    folder = served.folder / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", str(folder)], check=True)
+    served.env["CLAWLOG_STATE_DIR"] = str(folder)
+    yield folder
+    served.close()
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(path: Path) -> None:
+    """Takes all the room that there is, to the last byte."""
+    with path.open("wb", buffering=0) as file:
+        try:
+            for size in (65536, 4096, 512, 1):
+                while file.write(b"x" * size) == size:
+                    pass
+        except OSError:
+            return
+
+
+def test_a_full_disk(served: Place, small_disk: Path) -> None:
+    served.env["CLAWLOG_OUTBOX_BALLAST_BYTES"] = "65536"
+    served.start_daemon()
+    fill(small_disk / "filler")
+    names(served, "full: 0 MiB free", "free some", doctor=1, status=DEGRADED)
+
+    def is_refused() -> bool:
+        """Whether a task is refused: the first may still find room within the files that there are."""
+        with served.client() as client:
+            try:
+                client.create_task("zu viel", ["一"] * 200)
+            except Exception as error:
+                return "storage_failed" in str(error) or "disk" in str(error)
+            return False
+
+    wait_until(is_refused, "commands are refused")
+    failed = "the last commit failed .*; nothing is accepted until the disk has space again"
+    names(served, failed, "free some space on the disk of .*/small", doctor=1, status=DEGRADED)
+
+
+def test_an_old_configuration_key(served: Place) -> None:
+    file = served.folder / "clawlog.toml"
+    file.write_text("[heartbeat]\nevery_s = 10\n")
+    served.env["CLAWLOG_CONFIG"] = str(file)
+    found = r"clawlog.toml: heartbeat.every_s: no such key; expected one of .*interval_s"
+    refuses_to_start(served, 2, found)
+    names(served, found, "mend that key or file", doctor=1, status=NOT_RUNNING)
+
+
+def test_a_second_daemon(served: Place) -> None:
+    first = served.start_daemon()
+    served.env["CLAWLOG_SOCKET"] = str(served.folder / "elsewhere.sock")
+    refuses_to_start(served, 69, f"a clawlogd \\(pid {first.pid}\\) has the state folder")
+    found = f"nobody listens at .*elsewhere.sock, but process {first.pid} has the state folder"
+    names(served, found, "set CLAWLOG_SOCKET to its socket, or end it", doctor=1, status=NOT_RUNNING)
+
+
+def test_another_daemon_than_the_one_that_is_meant(served: Place) -> None:
+    served.start_daemon()
+    served.env["CLAWLOG_SOCKET"] = str(served.folder / "run" / "clawlogd.sock")
+    served.env["CLAWLOG_STATE_DIR"] = str(served.folder / "other")
+    found = "it keeps its state in .*, but without it scripts here would write to .*/other"
+    names(served, found, "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET", doctor=0, status=HEALTHY)
+
+
+@pytest.mark.skipif(faketime_library() is None, reason="libfaketime is not installed")
+@pytest.mark.parametrize(
+    ("offset", "found"),
+    [("+2h", "behind the backend's"), ("-2h", "ahead of the backend's")],
+    ids=["behind", "ahead"],
+)
+def test_a_clock_that_is_off(place: Place, offset: str, found: str) -> None:
+    there = {
+        "LD_PRELOAD": str(faketime_library()),
+        "FAKETIME": offset,
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "FAKETIME_FORCE_MONOTONIC_FIX": "0",
+    }
+    place.env |= there
+    place.start_backend()
+    for name in there:
+        del place.env[name]
+    place.start_daemon()
+    with_a_task(place, "idle")
+    names(place, f"this machine's is (2 h|1 h 59 min) {found}", "timedatectl", doctor=0, status=HEALTHY)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+def no_text(path: Path) -> None:
+    path.write_bytes(b"\xff\xfe\x00")
+
+
+def nothing(path: Path) -> None:
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("make", [a_folder, no_text, nothing])
+def test_an_unreadable_configuration(served: Place, make: Callable[[Path], None]) -> None:
+    file = served.folder / "clawlog.toml"
+    make(file)
+    served.env["CLAWLOG_CONFIG"] = str(file)
+    found = "clawlog.toml:? (cannot be read|is not TOML|not TOML)"
+    refuses_to_start(served, 2, "clawlog.toml")
+    names(served, found, "mend that", doctor=1, status=NOT_RUNNING)
+
+
+def test_a_configuration_that_becomes_unreadable_under_a_running_daemon(served: Place) -> None:
+    file = served.folder / "clawlog.toml"
+    file.write_text("")
+    served.env["CLAWLOG_CONFIG"] = str(file)
+    daemon = served.start_daemon()
+    file.write_text("[heartbeat]\nevery_s = 10\n")
+    daemon.send_signal(1)
+
+    def heard() -> bool:
+        with served.client() as client:
+            return not client.daemon_status()["healthy"]
+
+    wait_until(heard, "the reload has failed")
+    found = "the settings could not be read again, .*heartbeat.every_s: no such key"
+    names(served, found, "correct the file, then reload", doctor=1, status=DEGRADED)
+
+
+def test_a_wrong_base_url(served: Place) -> None:
+    served.env["CLAWLOG_BASE_URL"] += "/api"
+    served.start_daemon()
+    names(served, r"/api: .*\(HTTP 404\)", "set CLAWLOG_BASE_URL to one, without /api", doctor=1, status=DEGRADED)
+    with_a_task(served, "outage")
+    found = r"HTTP 404: .*is this a ClawLog backend, and base_url right\?"
+    names(served, found, "correct its address", doctor=1, status=DEGRADED)
+    assert f"default  {served.env['CLAWLOG_BASE_URL']}\n" in served.clawlog("status").stdout
