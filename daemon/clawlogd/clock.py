@@ -36,12 +36,13 @@ class SystemClock:
         return time.monotonic()
 
 
+@functools.lru_cache(maxsize=64)  # many events of one moment: formatting a date costs more than all else about an event
 def rfc3339(wall_ms: int) -> str:
     """A time as the wire has it: RFC 3339 in UTC with milliseconds."""
     return f"{_to_the_second(wall_ms // 1000)}.{wall_ms % 1000:03d}Z"
 
 
-@functools.lru_cache(maxsize=64)  # many events of one second: formatting a date costs more than all else about an event
+@functools.lru_cache(maxsize=64)
 def _to_the_second(seconds: int) -> str:
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 

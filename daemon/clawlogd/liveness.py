@@ -129,13 +129,16 @@ class Liveness:
         """
         known = self._signs.get(task.task_id)
         lease = lease_s or (known.lease_s if known else task.lease_s)
-        if at_ms is None:
-            sign = self._sign(self._clock.wall_ms(), lease)
+        patience = known.patience if known else 0.0
+        if known is not None and at_ms is None:
+            sign = known
+            sign.seen_ms, sign.seen, sign.lease_s = self._clock.wall_ms(), self._clock.monotonic(), lease
+            sign.expires = sign.patience = sign.seen + lease
         else:
-            sign = self._sign(max(at_ms, known.seen_ms if known else 0), lease)
-        sign.summary = summary or (known.summary if known else None)
-        self._signs[task.task_id] = sign
-        if known is not None and sign.patience < known.patience:
+            seen_ms = self._clock.wall_ms() if at_ms is None else max(at_ms, known.seen_ms if known else 0)
+            self._signs[task.task_id] = sign = self._sign(seen_ms, lease, known.summary if known else None)
+        sign.summary = summary or sign.summary
+        if sign.patience < patience:
             self._doubt(task.task_id, sign.patience)
         if task.lost_ms is not None:
             self._log.info("agent_back", task_id=task.task_id)
@@ -245,14 +248,13 @@ class Liveness:
         if self._processes is not None:
             self._processes.close()
 
-    def _sign(self, seen_ms: int, lease_s: float) -> Sign:
+    def _sign(self, seen_ms: int, lease_s: float, summary: str | None = None) -> Sign:
         """A sign of now, or of a while ago: one that has run out already gets the time of one beat for another."""
         now = self._clock.monotonic()
         age_s = max(0.0, (self._clock.wall_ms() - seen_ms) / 1000)
         expires = now - age_s + lease_s
-        return Sign(
-            seen_ms, now - age_s, lease_s, expires, max(expires, now + min(self._settings.now.heartbeat.interval_s, lease_s))
-        )
+        patience = max(expires, now + min(self._settings.now.heartbeat.interval_s, lease_s))
+        return Sign(seen_ms, now - age_s, lease_s, expires, patience, summary)
 
     def _process_ended(self, task_id: str) -> None:
         self._doubt(task_id, self._clock.monotonic())

@@ -6,15 +6,19 @@ fails.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
 import msgspec
 
-from clawlog.protocol.errors import UNKNOWN_STEP, UNKNOWN_TASK, RpcError
+from clawlog.protocol import limits
+from clawlog.protocol.errors import UNKNOWN_STEP, UNKNOWN_TASK, RpcError, invalid_params
 from clawlogd.model import Step, Task
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
+
+_ID = re.compile(limits.ID_PATTERN)
 
 Observer = Callable[[Task | None, Task | None], None]
 """Called with a task before and after a change; None where there is none."""
@@ -63,10 +67,12 @@ class Registry:
         """The task with this id.
 
         Raises:
-            RpcError: ``unknown_task``.
+            RpcError: ``unknown_task``; ``invalid_params`` where no task could have that id.
         """
         task = self._tasks.get(task_id)
         if task is None:
+            if not _ID.match(task_id):
+                raise invalid_params("task_id", "does not fit", limits.ID_HINT)
             raise RpcError(
                 UNKNOWN_TASK,
                 f"No task {task_id!r} is known here; create it first, or check the id (a task is forgotten 24 h after its end)",
@@ -84,7 +90,7 @@ class Registry:
         """
         before = self._tasks.get(task.task_id)
         self._outbox.save(task, head=head, steps=steps)
-        self._outbox.on_failure(partial(self._undo, task.task_id, before, head=head))
+        self._outbox.on_failure(partial(self._undo, task.task_id, before, head))
         self._set(task.task_id, task, head=head)
 
     def forget(self, task_id: str) -> None:
@@ -94,7 +100,7 @@ class Registry:
         self._outbox.on_failure(partial(self._undo, task_id, before))
         self._set(task_id, None)
 
-    def _undo(self, task_id: str, before: Task | None, *, head: bool = True) -> None:
+    def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
         now = self._tasks.get(task_id)
         if before is not None and now is not None and now.stop is not None and now.stopping and before.stop != now.stop:
             # That a person wants it to stop is a fact, whether or not the disk could take it down. That the agent has been told

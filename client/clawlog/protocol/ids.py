@@ -16,6 +16,18 @@ def new_uuid() -> str:
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{variant}{text[17:20]}-{text[20:32]}"
 
 
+def uuid_bytes(text: str) -> bytes:
+    """The 16 bytes of a UUID in its canonical form (upper case is taken, too).
+
+    Raises:
+        ValueError: It is none.
+    """
+    raw = bytes.fromhex(text.replace("-", ""))  # passes over white space, which then leaves too few
+    if len(raw) != 16 or len(text) != 36 or not text[8] == text[13] == text[18] == text[23] == "-":
+        raise ValueError(f"{text[:40]!r} is no UUID")
+    return raw
+
+
 def minted_at_ms(uuid_bytes: bytes) -> int | None:
     """The time in a UUID v7, in milliseconds since 1970; None for another version, which holds none."""
     if uuid_bytes[6] >> 4 != 7:

@@ -7,6 +7,10 @@ MAX_LINE_BYTES = 64 * 1024
 """The longest line or message, without its line end."""
 
 MAX_ID_CHARS = 64
+ID_PATTERN = r"\A(?!\.\.?\Z)[A-Za-z0-9._:-]{1,64}\Z"
+"""What the id of a task or a step looks like: it may stand in an address and in a file's name."""
+ID_HINT = f"expected 1 to {MAX_ID_CHARS} letters, digits, dots, colons, hyphens or underscores"
+
 MAX_TITLE_CHARS = 200
 MAX_STEPS = 200
 MAX_METADATA_PAIRS = 20

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
+from clawlog.protocol import ids
 from clawlog.protocol.errors import (
     INTERNAL_ERROR,
     METHOD_NOT_FOUND,
@@ -22,11 +22,12 @@ from clawlog.protocol.errors import (
     STORAGE_FAILED,
     TOO_LARGE,
     RpcError,
+    invalid_params,
 )
-from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, RequestId, decode, encode_error
+from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, decode, encode_error
 from clawlog.protocol.limits import MAX_LINE_BYTES
 from clawlogd.commands import daemon, dead_letters, heartbeats, interrupts, params, steps, tasks
-from clawlogd.commands.decoding import loads
+from clawlogd.commands.decoding import Envelope, ParamsReader, read_envelope
 from clawlogd.commands.parts import Call, Durable, Parts
 from clawlogd.logs import Log
 from clawlogd.outbox.errors import DuplicateEventError, OutboxFullError, StorageFailedError
@@ -35,17 +36,19 @@ from clawlogd.session import Session
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True)
 class Verb:
     """A verb: what it takes and what does it.
 
-    Attributes:
+    Args:
         params: The type of its parameters.
         handler: Takes the parts, the parameters and the call; returns a result, a ``Durable`` one, or an awaitable of either.
     """
 
-    params: type[params.Params]
-    handler: Callable[[Parts, Any, Call], Any]
+    def __init__(self, params: type[params.Params], handler: Callable[[Parts, Any, Call], Any]) -> None:
+        self.params = params
+        self.handler = handler
+        self.read = ParamsReader(params).read
+        self.repeatable = "event_id" in params.__struct_fields__
 
 
 VERBS: dict[str, Verb] = {
@@ -66,41 +69,46 @@ VERBS: dict[str, Verb] = {
 }
 
 
-class Reply:
-    """A reply that is there, or will be.
+class Pending:
+    """A reply that will be there.
 
     Args:
-        text: The message to send; None for none (a notification's).
-        wait_for: What must be done before it may be sent.
-        finish: Makes the text once that is done; without it, ``text`` stands.
-        blocks: Whether the connection's next request must wait for this one.
+        done: What it waits for.
+        blocks: Whether the connection's next request must wait for it, too.
     """
 
-    __slots__ = ("_finish", "_text", "blocks", "wait_for")
+    __slots__ = ("blocks", "done")
 
-    def __init__(
-        self,
-        text: bytes | None,
-        wait_for: asyncio.Future[Any] | None = None,
-        finish: Callable[[asyncio.Future[Any]], bytes | None] | None = None,
-        *,
-        blocks: bool = False,
-    ) -> None:
-        self._text = text
-        self._finish = finish
-        self.wait_for = wait_for
+    def __init__(self, done: asyncio.Future[Any], *, blocks: bool) -> None:
+        self.done = done
         self.blocks = blocks
 
-    @property
-    def ready(self) -> bool:
-        """Whether it may be sent."""
-        return self.wait_for is None or self.wait_for.done()
+    def message(self) -> bytes | None:
+        """The message to send, once ``done`` is done; None for none (a notification's, or a caller's that has gone)."""
+        return None if self.done.cancelled() else self.done.result()
 
-    def text(self) -> bytes | None:
-        """The message to send, once ready."""
-        if self._finish is None or self.wait_for is None:
-            return self._text
-        return self._finish(self.wait_for)
+
+class _Committing(Pending):
+    """A reply that may be sent once the open group is on disk."""
+
+    __slots__ = ("_dispatcher", "_message", "_request")
+
+    def __init__(
+        self, done: asyncio.Future[Any], message: bytes | None, request: Request | Envelope, dispatcher: Dispatcher
+    ) -> None:
+        self.done = done
+        self.blocks = False
+        self._message = message
+        self._request = request
+        self._dispatcher = dispatcher
+
+    def message(self) -> bytes | None:
+        error = self.done.exception()
+        return self._message if error is None else self._dispatcher.refuse(self._request, error)
+
+
+Reply = bytes | Pending | None
+"""A message to send, now or later; None for none at all."""
 
 
 class Dispatcher:
@@ -117,20 +125,34 @@ class Dispatcher:
         self.last_command = parts.clock.monotonic()
         self.shutting_down = False
 
-    def handle(self, line: bytes, session: Session) -> Reply:
-        """Takes one line or message of a caller."""
+    def call(self, session: Session) -> Call:
+        """The circumstances of commands that a caller gives now."""
         self.last_command = self._parts.clock.monotonic()
-        message = decode(line, loads)
-        if isinstance(message, ParsedBatch):
-            return self._later(self._batch(message, session))
-        return self._start(message, Call(self._parts.clock.wall_ms(), session))
+        return Call(self._parts.clock.wall_ms(), session)
 
-    def too_large(self) -> Reply:
+    def handle(self, line: bytes, call: Call) -> Reply:
+        """Takes one line or message of a caller."""
+        envelope = read_envelope(line)
+        if envelope is not None and (verb := VERBS.get(envelope.method)) is not None:
+            parameters = verb.read(line, envelope)
+            if parameters is not None:
+                return self._begin(envelope, verb, parameters, call)
+        message = decode(line)
+        if isinstance(message, ParsedBatch):
+            return self._later(self._batch(message, call))
+        return self._start(message, call)
+
+    def too_large(self) -> bytes:
         """The reply to a line over the bound."""
         error = RpcError(
             TOO_LARGE, f"A line over {MAX_LINE_BYTES} bytes; send less in one request: summaries are one short line"
         )
-        return Reply(encode_error(None, error))
+        return encode_error(None, error)
+
+    def refuse(self, request: Request | Envelope, error: BaseException) -> bytes | None:
+        """The reply to a request that failed."""
+        refusal = self._refusal(request.method, error)
+        return None if request.is_notification else encode_error(request.id, refusal)
 
     async def run(self, method: str, given: object, call: Call) -> None:
         """Runs one verb to its end, durable.
@@ -138,9 +160,15 @@ class Dispatcher:
         Raises:
             RpcError: It was refused.
         """
-        verb = self._verb(method)
+        verb = _verb(method)
         parameters = params.parse(verb.params, given)
-        if await self._earlier(parameters) is None:
+        self._check_running()
+        event_id = _event_id(parameters) if verb.repeatable else None
+        if (
+            event_id is None
+            or self._parts.outbox.surely_new(event_id)
+            or await self._parts.outbox.earlier_reply(event_id) is None
+        ):
             try:
                 result = verb.handler(self._parts, parameters, call)
                 if isinstance(result, Durable):
@@ -160,94 +188,84 @@ class Dispatcher:
 
     def _start(self, message: Message, call: Call) -> Reply:
         if isinstance(message, Malformed):
-            return Reply(None if message.is_notification else encode_error(message.id, message.error))
+            return None if message.is_notification else encode_error(message.id, message.error)
         try:
-            verb = self._verb(message.method)
+            verb = _verb(message.method)
             parameters = params.parse(verb.params, message.params)
-            event_id: str | None = getattr(parameters, "event_id", None)
-            if event_id is not None and not self._parts.outbox.surely_new(bytes.fromhex(event_id.replace("-", ""))):
-                return self._later(self._repeatable(message, verb, parameters, call))
+        except RpcError as error:
+            return self.refuse(message, error)
+        return self._begin(message, verb, parameters, call)
+
+    def _begin(self, request: Request | Envelope, verb: Verb, parameters: params.Params, call: Call) -> Reply:
+        try:
+            self._check_running()
+            event_id = _event_id(parameters) if verb.repeatable else None
+            if event_id is not None and not self._parts.outbox.surely_new(event_id):
+                return self._later(self._repeatable(request, verb, parameters, call, event_id))
             result = verb.handler(self._parts, parameters, call)
         except Exception as error:  # noqa: BLE001 - answered as internal_error, and logged
-            return Reply(self._error(message, error))
+            return self.refuse(request, error)
         if isinstance(result, Durable):
-            return self._durable(message, result)
-        if inspect.isawaitable(result):
-            return self._later(self._finish(message, result), waits=message.method in {"interrupt.check", "daemon.flush"})
-        return Reply(_result(message, result))
+            return _Committing(self._parts.outbox.committed(), _message(request, result.result), request, self)
+        if isinstance(result, msgspec.Struct):
+            return _message(request, _encode(result))
+        return self._later(self._finish(request, result), waits=request.method in {"interrupt.check", "daemon.flush"})
 
-    def _verb(self, method: str) -> Verb:
+    def _check_running(self) -> None:
         if self.shutting_down:
             raise RpcError(SHUTTING_DOWN, "The daemon is shutting down; try again when it is back")
-        verb = VERBS.get(method)
-        if verb is None:
-            raise RpcError(METHOD_NOT_FOUND, f"There is no method {method[:80]!r}; expected one of {', '.join(VERBS)}")
-        return verb
 
-    def _durable(self, request: Request, result: Durable) -> Reply:
-        text = _result(request, result.result)
-
-        def finish(committed: asyncio.Future[Any]) -> bytes | None:
-            error = committed.exception()
-            return text if error is None else self._error(request, error)
-
-        return Reply(None, self._parts.outbox.committed(), finish)
-
-    def _later(self, work: Awaitable[bytes | None], *, waits: bool = False) -> Reply:
+    def _later(self, work: Awaitable[bytes | None], *, waits: bool = False) -> Pending:
         task: asyncio.Task[bytes | None] = asyncio.ensure_future(work)
         task.set_name("wait for a caller" if waits else "command")
         self._running.add(task)
         task.add_done_callback(self._running.discard)
-        return Reply(None, task, lambda done: None if done.cancelled() else done.result(), blocks=True)
+        return Pending(task, blocks=True)
 
-    async def _finish(self, request: Request, awaitable: Awaitable[Any]) -> bytes | None:
+    async def _finish(self, request: Request | Envelope, result: Any) -> bytes | None:
+        """The reply to a command whose result may have to be awaited, or be put on disk."""
         try:
-            result = await awaitable
+            if inspect.isawaitable(result):
+                result = await result
             if isinstance(result, Durable):
                 await asyncio.shield(self._parts.outbox.committed())
-                return _result(request, result.result)
-            return _result(request, result)
+                return _message(request, result.result)
+            return _message(request, _encode(result))
         except asyncio.CancelledError:
             if not self.shutting_down:
                 raise
-            return self._error(request, RpcError(SHUTTING_DOWN, "The daemon is shutting down; ask again when it is back"))
+            return self.refuse(request, RpcError(SHUTTING_DOWN, "The daemon is shutting down; ask again when it is back"))
         except Exception as error:  # noqa: BLE001 - answered as internal_error, and logged
-            return self._error(request, error)
+            return self.refuse(request, error)
 
-    async def _repeatable(self, request: Request, verb: Verb, parameters: params.Params, call: Call) -> bytes | None:
+    async def _repeatable(
+        self, request: Request | Envelope, verb: Verb, parameters: params.Params, call: Call, event_id: bytes
+    ) -> bytes | None:
         """A command whose event id may have been seen before: then its first reply is its reply."""
         try:
-            earlier = await self._earlier(parameters)
+            earlier = await self._parts.outbox.earlier_reply(event_id)
             if earlier is not None:
-                return _result(request, msgspec.Raw(earlier))
+                return _message(request, earlier)
             result = verb.handler(self._parts, parameters, call)
         except Exception as error:  # noqa: BLE001 - answered as internal_error, and logged
-            return self._error(request, error)
-        return await self._finish(request, _now(result))
+            return self.refuse(request, error)
+        return await self._finish(request, result)
 
-    async def _earlier(self, parameters: params.Params) -> bytes | None:
-        event_id: str | None = getattr(parameters, "event_id", None)
-        if event_id is None:
-            return None
-        raw = bytes.fromhex(event_id.replace("-", ""))
-        return None if self._parts.outbox.surely_new(raw) else await self._parts.outbox.earlier_reply(raw)
-
-    async def _batch(self, batch: ParsedBatch, session: Session) -> bytes | None:
+    async def _batch(self, batch: ParsedBatch, call: Call) -> bytes | None:
         replies: list[Reply] = []
         for message in batch.messages:
-            reply = self._start(message, Call(self._parts.clock.wall_ms(), session))
+            reply = self._start(message, call)
             replies.append(reply)
-            if reply.blocks and reply.wait_for is not None:
-                await asyncio.wait([reply.wait_for])
+            if isinstance(reply, Pending) and reply.blocks:
+                await asyncio.wait([reply.done])
+        texts: list[bytes] = []
         for reply in replies:
-            if reply.wait_for is not None and not reply.ready:
-                await asyncio.wait([reply.wait_for])
-        texts = [text for reply in replies if (text := reply.text()) is not None]
+            if isinstance(reply, Pending):
+                await asyncio.wait([reply.done])
+            text = reply.message() if isinstance(reply, Pending) else reply
+            if text is not None:
+                texts.append(text)
         return b"[" + b",".join(texts) + b"]" if texts else None
-
-    def _error(self, request: Request, error: BaseException) -> bytes | None:
-        refusal = self._refusal(request.method, error)
-        return None if request.is_notification else encode_error(request.id, refusal)
 
     def _refusal(self, method: str, error: BaseException) -> RpcError:
         match error:
@@ -267,15 +285,26 @@ class Dispatcher:
         return RpcError(INTERNAL_ERROR, "The daemon failed at this; its log says why")
 
 
-async def _now(result: Any) -> Any:
-    return await result if inspect.isawaitable(result) else result
+def _verb(method: str) -> Verb:
+    verb = VERBS.get(method)
+    if verb is None:
+        raise RpcError(METHOD_NOT_FOUND, f"There is no method {method[:80]!r}; expected one of {', '.join(VERBS)}")
+    return verb
 
 
-def _result(request: Request, result: object) -> bytes | None:
+def _event_id(parameters: Any) -> bytes | None:
+    text: str | None = parameters.event_id
+    if text is None:
+        return None
+    try:
+        return ids.uuid_bytes(text)
+    except ValueError:
+        raise invalid_params("event_id", "does not fit", params.EVENT_ID_HINT) from None
+
+
+def _message(request: Request | Envelope, result: bytes) -> bytes | None:
     if request.is_notification:
         return None
-    return b'{"jsonrpc":"2.0","id":' + _id(request.id) + b',"result":' + _encode(result) + b"}"
-
-
-def _id(request_id: RequestId) -> bytes:
-    return _encode(request_id)
+    request_id = request.id
+    text = b"%d" % request_id if type(request_id) is int else _encode(request_id)
+    return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (text, result)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import limits
 from clawlog.protocol.errors import INVALID_PARAMS, RpcError, invalid_params
+from clawlogd.model import StepStatus
 
-Id = Annotated[str, Meta(pattern=r"\A(?!\.\.?\Z)[A-Za-z0-9._:-]{1,64}\Z")]
+Id = Annotated[str, Meta(pattern=limits.ID_PATTERN)]
+KnownId = str
+"""An id that something known must have: one that nothing could have is refused where it is looked for."""
+EventId = str
+"""A UUID, whose form is checked where it is turned into bytes."""
 Uuid = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")]
 Title = Annotated[str, Meta(min_length=1, max_length=limits.MAX_TITLE_CHARS)]
 Lease = Annotated[float, Meta(ge=limits.MIN_LEASE_S, le=limits.MAX_LEASE_S)]
@@ -18,7 +23,7 @@ Pid = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Pair = Annotated[str, Meta(max_length=limits.MAX_METADATA_CHARS)]
 
 
-class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """Named parameters."""
 
 
@@ -39,7 +44,7 @@ class TaskCreate(Params, frozen=True):
     title: Title
     steps: Annotated[list[Title | StepSpec], Meta(max_length=limits.MAX_STEPS)] = []
     task_id: Id | None = None
-    event_id: Uuid | None = None
+    event_id: EventId | None = None
     base_url: Annotated[str, Meta(max_length=2000)] | None = None
     summary: str | None = None
     watch_pid: Pid | None = None
@@ -50,16 +55,16 @@ class TaskCreate(Params, frozen=True):
 class TaskUpdate(Params, frozen=True):
     """``task.update``."""
 
-    task_id: Id
-    status: Annotated[str, Meta(pattern=r"\A(running|done|failed|interrupted)\Z")]
+    task_id: KnownId
+    status: Literal["running", "done", "failed", "interrupted"]
     summary: str | None = None
-    event_id: Uuid | None = None
+    event_id: EventId | None = None
 
 
 class TaskGet(Params, frozen=True):
     """``task.get``, ``interrupt.watch``."""
 
-    task_id: Id
+    task_id: KnownId
 
 
 class TaskList(Params, frozen=True):
@@ -71,17 +76,17 @@ class TaskList(Params, frozen=True):
 class StepUpdate(Params, frozen=True):
     """``step.update``."""
 
-    task_id: Id
+    task_id: KnownId
     step: int | str
-    status: Annotated[str, Meta(pattern=r"\A(pending|running|done|failed|skipped)\Z")]
+    status: StepStatus
     summary: str | None = None
-    event_id: Uuid | None = None
+    event_id: EventId | None = None
 
 
 class Heartbeat(Params, frozen=True):
     """``task.heartbeat``."""
 
-    task_id: Id
+    task_id: KnownId
     summary: str | None = None
     lease_s: Lease | None = None
     watch_pid: Pid | None = None
@@ -90,7 +95,7 @@ class Heartbeat(Params, frozen=True):
 class InterruptCheck(Params, frozen=True):
     """``interrupt.check``."""
 
-    task_id: Id
+    task_id: KnownId
     max_age_s: Annotated[float, Meta(ge=0, le=86_400)] = limits.DEFAULT_MAX_AGE_S
     wait_s: Annotated[float, Meta(ge=0, le=limits.MAX_WAIT_S)] = 0.0
 
@@ -98,17 +103,17 @@ class InterruptCheck(Params, frozen=True):
 class InterruptAck(Params, frozen=True):
     """``interrupt.ack``."""
 
-    task_id: Id
+    task_id: KnownId
     interrupt_id: Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)] | None = None
     summary: str | None = None
-    event_id: Uuid | None = None
+    event_id: EventId | None = None
 
 
 class Flush(Params, frozen=True):
     """``daemon.flush``."""
 
     timeout_s: Annotated[float, Meta(ge=0, le=3600)] = 30.0
-    task_id: Id | None = None
+    task_id: KnownId | None = None
 
 
 class DeadLetterChoice(Params, frozen=True):
@@ -118,14 +123,15 @@ class DeadLetterChoice(Params, frozen=True):
     all: bool = False
 
 
+EVENT_ID_HINT = "expected a UUID, minted once by the caller"
 _HINTS = {
     "title": f"expected 1 to {limits.MAX_TITLE_CHARS} characters",
     "steps": f"expected at most {limits.MAX_STEPS} titles of 1 to {limits.MAX_TITLE_CHARS} characters, "
     "or objects with title and step_id",
-    "task_id": "expected 1 to 64 letters, digits, dots, colons, hyphens or underscores",
-    "step_id": "expected 1 to 64 letters, digits, dots, colons, hyphens or underscores",
+    "task_id": limits.ID_HINT,
+    "step_id": limits.ID_HINT,
     "step": "expected a step's id, its position from 1, or its title",
-    "event_id": "expected a UUID, minted once by the caller",
+    "event_id": EVENT_ID_HINT,
     "event_ids": "expected 1 to 1,000 event ids, as deadletter.list gives them",
     "summary": "expected text",
     "base_url": "expected an http:// or https:// address",
@@ -178,7 +184,7 @@ def _explain(kind: type[Params], error: msgspec.ValidationError) -> RpcError:
 
 
 def _plain(message: str) -> str:
-    return "does not fit" if "regex" in message else message[0].lower() + message[1:].replace("`", "")
+    return "does not fit" if "regex" in message or "enum" in message else message[0].lower() + message[1:].replace("`", "")
 
 
 def _hint(kind: type[Params], field: str) -> str:

@@ -96,8 +96,7 @@ class Call:
         return self.at_ms if self.session is None else None
 
 
-@dataclass(frozen=True, slots=True)
-class Durable:
-    """A result that may be told once the open group is on disk."""
+class Durable(msgspec.Struct, frozen=True, gc=False):
+    """A result that may be told once the open group is on disk, as JSON."""
 
-    result: msgspec.Raw
+    result: bytes

@@ -20,7 +20,7 @@ def update(parts: Parts, params: StepUpdate, call: Call) -> Durable:
         raise finished(task)
     step = find_step(task, params.step)
     summary, truncated = parts.summary(params.summary)
-    status = StepStatus(params.status)
+    status = params.status
     event = Event(
         event_id=params.event_id or ids.new_uuid(),
         task_id=task.task_id,

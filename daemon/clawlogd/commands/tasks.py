@@ -15,6 +15,8 @@ from clawlogd.commands.results import Accepted, CreatedStep, CreatedTask, Livene
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, TaskStatus, WatchedProcess
 from clawlogd.processes import identify, identify_at, runs
 
+_encode = msgspec.json.Encoder().encode
+
 
 def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
     """Adds a task; its backend hears of it as soon as it can."""
@@ -56,8 +58,8 @@ def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
         steps=tuple(NewStep(step.step_id, step.title) for step in steps),
         metadata=params.metadata or None,
     )
-    reply = msgspec.Raw(msgspec.json.encode(result))
-    parts.outbox.add(event, call.at_ms, base_url, bytes(reply))
+    reply = _encode(result)
+    parts.outbox.add(event, call.at_ms, base_url, reply)
     parts.registry.put(task, steps=steps)
     parts.liveness.spoke(task, at_ms=call.spooled_at_ms)
     parts.backends.lane(base_url)
@@ -121,10 +123,8 @@ def accept(
 ) -> Durable:
     """Puts an event and the task as it leaves it into the open group, and answers with what is then true."""
     pending = parts.outbox.pending[parts.outbox.lane(task.base_url)] + 1
-    reply = msgspec.Raw(
-        msgspec.json.encode(Accepted(accepted=True, event_id=event.event_id, pending=pending, summary_truncated=truncated))
-    )
-    parts.outbox.add(event, call.at_ms, task.base_url, bytes(reply))
+    reply = _encode(Accepted(accepted=True, event_id=event.event_id, pending=pending, summary_truncated=truncated))
+    parts.outbox.add(event, call.at_ms, task.base_url, reply)
     parts.registry.put(task, head=head, steps=steps)
     if not task.status.ended:
         parts.liveness.spoke(task, at_ms=call.spooled_at_ms)

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 
-from clawlogd.commands.dispatcher import Dispatcher, Reply
+from clawlogd.commands.dispatcher import Dispatcher, Pending, Reply
 from clawlogd.session import Session
 
 _MOST_IN_HAND = 2048  # requests that are begun and not yet answered, or read and not yet begun
@@ -66,13 +66,14 @@ class Conversation:
         self.session.close()
 
     def _go_on(self) -> None:
+        call = self._dispatcher.call(self.session)
         while self._waiting and not self._blocked:
             line = self._waiting.popleft()
-            reply = self._dispatcher.too_large() if line is None else self._dispatcher.handle(line, self.session)
+            reply = self._dispatcher.too_large() if line is None else self._dispatcher.handle(line, call)
             self._replies.append(reply)
-            if reply.blocks and reply.wait_for is not None and not reply.ready:
+            if isinstance(reply, Pending) and reply.blocks:
                 self._blocked = True
-                reply.wait_for.add_done_callback(self._unblock)
+                reply.done.add_done_callback(self._unblock)
         self._flush()
 
     def _unblock(self, _: object) -> None:
@@ -81,15 +82,19 @@ class Conversation:
 
     def _flush(self) -> None:
         out: list[bytes] = []
-        while self._replies and self._replies[0].ready:
-            text = self._replies.popleft().text()
-            if text is not None:
-                out.append(text)
-        if self._replies:
-            head = self._replies[0].wait_for
-            if head is not None and head is not self._awaited:
-                self._awaited = head
-                head.add_done_callback(self._continue)
+        replies = self._replies
+        while replies:
+            reply = replies[0]
+            if isinstance(reply, Pending):
+                if not reply.done.done():
+                    if reply.done is not self._awaited:
+                        self._awaited = reply.done
+                        reply.done.add_done_callback(self._continue)
+                    break
+                reply = reply.message()
+            replies.popleft()
+            if reply is not None:
+                out.append(reply)
         if out and not self._closed:
             self._send(out)
         if self._held is not (len(self._replies) + len(self._waiting) > _MOST_IN_HAND):

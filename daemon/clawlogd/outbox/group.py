@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from clawlogd.model import Step, Task
 from clawlogd.outbox.schema import EventState
 
 
@@ -28,14 +29,14 @@ class DeadLetter:
 
 @dataclass(slots=True)
 class Group:
-    """What one commit makes durable; rows are in the order of their table's columns.
+    """What one commit makes durable; the rows of events are in the order of their table's columns.
 
     Attributes:
         done: Resolved by the commit: with None, or with the error.
         events: New events.
         moved: Events whose state changes, by their number.
-        tasks: Task rows, the newest of each.
-        steps: Step rows, the newest of each.
+        tasks: Tasks that changed, the newest of each.
+        steps: Steps that changed, the newest of each, by their task and position.
         dead: New dead letters.
         forgotten: Tasks whose rows go.
         lanes: Lanes that have their first event, with their backends' addresses.
@@ -46,8 +47,8 @@ class Group:
     done: asyncio.Future[None]
     events: list[tuple[int, bytes, int, str, int, int, int, bytes, bytes | None]] = field(default_factory=list)
     moved: dict[int, EventState] = field(default_factory=dict)
-    tasks: dict[str, bytes] = field(default_factory=dict)
-    steps: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    tasks: dict[str, Task] = field(default_factory=dict)
+    steps: dict[tuple[str, int], Step] = field(default_factory=dict)
     dead: list[DeadLetter] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     lanes: dict[int, str] = field(default_factory=dict)

@@ -18,6 +18,7 @@ from typing import TypeVar
 
 import msgspec
 
+from clawlog.protocol.ids import uuid_bytes
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
@@ -34,6 +35,7 @@ from clawlogd.settings import InForce
 
 T = TypeVar("T")
 
+_encode = msgspec.json.Encoder().encode
 _STORAGE_PROBE_S = 1.0  # how often is tried whether a disk that failed takes writes again
 
 
@@ -112,33 +114,32 @@ class Outbox:
         """
         if self.storage_error is not None:
             raise StorageFailedError(self.storage_error)
-        body = msgspec.json.encode(event)
+        body = _encode(event)
         bounds = self._settings.now.outbox
         if self.waiting >= bounds.max_events or self.size_bytes + len(body) > bounds.max_bytes:
             raise OutboxFullError(
                 f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is "
                 f"{bounds.max_events} events or {bounds.max_bytes} bytes; nothing was accepted"
             )
-        group = self._group()
+        group = self._open or self._group()
         lane = self.lane(base_url)
         seq = self._next_seq
-        self._next_seq += 1
-        event_id = bytes.fromhex(event.event_id.replace("-", ""))
+        self._next_seq = seq + 1
+        event_id = uuid_bytes(event.event_id)
         crc = checksums.of_event(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
         self._count(event.task_id, lane, len(body), EventState.PENDING, 1)
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
         self._repeats.remember(event_id, group.done)
-        self._rate.note()
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group."""
-        group = self._group()
+        group = self._open or self._group()
         if head:
-            group.tasks[task.task_id] = msgspec.json.encode(msgspec.structs.replace(task, steps=()))
+            group.tasks[task.task_id] = task
         for step in steps:
-            group.steps[task.task_id, step.position] = msgspec.json.encode(step)
+            group.steps[task.task_id, step.position] = step
 
     def forget(self, task_id: str) -> None:
         """Takes a task's rows away with the open group."""
@@ -225,6 +226,7 @@ class Outbox:
 
     def _confirm(self, group: Group) -> None:
         self._lanes_on_disk.update(group.lanes)
+        self._rate.note(len(group.events))
         for action in group.after:
             action()
         if not group.done.done():

@@ -22,9 +22,9 @@ class AcceptanceRate:
         self._per_s = 0.0
         self._since = 0
 
-    def note(self) -> None:
-        """One more event was accepted."""
-        self._since += 1
+    def note(self, count: int) -> None:
+        """So many more events were accepted."""
+        self._since += count
 
     def per_hour(self) -> float:
         """Events in an hour."""

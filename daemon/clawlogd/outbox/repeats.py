@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable
 
 from clawlog.protocol.ids import minted_at_ms
 from clawlogd.clock import Clock
 
-_REMEMBERED = 8192
+_REMEMBERED = 8192  # at least; and at most twice as many
 _AHEAD_MS = 1000  # by how much a caller's clock may differ from ours without more ado
 
 
@@ -22,38 +21,41 @@ class Repeats:
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._committed: OrderedDict[bytes, asyncio.Future[None]] = OrderedDict()
+        self._young: dict[bytes, asyncio.Future[None]] = {}
+        self._old: dict[bytes, asyncio.Future[None]] = {}
         self._all_known_since_ms = clock.wall_ms()
 
     def surely_new(self, event_id: bytes) -> bool:
         """Whether memory alone can say that this event id has not been seen.
 
-        It can for an id that was minted after this process began (or after the oldest call that it has let go of), and that
+        It can for an id that was minted after this process began (or after the newest call that it has let go of), and that
         it does not remember. For all others the file must be asked.
         """
         minted_ms = minted_at_ms(event_id)
         if minted_ms is None or not self._all_known_since_ms < minted_ms <= self._clock.wall_ms() + _AHEAD_MS:
             return False
-        return event_id not in self._committed
+        return event_id not in self
 
     def __contains__(self, event_id: bytes) -> bool:
-        return event_id in self._committed
+        return event_id in self._young or event_id in self._old
 
     async def settled(self, event_id: bytes) -> None:
         """Returns when a call that is remembered is on disk, or has failed."""
-        if (committed := self._committed.get(event_id)) is not None:
+        committed = self._young.get(event_id) or self._old.get(event_id)
+        if committed is not None:
             await asyncio.wait([committed])
 
     def remember(self, event_id: bytes, committed: asyncio.Future[None]) -> None:
-        """Notes a call, and lets go of the oldest."""
-        self._committed[event_id] = committed
-        if len(self._committed) > _REMEMBERED:
-            oldest, _ = self._committed.popitem(last=False)
-            self.ask_the_file_about([oldest])
+        """Notes a call; and lets go of the older ones, when there are many."""
+        self._young[event_id] = committed
+        if len(self._young) >= _REMEMBERED:
+            self.ask_the_file_about(self._old)
+            self._old, self._young = self._young, {}
 
     def forget(self, event_id: bytes) -> None:
         """Lets go of a call that failed."""
-        self._committed.pop(event_id, None)
+        self._young.pop(event_id, None)
+        self._old.pop(event_id, None)
 
     def ask_the_file_about(self, event_ids: Iterable[bytes]) -> None:
         """Has the file asked, from now on, about all that was minted up to the time of these."""

@@ -7,12 +7,16 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TypeVar
 
+import msgspec
+
+from clawlogd.model import Step, Task
 from clawlogd.outbox import checksums
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.schema import EventState
 
 T = TypeVar("T")
 
+_encode = msgspec.json.Encoder().encode
 _CHUNK_SIZES = (256, 32, 4, 1)
 
 
@@ -31,13 +35,13 @@ def write(connection: sqlite3.Connection, group: Group) -> None:
     if group.tasks:
         many(
             "INSERT OR REPLACE INTO tasks (task_id, body, crc) VALUES (?, ?, ?)",
-            ((key, body, checksums.of_row(key, body)) for key, body in group.tasks.items()),
+            (_row((key,), key, msgspec.structs.replace(task, steps=())) for key, task in group.tasks.items()),
         )
     if group.steps:
         _insert(
             connection,
             "INSERT OR REPLACE INTO steps (task_id, position, body, crc) VALUES ",
-            [(*key, body, checksums.of_row("{}/{}".format(*key), body)) for key, body in group.steps.items()],
+            [_row(key, "{}/{}".format(*key), step) for key, step in group.steps.items()],
         )
     settled = [(seq,) for seq, state in group.moved.items() if state is EventState.SETTLED]
     for chunk in _chunks(settled):
@@ -59,6 +63,11 @@ def write(connection: sqlite3.Connection, group: Group) -> None:
         gone = [(task_id,) for task_id in group.forgotten]
         many("DELETE FROM tasks WHERE task_id = ?", gone)
         many("DELETE FROM steps WHERE task_id = ?", gone)
+
+
+def _row(columns: tuple[object, ...], key: str, value: Task | Step) -> tuple[object, ...]:
+    body = _encode(value)
+    return (*columns, body, checksums.of_row(key, body))
 
 
 def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
