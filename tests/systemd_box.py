@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
+import sysconfig
 import tempfile
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+
+import pytest
+
+INSTALLED = "/opt/clawlog"
+"""Where the box has the wheel, in an environment of its own, as pipx would make it."""
 
 
 class SystemdBox:
@@ -63,3 +70,29 @@ class SystemdBox:
         while not condition():
             assert time.monotonic() < deadline, f"not within {timeout_s} s: {what}\n{self.journal()}"
             time.sleep(0.05)
+
+
+def install(box: SystemdBox, built: Path) -> None:
+    """Installs the wheel in the box. The libraries are those of this interpreter's environment."""
+    box.run(_python_for_services(), "-m", "venv", "--without-pip", INSTALLED)
+    install_wheel(box, built)
+    site = box.run(f"{INSTALLED}/bin/python", "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
+    box.write(f"{site}/libraries.pth", sysconfig.get_path("purelib") + "\n")
+
+
+def install_wheel(box: SystemdBox, built: Path) -> None:
+    """Installs a wheel where one is installed, in place of that."""
+    (wheel,) = built.glob("*.whl")
+    box.put(wheel, f"/opt/{wheel.name}")
+    pip = [sys.executable, "-m", "pip", "--python", f"{INSTALLED}/bin/python", "install", "--quiet", "--no-deps", "--no-index"]
+    box.run(*pip, "--upgrade", f"/opt/{wheel.name}")
+
+
+def _python_for_services() -> str:
+    """An interpreter like this one that a service may see: home folders are hidden from it."""
+    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+    candidates = (Path(sys.executable).resolve(), Path("/usr/bin", version), Path("/usr/local/bin", version))
+    found = next((path for path in candidates if path.exists() and path.resolve().parts[1] not in {"root", "home"}), None)
+    if found is None:
+        pytest.skip(f"no {version} outside the home folders, which are hidden from services")
+    return str(found)

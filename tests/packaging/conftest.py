@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from systemd_box import SystemdBox
+from systemd_box import SystemdBox, install
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {".venv", ".git", "__pycache__", "build", "dist", "site", "htmlcov", "node_modules"}
@@ -63,3 +63,10 @@ def box(project: Path) -> Iterator[SystemdBox]:
         yield machine
     finally:
         machine.down()
+
+
+@pytest.fixture(scope="module")
+def installed(box: SystemdBox, built: Path) -> SystemdBox:
+    """The box with the wheel installed."""
+    install(box, built)
+    return box

@@ -11,7 +11,6 @@ import secrets
 import shutil
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,47 +18,17 @@ from typing import Any
 
 import pytest
 
-from systemd_box import SystemdBox
+from systemd_box import INSTALLED, SystemdBox, install_wheel
 
 pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
 
 ROOT = Path(__file__).resolve().parents[2]
 UID = 4242
 USER = "agent"
-INSTALLED = "/opt/clawlog"
 RUNNING = ROOT / "docs" / "running-as-a-service.md"
 
 of_the_system = pytest.mark.parametrize("service", ["system"], indirect=True)
 """For what does not differ between the units, or is the system's alone."""
-
-
-def python_for_services() -> str:
-    """An interpreter like this one that a service may see: home folders are hidden from it."""
-    version = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    candidates = (Path(sys.executable).resolve(), Path("/usr/bin", version), Path("/usr/local/bin", version))
-    found = next((path for path in candidates if path.exists() and path.resolve().parts[1] not in {"root", "home"}), None)
-    if found is None:
-        pytest.skip(f"no {version} outside the home folders, which are hidden from services")
-    return str(found)
-
-
-def install(box: SystemdBox, built: Path) -> None:
-    """Installs the wheel in a folder, over another version where there is one."""
-    (wheel,) = built.glob("*.whl")
-    box.put(wheel, f"/opt/{wheel.name}")
-    pip = [sys.executable, "-m", "pip", "--python", f"{INSTALLED}/bin/python", "install", "--quiet", "--no-deps", "--no-index"]
-    box.run(*pip, "--upgrade", f"/opt/{wheel.name}")
-
-
-@pytest.fixture(scope="module")
-def installed(box: SystemdBox, built: Path) -> SystemdBox:
-    """The box with the wheel installed, as pipx would: in an environment of its own. The libraries are those of this one."""
-    box.run(python_for_services(), "-m", "venv", "--without-pip", INSTALLED)
-    install(box, built)
-    python = f"{INSTALLED}/bin/python"
-    site = box.run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))").strip()
-    box.write(f"{site}/libraries.pth", sysconfig.get_path("purelib") + "\n")
-    return box
 
 
 class Service:
@@ -423,7 +392,7 @@ def test_a_stop_in_an_outage_ends_in_time_and_an_upgrade_takes_the_full_outbox_o
     assert time.monotonic() - began < 10
     assert service.show("Result") == "success"
 
-    install(service.box, next_version)
+    install_wheel(service.box, next_version)
     status = service.ask("daemon.status")  # the call starts the new version
     assert (status["version"], status["outbox"]["pending"]) == ("99.0", bound)
     database = ["--database", "/var/tmp/upgrade.db", "--port", "8009"]

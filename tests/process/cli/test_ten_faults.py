@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from clawlog.errors import Refused
 from faults.registry import faketime_library
 from process.cli.place import Place, Ran, wait_until
 
@@ -194,8 +195,8 @@ def test_a_full_disk(served: Place, small_disk: Path) -> None:
         with served.client() as client:
             try:
                 client.create_task("zu viel", ["一"] * 200)
-            except Exception as error:
-                return "storage_failed" in str(error) or "disk" in str(error)
+            except Refused as refusal:
+                return refusal.name == "storage_failed"
             return False
 
     wait_until(is_refused, "commands are refused")

@@ -1,0 +1,111 @@
+"""What a new user does on a clean machine: install, look at what would be written, write it, and ask whether all is well."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from systemd_box import INSTALLED, SystemdBox
+
+pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
+
+UID = 4243
+USER = "newcomer"
+HOME = f"/home/{USER}"
+UNITS = (f"{HOME}/.config/systemd/user/clawlogd.service", f"{HOME}/.config/systemd/user/clawlogd.socket")
+
+
+class Newcomer:
+    """A user who has just run ``pipx install``, and the machine."""
+
+    def __init__(self, box: SystemdBox) -> None:
+        self.box = box
+        box.run("useradd", "--create-home", "--uid", str(UID), USER)
+        box.run("systemctl", "start", f"user@{UID}.service")
+        self.run("mkdir", "-p", f"{HOME}/.local/bin")
+        for program in ("clawlog", "clawlogd"):
+            self.run("ln", "-s", f"{INSTALLED}/bin/{program}", f"{HOME}/.local/bin/{program}")
+
+    def run(self, *command: str, status: int = 0) -> str:
+        who = ["setpriv", f"--reuid={UID}", f"--regid={UID}", "--init-groups"]
+        path = f"PATH={HOME}/.local/bin:/usr/bin:/bin"
+        env = ["env", f"HOME={HOME}", f"XDG_RUNTIME_DIR=/run/user/{UID}", path, "CLAWLOG_AUTOSTART=0"]
+        return self.box.run(*who, *env, *command, status=status)
+
+    def files(self) -> set[str]:
+        return set(self.run("find", HOME, "-type", "f").splitlines())
+
+    def found(self, status: int) -> dict[str, tuple[str, str]]:
+        """What ``clawlog doctor`` finds: by check, its verdict and words."""
+        told = json.loads(self.run("clawlog", "doctor", "--json", status=status))
+        return {each["check"]: (each["verdict"], each["found"]) for each in told["findings"]}
+
+
+@pytest.fixture(scope="module")
+def newcomer(installed: SystemdBox) -> Newcomer:
+    return Newcomer(installed)
+
+
+def start_backend(box: SystemdBox) -> None:
+    box.run("systemd-run", "--quiet", "--unit=backend", f"{INSTALLED}/bin/clawlog", "backend", "--database", "/var/tmp/b.db")
+    listening = ["ss", "--no-header", "--listening", "--tcp", "sport = :8000"]
+    box.wait_until("the backend listens", lambda: box.run(*listening).strip())
+
+
+def test_install_for_oneself_and_the_doctor_finds_nothing_wrong(newcomer: Newcomer) -> None:
+    before = newcomer.files()
+    shown = newcomer.run("clawlog", "install", "systemd", "--user", "--dry-run")
+    assert newcomer.files() == before
+    assert all(f"write   {unit}  (" in shown for unit in UNITS)
+
+    done = newcomer.run("clawlog", "install", "systemd", "--user")
+    assert done == shown
+    assert newcomer.files() - before == {*UNITS, f"{HOME}/.local/state/clawlog/installed.json"}
+    assert newcomer.run("systemctl", "--user", "is-enabled", "clawlogd.socket").strip() == "enabled"
+    assert newcomer.run("systemctl", "--user", "is-active", "clawlogd.socket").strip() == "active"
+
+    start_backend(newcomer.box)
+    newcomer.run("clawlog", "run", "--title", "第一次", "--", "true")
+    newcomer.run("clawlog", "flush")
+    (task,) = json.loads(newcomer.run("clawlog", "tasks", "--json"))["tasks"]
+    assert (task["title"], task["status"], task["delivered"]) == ("第一次", "done", True)
+    said = newcomer.run("clawlog", "doctor")
+    assert said.endswith("\nnothing is wrong\n"), said
+    assert "! " not in said
+    assert newcomer.run("clawlog", "status").startswith("● healthy ")
+    pid = json.loads(newcomer.run("clawlog", "status", "--json"))["pid"]
+    assert newcomer.run("systemctl", "--user", "show", "--property=MainPID", "--value", "clawlogd").strip() == str(pid)
+
+
+def a_backend_that_is_away(newcomer: Newcomer) -> tuple[str, str, str]:
+    newcomer.box.run("systemctl", "stop", "backend.service")
+    return "backend", "fault", "does not answer"
+
+
+def a_socket_that_systemd_does_not_hold(newcomer: Newcomer) -> tuple[str, str, str]:
+    newcomer.run("systemctl", "--user", "stop", "clawlogd.socket", "clawlogd.service")
+    return "daemon", "fault", "nobody listens at"
+
+
+def a_key_of_an_older_version(newcomer: Newcomer) -> tuple[str, str, str]:
+    newcomer.run("sh", "-c", "mkdir -p ~/.config/clawlog && echo 'beat_s = 3' > ~/.config/clawlog/clawlog.toml")
+    return "settings", "fault", "beat_s: no such key"
+
+
+@pytest.mark.parametrize("break_it", [a_key_of_an_older_version, a_backend_that_is_away, a_socket_that_systemd_does_not_hold])
+def test_what_is_broken_afterwards_is_named(newcomer: Newcomer, break_it: Callable[[Newcomer], tuple[str, str, str]]) -> None:
+    check, verdict, said = break_it(newcomer)
+    found = newcomer.found(1)[check]
+    assert found[0] == verdict
+    assert said in found[1]
+
+
+def test_uninstalling_takes_away_what_was_installed_and_leaves_the_state(newcomer: Newcomer) -> None:
+    newcomer.run("clawlog", "uninstall", "systemd")
+    left = newcomer.files()
+    assert not any("systemd" in path for path in left)
+    assert f"{HOME}/.local/state/clawlog/outbox.db" in left
+    with pytest.raises(AssertionError, match="ended with"):
+        newcomer.run("systemctl", "--user", "is-active", "clawlogd.socket")
