@@ -119,7 +119,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         parts.liveness.resume()
         parts.heartbeats.resume()
 
-        listeners = await _listen(parts, where, dispatcher, tasks, stack)
+        listeners = await _listen(parts, where, dispatcher, stack)
         housekeeping = Housekeeping(
             parts=parts,
             dispatcher=dispatcher,
@@ -268,9 +268,7 @@ class _Listeners:
             await self._zeromq.stop()
 
 
-async def _listen(
-    parts: Parts, where: Environment, dispatcher: Dispatcher, tasks: NamedTasks, stack: AsyncExitStack
-) -> _Listeners:
+async def _listen(parts: Parts, where: Environment, dispatcher: Dispatcher, stack: AsyncExitStack) -> _Listeners:
     settings, facts = parts.settings, parts.facts
     zeromq = None
     if settings.zmq is not None:
@@ -281,7 +279,6 @@ async def _listen(
             endpoint=settings.zmq, bound=bind_unix(path) if path else None, dispatcher=dispatcher, settings=parts.in_force
         )
         await zeromq.start()
-        tasks.spawn("zeromq", zeromq.run)
     group = allowed_group(settings.listen.group)
     sockets = passed_sockets(where.env)
     if not sockets and where.socket_path is not None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from clawlogd.commands.dispatcher import Dispatcher, Pending, Reply
 from clawlogd.session import Session
@@ -38,21 +38,16 @@ class Conversation:
         self._hold = hold
         self._answered = answered
         self._held = False
-        self._waiting: deque[bytes | None] = deque()  # None stands for a line over the bound
+        self._waiting: deque[bytes | None] = deque()
         self._replies: deque[Reply] = deque()
         self._blocked = False
         self._awaited: asyncio.Future[object] | None = None
         self._closed = False
         self.session = Session(self._push)
 
-    def take(self, lines: list[bytes]) -> None:
-        """Takes the caller's next messages."""
+    def take(self, lines: Sequence[bytes | None]) -> None:
+        """Takes the caller's next messages; None stands for one over the bound."""
         self._waiting.extend(lines)
-        self._go_on()
-
-    def refuse_too_large(self) -> None:
-        """Answers a line over the bound, when its turn comes."""
-        self._waiting.append(None)
         self._go_on()
 
     @property

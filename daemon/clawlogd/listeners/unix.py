@@ -151,7 +151,7 @@ class _Connection(asyncio.Protocol):
             self.conversation.take(lines)
         if self._lines.overflowed and not self._ending:
             self._end()
-            self.conversation.refuse_too_large()
+            self.conversation.take([None])  # answered when its turn comes
 
     def eof_received(self) -> bool:
         # A caller that has shut its sending side (as nc -N does) still gets the replies that are due.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections import deque
 from pathlib import Path
 
 import zmq
@@ -21,6 +22,8 @@ from clawlogd.logs import Log
 from clawlogd.settings import InForce, SettingsError, check_zmq, ipc_path
 
 _HIGH_WATER_MARK = 10_000
+_MOST_AT_ONCE = 500  # messages, before others get their turn
+_UNREAD_S = 0.05  # until it is tried again to send to a caller that does not read
 _FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
 
 
@@ -43,10 +46,13 @@ class ZeromqListener:
         self._dispatcher = dispatcher
         self._settings = settings
         self._log = Log("zeromq")
-        self._context = zmq.asyncio.Context()
+        self._context = zmq.Context()
         self._authenticator: AsyncioAuthenticator | None = None
         self._conversations: dict[bytes, Conversation] = {}
+        # Not an asyncio socket: that one makes a future for every message, which costs more than the message.
         self._socket = self._context.socket(zmq.ROUTER)
+        self._unsent: dict[bytes, deque[list[bytes]]] = {}
+        self._look_again: asyncio.Handle | None = None
         self._socket.setsockopt(zmq.LINGER, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_LINE_BYTES * 2)  # over it libzmq drops the caller; up to it we answer
         self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
@@ -73,12 +79,8 @@ class ZeromqListener:
             self._close()
             reason = zmq.strerror(error.errno or 0)
             raise InstanceError(f"{self._endpoint}: cannot be bound: {reason}; choose another with --zmq") from None
-
-    async def run(self) -> None:
-        """Takes messages until cancelled."""
-        while True:
-            frames: list[bytes] = await self._socket.recv_multipart()
-            self._take(frames)
+        asyncio.get_running_loop().add_reader(self._socket.FD, self._look)
+        self._look()
 
     async def stop(self) -> None:
         """Closes the endpoint."""
@@ -89,16 +91,44 @@ class ZeromqListener:
             path.unlink(missing_ok=True)  # one short call, at the end
 
     def _close(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._socket.FD)
+        if self._look_again is not None:
+            self._look_again.cancel()
         if self._authenticator is not None:
             self._authenticator.stop()
         self._socket.close()
         self._context.term()
 
-    def _take(self, frames: list[bytes]) -> None:
-        if not 2 <= len(frames) <= _FRAMES:
-            return
-        identity, *envelope, message = frames
-        address = (identity, *envelope)
+    def _look(self) -> None:
+        """Takes what has come, and sends what could not be sent before.
+
+        libzmq says only once that there is news, and may think it heard whenever the socket is used: so all of it is taken, and
+        it is looked again after each time that something was sent.
+        """
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
+        for key in list(self._unsent):
+            self._send_on(key)
+        came: dict[tuple[bytes, ...], list[bytes]] = {}
+        for _ in range(_MOST_AT_ONCE):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if 2 <= len(frames) <= _FRAMES:
+                came.setdefault(tuple(frames[:-1]), []).append(frames[-1])
+        else:
+            self._look_soon()
+        for address, messages in came.items():
+            self._take(address, messages)
+
+    def _look_soon(self, delay_s: float = 0.0) -> None:
+        if self._look_again is None:
+            self._look_again = asyncio.get_running_loop().call_later(delay_s, self._look)
+
+    def _take(self, address: tuple[bytes, ...], messages: list[bytes]) -> None:
         key = b"\0".join(address)
         conversation = self._conversations.get(key)
         if conversation is None:
@@ -108,22 +138,34 @@ class ZeromqListener:
                 hold=lambda _: None,
                 answered=lambda: self._answered(key),
             )
-        if len(message) > MAX_LINE_BYTES:
-            conversation.refuse_too_large()
-        else:
-            conversation.take([message])
+        conversation.take([message if len(message) <= MAX_LINE_BYTES else None for message in messages])
 
     def _send(self, key: bytes, address: tuple[bytes, ...], messages: list[bytes]) -> None:
-        for message in messages:
-            sent: asyncio.Future[object] = asyncio.ensure_future(self._socket.send_multipart([*address, message]))
-            sent.add_done_callback(lambda done: self._sent(key, done))
+        self._unsent.setdefault(key, deque()).extend([*address, message] for message in messages)
+        self._send_on(key)
+        self._look_soon()
 
-    def _sent(self, key: bytes, done: asyncio.Future[object]) -> None:
-        if not done.cancelled() and isinstance(done.exception(), zmq.ZMQError):
-            # The caller is gone: a ROUTER learns it only by trying.
-            conversation = self._conversations.pop(key, None)
-            if conversation is not None:
-                conversation.close()
+    def _send_on(self, key: bytes) -> None:
+        """Sends what there is for a caller, as far as it goes."""
+        unsent = self._unsent[key]
+        try:
+            while unsent:
+                self._socket.send_multipart(unsent[0], zmq.NOBLOCK)
+                unsent.popleft()
+        except zmq.Again:
+            if len(unsent) <= _HIGH_WATER_MARK:
+                self._look_soon(_UNREAD_S)
+                return
+            self._log.warning("caller_reads_nothing", unsent=len(unsent))
+            self._hang_up(key)
+        except zmq.ZMQError:
+            self._hang_up(key)  # the caller is gone: a ROUTER learns it only by trying
+        del self._unsent[key]
+
+    def _hang_up(self, key: bytes) -> None:
+        conversation = self._conversations.pop(key, None)
+        if conversation is not None:
+            conversation.close()
 
     def _answered(self, key: bytes) -> None:
         conversation = self._conversations.get(key)
@@ -141,7 +183,7 @@ class ZeromqListener:
         self._socket.setsockopt(zmq.CURVE_SERVER, 1)
         self._socket.setsockopt(zmq.CURVE_SECRETKEY, secret)
         self._socket.setsockopt(zmq.CURVE_PUBLICKEY, public)
-        self._authenticator = AsyncioAuthenticator(self._context)
+        self._authenticator = AsyncioAuthenticator(zmq.asyncio.Context(self._context))
         self._authenticator.configure_curve_callback(domain="*", credentials_provider=_AllowList(self._settings))
 
 
