@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import re
 import shutil
+import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
@@ -25,10 +27,15 @@ CURL = pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not inst
 
 def example(document: str, heading: str, language: str) -> str:
     """The first example under a heading."""
-    section = (DOCS / document).read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
-    found = re.search(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    return examples(document, heading, language)[0]
+
+
+def examples(document: str, heading: str, language: str) -> list[str]:
+    """All examples under a heading."""
+    section = (DOCS / document).read_text(encoding="utf-8").partition(f"\n{heading}\n")[2].partition("\n## ")[0]
+    found = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     assert found, f"{document}: no {language} example under {heading}"
-    return found[1]
+    return found
 
 
 @pytest.fixture
@@ -45,6 +52,20 @@ async def backend(folder: Path) -> AsyncIterator[str]:
     yield f"http://127.0.0.1:{port_file.read_text().strip()}"
     process.terminate()
     await process.wait()
+
+
+@pytest.fixture
+async def new_daemon_process(folder: Path) -> AsyncIterator[Callable[..., DaemonProcess]]:
+    """Makes a daemon's process, that is ended with the test."""
+    made: list[DaemonProcess] = []
+
+    def make(**env: str) -> DaemonProcess:
+        made.append(DaemonProcess(folder, **env))
+        return made[-1]
+
+    yield make
+    for process in made:
+        await process.clean_up()
 
 
 @pytest.fixture
@@ -91,6 +112,30 @@ async def test_the_wire_protocols_examples(
 ) -> None:
     out = await run(folder, command, example("wire-protocol.md", heading, language), XDG_RUNTIME_DIR=str(folder))
     assert printed in out
+
+
+async def test_the_keys_for_zeromq_between_machines(folder: Path, new_daemon_process: Callable[..., DaemonProcess]) -> None:
+    heading = "## ZeroMQ between machines"
+    making, calling = examples("security.md", heading, "sh")
+    (settings,) = examples("security.md", heading, "toml")
+    server, caller = [(await run(folder, SHELL, making)).split() for _ in range(2)]
+    secrets = {"/etc/clawlog/zmq-secret": server[1], "/etc/clawlog/zmq-caller-secret": caller[1]}
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        meant = {"192.0.2.7:5555": f"127.0.0.1:{probe.getsockname()[1]}"}
+    meant |= {"PUBLIC-HALF-OF-A-CALLER": caller[0], "PUBLIC-HALF-OF-THE-DAEMON": server[0]}
+    for path, secret in secrets.items():
+        own = folder / Path(path).name
+        own.write_text(secret)
+        own.chmod(0o600)
+        meant[path] = str(own)
+
+    def as_meant(text: str) -> str:
+        return functools.reduce(lambda so_far, each: so_far.replace(*each), meant.items(), text)
+
+    (folder / "clawlog.toml").write_text(as_meant(settings))
+    daemon = await new_daemon_process().start("--config", str(folder / "clawlog.toml"))
+    await daemon.call("task.create", title="From afar")
+    assert "From afar" in await run(folder, SHELL, as_meant(calling))
 
 
 @CURL

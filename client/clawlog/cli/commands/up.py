@@ -13,7 +13,7 @@ import click
 
 from clawlog import locations
 from clawlog.async_client import AsyncClient
-from clawlog.cli import exits, servers, signals
+from clawlog.cli import exits, options, output, servers, signals
 from clawlog.cli.errors import ServerFailed
 from clawlog.cli.servers import Server
 from clawlog.errors import DaemonUnreachable
@@ -34,16 +34,17 @@ DEFAULT_PORT = 8000
 )
 @click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0: a free one.")
 @click.option("--open", "in_browser", is_flag=True, help="Open the dashboard in a browser.")
-def command(*, port: int, in_browser: bool) -> int:
+@options.as_json
+def command(*, port: int, in_browser: bool, as_json: bool) -> int:
     """Run the embedded backend and the daemon together, in the foreground.
 
     The state is in the usual folder, so tasks and events are there again the next time. Ctrl-C ends both. If one ends by
     itself, so does the other. A daemon that runs already is used, and left running at the end.
     """
-    return signals.run(_up(port=port, in_browser=in_browser))
+    return signals.run(_up(port=port, in_browser=in_browser, as_json=as_json))
 
 
-async def _up(*, port: int, in_browser: bool) -> int:
+async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
     env = dict(os.environ)
     async with servers.backend(env) as backend:
         answered_at = await servers.start_backend(backend, port=port)
@@ -52,7 +53,8 @@ async def _up(*, port: int, in_browser: bool) -> int:
         async with servers.daemon(env) as daemon:
             if running_pid is None:
                 await servers.start_daemon(daemon, env, "--base-url", url)
-            _announce(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
+            tell = _announce_json if as_json else _announce
+            tell(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
             if in_browser:
                 webbrowser.open(url)
             await _first_to_end([backend] if running_pid is not None else [backend, daemon])
@@ -75,6 +77,18 @@ def _announce(url: str, daemon_pid: int, *, used: bool) -> None:
     if used:
         click.echo(f"Its own settings decide where tasks go that name no backend; name this one: --base-url {url}")
     click.echo("Ctrl-C ends " + ("the backend; the daemon goes on." if used else "both."))
+
+
+def _announce_json(url: str, daemon_pid: int, *, used: bool) -> None:
+    output.print_json_line(
+        {
+            "dashboard": url,
+            "socket": locations.socket_address(os.environ),
+            "pid": daemon_pid,
+            "ran_already": used,
+            "state_dir": locations.state_dir(os.environ),
+        }
+    )
 
 
 async def _first_to_end(running: list[Server]) -> None:

@@ -13,6 +13,8 @@ from clawlog.cli.doctor import sockets
 from clawlog.cli.doctor.findings import Finding, fault, ok, warning
 from clawlog.cli.doctor.place import Place
 from clawlog.cli.views import DaemonView
+from clawlog.connection import address
+from clawlog.connection.address import Kind
 from clawlog.errors import ClawlogError
 from clawlog.protocol import limits
 
@@ -86,7 +88,8 @@ def same(place: Place, view: DaemonView) -> Iterator[Finding]:
     elif view.version != own:
         found = f"it is version {view.version}, this command {own}"
         yield warning("daemon", found, f"end it (kill {view.pid}): the next call starts the new one")
-    if os.path.realpath(view.state_dir) != os.path.realpath(place.state_dir):
+    elsewhere = address.parse(place.address).kind is Kind.ZMQ_TCP  # its paths are those of another machine
+    if not elsewhere and os.path.realpath(view.state_dir) != os.path.realpath(place.state_dir):
         yield warning(
             "daemon",
             f"it keeps its state in {view.state_dir}, but without it scripts here would write to {place.state_dir}",
