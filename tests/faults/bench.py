@@ -133,7 +133,7 @@ class Bench:
         if not self.ledger.wait_for(self.ledger.accepted_count + count, timeout_s):
             raise TimeoutError(f"{count} more events were not accepted within {timeout_s} s")
 
-    def until(self, condition: Callable[[], T], what: str, timeout_s: float = 30.0) -> T:
+    def until(self, condition: Callable[[], T], what: str, timeout_s: float = 30.0, pause_s: float = 0.02) -> T:
         """Polls a condition until it holds, and returns what it gave.
 
         Raises:
@@ -143,7 +143,7 @@ class Bench:
         while not (value := condition()):
             if time.monotonic() > deadline:
                 raise TimeoutError(f"not within {timeout_s} s: {what}")
-            time.sleep(0.02)
+            time.sleep(pause_s)
         return value
 
     def recover(self, daemon: Daemon | None = None, timeout_s: float = RECOVERY_S) -> dict[str, Any]:

@@ -196,11 +196,13 @@ class Lane:
                 await self._wake.wait()
 
     def _has_work(self, now: float) -> bool:
-        return (self.pending > 0 and not self._only_parked) or bool(self._released) or self._due_trial(now) is not None
+        return (self.pending > 0 and not self._only_parked) or bool(self._released) or bool(self._due_trial(now))
 
-    def _due_trial(self, now: float) -> str | None:
-        """A parked task that may be tried: while the breaker is open only where there is nothing else to probe with."""
-        return self._parking.due(now) if self._only_parked or self._breaker.state is BreakerState.CLOSED else None
+    def _due_trial(self, now: float) -> list[str]:
+        """The parked tasks that may be tried: not while others fail, too, or nothing gets through."""
+        state = self._breaker.state
+        tried = state is BreakerState.CLOSED or (self._only_parked and state is BreakerState.RETRYING)
+        return self._parking.due(now) if tried else []
 
     async def _round(self) -> None:
         if self._held is None:
@@ -209,8 +211,8 @@ class Lane:
             await self._let_go(task_id)
         trial = self._due_trial(self._clock.monotonic())
         # In turn with the others: neither many parked tasks nor a long queue may hold up the other.
-        self._tried_parked = trial is not None and (self._only_parked or not self._tried_parked)
-        if trial is not None and self._tried_parked:
+        self._tried_parked = bool(trial) and (self._only_parked or not self._tried_parked)
+        if self._tried_parked:
             await self._try_parked(trial)
             return
         probing = self._breaker.state is BreakerState.OPEN
@@ -238,7 +240,7 @@ class Lane:
 
     async def _next_events(self, limit: int, room_bytes: int) -> list[StoredEvent]:
         found = await self._selection.next(limit, room_bytes, self._parking.excluded)
-        if not found and self._parking.acquit():
+        if not found and self._parking.acquit(self._clock.monotonic() if self._breaker.state is BreakerState.OPEN else None):
             # Every task has failed as a probe by now: it is the backend, not one of them.
             return await self._next_events(limit, room_bytes)
         self._only_parked = not found and self.pending > 0 and len(self._parking) > 0
@@ -321,8 +323,7 @@ class Lane:
             self._log.info("backend_back", lasted_s=lasted_s, pending=self.pending)
             self._outage_ms = None
         if sent.results:
-            for task_id in self._parking.park_suspects(self._clock.monotonic()):
-                self._log.warning("task_parked", task_id=task_id, detail=self._parking.detail)
+            self._parking.park_suspects(self._clock.monotonic())
         self._breaker.succeeded()
         self._beats_by = math.inf
         self._last_answer = None
@@ -352,26 +353,37 @@ class Lane:
             self._outage_ms = self._clock.wall_ms()
             self._log.warning("backend_unavailable", detail=answer.detail, pending=self.pending)
 
-    async def _try_parked(self, task_id: str) -> None:
-        """Tries the first event of a parked task."""
-        found = await self._outbox.read(lambda store: store.first_of_task(self.number, task_id))
-        if not found or not found[0].intact:
-            self._leave_parking(task_id)  # to be dealt with in its turn
+    async def _try_parked(self, due: list[str]) -> None:
+        """Tries events of parked tasks: many together, and alone the one that fails."""
+        profile = self._profile()
+        limit = min(self._parking.together, _PLAIN_ROUND) if profile is self._plain else self._parking.together
+        room_bytes = self._settings.now.batch.max_bytes - _ENVELOPE_BYTES
+        found = await self._outbox.read(lambda store: store.pending(self.number, limit, room_bytes, only=due))
+        if not found or not all(each.intact for each in found):
+            self._leave_parking({each.task_id for each in found if not each.intact} or set(due))  # to be dealt with in its turn
             return
-        sent = await self._profile().send(found, ())
+        sent = await profile.send(found, ())
         await self._settle(sent.results)
-        failure = sent.failure
-        if failure is None:
-            self._leave_parking(task_id)
+        failure, undecided = sent.failure, found[len(sent.results) :]
+        failed = undecided[0].task_id if failure is not None else None
+        if sent.results:
+            self._parking.passed({each.stored.task_id for each in sent.results} - {failed})
+            self._only_parked = False
+        if failure is None or failed is None:
             self._succeeded(sent)
+        elif failure.outcome is Outcome.REFUSED:
+            self._parking.failed_together(len(undecided))
         elif failure.outcome is Outcome.TRANSIENT and failure.status not in {None, _TOO_MANY}:
             self._retried += 1
             now = self._clock.monotonic()
-            self._parking.failed(task_id, now, failure.detail, self._settings.now.retry.max_delay_s)
             self._not_before = now + max(self._settings.now.batch.min_interval_s, failure.retry_after_s or 0.0)
+            if len(undecided) > 1 and profile is self._batch:
+                self._parking.failed_together(len(undecided))
+            elif self._parking.failed(failed, now, failure.detail, self._settings.now.retry.max_delay_s):
+                self._log.warning("task_parked", task_id=failed, detail=failure.detail)
         else:
             self._failed(failure, [])  # the way to the backend, not the event
 
-    def _leave_parking(self, task_id: str) -> None:
-        self._parking.leave(task_id)
+    def _leave_parking(self, task_ids: set[str]) -> None:
+        self._parking.leave(task_ids)
         self._only_parked = False

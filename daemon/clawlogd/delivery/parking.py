@@ -1,8 +1,11 @@
 """Which tasks a lane sets aside, because their next event fails while others get through.
 
 A failure may be the backend's or one event's, and a status alone does not tell. While the breaker is open each probe carries
-another task's event; those that failed are suspects. Once a probe gets through they are parked: each is tried alone now and
-then, and holds up nobody. When every task has failed, it is the backend after all.
+another task's event; those that failed are suspects. Once a probe gets through they are parked: they are tried apart from the
+others, and hold up nobody. When every task has failed, it is the backend after all, and all begin anew.
+
+After a long outage there may be thousands of suspects, nearly all innocent: so the parked are tried many together, and fewer
+while that fails, until the one to blame is alone. That one is then tried less and less often.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 _FIRST_DELAY_S = 5.0
+_MOST_TOGETHER = 1000
 
 
 @dataclass(slots=True)
@@ -20,11 +24,16 @@ class _Parked:
 
 
 class Parking:
-    """The tasks that are set aside. Times are monotonic."""
+    """The tasks that are set aside. Times are monotonic.
+
+    Attributes:
+        together: How many events the next trial may hold.
+    """
 
     def __init__(self) -> None:
         self._suspects: dict[str, str] = {}
         self._parked: dict[str, _Parked] = {}
+        self.together = _MOST_TOGETHER
 
     def __len__(self) -> int:
         return len(self._parked)
@@ -43,34 +52,50 @@ class Parking:
         """Notes that a probe with a task's event failed."""
         self._suspects[task_id] = detail
 
-    def acquit(self) -> bool:
-        """Forgets the suspects. Returns whether there were any."""
-        suspects, self._suspects = self._suspects, {}
-        return bool(suspects)
+    def acquit(self, due_by: float | None = None) -> bool:
+        """Nothing is left to probe with: the suspects go on as others do. Returns whether there were any.
 
-    def park_suspects(self, now: float) -> list[str]:
-        """Another task's event got through: each suspect is tried alone from now on. Returns them."""
+        Args:
+            due_by: If given, so do the parked that are due by then: nothing at all gets through, and they may be innocent.
+        """
+        freed = {*self._suspects, *(self.due(due_by) if due_by is not None else ())}
+        self._suspects.clear()
+        self.leave(freed)
+        return bool(freed)
+
+    def park_suspects(self, now: float) -> None:
+        """Another task's event got through: the suspects are tried apart from now on."""
         suspects, self._suspects = self._suspects, {}
         self._parked.update({task_id: _Parked(now, _FIRST_DELAY_S, detail) for task_id, detail in suspects.items()})
-        return list(suspects)
 
-    def due(self, now: float) -> str | None:
-        """A task that is to be tried, if there is one."""
-        return next((task_id for task_id, each in self._parked.items() if each.due <= now), None)
+    def due(self, now: float) -> list[str]:
+        """The tasks that are to be tried."""
+        return [task_id for task_id, each in self._parked.items() if each.due <= now]
 
     def next_due(self) -> float | None:
         """When the next task is to be tried; None when none is parked."""
         return min((each.due for each in self._parked.values()), default=None)
 
-    def failed(self, task_id: str, now: float, detail: str, max_delay_s: float) -> None:
-        """A parked task failed again."""
-        parked = self._parked.pop(task_id)  # and goes to the end of the line
-        delay_s = min(parked.delay_s, max_delay_s)
-        self._parked[task_id] = _Parked(now + delay_s, delay_s * 2, detail)
+    def failed_together(self, count: int) -> None:
+        """A trial of so many events failed: the next is of half of them."""
+        self.together = max(1, count // 2)
 
-    def leave(self, task_id: str) -> None:
-        """A parked task goes on as others do."""
-        self._parked.pop(task_id, None)
+    def failed(self, task_id: str, now: float, detail: str, max_delay_s: float) -> bool:
+        """A parked task's event failed alone. Returns whether that was the first time."""
+        parked = self._parked[task_id]
+        first, delay_s = parked.delay_s == _FIRST_DELAY_S, min(parked.delay_s, max_delay_s)
+        self._parked[task_id] = _Parked(now + delay_s, delay_s * 2, detail)
+        return first
+
+    def passed(self, task_ids: set[str]) -> None:
+        """Parked tasks whose events got through go on as others do."""
+        self.together = min(self.together * 2, _MOST_TOGETHER)
+        self.leave(task_ids)
+
+    def leave(self, task_ids: set[str]) -> None:
+        """Tasks go on as others do."""
+        for task_id in task_ids:
+            self._parked.pop(task_id, None)
 
     def hurry(self, now: float) -> None:
         """Makes all parked tasks due."""

@@ -7,6 +7,7 @@ confirmed commits at a power cut. Every record bears a checksum: SQLite itself p
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
@@ -29,6 +30,9 @@ from clawlogd.outbox.writing import write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
 _NEWCOMERS_LOOKED_AT = 10_000
+# Task ids as one value: SQLite takes a bounded number of them, and an outage may make suspects of every task.
+_CHOSEN = "AND task_id IN (SELECT value FROM json_each(?))"
+_PASSED_OVER = "AND task_id NOT IN (SELECT value FROM json_each(?))"
 _STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
 
 
@@ -171,7 +175,9 @@ class Store:
             self.damaged_rows.append(key)
         return fits
 
-    def pending(self, lane: int, limit: int, max_bytes: int, without: Iterable[str] = ()) -> list[StoredEvent]:
+    def pending(
+        self, lane: int, limit: int, max_bytes: int, without: Iterable[str] = (), only: Iterable[str] | None = None
+    ) -> list[StoredEvent]:
         """The oldest events that a lane may send.
 
         Args:
@@ -179,12 +185,12 @@ class Store:
             limit: How many at most.
             max_bytes: How much at most; one event is given in any case.
             without: Tasks whose events are passed over.
+            only: The only tasks that are looked at; by default all are.
         """
-        left_out = list(without)
-        skip = f"AND task_id NOT IN ({','.join('?' * len(left_out))})" if left_out else ""
+        which, task_ids = (_PASSED_OVER, without) if only is None else (_CHOSEN, only)
         chosen: list[StoredEvent] = []
         size_bytes = 0
-        for stored in self._select_pending(lane, f"{skip} ORDER BY seq LIMIT ?", (*left_out, limit)):
+        for stored in self._select_pending(lane, f"{which} ORDER BY seq LIMIT ?", (json.dumps(list(task_ids)), limit)):
             size_bytes += len(stored.body) + 1
             if chosen and size_bytes > max_bytes:
                 break
@@ -223,10 +229,6 @@ class Store:
             (lane,),
         ).fetchone()
         return row[0] if row else None
-
-    def first_of_task(self, lane: int, task_id: str) -> list[StoredEvent]:
-        """One task's oldest event that the lane may send, if there is one."""
-        return list(self._select_pending(lane, "AND task_id = ? ORDER BY seq LIMIT 1", (task_id,)))
 
     def _select_pending(self, lane: int, condition: str, values: Sequence[object]) -> Iterator[StoredEvent]:
         # "state <> 1" stands there for the planner: it is the condition of the partial index.

@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,11 @@ def interfering(bench: Bench, inject: str) -> Iterator[None]:
         finally:
             tracer.terminate()
             tracer.communicate()
+
+
+def _says_what_is_wrong(bench: Bench) -> None:
+    """The daemon serves, and says that the disk fails: not at every moment, for now and then it finds that a write succeeds."""
+    bench.until(lambda: bench.daemon.status()["outbox"]["storage_error"], "the status says that the disk fails")
 
 
 def _kill_at_each(bench: Bench, call: str, sweep: Sequence[int]) -> None:
@@ -63,7 +69,7 @@ def sync_fails(bench: Bench) -> None:
             before = load.refusals.get("storage_failed", 0)
             with interfering(bench, "fdatasync:error=EIO:when=2+2"):
                 bench.until(lambda before=before: load.refusals.get("storage_failed", 0) > before + 10, "commits fail")
-                assert bench.daemon.status()["outbox"]["storage_error"], "the daemon serves, and says what is wrong"
+                _says_what_is_wrong(bench)
             bench.accept_more(20)
     bench.recover()
     bench.notes["refused"] = load.refusals["storage_failed"]
@@ -85,12 +91,16 @@ def sync_fails_for_good(bench: Bench) -> None:
 
 @fault("fdatasync takes 200 ms", strace)
 def sync_is_slow(bench: Bench) -> None:
+    events, sync_s = bench.scale(150, 2000), 0.2
     bench.daemon.start()
-    with interfering(bench, "fdatasync:delay_enter=200000"), bench.load(agents=16) as load:
-        bench.accept_more(bench.scale(100, 2000), timeout_s=120)
+    with interfering(bench, f"fdatasync:delay_enter={sync_s * 1e6:.0f}"), bench.load(agents=16) as load:
+        started = time.monotonic()
+        bench.accept_more(events, timeout_s=120)
+        took_s = time.monotonic() - started
     bench.recover()
     bench.notes["slowest reply, ms"] = round(load.slowest_reply_s * 1000)
-    assert load.slowest_reply_s < 3.0, "all who wait share a commit: nobody waits for more than a few"
+    bench.notes["events for each sync's time"] = f"{events / (took_s / sync_s):.1f}"
+    assert took_s < events * sync_s / 3, "all who wait share a commit"
 
 
 @fault("RLIMIT_FSIZE", program("prlimit"))
@@ -99,7 +109,7 @@ def file_size_limit(bench: Bench) -> None:
     bench.daemon.start(wrapper=["prlimit", "--fsize=400000:unlimited"])
     with bench.load(agents=4) as load:
         bench.until(lambda: load.refusals.get("storage_failed"), "the limit is met")
-        assert bench.daemon.status()["outbox"]["storage_error"], "the daemon serves, and says what is wrong"
+        _says_what_is_wrong(bench)
         subprocess.run(["prlimit", "--pid", str(bench.daemon.pid), "--fsize=unlimited"], check=True)
         bench.accept_more(50)
     bench.backend.up()
@@ -134,7 +144,7 @@ def full_disk(bench: Bench) -> None:
                 # Deliveries go on although nothing new can be accepted: the ballast is for their record.
                 bench.backend.up()
                 bench.until(lambda: bench.daemon.status()["outbox"]["pending"] == 0, "all is delivered on a full disk")
-                assert bench.daemon.status()["outbox"]["storage_error"], "and nothing new is accepted as yet"
+                _says_what_is_wrong(bench)
                 filler.unlink()
                 bench.accept_more(50)
         bench.recover()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import subprocess
 import time
 from datetime import datetime
 
@@ -98,13 +97,21 @@ def torn_spool_file(bench: Bench) -> None:
 @fault("kill -9 while the spool is drained")
 def killed_while_draining(bench: Bench) -> None:
     env = {"CLAWLOG_STATE_DIR": str(bench.daemon.state_dir)}
+    folder = bench.daemon.state_dir / "spool"
     for number in range(bench.scale(30, 300)):
         _spool_task(bench, env, number)
-    for delay_s in bench.scale((0.15, 0.2, 0.25), tuple(0.1 + n * 0.01 for n in range(40))):
-        process = bench.daemon.spawn()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(delay_s)
+
+    def waiting() -> int:
+        return len(list(folder.glob(f"*{spool_format.SUFFIX}")))
+
+    killed_amid = 0
+    for _ in range(bench.scale(3, 40)):
+        before = waiting()
+        bench.daemon.spawn()
+        bench.until(lambda before=before: waiting() < before or not before, "files are taken in", pause_s=0.0)  # they go fast
         bench.daemon.kill()
+        killed_amid += 0 < waiting() < before
+    bench.notes["killed amid"] = killed_amid
     bench.daemon.start()
     bench.recover()
 

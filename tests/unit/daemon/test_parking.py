@@ -27,14 +27,23 @@ def test_when_all_have_failed_it_was_none_of_them() -> None:
     assert parking.acquit() is False
 
 
+def test_when_nothing_gets_through_the_parked_that_are_due_are_probed_with_again() -> None:
+    parking = parked("a", "b")
+    parking.failed("a", 100.0, "still", max_delay_s=30.0)
+    parking.suspect("c", "500")
+    assert parking.acquit(100.0) is True
+    assert parking.excluded == {"a"}
+    assert parking.acquit(100.0) is False
+
+
 def test_the_parked_are_tried_at_once_then_less_and_less_often() -> None:
     parking = parked("a")
-    assert (parking.due(100.0), parking.detail) == ("a", "500 for a")
+    assert (parking.due(100.0), parking.detail) == (["a"], "500 for a")
     pauses = []
     now = 100.0
-    for _ in range(6):
-        parking.failed("a", now, "still", max_delay_s=30.0)
-        assert parking.due(now) is None
+    for number in range(6):
+        assert parking.failed("a", now, "still", max_delay_s=30.0) is (number == 0)
+        assert parking.due(now) == []
         due = parking.next_due()
         assert due is not None
         pauses.append(due - now)
@@ -43,16 +52,21 @@ def test_the_parked_are_tried_at_once_then_less_and_less_often() -> None:
     assert parking.detail == "still"
 
 
-def test_each_of_the_parked_has_its_turn() -> None:
-    parking = parked("a", "b")
-    parking.failed("a", 100.0, "still", max_delay_s=0.0)
-    assert parking.due(100.0) == "b"
+def test_the_parked_are_tried_together_fewer_while_that_fails_and_more_when_it_does_not() -> None:
+    parking = parked("a", "b", "c")
+    assert (parking.due(100.0), parking.together) == (["a", "b", "c"], 1000)
+    parking.failed_together(3)
+    assert parking.together == 1
+    parking.failed("a", 100.0, "still", max_delay_s=30.0)
+    assert parking.due(100.0) == ["b", "c"]
+    parking.passed({"b"})
+    assert (parking.due(100.0), parking.together) == (["c"], 2)
 
 
 def test_one_that_gets_through_goes_on_as_others_do() -> None:
     parking = parked("a", "b")
-    parking.leave("a")
-    parking.leave("never there")
+    parking.passed({"a"})
+    parking.leave({"never there"})
     assert parking.excluded == {"b"}
 
 
@@ -61,4 +75,4 @@ def test_someone_in_a_hurry_makes_all_due() -> None:
     for task_id in ("a", "b"):
         parking.failed(task_id, 100.0, "still", max_delay_s=30.0)
     parking.hurry(101.0)
-    assert {parking.due(101.0), parking.next_due()} == {"a", 101.0}
+    assert (parking.due(101.0), parking.next_due()) == (["a", "b"], 101.0)

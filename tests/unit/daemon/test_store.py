@@ -78,8 +78,13 @@ def test_a_lane_reads_its_oldest_first_without_the_tasks_it_leaves_out(store: St
     assert [each.seq for each in store.newcomers(1, 2, {"a"}, 10)] == [4]
     assert store.backlog(1) == (5, frozenset({"a", "b", "c"}))
     assert (store.oldest_ms(1), store.oldest_ms(2), store.oldest_ms(3)) == (1000, 5000, None)
-    assert [each.seq for each in store.first_of_task(1, "a")] == [1]
-    assert store.first_of_task(1, "nobody") == []
+    assert [each.seq for each in store.pending(1, 10, 1000, only=["a", "c"])] == [1, 3, 4]
+    assert store.pending(1, 10, 1000, only=["nobody"]) == store.pending(1, 10, 1000, only=[]) == []
+
+
+def test_any_number_of_tasks_may_be_left_out(store: Store) -> None:
+    store.commit(group((1, "t-1"), (2, "a"), (3, "t-99999")))
+    assert [each.seq for each in store.pending(1, 10, 1000, without={f"t-{number}" for number in range(100_000)})] == [2]
 
 
 def test_a_delivered_event_keeps_its_id_and_reply_and_loses_its_body(store: Store) -> None:
