@@ -13,11 +13,14 @@ def create(task_id: str, base_url: str | None = None, steps: int = 3) -> bytes:
     return f'{{"jsonrpc":"2.0","id":0,"method":"task.create","params":{params}}}'.encode()
 
 
-def updates(task_id: str, count: int) -> list[bytes]:
-    """That many ``step.update``."""
-    return [
+def update(task_id: str, number: int) -> bytes:
+    """A ``step.update``, with an event id minted now."""
+    return (
         b'{"jsonrpc":"2.0","id":%d,"method":"step.update","params":{"task_id":"%s","step":"%d","status":"running",'
         b'"summary":"starting config generation","event_id":"%s"}}'
-        % (number, task_id.encode(), number % 3 + 1, new_uuid().encode())
-        for number in range(count)
-    ]
+    ) % (number, task_id.encode(), number % 3 + 1, new_uuid().encode())
+
+
+def updates(task_id: str, count: int) -> list[bytes]:
+    """That many of them, to be sent in order."""
+    return [update(task_id, number) for number in range(count)]

@@ -89,11 +89,11 @@ def _synchronous(running: Program) -> tuple[float, float]:
     barrier = threading.Barrier(CLIENTS + 1)
 
     def client() -> None:
-        lines = commands.updates("bench", CALLS_EACH)
         mine = []
         with Caller(running.address) as caller:
             barrier.wait()
-            for line in lines:
+            for number in range(CALLS_EACH):
+                line = commands.update("bench", number)
                 began = time.perf_counter()
                 caller.call(line)
                 mine.append(time.perf_counter() - began)

@@ -25,8 +25,7 @@ class LineReader:
             self._partial += data
             self.overflowed = len(self._partial) > self._max_line_bytes
             return []
-        self._partial += data
-        *complete, rest = bytes(self._partial).split(b"\n")
+        *complete, rest = (bytes(self._partial) + data if self._partial else data).split(b"\n")
         self._partial = bytearray(rest)
         lines: list[bytes] = []
         for raw in complete:
@@ -34,7 +33,7 @@ class LineReader:
             if len(line) > self._max_line_bytes:
                 self.overflowed = True
                 return lines
-            if line.strip():
+            if line and not line.isspace():
                 lines.append(line)
         self.overflowed = len(rest) > self._max_line_bytes
         return lines

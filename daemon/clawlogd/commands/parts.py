@@ -78,8 +78,7 @@ class Parts:
         return one_line(text)
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True, gc=False):
     """The circumstances of a command.
 
     Attributes:

@@ -18,7 +18,6 @@ from typing import TypeVar
 
 import msgspec
 
-from clawlog.protocol.ids import uuid_bytes
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
@@ -125,7 +124,7 @@ class Outbox:
         lane = self.lane(base_url)
         seq = self._next_seq
         self._next_seq = seq + 1
-        event_id = uuid_bytes(event.event_id)
+        event_id = bytes.fromhex(event.event_id.replace("-", ""))
         crc = checksums.of_event(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
         self._count(event.task_id, lane, len(body), EventState.PENDING, 1)

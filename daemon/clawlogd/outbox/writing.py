@@ -17,7 +17,7 @@ from clawlogd.outbox.schema import EventState
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
-_CHUNK_SIZES = (256, 32, 4, 1)
+_CHUNK_SIZES = (256, 64, 32, 16, 8, 4, 2, 1)
 
 
 def write(connection: sqlite3.Connection, group: Group) -> None:

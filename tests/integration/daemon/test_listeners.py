@@ -224,3 +224,13 @@ async def test_over_tcp_any_other_program_is_refused(endpoint: str, keys: Keys, 
     monitor.close()
     assert happened["event"] == refused
     assert await dealer.poll(0) == 0
+
+
+async def test_a_last_line_without_its_end_is_answered_too(daemon: RunningDaemon) -> None:
+    reader, writer = await asyncio.open_unix_connection(str(daemon.socket_path))
+    writer.write(b'{"jsonrpc":"2.0","id":1,"method":"task.list","params":{}}')
+    writer.write_eof()
+    async with asyncio.timeout(10):
+        assert await reader.read() == b'{"jsonrpc":"2.0","id":1,"result":{"tasks":[]}}\n'
+    writer.close()
+    await writer.wait_closed()
