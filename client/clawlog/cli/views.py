@@ -143,12 +143,12 @@ class TaskView:
 
     @property
     def standing(self) -> str:
-        """Its status as people want it told: that it is to stop, or lost, before that it runs."""
+        """Its status as people want it told: that it is to stop, lost or stalled, before that it runs."""
         if self.status in ENDED:
             return self.status
         if self.stop.interrupt_requested:
             return "stopping"
-        return "lost" if self.liveness.state == "lost" else self.status
+        return self.liveness.state if self.liveness.state in ("lost", "stalled") else self.status
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,3 +169,19 @@ def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:
     assert lines[0] == "● nobody listens"
     assert any(line.startswith("a ") for line in lines)
     assert "no tasks go on; a shows those that have ended" in shown(Model())
+
+
+@pytest.mark.parametrize(
+    ("status", "life", "stop", "standing"),
+    [
+        ("running", "alive", StopPhase.NONE, "running"),
+        ("running", "quiet", StopPhase.NONE, "running"),
+        ("running", "stalled", StopPhase.NONE, "stalled"),
+        ("running", "lost", StopPhase.NONE, "lost"),
+        ("running", "stalled", StopPhase.REQUESTED, "stopping"),
+        ("failed", "ended", StopPhase.REQUESTED, "failed"),
+    ],
+)
+def test_a_task_stands_where_people_want_it_told(status: str, life: str, stop: StopPhase, standing: str) -> None:
+    shown = replace(task("a", status), liveness=LifeView(life, None, None, None), stop=StopState(stop))
+    assert shown.standing == standing

@@ -156,7 +156,7 @@ def _steps(known: Known) -> RenderableType:
     steps = known.found.view.steps if known.found.view else known.at_backend.steps if known.at_backend else ()
     shown = Table.grid(padding=(0, 1))
     for step in steps:
-        what = output.shown(step.title, "bold" if step.status == "running" else "")
+        what = Text.assemble(output.shown(step.title, "bold" if step.status == "running" else ""))
         if step.summary:
             what.append("  ").append_text(output.shown(step.summary, "dim"))
         shown.add_row(Text(*MARKS.get(step.status, ("?", ""))), str(step.position), what)

@@ -22,6 +22,7 @@ STYLES = {
     "interrupted": "dim",
     "stopping": "bold yellow",
     "lost": "bold red",
+    "stalled": "bold yellow",
 }
 
 
@@ -62,12 +63,12 @@ def table(found: Sequence[TaskView], *, short: bool) -> Table:
     from rich.text import Text  # noqa: PLC0415 - as above
 
     width = tasks.short_ids([each.task_id for each in found]) if short else None
-    shown = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", expand=False)
+    shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
     shown.add_column("TASK", no_wrap=True)
     shown.add_column("STATUS", no_wrap=True)
     shown.add_column("STEPS", no_wrap=True, justify="right")
     shown.add_column("SPOKE", no_wrap=True, justify="right")
-    shown.add_column("TITLE")
+    shown.add_column("TITLE", ratio=1)  # where there is room to spare, it is the title's
     for each in found:
         step = each.current_step
         title = output.shown(each.title)

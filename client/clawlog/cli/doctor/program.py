@@ -53,7 +53,7 @@ def configuration(place: Place) -> tuple[list[Finding], list[Setting]]:
     first, *lines = ran.stdout.splitlines()
     settings = [Setting(*found.groups()) for line in lines if (found := _SETTING.match(line))]
     changed = [setting.key for setting in settings if setting.origin != "default"]
-    shown = f"{first}; set: {', '.join(changed)}" if changed else first
+    shown = first.removeprefix("settings are ") + (f"; set: {', '.join(changed)}" if changed else "")
     return [ok("settings", shown)], settings
 
 
