@@ -32,7 +32,7 @@ _STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
         ("clawlog status", "one screen"),
         ("clawlog status --json | jq .problems", "for programs"),
         s0="healthy",
-        s1="degraded: an outage, refused events, a full disk; the screen says which, and what to do",
+        s1="degraded: an outage, refused events, a full disk; it says what to do",
         s3="the daemon does not run",
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 from clawlog.cli.doctor import backends, daemons, program, sockets, state
 from clawlog.cli.doctor.findings import Finding, Verdict
@@ -36,7 +37,7 @@ def beside(place: Place, view: DaemonView) -> list[Finding]:
     lane = view.lane(backends.default_url(place, view))
     if lane is None or not lane.is_broken:  # else the daemon says so, and better
         asked = backends.reachable(place, view, timeout_s=_QUICK_S)
-        found += asked if lane is None else (each for each in asked if each.check == "clock")
+        found += map(_milder, asked) if lane is None else (each for each in asked if each.check == "clock")
     return _wrong(found)
 
 
@@ -57,6 +58,11 @@ def without_daemon(place: Place, reason: str) -> list[Finding]:
         *backends.reachable(place, None, timeout_s=_QUICK_S),
     ]
     return _wrong(found)
+
+
+def _milder(finding: Finding) -> Finding:
+    """A backend that nothing was sent to yet may never be needed: what is wrong with it is no fault of the daemon's."""
+    return replace(finding, verdict=Verdict.WARNING) if finding.verdict is Verdict.FAULT else finding
 
 
 def _wrong(findings: Iterable[Finding]) -> list[Finding]:
