@@ -27,12 +27,17 @@ _REMEDIES = {
 _RELOAD_FAILED = "the settings could not be read again"
 
 
-def answering(place: Place) -> tuple[DaemonView | None, list[Finding]]:
-    """What the daemon says of itself, where there is one, and what is to be said of that."""
+def answering(place: Place, *, startable: bool) -> tuple[DaemonView | None, list[Finding]]:
+    """What the daemon says of itself, where there is one, and what is to be said of that.
+
+    Args:
+        place: Where it is.
+        startable: Whether its settings would let one start, where there is none.
+    """
     try:
         view = views.daemon(daemon.status())
     except NotRunning as error:
-        return None, list(absent(place, str(error)))
+        return None, list(absent(place, str(error), startable=startable))
     except ClawlogError as error:
         holder = sockets.lock_holder(place)
         who, what = (f"process {holder} may hang", f"end it (kill {holder}), and") if holder else ("it may hang", "end it, and")
@@ -50,12 +55,13 @@ def remedy(problem: str, view: DaemonView) -> str | None:
     return _REMEDIES.get(lane.state) if lane is not None else None
 
 
-def absent(place: Place, reason: str) -> Iterator[Finding]:
+def absent(place: Place, reason: str, *, startable: bool) -> Iterator[Finding]:
     """What is to be said of a daemon that does not run.
 
     Args:
         place: Where it would.
         reason: How that was found.
+        startable: Whether its settings would let it start.
     """
     holder = sockets.lock_holder(place)
     if holder is not None:
@@ -69,7 +75,7 @@ def absent(place: Place, reason: str) -> Iterator[Finding]:
     elif place.program is None:
         yield fault("daemon", f"{reason}, and clawlogd is not installed", "pipx install clawlog-status-sync")
     else:
-        yield ok("daemon", "does not run; the next script call starts it")
+        yield ok("daemon", "does not run; the next script call starts it" if startable else "does not run")
 
 
 def _own_word(view: DaemonView) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ _QUICK_S = 2.0
 def at_everything(place: Place) -> tuple[list[Finding], list[Setting]]:
     """What was found, good or bad, and the daemon's settings."""
     configured, settings = program.configuration(place)
-    view, spoken = daemons.answering(place)
+    view, spoken = daemons.answering(place, startable=_startable(configured))
     findings = [
         *program.versions(place),
         *configured,
@@ -54,10 +54,14 @@ def without_daemon(place: Place, reason: str) -> list[Finding]:
         *state.folder(place),
         *state.disk(place),
         *sockets.listening(place),
-        *daemons.absent(place, reason),
+        *daemons.absent(place, reason, startable=_startable(configured)),
         *backends.reachable(place, None, timeout_s=_QUICK_S),
     ]
     return _wrong(found)
+
+
+def _startable(configured: Iterable[Finding]) -> bool:
+    return all(finding.verdict is not Verdict.FAULT for finding in configured)
 
 
 def _milder(finding: Finding) -> Finding:
