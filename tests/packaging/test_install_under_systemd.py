@@ -48,8 +48,8 @@ def newcomer(installed: SystemdBox) -> Newcomer:
     return Newcomer(installed)
 
 
-def start_backend(box: SystemdBox) -> None:
-    box.run("systemd-run", "--quiet", "--unit=backend", f"{INSTALLED}/bin/clawlog", "backend", "--database", "/var/tmp/b.db")
+def start_backend(box: SystemdBox, unit: str = "backend") -> None:
+    box.run("systemd-run", "--quiet", f"--unit={unit}", f"{INSTALLED}/bin/clawlog", "backend", "--database", "/var/tmp/b.db")
     listening = ["ss", "--no-header", "--listening", "--tcp", "sport = :8000"]
     box.wait_until("the backend listens", lambda: box.run(*listening).strip())
 
@@ -109,3 +109,20 @@ def test_uninstalling_takes_away_what_was_installed_and_leaves_the_state(newcome
     assert f"{HOME}/.local/state/clawlog/outbox.db" in left
     with pytest.raises(AssertionError, match="ended with"):
         newcomer.run("systemctl", "--user", "is-active", "clawlogd.socket")
+
+
+def test_install_for_the_whole_machine_and_the_doctor_finds_nothing_wrong(installed: SystemdBox) -> None:
+    for program in ("clawlog", "clawlogd"):
+        installed.run("ln", "-s", f"{INSTALLED}/bin/{program}", f"/usr/local/bin/{program}")
+    installed.run("clawlog", "install", "systemd", "--system")
+    start_backend(installed, "second-backend")
+    installed.run("clawlog", "run", "--", "true")
+    installed.run("clawlog", "flush")
+    said = installed.run("clawlog", "doctor")
+    assert said.endswith("\nnothing is wrong\n"), said
+    assert "! " not in said
+    status = json.loads(installed.run("clawlog", "status", "--json"))
+    assert (status["healthy"], status["findings"]) == (True, [])
+    assert (status["socket"], status["state_dir"]) == ("/run/clawlog/clawlogd.sock", "/var/lib/private/clawlog")
+    installed.run("clawlog", "uninstall", "systemd", "--system")
+    assert installed.run("find", "/etc/systemd/system", "-name", "clawlogd*") == ""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 from importlib.metadata import version
 
-from clawlog import autostart
+from clawlog import autostart, locations
 from clawlog.cli import daemon, times, views
 from clawlog.cli.daemon import NotRunning
 from clawlog.cli.doctor import sockets
@@ -94,10 +94,15 @@ def same(place: Place, view: DaemonView) -> Iterator[Finding]:
     elif view.version != own:
         found = f"it is version {view.version}, this command {own}"
         yield warning("daemon", found, f"end it (kill {view.pid}): the next call starts the new one")
-    elsewhere = address.parse(place.address).kind is Kind.ZMQ_TCP  # its paths are those of another machine
-    if not elsewhere and os.path.realpath(view.state_dir) != os.path.realpath(place.state_dir):
+    if not _is_shared(place) and os.path.realpath(view.state_dir) != os.path.realpath(place.state_dir):
         yield warning(
             "daemon",
             f"it keeps its state in {view.state_dir}, but without it scripts here would write to {place.state_dir}",
             "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET, so that both fit",
         )
+
+
+def _is_shared(place: Place) -> bool:
+    """Whether the daemon is another machine's, or the system's: its state is not its callers'."""
+    where = address.parse(place.address)
+    return where.kind is Kind.ZMQ_TCP or os.path.dirname(where.path) == locations.SYSTEM_SOCKET_DIR
