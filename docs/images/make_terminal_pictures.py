@@ -125,7 +125,7 @@ def terminal(place: Place, arguments: tuple[str, ...], columns: int, rows: int) 
         subprocess.run([*tmux, "kill-server"], env=env, check=False)
 
 
-def screen_of(place: Place, screen: Screen, columns: int, *keys: str) -> str:
+def screen_of(place: Place, screen: Screen, columns: int) -> str:
     """What stands on the screen, with its colours."""
     with terminal(place, screen.arguments, columns, screen.rows) as capture:
 
@@ -134,8 +134,6 @@ def screen_of(place: Place, screen: Screen, columns: int, *keys: str) -> str:
 
         wait_until(whole, f"{screen.name} shows {screen.shows!r}")
         time.sleep(0.3)  # a picture, and no test: the rest of what was written at once
-        for key in keys:
-            subprocess.run([*capture[:-2], "send-keys", key], check=True)
         return subprocess.run([*capture, "-e"], capture_output=True, text=True, check=True).stdout.rstrip("\n")
 
 

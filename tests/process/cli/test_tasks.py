@@ -129,7 +129,7 @@ def test_with_the_backend_away_the_daemons_part_is_shown(place: Place, clawlog: 
         task = client.create_task("离线", ["一"])
     ran = clawlog(place, "show", task.task_id)
     assert ran.status == 0
-    assert "waiting    1 event of it not delivered yet" in ran.stdout
+    assert "waiting    1 event for its backend" in ran.stdout
     assert "no history: http://127.0.0.1:9 does not answer" in ran.stdout
     found = clawlog(place, "show", task.task_id, "--json").json
     assert found["backend"] is None

@@ -124,7 +124,7 @@ def _life(known: Known) -> Iterator[RenderableType]:
     if known.at_backend is not None and known.at_backend.liveness is not None:
         yield Text(f"backend    shows it as {known.at_backend.status}, its agent as {known.at_backend.liveness}")
     if view is not None and view.pending:
-        yield Text(f"waiting    {counted(view.pending, 'event')} of it not delivered yet", style="yellow")
+        yield Text(f"waiting    {counted(view.pending, 'event')} for its backend", style="yellow")
 
 
 def _stop(known: Known) -> Iterator[RenderableType]:

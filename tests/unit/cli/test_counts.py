@@ -1,0 +1,15 @@
+"""Numbers in sentences."""
+
+from __future__ import annotations
+
+import pytest
+
+from clawlog.cli.counts import counted
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(0, "0 events wait"), (1, "1 event waits"), (2, "2 events wait"), (12_345, "12,345 events wait")]
+)
+def test_one_is_told_otherwise_than_several(number: int, said: str) -> None:
+    assert counted(number, "event", "wait") == said
+    assert counted(number, "event") == said.removesuffix("s" if number == 1 else "").removesuffix(" wait")
