@@ -12,6 +12,7 @@ import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import islice
 
 import anyio
 
@@ -73,7 +74,8 @@ class Heartbeats:
         self._wake = wake
         self._slept = slept
         self._log = Log("heartbeats")
-        self._looks: list[tuple[float, str]] = []
+        self._times: list[float] = []  # a heap
+        self._looks: dict[float, list[str]] = {}
         self._plans: dict[str, _Plan] = {}
         self._due: dict[str, dict[str, None]] = {}
         self._changed = asyncio.Event()
@@ -120,14 +122,15 @@ class Heartbeats:
             self._slept()
         now = self._clock.monotonic()
         woken: dict[str, None] = {}
-        while self._looks and self._looks[0][0] <= now:
-            at, task_id = heapq.heappop(self._looks)
-            plan = self._plans.get(task_id)
-            if plan is not None and plan.look == at:  # else it was planned anew since
-                self._look(task_id, plan, now, woken)
+        while self._times and self._times[0] <= now:
+            at = heapq.heappop(self._times)
+            for task_id in self._looks.pop(at):
+                plan = self._plans.get(task_id)
+                if plan is not None and plan.look == at:  # else it was planned anew since
+                    self._look(task_id, plan, now, woken)
         for base_url in woken:
             self._wake(base_url)
-        return min(self._looks[0][0] - now, _LOOK_S) if self._looks else _LOOK_S
+        return min(self._times[0] - now, _LOOK_S) if self._times else _LOOK_S
 
     def take(self, base_url: str, room: int, room_bytes: int) -> list[Beat]:
         """The true beats of the tasks that are due at a backend.
@@ -137,10 +140,11 @@ class Heartbeats:
             room: How many at most.
             room_bytes: How much they may take in a batch, roughly.
         """
-        due = self._due.get(base_url)
+        due = self._due.get(base_url, {})
         beats: list[Beat] = []
-        while due and len(beats) < room and room_bytes > 0:
-            task_id = next(iter(due))
+        for task_id in tuple(islice(due, room)):
+            if room_bytes <= 0:
+                break
             del due[task_id]
             task = self._registry.find(task_id)
             if task is not None and (beat := self._liveness.beat(task)) is not None:
@@ -172,7 +176,7 @@ class Heartbeats:
                 self._due.setdefault(task.base_url, {})[task_id] = None
                 woken[task.base_url] = None
         plan.look = min(plan.beat, judgement.until if judgement.lost is None else now + _AGAIN_S)
-        heapq.heappush(self._looks, (plan.look, task_id))
+        self._note(plan.look, task_id)
 
     def _following(self, now: float) -> float:
         """When a task that beats now beats again: drawn anew each time, so that no two tasks stay together."""
@@ -193,8 +197,17 @@ class Heartbeats:
             self._push(at, task_id)
 
     def _push(self, at: float, task_id: str) -> None:
-        heapq.heappush(self._looks, (at, task_id))
+        self._note(at, task_id)
         self._changed.set()
+
+    def _note(self, at: float, task_id: str) -> None:
+        """Enters a look. Most fall on whole seconds, so there are few times, each with many tasks."""
+        tasks = self._looks.get(at)
+        if tasks is None:
+            self._looks[at] = [task_id]
+            heapq.heappush(self._times, at)
+        else:
+            tasks.append(task_id)
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         if after is None or not after.live:

@@ -117,6 +117,8 @@ class Housekeeping:
 
     def tell_manager(self) -> None:
         """Says in one line how the daemon stands."""
+        if not self._manager.listens:
+            return
         report = daemon.status(self._parts, NoParams(), Call(self._parts.clock.wall_ms()))
         waits = f"waiting events: {report.outbox.pending}, live tasks: {report.tasks.live}"
         self._manager.status(f"{waits}; {'; '.join(report.problems)}" if report.problems else waits)

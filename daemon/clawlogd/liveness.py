@@ -41,8 +41,7 @@ class LifeState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Judgement:
+class Judgement(msgspec.Struct, frozen=True, gc=False):
     """What there is to say for a task's agent now.
 
     Attributes:
@@ -178,19 +177,19 @@ class Liveness:
 
     def beat(self, task: Task) -> Beat | None:
         """The heartbeat that is true now; None when there is no evidence for one."""
-        if not task.live or task.task_id not in self._signs:
+        sign = self._signs.get(task.task_id)
+        if sign is None or not task.live:
             return None
-        state, evidence = self.state(task)
+        evidence = self.judge(task).evidence
         if evidence is None:
             return None
-        sign = self._signs[task.task_id]
         summary, sign.summary = sign.summary, None
         return Beat(
             task_id=task.task_id,
             at=rfc3339(self._clock.wall_ms()),
             agent_seen_at=rfc3339(sign.seen_ms),
             evidence=evidence,
-            stalled=state is LifeState.STALLED,
+            stalled=evidence is Evidence.PROCESS and self.state(task)[0] is LifeState.STALLED,
             summary=summary,
             pid=task.watched.pid if task.watched else None,
         )

@@ -25,7 +25,7 @@ class TaskStatus(StrEnum):
         return self in _ENDED
 
 
-_ENDED = frozenset({TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED})
+_ENDED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED)  # not a set: the hash of an enum's member is slow
 
 
 class StepStatus(StrEnum):
@@ -228,7 +228,7 @@ class Evidence(StrEnum):
     COMMAND = "command"
 
 
-class Beat(msgspec.Struct, frozen=True, omit_defaults=True):
+class Beat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A heartbeat: never stored, never queued; only the latest of a task is true.
 
     Attributes:
@@ -245,6 +245,6 @@ class Beat(msgspec.Struct, frozen=True, omit_defaults=True):
     at: str
     agent_seen_at: str
     evidence: Evidence
-    stalled: bool = False
+    stalled: bool
     summary: str | None = None
     pid: int | None = None

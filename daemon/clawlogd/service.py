@@ -30,6 +30,11 @@ class ServiceManager:
         self.watchdog_s = int(watchdog_us) / 1e6 if watchdog_us.isdigit() and mine and self._address else None
         self._last_status = ""
 
+    @property
+    def listens(self) -> bool:
+        """Whether there is one."""
+        return bool(self._address)
+
     def ready(self) -> None:
         """The daemon serves."""
         self._send("READY=1", patience_s=_PATIENCE_S)

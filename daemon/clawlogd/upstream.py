@@ -17,7 +17,6 @@ from urllib.parse import quote
 import aiohttp
 import msgspec
 
-from clawlog.protocol.jsonrpc import loads
 from clawlogd import __version__
 from clawlogd.clock import Clock
 from clawlogd.model import Beat, Event, EventKind
@@ -58,13 +57,15 @@ class Answer:
     body: Any = None
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What a backend says of one event of a batch."""
 
     accepted: bool
-    code: str | None
-    detail: str
+    code: str | None = None
+    detail: str = ""
+
+
+_TAKEN = Verdict(accepted=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,10 @@ class Upstream:
                 Outcome.TRANSIENT, "POST /api/events: the answer does not list a result for each event", answer.status
             ), []
         return answer, [
-            Verdict(each["status"] != "rejected", _text(each.get("code")), _text(each.get("detail")) or "") for each in results
+            Verdict(accepted=False, code=_text(each.get("code")), detail=_text(each.get("detail")) or "")
+            if each["status"] == "rejected"
+            else _TAKEN
+            for each in results
         ]
 
     async def poll_controls(
@@ -235,8 +239,8 @@ class Upstream:
         said = f"{where}: HTTP {status}{_said(content)}"
         if 200 <= status < 300:
             try:
-                return Answer(Outcome.DELIVERED, status=status, body=loads(content) if content.strip() else None)
-            except ValueError as error:
+                return Answer(Outcome.DELIVERED, status=status, body=msgspec.json.decode(content) if content.strip() else None)
+            except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 return Answer(Outcome.TRANSIENT, f"{where}: HTTP {status}, and the body is not JSON: {error}", status)
         if status in {401, 403}:
             return Answer(Outcome.UNAUTHORIZED, said, status)

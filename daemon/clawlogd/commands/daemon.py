@@ -13,6 +13,7 @@ from clawlogd.commands.params import Flush, NoParams
 from clawlogd.commands.parts import Call, Parts
 from clawlogd.commands.results import Counts, DaemonStatus, Flushed, OutboxReport
 from clawlogd.delivery.report import LaneReport, LaneState
+from clawlogd.registry import Registry
 
 
 def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
@@ -25,7 +26,6 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
     problems += _outbox_problems(outbox)
     if parts.facts.reload_error is not None:
         problems.append(f"the settings could not be read again, those from before are in force: {parts.facts.reload_error}")
-    tasks = list(parts.registry)
     return DaemonStatus(
         version=__version__,
         protocol=limits.PROTOCOL_VERSION,
@@ -38,16 +38,24 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
         base_url=parts.settings.base_url.rstrip("/"),
         healthy=not problems,
         problems=tuple(problems),
-        tasks=Counts(
-            known=len(tasks),
-            live=sum(task.live for task in tasks),
-            lost=sum(task.lost_ms is not None and not task.status.ended for task in tasks),
-            stopping=sum(task.stopping for task in tasks),
-        ),
+        tasks=_counts(parts.registry),
         outbox=outbox,
         backends=reports,
         memory_bytes=_resident_bytes(),
     )
+
+
+def _counts(registry: Registry) -> Counts:
+    live = lost = stopping = 0
+    for task in registry:
+        if not task.status.ended:
+            if task.lost_ms is None:
+                live += 1
+            else:
+                lost += 1
+            if task.stop is not None and task.stopping:
+                stopping += 1
+    return Counts(len(registry), live, lost, stopping)
 
 
 async def flush(parts: Parts, params: Flush, call: Call) -> Flushed:

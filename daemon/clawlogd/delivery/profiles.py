@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from clawlog.protocol.ids import new_uuid
+from clawlog.protocol.ids import new_uuids
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Task
 from clawlogd.outbox.records import StoredEvent
@@ -19,6 +19,7 @@ from clawlogd.registry import Registry
 from clawlogd.upstream import Answer, Outcome, Upstream
 
 _decode = msgspec.json.Decoder(Event).decode
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class BatchProfile:
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends all as one batch. A refusal of the batch as a whole decides an event only when it was alone."""
-        records = [self._event(each) for each in events] + [self._beat(each) for each in beats]
+        records = [self._event(each) for each in events] + self._beats(beats)
         answer, verdicts = await self._upstream.post_events(records)
         if answer.outcome is Outcome.REFUSED and len(records) == 1 and events:
             return Round([Result(events[0], accepted=False, status=answer.status, detail=answer.detail)])
@@ -101,16 +102,18 @@ class BatchProfile:
         if task is None or not _renamed(task):
             return stored.body
         event = _decode(stored.body)
-        return msgspec.json.encode(
+        return _encode(
             msgspec.structs.replace(event, task_id=task.remote_id or task.task_id, step_id=_step_id(task, event.step_id))
         )
 
-    def _beat(self, beat: Beat) -> bytes:
-        task = self._registry.find(beat.task_id)
-        remote_id = task.remote_id if task and task.remote_id else beat.task_id
+    def _beats(self, beats: Sequence[Beat]) -> list[bytes]:
         # A beat is no event: its id serves the batch's form alone, and is never used again.
-        fields = msgspec.structs.asdict(beat) | {"task_id": remote_id, "kind": EventKind.HEARTBEAT, "event_id": new_uuid()}
-        return msgspec.json.encode({key: value for key, value in fields.items() if value is not None})
+        records: list[bytes] = []
+        for beat, event_id in zip(beats, new_uuids(len(beats)), strict=True):
+            task = self._registry.find(beat.task_id)
+            named = msgspec.structs.replace(beat, task_id=task.remote_id) if task and task.remote_id else beat
+            records.append(b'{"kind":"heartbeat","event_id":"%s",%s' % (event_id.encode(), _encode(named)[1:]))
+        return records
 
 
 class PlainProfile:

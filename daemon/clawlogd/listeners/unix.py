@@ -154,7 +154,7 @@ class _Connection(asyncio.Protocol):
             self.conversation.take([None])  # answered when its turn comes
 
     def eof_received(self) -> bool:
-        # A caller that has shut its sending side (as nc -N does) still gets the replies that are due, and its last line may lack
+        # A caller that has shut its sending side (as nc -N does) still gets the replies that are due. Its last line may lack
         # its end.
         self.data_received(b"\n")
         self._end()
