@@ -28,6 +28,7 @@ BENCHMARKS = (
     "idle",
     "fleet",
     "backlog",
+    "scaling",
     "backend_load",
     "stop_latency",
 )
