@@ -161,8 +161,9 @@ class Stops:
         """
         confirmed = self._confirmed.get(task.task_id)
         age_s = None if confirmed is None else self._clock.monotonic() - confirmed
-        stop = task.stop if task.stopping or (task.stop and task.stop.acknowledged) else None
-        if task.stopping:
+        stopping = task.stopping
+        stop = task.stop if stopping or (task.stop and task.stop.acknowledged) else None
+        if stopping:
             phase = StopPhase.REQUESTED
         elif not task.status.ended and max_age_s is not None and (age_s is None or age_s > max_age_s):
             phase = StopPhase.UNKNOWN

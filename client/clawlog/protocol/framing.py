@@ -25,6 +25,9 @@ class LineReader:
             self._partial += data
             self.overflowed = len(self._partial) > self._max_line_bytes
             return []
+        if not self._partial and data.find(b"\n") == len(data) - 1 <= self._max_line_bytes:  # as it mostly is
+            line = data[:-1].removesuffix(b"\r")
+            return [line] if line and not line.isspace() else []
         *complete, rest = (bytes(self._partial) + data if self._partial else data).split(b"\n")
         self._partial = bytearray(rest)
         lines: list[bytes] = []

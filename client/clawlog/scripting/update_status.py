@@ -50,7 +50,7 @@ def conclude(delivery: Delivery, values: Mapping[str, Any]) -> int:
     for outcome in outcomes:
         if outcome.result is not None and outcome.result.get("flushed") is False:
             pending = outcome.result["pending"]
-            report.warn(SCRIPT, f"the backend does not have everything yet: {pending} events wait; they are kept")
+            report.warn(SCRIPT, f"the backend does not have everything yet; the daemon keeps trying; waiting events: {pending}")
         if outcome.result is not None and outcome.result.get("state") == "unknown":
             report.warn(SCRIPT, "whether a stop is requested is unknown: the backend did not answer")
     return report.forgiven(status, values, os.environ)

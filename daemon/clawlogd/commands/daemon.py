@@ -118,13 +118,13 @@ def _lane_problem(report: LaneReport) -> str:
     if report.state is LaneState.STORAGE_FAILED:
         return f"what {report.base_url} took cannot be recorded; free disk space: it is sent again until it can"
     since = f" since {report.outage_since}" if report.outage_since else ""
-    return f"{report.base_url} is unavailable{since} ({report.last_error}); {report.pending} events wait"
+    return f"{report.base_url} is unavailable{since} ({report.last_error}); waiting events: {report.pending}"
 
 
 def _parked_problem(report: LaneReport) -> str:
     return (
-        f"{report.base_url} fails at events of {report.parked_tasks} tasks while it takes others ({report.parked_error}); "
-        "they are kept, and tried again"
+        f"{report.base_url} fails at the events of some tasks while it takes others ({report.parked_error}); "
+        f"they are kept, and tried again; such tasks: {report.parked_tasks}"
     )
 
 
@@ -133,19 +133,19 @@ def _outbox_problems(outbox: OutboxReport) -> list[str]:
     if outbox.storage_error:
         problems.append(f"the last commit failed ({outbox.storage_error}); nothing is accepted until the disk has space again")
     if outbox.dead_letters:
-        problems.append(f"{outbox.dead_letters} events were refused by their backend; see: clawlog dead-letter list")
+        problems.append(f"events refused by their backend: {outbox.dead_letters}; see: clawlog dead-letter list")
     if outbox.lost:
-        problems.append(f"{outbox.lost} accepted events are gone: the outbox's file was damaged")
+        problems.append(f"accepted events that are gone, for the outbox's file was damaged: {outbox.lost}")
     if outbox.damaged:
         problems.append(
-            f"{outbox.damaged} records do not fit their checksums: such events become dead letters, such tasks are unknown here"
+            f"records that do not fit their checksums: {outbox.damaged}; such events become dead letters, such tasks are unknown"
         )
     if outbox.recovered_from:
         problems.append(
             f"the outbox was damaged ({outbox.recovered_why}) and was recovered; the old file is {outbox.recovered_from}"
         )
     if outbox.spool_set_aside:
-        problems.append(f"{outbox.spool_set_aside} spooled calls could not be used; they are in the spool's folder refused")
+        problems.append(f"spooled calls that could not be used: {outbox.spool_set_aside}; they are in the spool's folder refused")
     if outbox.pending >= outbox.max_events or outbox.bytes >= outbox.max_bytes:
         problems.append("the outbox is full: new commands are refused until deliveries make room")
     return problems

@@ -42,7 +42,8 @@ def read_envelope(text: bytes) -> Envelope | None:
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     # A name ends in a quotation mark and a colon; where there is white space between the two, names cannot be counted.
-    if b" :" in text or b"\t" in text or b"\n" in text or b"\r" in text:
+    pieces = text.split()
+    if len(pieces) > 1 and any(piece.startswith(b":") for piece in pieces):
         return None
     if type(envelope.id) is int and not -_INTEGER_BOUND < envelope.id < _INTEGER_BOUND:
         return None

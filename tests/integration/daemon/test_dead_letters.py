@@ -47,7 +47,7 @@ async def test_a_refused_event_is_shown_with_the_backends_words_and_its_neighbou
     assert plain.only_task.steps[0].summary == "better"
     status = await daemon.call("daemon.status")
     assert status["outbox"]["dead_letters"] == 1
-    assert any("1 events were refused" in problem for problem in status["problems"])
+    assert any("events refused by their backend: 1;" in problem for problem in status["problems"])
     assert status["backends"][0]["dead_lettered"] == 1
 
 

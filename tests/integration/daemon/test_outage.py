@@ -35,7 +35,7 @@ async def test_what_was_accepted_without_a_plain_server_arrives_in_order(daemon:
     assert report["oldest_age_s"] >= 0
     status = await daemon.call("daemon.status")
     assert status["healthy"] is False
-    assert "7 events wait" in status["problems"][0]
+    assert "waiting events: 7" in status["problems"][0]
     await plain.start()
     await daemon.flush()
     assert [each.body.get("summary") for each in plain.events[1:]] == [str(number) for number in range(6)]

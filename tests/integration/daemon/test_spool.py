@@ -95,7 +95,7 @@ async def test_files_that_are_torn_or_no_calls_are_set_aside_with_the_reason(
     assert (folder / "4.draft").exists()
     status = await unstarted.call("daemon.status")
     assert status["outbox"]["spool_set_aside"] == 3
-    assert any("3 spooled calls" in problem for problem in status["problems"])
+    assert any("spooled calls that could not be used: 3" in problem for problem in status["problems"])
 
 
 async def test_a_call_that_is_refused_is_set_aside_and_holds_up_nothing(unstarted: RunningDaemon, plain: PlainServer) -> None:

@@ -116,7 +116,7 @@ def test_waiting_says_75_when_it_ran_out(daemon: ScriptedDaemon, run: Run, given
     daemon.answers["daemon.flush"] = {"flushed": False, "pending": 3}
     ran = run("update_status", "--task-id", "t", "--heartbeat", *given)
     assert ran.status == 75
-    assert "3 events wait" in ran.stderr
+    assert "waiting events: 3" in ran.stderr
     assert daemon.asked[-1].params == {"task_id": "t", "timeout_s": timeout_s}
 
 
