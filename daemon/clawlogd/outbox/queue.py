@@ -220,6 +220,7 @@ class Outbox:
                 raise
             self._reserve_used = True
             self._store.commit(group)
+            self._reserve_used = not self._ballast.restore()
         if group.events:
             self._witness.advance(group.events[-1][0])
 
@@ -230,6 +231,9 @@ class Outbox:
             action()
         if not group.done.done():
             group.done.set_result(None)
+        if self._reserve_used and self.storage_error is None:
+            # New events would use up what is left of the reserve, and then nothing could be recorded any more.
+            self._storage_failed(StorageFailedError("the disk is full: deliveries are recorded in the space kept for that"))
         for lane in {row[2] for row in group.events}:
             if listener := self._listeners.get(lane):
                 listener()
@@ -284,7 +288,14 @@ class Outbox:
         self.storage_error = self._mending = None
 
     def _storage_works(self, store: Store) -> bool:
-        store.make_room()
+        try:
+            store.make_room()
+        except sqlite3.Error:
+            # It may be the WAL that fills the disk: folding it into the space that is kept back frees all that it takes.
+            if not self._ballast.release():
+                raise
+            self._reserve_used = True
+            store.make_room()
         self._reserve_used = self._reserve_used and not self._ballast.restore()
         return not self._reserve_used
 

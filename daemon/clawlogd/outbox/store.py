@@ -51,6 +51,7 @@ class Store:
         self._path = path
         self._opened: sqlite3.Connection | None = None
         self.damaged_rows: list[str] = []
+        self._cramped = False
 
     def open(self) -> None:
         """Opens the file, or makes it, and brings it to the current schema.
@@ -99,6 +100,9 @@ class Store:
         """
         try:
             try:
+                if self._cramped:
+                    # Space that was freed since is better spent on folding the WAL, which frees more, than on a longer WAL.
+                    self._fold_if_it_fits()
                 self._commit(group)
             except sqlite3.OperationalError:
                 self.make_room()
@@ -106,9 +110,11 @@ class Store:
         except sqlite3.IntegrityError as error:
             raise DuplicateEventError(str(error)) from error
         except sqlite3.Error as error:
+            self._cramped = True
             with contextlib.suppress(sqlite3.Error):
                 self.touch()
             raise storage_error(error) from error
+        self._cramped = False
 
     def _commit(self, group: Group) -> None:
         with _transaction(self._connection):
@@ -120,7 +126,23 @@ class Store:
         Raises:
             sqlite3.Error: The disk does not take writes.
         """
+        self._fold_if_it_fits()
         self.touch()
+        self._fold()
+
+    def _fold_if_it_fits(self) -> None:
+        """Folds the WAL into the file where the disk has the space by which that makes the file grow.
+
+        One that is begun without would take the last of it, for nothing.
+        """
+        with contextlib.suppress(sqlite3.Error, OSError):
+            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
+            (page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
+            disk = os.statvfs(self._path)
+            if pages * page_bytes - self._path.stat().st_size <= disk.f_bavail * disk.f_frsize:
+                self._fold()
+
+    def _fold(self) -> None:
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def touch(self) -> None:

@@ -135,7 +135,7 @@ def full_disk(bench: Bench) -> None:
         filler = folder / "filler"
         bench.daemon.start()
         with bench.load(agents=4, pause_s=0.02) as load:  # slowly: delivered events keep a row each, for a day
-            for _ in range(bench.scale(1, 3)):
+            for _ in range(bench.scale(2, 5)):
                 bench.accept_more(50)
                 bench.backend.down()
                 _fill(filler)
