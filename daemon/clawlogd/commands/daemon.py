@@ -138,14 +138,14 @@ def _outbox_problems(outbox: OutboxReport) -> list[str]:
         problems.append(f"accepted events that are gone, for the outbox's file was damaged: {outbox.lost}")
     if outbox.damaged:
         problems.append(
-            f"records that do not fit their checksums: {outbox.damaged}; such events become dead letters, such tasks are unknown"
+            f"records that do not fit their checksums: {outbox.damaged}; the events become dead letters, the tasks are unknown"
         )
     if outbox.recovered_from:
         problems.append(
             f"the outbox was damaged ({outbox.recovered_why}) and was recovered; the old file is {outbox.recovered_from}"
         )
     if outbox.spool_set_aside:
-        problems.append(f"spooled calls that could not be used: {outbox.spool_set_aside}; they are in the spool's folder refused")
+        problems.append(f"spooled calls that could not be used: {outbox.spool_set_aside}; they are in the folder spool/refused")
     if outbox.pending >= outbox.max_events or outbox.bytes >= outbox.max_bytes:
         problems.append("the outbox is full: new commands are refused until deliveries make room")
     return problems

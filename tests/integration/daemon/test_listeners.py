@@ -163,6 +163,30 @@ async def test_commands_that_were_taken_over_zeromq_are_answered_before_the_end(
     assert (await daemon.call("daemon.status"))["tasks"]["known"] == results > 0
 
 
+async def test_a_caller_over_zeromq_that_never_reads_is_left_and_the_others_are_served(
+    new_daemon: Callable[..., RunningDaemon], folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("clawlogd.listeners.zeromq._HIGH_WATER_MARK", 10)
+    daemon = new_daemon(msgspec.structs.replace(QUICK, zmq=f"ipc://{folder}/d.zmq"))
+    await daemon.start()
+    deaf = DealerCaller(f"ipc://{folder}/d.zmq")
+    deaf._socket.setsockopt(zmq.RCVHWM, 1)
+    status = b'{"jsonrpc":"2.0","id":1,"method":"daemon.status","params":{}}'
+    sending = asyncio.create_task(_send_for_ever(deaf, status))
+    await until(lambda: "caller_reads_nothing" in caplog.text)
+    other = DealerCaller(f"ipc://{folder}/d.zmq")
+    assert (await call(other, "task.list"))["tasks"] == []
+    sending.cancel()
+    await deaf.close()
+    await other.close()
+
+
+async def _send_for_ever(caller: DealerCaller, message: bytes) -> None:
+    while True:
+        await caller.send(message)
+        await asyncio.sleep(0)
+
+
 # ── ZeroMQ over TCP ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
