@@ -169,6 +169,24 @@ async def test_on_a_full_disk_the_reserve_is_for_the_record_of_deliveries_alone(
     assert (tmp_path / "ballast").stat().st_size == 4096
 
 
+async def test_while_the_reserve_is_in_use_nothing_new_is_accepted(
+    new_outbox: Callable[..., Outbox], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = new_outbox(disk, ballast_bytes=4096)
+    outbox._ballast.restore()
+    await add(outbox, 1)
+    with monkeypatch.context() as full:
+        full.setattr(outbox._ballast, "restore", lambda: False)
+        disk.full_for = 1  # and it is a delivery that finds this out
+        outbox.settle(1, "t", LANE, outbox.size_bytes)
+        await outbox.committed()
+        assert outbox.waiting == 0
+        with pytest.raises(StorageFailedError):
+            await add(outbox, 2)
+    await mended(outbox)
+    await add(outbox, 2)
+
+
 async def test_a_repeated_call_hears_the_first_ones_reply_once_it_is_on_disk(outbox: Outbox) -> None:
     first = add(outbox, 1)
     assert await outbox.earlier_reply(raw_id(1)) == b"reply 1"
