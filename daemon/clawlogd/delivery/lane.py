@@ -216,7 +216,7 @@ class Lane:
             await self._try_parked(trial)
             return
         probing = self._breaker.state is BreakerState.OPEN
-        limit = min(self._limit, _PLAIN_ROUND) if self._profile() is self._plain else self._limit
+        limit = self._most_events()
         # However much waits, beats have a share of each request; but none while a refused batch is searched for its fault.
         whole = self._limit == self._settings.now.batch.max_events
         share = min(self._heartbeats.due_count(self.base_url), limit // _SHARE_OF_BEATS) if whole else 0
@@ -275,6 +275,9 @@ class Lane:
 
     def _profile(self) -> Profile:
         return self._plain if self._clock.monotonic() < self._plain_until else self._batch
+
+    def _most_events(self) -> int:
+        return min(self._limit, _PLAIN_ROUND) if self._profile() is self._plain else self._limit
 
     # ── What came of it ────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -355,8 +358,7 @@ class Lane:
 
     async def _try_parked(self, due: list[str]) -> None:
         """Tries events of parked tasks: many together, and alone the one that fails."""
-        profile = self._profile()
-        limit = min(self._parking.together, _PLAIN_ROUND) if profile is self._plain else self._parking.together
+        profile, limit = self._profile(), min(self._parking.together, self._most_events())
         room_bytes = self._settings.now.batch.max_bytes - _ENVELOPE_BYTES
         found = await self._outbox.read(lambda store: store.pending(self.number, limit, room_bytes, only=due))
         if not found or not all(each.intact for each in found):
