@@ -171,7 +171,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def live(self) -> bool:
         """Whether it goes on, so far as is known."""
-        return not self.status.ended and self.lost_ms is None
+        return self.lost_ms is None and self.status not in _ENDED
 
     @property
     def stopping(self) -> bool:

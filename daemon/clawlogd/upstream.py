@@ -236,12 +236,12 @@ class Upstream:
             return Answer(
                 Outcome.TRANSIENT, f"{where}: the reply is over {self._settings.now.http.max_reply_bytes} bytes", status
             )
-        said = f"{where}: HTTP {status}{_said(content)}"
         if 200 <= status < 300:
             try:
                 return Answer(Outcome.DELIVERED, status=status, body=msgspec.json.decode(content) if content.strip() else None)
             except (msgspec.DecodeError, ValueError, RecursionError) as error:
                 return Answer(Outcome.TRANSIENT, f"{where}: HTTP {status}, and the body is not JSON: {error}", status)
+        said = f"{where}: HTTP {status}{_said(content)}"
         if status in {401, 403}:
             return Answer(Outcome.UNAUTHORIZED, said, status)
         if 300 <= status < 400:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from clawlog.protocol.ids import new_uuids
+from clawlog.protocol.ids import new_uuid
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Task
 from clawlogd.outbox.records import StoredEvent
@@ -107,12 +107,13 @@ class BatchProfile:
         )
 
     def _beats(self, beats: Sequence[Beat]) -> list[bytes]:
-        # A beat is no event: its id serves the batch's form alone, and is never used again.
+        # A beat is no event: its id serves the batch's form alone, and is never used again. So those of a batch are counted on.
+        minted = new_uuid()[:24]
         records: list[bytes] = []
-        for beat, event_id in zip(beats, new_uuids(len(beats)), strict=True):
+        for number, beat in enumerate(beats):
             task = self._registry.find(beat.task_id)
             named = msgspec.structs.replace(beat, task_id=task.remote_id) if task and task.remote_id else beat
-            records.append(b'{"kind":"heartbeat","event_id":"%s",%s' % (event_id.encode(), _encode(named)[1:]))
+            records.append(b'{"kind":"heartbeat","event_id":"%s%012x",%s' % (minted.encode(), number, _encode(named)[1:]))
         return records
 
 
