@@ -333,7 +333,7 @@ def _make_older(store: Store) -> None:
     assert task.watched.started_ticks is not None
     other = msgspec.structs.replace(task.watched, started_ticks=task.watched.started_ticks - 1, pidfd_inode=None)
     group = Group(asyncio.get_running_loop().create_future())
-    group.tasks[task_id] = msgspec.json.encode(msgspec.structs.replace(task, watched=other))
+    group.tasks[task_id] = msgspec.structs.replace(task, watched=other)
     store.commit(group)
     store.close()
 
