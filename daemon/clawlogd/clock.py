@@ -31,9 +31,7 @@ class SystemClock:
         """Milliseconds since 1970, UTC."""
         return time.time_ns() // 1_000_000
 
-    def monotonic(self) -> float:
-        """Seconds from an arbitrary start, never going back."""
-        return time.monotonic()
+    monotonic = staticmethod(time.monotonic)
 
 
 @functools.lru_cache(maxsize=64)  # many events of one moment: formatting a date costs more than all else about an event

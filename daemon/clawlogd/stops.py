@@ -161,14 +161,17 @@ class Stops:
         """
         confirmed = self._confirmed.get(task.task_id)
         age_s = None if confirmed is None else self._clock.monotonic() - confirmed
-        stopping = task.stopping
-        stop = task.stop if stopping or (task.stop and task.stop.acknowledged) else None
-        if stopping:
+        stop = task.stop
+        if stop is not None and not stop.acknowledged and not task.stopping:
+            stop = None  # the task ended without an answer to it
+        if stop is not None and not stop.acknowledged:
             phase = StopPhase.REQUESTED
-        elif not task.status.ended and max_age_s is not None and (age_s is None or age_s > max_age_s):
+        elif max_age_s is not None and (age_s is None or age_s > max_age_s) and not task.status.ended:
             phase = StopPhase.UNKNOWN
+        elif stop is not None:
+            phase = StopPhase.ACKNOWLEDGED
         else:
-            phase = StopPhase.ACKNOWLEDGED if stop is not None else StopPhase.NONE
+            phase = StopPhase.NONE
         return StopState(
             state=phase,
             interrupt_requested=phase is StopPhase.REQUESTED,

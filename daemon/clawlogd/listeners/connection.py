@@ -62,21 +62,26 @@ class Conversation:
 
     def _go_on(self) -> None:
         call = self._dispatcher.call(self.session)
+        out: list[bytes] = []
         while self._waiting and not self._blocked:
             line = self._waiting.popleft()
             reply = self._dispatcher.too_large() if line is None else self._dispatcher.handle(line, call)
-            self._replies.append(reply)
-            if isinstance(reply, Pending) and reply.blocks:
-                self._blocked = True
-                reply.done.add_done_callback(self._unblock)
-        self._flush()
+            if isinstance(reply, Pending):
+                self._replies.append(reply)
+                if reply.blocks:
+                    self._blocked = True
+                    reply.done.add_done_callback(self._unblock)
+            elif self._replies:
+                self._replies.append(reply)
+            elif reply is not None:
+                out.append(reply)  # nothing is ahead of it
+        self._flush(out)
 
     def _unblock(self, _: object) -> None:
         self._blocked = False
         self._go_on()
 
-    def _flush(self) -> None:
-        out: list[bytes] = []
+    def _flush(self, out: list[bytes]) -> None:
         replies = self._replies
         while replies:
             reply = replies[0]
@@ -92,15 +97,15 @@ class Conversation:
                 out.append(reply)
         if out and not self._closed:
             self._send(out)
-        if self._held is not (len(self._replies) + len(self._waiting) > _MOST_IN_HAND):
+        if self._held is not (len(replies) + len(self._waiting) > _MOST_IN_HAND):
             self._held = not self._held
             self._hold(self._held)
-        if self.idle:
+        if not replies and not self._waiting:
             self._answered()
 
     def _continue(self, _: object) -> None:
         self._awaited = None
-        self._flush()
+        self._flush([])
 
     def _push(self, message: bytes) -> None:
         if not self._closed:

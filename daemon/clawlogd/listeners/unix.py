@@ -63,7 +63,7 @@ class UnixListener:
         """Lets what is in hand be answered (briefly), and closes."""
         with anyio.move_on_after(_LAST_REPLIES_S):
             for connection in list(self._connections):
-                await connection.answered.wait()
+                await connection.until_answered()
         for connection in list(self._connections):
             connection.close()
 
@@ -124,10 +124,10 @@ class _Connection(asyncio.Protocol):
         self._lines = LineReader()
         self._transport: asyncio.Transport | None = None
         self._ending = False
+        self._gone = False
         self._full = False  # the caller does not read its replies
         self._busy = False  # too much of the caller's is in hand
-        self.answered = asyncio.Event()
-        self.answered.set()
+        self._answered: asyncio.Future[None] | None = None  # somebody waits for it
         self.conversation = Conversation(
             dispatcher=listener.dispatcher, send=self._send, hold=self._hold, answered=self._all_answered
         )
@@ -147,7 +147,6 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         lines = self._lines.feed(data)
         if lines:
-            self.answered.clear()
             self.conversation.take(lines)
         if self._lines.overflowed and not self._ending:
             self._end()
@@ -170,7 +169,8 @@ class _Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
-        self.answered.set()
+        self._gone = True
+        self._nothing_due()
         self.conversation.close()
         self._listener.left(self)
 
@@ -183,10 +183,20 @@ class _Connection(asyncio.Protocol):
         self._ending = True
         self._read_or_wait()
 
+    async def until_answered(self) -> None:
+        """Returns when no reply is due any more."""
+        if not self._gone and not self.conversation.idle:
+            self._answered = asyncio.get_running_loop().create_future()
+            await self._answered
+
     def _all_answered(self) -> None:
-        self.answered.set()
+        self._nothing_due()
         if self._ending:
             self.close()
+
+    def _nothing_due(self) -> None:
+        if self._answered is not None and not self._answered.done():
+            self._answered.set_result(None)
 
     def _send(self, messages: list[bytes]) -> None:
         if self._transport is not None and not self._transport.is_closing():
