@@ -65,7 +65,7 @@ def many_suspects(bench: Bench) -> None:
     bench.until(lambda: len(bench.backend.history) >= innocent, "all arrives but the poison and what follows it")
     requests = bench.backend.requests - before
     bench.notes["probes"], bench.notes["requests to drain it"] = probes, requests
-    assert requests < 60 * (1 + len(guilty)), f"{requests} requests: few, and a search by halving for each of the guilty"
+    assert requests < 100 * (1 + len(guilty)), f"{requests} requests: few, and a search by halving for each of the guilty"
     bench.backend.is_poison = lambda _: False
     bench.recover()
 
