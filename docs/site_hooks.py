@@ -14,7 +14,15 @@ from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
-OUTSIDE = ("SKILL.md", "CONTRIBUTING.md", "CHANGELOG.md", "README.md", "references/api-contract.md", "benchmarks/README.md")
+OUTSIDE = (
+    "SKILL.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "README.md",
+    "references/api-contract.md",
+    "benchmarks/README.md",
+    "benchmarks/scaling.svg",
+)
 _LINK = re.compile(r"(?<=\]\()(?!\w+:|#|/)([^)\s#]+)")
 _CODE = re.compile(r"(^ *```.*?^ *```|``.*?``|`[^`\n]*`)", re.DOTALL | re.MULTILINE)
 
