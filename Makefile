@@ -33,7 +33,8 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: venv
+bench: venv  ## every benchmark (under ten minutes); prints the table and draws benchmarks/scaling.svg
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks
 
 docs: venv  ## the documents as a site, in site/

@@ -41,7 +41,7 @@ class BackendProcess:
         """Start it, the second time on the port that it had before."""
         port_file = self._folder / "port"
         port_file.unlink(missing_ok=True)
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("CLAWLOG_")}
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLAWLOG_", "COVERAGE"))}
         if self._token is not None:
             environment["CLAWLOG_TOKEN"] = self._token
         command = [sys.executable, "-m", "clawlog_backend", "--host", "127.0.0.1", "--port", str(self.port)]
