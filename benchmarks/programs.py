@@ -80,12 +80,12 @@ def daemon(home: Path | None = None, **env: str) -> Iterator[Program]:
 
 
 @contextlib.contextmanager
-def backend(home: Path | None = None) -> Iterator[Program]:
-    """An embedded backend, with an empty database unless ``home`` has one."""
+def backend(home: Path | None = None, port: int = 0) -> Iterator[Program]:
+    """An embedded backend, with an empty database unless ``home`` has one; at any port unless one is given."""
     with contextlib.ExitStack() as stack:
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clawlog-bench-")))
         port_file = folder / "port"
-        command = [sys.executable, "-m", "clawlog_backend", "--host", "127.0.0.1", "--port", "0"]
+        command = [sys.executable, "-m", "clawlog_backend", "--host", "127.0.0.1", "--port", str(port)]
         command += ["--database", str(folder / "backend.db"), "--port-file", str(port_file)]
         yield stack.enter_context(http_program(command, folder, port_file))
 
@@ -97,6 +97,14 @@ def http_program(command: list[str], home: Path, port_file: Path) -> Iterator[Pr
     with program(command, environment(), home, "") as running:
         wait_until(lambda: port_file.exists() and port_file.read_text().strip(), running)
         yield Program(running.process, home, f"http://127.0.0.1:{port_file.read_text().strip()}")
+
+
+def free_port() -> int:
+    """A port at which nobody listens now."""
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
 
 
 def wait_until(condition: object, running: Program, timeout_s: float = 30.0) -> None:
