@@ -10,6 +10,7 @@ import pytest
 
 from clawlogd.clock import Clock
 from clawlogd.settings import Settings
+from daemon_process import DaemonProcess
 from plain_server import PlainServer
 from running_daemon import QUICK, RunningDaemon
 
@@ -50,3 +51,17 @@ async def daemon(new_daemon: Callable[..., RunningDaemon]) -> RunningDaemon:
     started = new_daemon()
     await started.start()
     return started
+
+
+@pytest.fixture
+async def new_process(folder: Path) -> AsyncIterator[Callable[..., DaemonProcess]]:
+    """Makes daemons' processes, over one state folder, that are ended with the test; they are not started yet."""
+    made: list[DaemonProcess] = []
+
+    def make(**env: str) -> DaemonProcess:
+        made.append(DaemonProcess(folder, **env))
+        return made[-1]
+
+    yield make
+    for process in made:
+        await process.clean_up()

@@ -55,20 +55,6 @@ async def backend(folder: Path) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def new_daemon_process(folder: Path) -> AsyncIterator[Callable[..., DaemonProcess]]:
-    """Makes a daemon's process, that is ended with the test."""
-    made: list[DaemonProcess] = []
-
-    def make(**env: str) -> DaemonProcess:
-        made.append(DaemonProcess(folder, **env))
-        return made[-1]
-
-    yield make
-    for process in made:
-        await process.clean_up()
-
-
-@pytest.fixture
 async def daemon(folder: Path, backend: str) -> AsyncIterator[DaemonProcess]:
     """A daemon where the documents look for one."""
     process = DaemonProcess(folder, XDG_RUNTIME_DIR=str(folder), CLAWLOG_BASE_URL=backend)
@@ -114,7 +100,7 @@ async def test_the_wire_protocols_examples(
     assert printed in out
 
 
-async def test_the_keys_for_zeromq_between_machines(folder: Path, new_daemon_process: Callable[..., DaemonProcess]) -> None:
+async def test_the_keys_for_zeromq_between_machines(folder: Path, new_process: Callable[..., DaemonProcess]) -> None:
     heading = "## ZeroMQ between machines"
     making, calling = examples("security.md", heading, "sh")
     (settings,) = examples("security.md", heading, "toml")
@@ -133,7 +119,7 @@ async def test_the_keys_for_zeromq_between_machines(folder: Path, new_daemon_pro
         return functools.reduce(lambda so_far, each: so_far.replace(*each), meant.items(), text)
 
     (folder / "clawlog.toml").write_text(as_meant(settings))
-    daemon = await new_daemon_process().start("--config", str(folder / "clawlog.toml"))
+    daemon = await new_process().start("--config", str(folder / "clawlog.toml"))
     await daemon.call("task.create", title="From afar")
     assert "From afar" in await run(folder, SHELL, as_meant(calling))
 

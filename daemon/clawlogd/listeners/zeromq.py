@@ -52,7 +52,7 @@ class ZeromqListener:
         # Not an asyncio socket: that one makes a future for every message, which costs more than the message.
         self._socket = self._context.socket(zmq.ROUTER)
         self._unsent: dict[bytes, deque[list[bytes]]] = {}
-        self._look_again: asyncio.Handle | None = None
+        self._look_again: asyncio.TimerHandle | None = None
         self._socket.setsockopt(zmq.LINGER, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_LINE_BYTES * 2)  # over it libzmq drops the caller; up to it we answer
         self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
@@ -125,8 +125,12 @@ class ZeromqListener:
             self._take(address, messages)
 
     def _look_soon(self, delay_s: float = 0.0) -> None:
-        if self._look_again is None:
-            self._look_again = asyncio.get_running_loop().call_later(delay_s, self._look)
+        loop = asyncio.get_running_loop()
+        at = loop.time() + delay_s
+        if self._look_again is None or self._look_again.when() > at:  # a caller that does not read delays no other
+            if self._look_again is not None:
+                self._look_again.cancel()
+            self._look_again = loop.call_at(at, self._look)
 
     def _take(self, address: tuple[bytes, ...], messages: list[bytes]) -> None:
         key = b"\0".join(address)

@@ -1,25 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 
 from daemon_process import DaemonProcess
-
-
-@pytest.fixture
-async def new_process(folder: Path) -> AsyncIterator[Callable[..., DaemonProcess]]:
-    """Makes daemons' processes, over one state folder, that are ended with the test; they are not started yet."""
-    made: list[DaemonProcess] = []
-
-    def make(**env: str) -> DaemonProcess:
-        made.append(DaemonProcess(folder, **env))
-        return made[-1]
-
-    yield make
-    for process in made:
-        await process.clean_up()
 
 
 @pytest.fixture
