@@ -296,7 +296,9 @@ class Outbox:
                 raise
             self._reserve_used = True
             store.make_room()
-        self._reserve_used = self._reserve_used and not self._ballast.restore()
+        if self._reserve_used and self._ballast.restore():
+            self._reserve_used = False
+            store.make_room()  # without the reserve, too: else the next event would fail again
         return not self._reserve_used
 
     # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
