@@ -83,6 +83,7 @@ class Lane:
         self._parking = Parking()
         self._only_parked = False  # nothing else was found to send
         self._tried_parked = False
+        self._committed: asyncio.Future[None] | None = None  # what was settled last, while more is on its way
         self._held: set[str] | None = None  # tasks whose creation is dead
         self._released: set[str] = set()  # those of them about which a person has decided
         self._wake = asyncio.Event()
@@ -163,6 +164,12 @@ class Lane:
 
     async def run(self) -> None:
         """Delivers until cancelled."""
+        try:
+            await self._run()
+        finally:
+            self._selection.forget_ahead()
+
+    async def _run(self) -> None:
         while True:
             await self._until_due()
             self._sending = True
@@ -174,6 +181,9 @@ class Lane:
                 if not self._storage_failed:
                     self._log.warning("settling_failed", error=str(error))
                 self._storage_failed = True
+                self._selection.forget_ahead()
+                if self._committed is not None and self._committed.done():
+                    self._committed = None  # failed with the same disk
                 self._limit = max(1, self._limit // 2)  # the record of less needs less room
                 self._not_before = self._clock.monotonic() + self._settings.now.retry.max_delay_s / 12
             finally:
@@ -207,6 +217,8 @@ class Lane:
     async def _round(self) -> None:
         if self._held is None:
             self._held = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self.number))
+        if self._released or len(self._parking):
+            await self._catch_up()
         for task_id in tuple(self._released):
             await self._let_go(task_id)
         trial = self._due_trial(self._clock.monotonic())
@@ -227,9 +239,14 @@ class Lane:
         if not events and not beats:
             return
         started = self._clock.monotonic()
-        sent = await self._profile().send(events, beats)
+        profile = self._profile()
+        if profile is self._batch and whole and not probing and not len(self._parking):
+            self._selection.look_ahead()
+        sent = await profile.send(events, beats)
         self._heartbeats.put_back(self.base_url, sent.unsent)
         full = len(sent.results) < len(events) or len(events) >= limit - share
+        if sum(result.accepted for result in sent.results) < len(events):
+            self._selection.forget_ahead()
         await self._settle(sent.results)
         if sent.failure is not None:
             self._failed(sent.failure, events[len(sent.results) :])
@@ -239,7 +256,10 @@ class Lane:
         self._not_before = 0.0 if full else started + self._settings.now.batch.min_interval_s
 
     async def _next_events(self, limit: int, room_bytes: int) -> list[StoredEvent]:
-        found = await self._selection.next(limit, room_bytes, self._parking.excluded)
+        found = await self._selection.next_ahead(limit, room_bytes, self._parking.excluded)
+        if found is None:
+            await self._catch_up()
+            found = await self._selection.next(limit, room_bytes, self._parking.excluded)
         if not found and self._parking.acquit(self._clock.monotonic() if self._breaker.state is BreakerState.OPEN else None):
             # Every task has failed as a probe by now: it is the backend, not one of them.
             return await self._next_events(limit, room_bytes)
@@ -293,8 +313,22 @@ class Lane:
                 self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
             else:
                 self._bury(stored, result.status, result.detail)
-        await self._outbox.committed()
-        self._delivered += sum(result.accepted for result in results)
+        self._outbox.after_commit(partial(self._note_delivered, sum(result.accepted for result in results)))
+        before, self._committed = self._committed, self._outbox.committed()
+        if before is not None:
+            await before
+        if not self._selection.is_ahead or not self.pending:
+            await self._catch_up()
+
+    async def _catch_up(self) -> None:
+        """Drops what was read ahead, and returns when all that was settled is on disk."""
+        self._selection.forget_ahead()
+        committed, self._committed = self._committed, None
+        if committed is not None:
+            await committed
+
+    def _note_delivered(self, count: int) -> None:
+        self._delivered += count
 
     def _note_created(self, result: Result) -> None:
         task = self._registry.find(result.stored.task_id)

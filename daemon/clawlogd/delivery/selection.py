@@ -3,10 +3,14 @@
 After an outage a long queue is drained. A task that begins then would have to wait for all of it; so a part of each full
 batch is for the events of tasks that had none waiting when the backlog was found. Order within a task is kept: either all of
 its waiting events are behind that point, or none of them is taken out of turn.
+
+While a full batch is on its way, the one behind it can be read already.
 """
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 from clawlogd.outbox.queue import Outbox
@@ -14,12 +18,51 @@ from clawlogd.outbox.records import StoredEvent
 from clawlogd.outbox.store import Store
 
 _SHARE = 4  # one part in so many of a full batch is for newcomers
+_NOTHING: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
 class _Backlog:
     end: int
     tasks: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What is looked for.
+
+    Attributes:
+        limit: How many events at most.
+        max_bytes: How much at most.
+        without: Tasks that are passed over.
+        sent: Numbers of events that were sent already.
+        after: A number up to which everything that waits was sent already.
+    """
+
+    limit: int
+    max_bytes: int
+    without: frozenset[str]
+    sent: AbstractSet[int] = _NOTHING
+    after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What was found.
+
+    Attributes:
+        events: In the order in which they are to be sent.
+        reached: The number of the last that was taken in turn.
+        full: Whether more may wait.
+        backlog: The one that is being drained.
+        oldest_ms: When the oldest waiting event happened.
+    """
+
+    events: list[StoredEvent]
+    reached: int
+    full: bool
+    backlog: _Backlog | None
+    oldest_ms: int | None
 
 
 class Selection:
@@ -36,11 +79,13 @@ class Selection:
     def __init__(self, *, outbox: Outbox, lane: int) -> None:
         self._outbox = outbox
         self._lane = lane
-        self._backlog: _Backlog | None = None
+        self._last: tuple[_Request, _Found] | None = None
+        self._out_of_turn: frozenset[int] = _NOTHING  # what was sent in the batch before the last beyond what that had reached
+        self._ahead: tuple[_Request, asyncio.Task[_Found]] | None = None
         self.oldest_ms: int | None = None
 
-    async def next(self, limit: int, max_bytes: int, without: set[str]) -> list[StoredEvent]:
-        """The next events to send, in order within each task.
+    async def next(self, limit: int, max_bytes: int, without: AbstractSet[str]) -> list[StoredEvent]:
+        """The next events to send, in order within each task. Whatever was settled before must have been committed.
 
         Args:
             limit: How many at most.
@@ -50,21 +95,79 @@ class Selection:
         Raises:
             StorageFailedError: They cannot be read.
         """
+        self.forget_ahead()
+        self._out_of_turn = _NOTHING
+        request = _Request(limit, max_bytes, frozenset(without))
+        return self._note(request, await self._read(request))
 
-        def read(store: Store) -> tuple[list[StoredEvent], int | None]:
-            return store.pending(self._lane, limit, max_bytes, without), store.oldest_ms(self._lane)
+    async def next_ahead(self, limit: int, max_bytes: int, without: AbstractSet[str]) -> list[StoredEvent] | None:
+        """What ``next`` would give once all that it gave last is settled, if just that was read ahead; else None."""
+        ahead, self._ahead = self._ahead, None
+        if ahead is None:
+            return None
+        request, reading = ahead
+        if (request.limit, request.max_bytes, request.without) != (limit, max_bytes, without):
+            reading.cancel()
+            return None
+        return self._note(request, await reading)
 
-        found, self.oldest_ms = await self._outbox.read(read)
-        full = len(found) == limit or 2 * sum(len(each.body) for each in found) > max_bytes
-        if not full or limit < _SHARE:
-            self._backlog = None
-            return found
-        if self._backlog is None or found[-1].seq > self._backlog.end:
-            self._backlog = _Backlog(*await self._outbox.read(lambda store: store.backlog(self._lane)))
-            return found
-        end, passed_over = self._backlog.end, self._backlog.tasks | without if without else self._backlog.tasks
-        newcomers = await self._outbox.read(lambda store: store.newcomers(self._lane, end, passed_over, limit // _SHARE))
-        return _fill(found, newcomers, limit, max_bytes)
+    def _note(self, request: _Request, found: _Found) -> list[StoredEvent]:
+        self._last = request, found
+        self.oldest_ms = found.oldest_ms
+        return found.events
+
+    @property
+    def is_ahead(self) -> bool:
+        """Whether the events behind those on their way are read, or being read."""
+        return self._ahead is not None
+
+    def look_ahead(self) -> None:
+        """Begins to read what follows if all that was given last is delivered: where that was a full batch.
+
+        What was given before that may be settled without having been committed yet, but nothing older.
+        """
+        if self._last is None or not self._last[1].full:
+            return
+        request, found = self._last
+        out_of_turn = frozenset(each.seq for each in found.events if each.seq > found.reached)
+        behind = _Request(request.limit, request.max_bytes, request.without, out_of_turn | self._out_of_turn, found.reached)
+        self._out_of_turn = out_of_turn
+        reading = asyncio.create_task(self._read(behind), name="outbox-ahead")
+        reading.add_done_callback(_observed)
+        self._ahead = behind, reading
+
+    def forget_ahead(self) -> None:
+        """Drops what was read ahead: not all of what is before it was delivered, or something else is to be sent first."""
+        if self._ahead is not None:
+            self._ahead[1].cancel()
+            self._ahead = None
+
+    async def _read(self, request: _Request) -> _Found:
+        backlog = self._last[1].backlog if self._last is not None else None
+        return await self._outbox.read(lambda store: _find(store, self._lane, request, backlog))
+
+
+def _observed(reading: asyncio.Task[_Found]) -> None:
+    # What is dropped may have failed without asyncio calling that unheard.
+    if not reading.cancelled():
+        reading.exception()
+
+
+def _find(store: Store, lane: int, request: _Request, backlog: _Backlog | None) -> _Found:
+    limit, max_bytes = request.limit, request.max_bytes
+    found = store.pending(lane, limit + len(request.sent), max_bytes, without=request.without, after=request.after)
+    found = [each for each in found if each.seq not in request.sent][:limit] if request.sent else found
+    oldest_ms = store.oldest_ms(lane)
+    reached = found[-1].seq if found else request.after
+    full = len(found) == limit or 2 * sum(len(each.body) for each in found) > max_bytes
+    if not full or limit < _SHARE:
+        return _Found(found, reached, full, None, oldest_ms)
+    if backlog is None or reached > backlog.end:
+        return _Found(found, reached, full, _Backlog(*store.backlog(lane)), oldest_ms)
+    newcomers = store.newcomers(lane, backlog.end, backlog.tasks | request.without, request.sent, limit // _SHARE)
+    events = _fill(found, newcomers, limit, max_bytes)
+    reached = max((each.seq for each in events if each.seq <= backlog.end), default=request.after)
+    return _Found(events, reached, full, backlog, oldest_ms)
 
 
 def _fill(found: list[StoredEvent], newcomers: list[StoredEvent], limit: int, max_bytes: int) -> list[StoredEvent]:

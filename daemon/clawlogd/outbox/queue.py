@@ -14,6 +14,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -81,11 +82,12 @@ class Outbox:
         self.pending: Counter[int] = Counter()
         self.dead: Counter[int] = Counter()
         self.held: Counter[int] = Counter()
-        self.by_task: Counter[str] = Counter(dict(store.waiting_by_task()))
+        self.by_task: Counter[str] = Counter()
         self.waiting = 0
         self.size_bytes = 0
         for waiting in store.waiting():
             self._counter(waiting.state)[waiting.lane] += waiting.count
+            self.by_task[waiting.task_id] += waiting.count
             self.waiting += waiting.count
             self.size_bytes += waiting.size_bytes
         self.storage_error: str | None = None
@@ -393,7 +395,7 @@ class Outbox:
         return self._store
 
     async def close(self) -> None:
-        """Commits what is open, and folds the WAL into the file."""
+        """Commits what is open, and folds the WAL into the file, which is sealed unless it turned out to be damaged."""
         if self._mending is not None:
             self._mending.cancel()
         while self._open is not None or self._committing is not None:
@@ -401,7 +403,7 @@ class Outbox:
                 await asyncio.wait([self._committing])
             else:
                 await asyncio.sleep(0)
-        await self._loop.run_in_executor(self._thread, self._store.close)
+        await self._loop.run_in_executor(self._thread, partial(self._store.close, seal=not self._broken.done()))
         self._witness.close()
         self._thread.shutdown()
 

@@ -53,9 +53,10 @@ class DeadEvent(StuckEvent):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """How much of one state waits in a lane."""
+    """How much of a task waits in a lane, in one state."""
 
     lane: int
     state: EventState
+    task_id: str
     count: int
     size_bytes: int

@@ -26,6 +26,7 @@ from clawlogd.outbox.schema import (
     schema_of,
     version_of,
 )
+from clawlogd.outbox.seal import Seal
 from clawlogd.outbox.writing import write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
@@ -77,11 +78,17 @@ class Store:
             raise
         self._opened = connection
 
-    def close(self) -> None:
-        """Closes the file; the WAL is folded into it."""
+    def close(self, *, seal: bool = False) -> None:
+        """Closes the file; the WAL is folded into it.
+
+        Args:
+            seal: Whether the file is known to be sound, so that the next start need not check it.
+        """
         if self._opened is not None:
             self._opened.close()
             self._opened = None
+            if seal:
+                Seal(self._path).put()
 
     def check(self) -> str | None:
         """SQLite's own check, of every page and every index: None when all is well, else what is wrong first."""
@@ -172,14 +179,29 @@ class Store:
         rows = self._connection.execute("SELECT lane, base_url FROM lanes").fetchall()
         return [(lane, base_url) for lane, base_url in rows if lane == checksums.lane_number(base_url)]
 
-    def waiting(self) -> list[Waiting]:
-        """How much waits, by lane and state."""
-        query = "SELECT lane, state, count(*), sum(size) FROM events WHERE state <> 1 GROUP BY lane, state"
-        return [Waiting(lane, EventState(state), count, size) for lane, state, count, size in self._connection.execute(query)]
+    def waiting(self) -> Iterator[Waiting]:
+        """How much waits, by lane, state and task."""
+        # One lane and state after the other: one GROUP BY of all three would sort all rows by all three.
+        for lane, state in self._places():
+            rows = self._connection.execute(
+                "SELECT task_id, count(*), sum(size) FROM events INDEXED BY events_waiting "
+                "WHERE lane = ? AND state = ? AND state <> 1 GROUP BY task_id",
+                (lane, state),
+            )
+            for task_id, count, size_bytes in rows:
+                yield Waiting(lane, EventState(state), task_id, count, size_bytes)
 
-    def waiting_by_task(self) -> list[tuple[str, int]]:
-        """How many undelivered events each task has."""
-        return self._connection.execute("SELECT task_id, count(*) FROM events WHERE state <> 1 GROUP BY task_id").fetchall()
+    def _places(self) -> Iterator[tuple[int, int]]:
+        """Each lane and state in which something waits: by leaps over the index, not by a walk."""
+        leap = "SELECT lane, state FROM events INDEXED BY events_waiting WHERE state <> 1"
+        one = self._connection.execute
+        place = one(f"{leap} ORDER BY lane, state LIMIT 1").fetchone()
+        while place is not None:
+            yield place
+            place = (
+                one(f"{leap} AND lane = ? AND state > ? ORDER BY state LIMIT 1", place).fetchone()
+                or one(f"{leap} AND lane > ? ORDER BY lane, state LIMIT 1", place[:1]).fetchone()
+            )
 
     def tasks(self) -> list[tuple[str, bytes]]:
         """Every task row that is intact."""
@@ -198,7 +220,14 @@ class Store:
         return fits
 
     def pending(
-        self, lane: int, limit: int, max_bytes: int, without: Iterable[str] = (), only: Iterable[str] | None = None
+        self,
+        lane: int,
+        limit: int,
+        max_bytes: int,
+        *,
+        without: Iterable[str] = (),
+        only: Iterable[str] | None = None,
+        after: int = 0,
     ) -> list[StoredEvent]:
         """The oldest events that a lane may send.
 
@@ -208,24 +237,27 @@ class Store:
             max_bytes: How much at most; one event is given in any case.
             without: Tasks whose events are passed over.
             only: The only tasks that are looked at; by default all are.
+            after: The number from which on they are looked for.
         """
         which, task_ids = (_PASSED_OVER, without) if only is None else (_CHOSEN, only)
         chosen: list[StoredEvent] = []
         size_bytes = 0
-        for stored in self._select_pending(lane, f"{which} ORDER BY seq LIMIT ?", (json.dumps(list(task_ids)), limit)):
+        condition = f"AND seq > ? {which} ORDER BY seq LIMIT ?"
+        for stored in self._select_pending(lane, condition, (after, json.dumps(list(task_ids)), limit)):
             size_bytes += len(stored.body) + 1
             if chosen and size_bytes > max_bytes:
                 break
             chosen.append(stored)
         return chosen
 
-    def newcomers(self, lane: int, after: int, without: Container[str], limit: int) -> list[StoredEvent]:
+    def newcomers(self, lane: int, after: int, without: Container[str], sent: Container[int], limit: int) -> list[StoredEvent]:
         """The oldest events of tasks that have none among those up to a number.
 
         Args:
             lane: The lane's number.
             after: Where the backlog ends.
             without: The tasks that have events up to there, and others to be passed over.
+            sent: Events that are passed over.
             limit: How many at most.
         """
         rows = self._connection.execute(
@@ -233,7 +265,7 @@ class Store:
             "WHERE lane = ? AND state = 0 AND state <> 1 AND seq > ? ORDER BY seq LIMIT ?",
             (lane, after, _NEWCOMERS_LOOKED_AT),
         )
-        chosen = [seq for seq, task_id in rows if task_id not in without][:limit]
+        chosen = [seq for seq, task_id in rows if task_id not in without and seq not in sent][:limit]
         if not chosen:
             return []
         return list(self._select_pending(lane, f"AND seq IN ({','.join('?' * len(chosen))}) ORDER BY seq", chosen))

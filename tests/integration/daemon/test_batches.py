@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable
+from random import Random
 from typing import Any
 
 import msgspec
@@ -197,3 +198,33 @@ async def test_a_batch_of_long_events_stays_below_its_bytes(
     await daemon.flush()
     assert server.largest_bytes <= 65_536
     assert [event["title"] for event in server.taken] == [str(number) for number in range(12)]
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_a_backlog_arrives_once_and_in_order_while_more_comes_and_the_server_has_its_moods(
+    new_daemon: Callable[..., RunningDaemon], server: BatchServer, seed: int
+) -> None:
+    moods = Random(seed)
+    rejected = {"status": "rejected", "code": "unknown_step", "detail": "there is no such step"}
+
+    def answer(events: list[Event]) -> int | list[Event]:
+        if moods.random() < 0.1:
+            return moods.choice([429, 500, 503])
+        return [rejected if bad(event) else {"status": "ok"} for event in events]
+
+    server.answer = lambda _: 503
+    daemon = new_daemon(msgspec.structs.replace(QUICK, batch=Batch(min_interval_s=0.0, max_events=16)))
+    await daemon.start()
+    await tell(daemon, server.url, tasks=10, updates=40)
+    server.answer = answer
+    await tell(daemon, server.url, tasks=12, updates=40)  # the first ten are there already
+    assert not (await daemon.call("daemon.flush", timeout_s=30))["flushed"]
+    (dead, again) = (await daemon.call("deadletter.list"))["dead_letters"]
+    assert (dead["task_id"], again["task_id"]) == ("t5", "t5")
+    sent = [event["event_id"] for event in server.taken]
+    assert len(sent) == len(set(sent)) == 12 + 22 * 40 - 2
+    for number in range(12):
+        once = [f"{number}/{update}" for update in range(40) if (number, update) != (5, 2)]
+        assert told(server, f"t{number}") == [None, *once, *(once if number < 10 else ())]
+    (report,) = (await daemon.call("daemon.status"))["backends"]
+    assert (report["pending"], report["delivered"]) == (0, len(sent))

@@ -13,10 +13,11 @@ from clawlog.protocol import ids
 from clawlogd.model import Step, Task
 from clawlogd.outbox import queue
 from clawlogd.outbox.checksums import lane_number
-from clawlogd.outbox.errors import DuplicateEventError, OutboxFullError, StorageFailedError
+from clawlogd.outbox.errors import DamagedError, DuplicateEventError, OutboxFullError, StorageFailedError
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.schema import EventState
+from clawlogd.outbox.seal import Seal
 from clawlogd.outbox.store import Store
 from running_daemon import until
 from unit.daemon.conftest import URL, event, raw_id
@@ -291,3 +292,23 @@ async def test_an_id_is_remembered_as_16_bytes_whatever_its_letters(outbox: Outb
     minted = ids.new_uuid()
     outbox.add(msgspec.structs.replace(event(1), event_id=minted.upper()), 0, URL, b"r")
     assert await outbox.earlier_reply(bytes.fromhex(minted.replace("-", ""))) == b"r"
+
+
+async def test_a_file_that_turns_out_to_be_damaged_is_not_sealed_when_it_is_closed(
+    new_outbox: Callable[..., Outbox], tmp_path: Path
+) -> None:
+    path = tmp_path / "outbox.db"
+    first = new_outbox()
+    for number in range(3000):
+        first.add(event(number), 1000, URL)
+    await first.committed()
+    await first.close()
+    assert Seal(path).take()
+    second = new_outbox()
+    path.write_bytes(b"\xa5" * path.stat().st_size)
+    with pytest.raises(DamagedError):
+        await second.read(lambda store: store.pending(second.lane(URL), 3000, 1 << 30))
+    await second.close()
+    assert not Seal(path).take()
+    path.unlink()
+    new_outbox()  # for the fixture to close

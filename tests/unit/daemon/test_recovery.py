@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -38,6 +39,29 @@ def test_a_good_file_is_opened_as_it_is(path: Path, clock: SteppedClock) -> None
     assert (store.last_seq(), recovery) == (COUNT, None)
     store.close()
     assert aside(path) == []
+
+
+def test_only_a_file_that_is_just_what_was_closed_is_not_checked_again(
+    path: Path, clock: SteppedClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checked: list[Store] = []
+    check = Store.check
+    monkeypatch.setattr(Store, "check", lambda self: checked.append(self) or check(self))
+    store, _ = open_store(path, clock=clock)
+    assert len(checked) == 1  # it was never sealed
+    store.close(seal=True)
+    store, _ = open_store(path, clock=clock)
+    assert len(checked) == 1
+    copy = path.with_name("as after a crash")
+    shutil.copy2(path, copy)
+    store.close()
+    store, _ = open_store(path, clock=clock)
+    assert len(checked) == 2  # it was closed without a seal
+    store.close(seal=True)
+    copy.replace(path)
+    store, _ = open_store(path, clock=clock)
+    assert len(checked) == 3  # another file
+    store.close()
 
 
 def test_no_file_at_all_is_a_new_outbox(tmp_path: Path, clock: SteppedClock) -> None:

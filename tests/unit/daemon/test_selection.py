@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from itertools import count
+from random import Random
 
 import pytest
 
@@ -20,7 +22,7 @@ class Queue:
     def __init__(self, outbox: Outbox) -> None:
         self._outbox = outbox
         self._numbers = count(1)
-        self._selection = Selection(outbox=outbox, lane=outbox.lane(URL))
+        self.selection = Selection(outbox=outbox, lane=outbox.lane(URL))
 
     async def add(self, *task_ids: str, summary: str = "") -> None:
         for task_id in task_ids:
@@ -29,11 +31,38 @@ class Queue:
 
     async def batch(self, limit: int, max_bytes: int = MUCH, without: set[str] | None = None) -> list[StoredEvent]:
         """The next batch, delivered."""
-        found = await self._selection.next(limit, max_bytes, without or set())
+        found = await self.selection.next(limit, max_bytes, without or set())
         for each in found:
             self._outbox.settle(each.seq, each.task_id, self._outbox.lane(URL), each.size_bytes)
         await self._outbox.committed()
         return found
+
+    async def drain(self, limit: int, arrivals: Random) -> list[StoredEvent]:
+        """Everything, each batch read while the one before is on its way and settled behind it; more comes meanwhile."""
+        lane, seen, committed = self._outbox.lane(URL), [], None
+        while self._outbox.pending[lane]:
+            found = await self.selection.next_ahead(limit, MUCH, set())
+            if found is None:
+                if committed is not None:
+                    await committed
+                found = await self.selection.next(limit, MUCH, set())
+            self.selection.look_ahead()
+            for _ in range(arrivals.randrange(4)):
+                self._outbox.add(event(next(self._numbers), arrivals.choice("abcdefgh"), summary=""), 1000, URL)
+            for _ in range(arrivals.randrange(20)):
+                await asyncio.sleep(0)
+            if arrivals.random() < 0.1:
+                self.selection.forget_ahead()  # not delivered
+                continue
+            seen += found
+            for each in found:
+                self._outbox.settle(each.seq, each.task_id, lane, each.size_bytes)
+            before, committed = committed, self._outbox.committed()
+            if before is not None:
+                await before
+            if arrivals.random() < 0.5:
+                await committed
+        return seen
 
 
 @pytest.fixture
@@ -99,3 +128,32 @@ async def test_newcomers_have_their_share_of_the_bytes_alone(queue: Queue) -> No
     batch = await queue.batch(8, max_bytes=9600)
     assert tasks(batch) == ["old"] * 6 + ["new"] * 2
     assert sum(len(each.body) for each in batch) < 9600
+
+
+@pytest.mark.parametrize("seed", range(30))
+async def test_what_is_read_ahead_comes_once_and_in_order(queue: Queue, seed: int) -> None:
+    arrivals = Random(seed)
+    await queue.add(*(arrivals.choice("abc") for _ in range(60)))
+    seen = await queue.drain(8, arrivals)
+    assert sorted(each.seq for each in seen) == list(range(1, len(seen) + 1))
+    for task_id in "abcdefgh":
+        numbers = [each.seq for each in seen if each.task_id == task_id]
+        assert numbers == sorted(numbers)
+
+
+async def test_what_was_read_ahead_serves_only_for_what_it_was_asked_for(queue: Queue) -> None:
+    await queue.add(*["a", "b"] * 20)
+    assert len(await queue.batch(8)) == 8
+    for limit, without in ((7, set[str]()), (8, {"a"})):
+        queue.selection.look_ahead()
+        assert queue.selection.is_ahead
+        assert await queue.selection.next_ahead(limit, MUCH, without) is None
+    queue.selection.look_ahead()
+    assert [each.seq for each in await queue.selection.next_ahead(8, MUCH, set()) or ()] == list(range(9, 17))
+
+
+async def test_behind_the_last_batch_nothing_is_read_ahead(queue: Queue) -> None:
+    await queue.add("a", "b")
+    await queue.batch(8)
+    queue.selection.look_ahead()
+    assert not queue.selection.is_ahead

@@ -75,7 +75,7 @@ def test_a_lane_reads_its_oldest_first_without_the_tasks_it_leaves_out(store: St
     assert seqs(store, max_bytes=1) == [1]
     assert [each.seq for each in store.pending(1, 10, 1000, without={"a", "c"})] == [2]
     assert [each.seq for each in store.pending(2, 10, 1000)] == [5]
-    assert [each.seq for each in store.newcomers(1, 2, {"a"}, 10)] == [4]
+    assert [each.seq for each in store.newcomers(1, 2, {"a"}, (), 10)] == [4]
     assert store.backlog(1) == (5, frozenset({"a", "b", "c"}))
     assert (store.oldest_ms(1), store.oldest_ms(2), store.oldest_ms(3)) == (1000, 5000, None)
     assert [each.seq for each in store.pending(1, 10, 1000, only=["a", "c"])] == [1, 3, 4]
@@ -98,6 +98,22 @@ def test_a_delivered_event_keeps_its_id_and_reply_and_loses_its_body(store: Stor
     assert store._connection.execute("SELECT body FROM events WHERE seq = 1").fetchone() == (None,)
 
 
+def test_what_waits_is_counted_by_lane_state_and_task(store: Store) -> None:
+    assert list(store.waiting()) == []
+    store.commit(group((1, "a"), (2, "b"), (3, "a"), (4, "a"), lane=7))
+    store.commit(group((5, "a"), (6, "c"), lane=-2))
+    moves = group()
+    moves.moved |= {3: EventState.SETTLED, 4: EventState.HELD}
+    store.commit(moves)
+    assert [(each.lane, each.state, each.task_id, each.count, each.size_bytes) for each in store.waiting()] == [
+        (-2, EventState.PENDING, "a", 1, 7),
+        (-2, EventState.PENDING, "c", 1, 7),
+        (7, EventState.PENDING, "a", 1, 7),
+        (7, EventState.PENDING, "b", 1, 7),
+        (7, EventState.HELD, "a", 1, 7),
+    ]
+
+
 def test_dead_letters_bear_the_backends_answer_until_they_are_decided(store: Store) -> None:
     store.commit(group((1, "a"), (2, "a"), (3, "a")))
     moves = group()
@@ -108,11 +124,11 @@ def test_dead_letters_bear_the_backends_answer_until_they_are_decided(store: Sto
     assert (dead.seq, dead.status, dead.reply, dead.at_ms, dead.lane) == (1, 422, "no such step", 5, 1)
     assert store.dead([raw_id(2)]) == []
     assert [each.seq for each in store.held(1, "a")] == [2]
-    assert {(each.state, each.count) for each in store.waiting()} == {
-        (EventState.PENDING, 1),
-        (EventState.DEAD, 1),
-        (EventState.HELD, 1),
-    }
+    assert [(each.lane, each.state, each.task_id, each.count) for each in store.waiting()] == [
+        (1, EventState.PENDING, "a", 1),
+        (1, EventState.DEAD, "a", 1),
+        (1, EventState.HELD, "a", 1),
+    ]
     back = group()
     back.moved |= {1: EventState.PENDING, 2: EventState.PENDING}
     store.commit(back)
