@@ -38,11 +38,11 @@ class StopState(msgspec.Struct, frozen=True):
 
     state: StopPhase
     interrupt_requested: bool
-    interrupt_id: str | None
-    mode: str | None
-    reason: str | None
-    requested_at: str | None
-    age_s: float | None
+    interrupt_id: str | None = None
+    mode: str | None = None
+    reason: str | None = None
+    requested_at: str | None = None
+    age_s: float | None = None
 
 
 class Control(msgspec.Struct, frozen=True):
@@ -172,14 +172,17 @@ class Stops:
             phase = StopPhase.ACKNOWLEDGED
         else:
             phase = StopPhase.NONE
+        age_s = None if age_s is None else round(age_s, 3)
+        if stop is None:
+            return StopState(phase, interrupt_requested=False, age_s=age_s)
         return StopState(
             state=phase,
             interrupt_requested=phase is StopPhase.REQUESTED,
-            interrupt_id=stop.interrupt_id if stop else None,
-            mode=stop.mode if stop else None,
-            reason=stop.reason if stop else None,
-            requested_at=stop.requested_at if stop else None,
-            age_s=None if age_s is None else round(age_s, 3),
+            interrupt_id=stop.interrupt_id,
+            mode=stop.mode,
+            reason=stop.reason,
+            requested_at=stop.requested_at,
+            age_s=age_s,
         )
 
     def delivered(self, task_id: str) -> bool:

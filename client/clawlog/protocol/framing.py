@@ -21,13 +21,13 @@ class LineReader:
         """Takes the next bytes of the stream and returns the lines they complete, without line ends or empty lines."""
         if self.overflowed:
             return []
-        if b"\n" not in data:
+        end = data.find(b"\n")
+        if end < 0:
             self._partial += data
             self.overflowed = len(self._partial) > self._max_line_bytes
             return []
-        if not self._partial and data.find(b"\n") == len(data) - 1 <= self._max_line_bytes:  # as it mostly is
-            line = data[:-1].removesuffix(b"\r")
-            return [line] if line and not line.isspace() else []
+        if data.startswith(b"{") and end == len(data) - 1 <= self._max_line_bytes and not self._partial:  # as it mostly is
+            return [data[:-1].removesuffix(b"\r")]
         *complete, rest = (bytes(self._partial) + data if self._partial else data).split(b"\n")
         self._partial = bytearray(rest)
         lines: list[bytes] = []
