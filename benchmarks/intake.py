@@ -17,7 +17,7 @@ from benchmarks import commands
 from benchmarks.figures import Figure, ratio
 from benchmarks.programs import ROOT, Caller, Program, daemon, environment, program, wait_for_socket
 
-RUNS = 3
+RUNS = 5
 PIPELINED = 30_000
 CLIENTS = 16
 CALLS_EACH = 300

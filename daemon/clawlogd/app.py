@@ -145,7 +145,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         await stop.asked.wait()
         with anyio.CancelScope(shield=True), anyio.move_on_after(parts.settings.shutdown.deadline_s):
             manager.stopping()
-            _log.info("stopping", pending=parts.outbox.waiting)
+            _log.info("stopping", pending=parts.outbox.counts.waiting)
             listeners.stop_accepting()
             await dispatcher.finish()
             await listeners.stop()

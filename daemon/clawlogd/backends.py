@@ -62,7 +62,7 @@ class Backends:
         """Begins the lanes of all backends for which something waits or a task goes on."""
         self._heartbeats = heartbeats
         self._spawn = spawn
-        tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.by_task[task.task_id]}
+        tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
         for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)
 

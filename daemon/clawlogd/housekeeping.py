@@ -103,12 +103,16 @@ class Housekeeping:
             since_ms, keep_s = task.lost_ms, settings.forget_lost_after_s
             if task.status.ended:
                 since_ms, keep_s = task.ended_ms, settings.forget_ended_after_s
-            if since_ms is not None and now_ms - since_ms > keep_s * 1000 and not self._parts.outbox.by_task[task.task_id]:
+            if (
+                since_ms is not None
+                and now_ms - since_ms > keep_s * 1000
+                and not self._parts.outbox.counts.by_task[task.task_id]
+            ):
                 self._parts.registry.forget(task.task_id)
 
     def _leave_when_idle(self) -> None:
         idle_exit_s = self._parts.settings.idle_exit_s
-        if not idle_exit_s or self._connections() or self._parts.outbox.waiting:
+        if not idle_exit_s or self._connections() or self._parts.outbox.counts.waiting:
             return
         idle_s = self._parts.clock.monotonic() - self._dispatcher.last_command
         if idle_s > idle_exit_s and not any(task.live for task in self._parts.registry):

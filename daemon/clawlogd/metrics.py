@@ -95,7 +95,11 @@ class _DaemonCollector(Collector):
         )
         for base_url in outbox.base_urls:
             lane = outbox.lane(base_url)
-            for state, counts in (("pending", outbox.pending), ("dead", outbox.dead), ("held", outbox.held)):
+            for state, counts in (
+                ("pending", outbox.counts.pending),
+                ("dead", outbox.counts.dead),
+                ("held", outbox.counts.held),
+            ):
                 events.add_metric([base_url, state], counts[lane])
         yield events
         yield _gauge("outbox_bytes", "Size of the undelivered events.", report.bytes)

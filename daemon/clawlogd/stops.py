@@ -101,7 +101,7 @@ class Stops:
 
     def asking(self, task_id: str) -> Asked:
         """To be called right before the backend is asked about a task; its answer wants it."""
-        return Asked(self._clock.monotonic(), ack_on_its_way=self._outbox.by_task[task_id] > 0)
+        return Asked(self._clock.monotonic(), ack_on_its_way=self._outbox.counts.by_task[task_id] > 0)
 
     def confirm(self, task_id: str, at: float) -> None:
         """Notes that the backend has spoken for a task (or, by silence about it, said that nothing changed).

@@ -65,7 +65,7 @@ async def flush(parts: Parts, params: Flush, call: Call) -> Flushed:
     lanes = [parts.backends.lane(task.base_url)] if task else list(parts.backends)
 
     def left() -> int:
-        return parts.outbox.by_task[task.task_id] if task else parts.outbox.waiting
+        return parts.outbox.counts.by_task[task.task_id] if task else parts.outbox.counts.waiting
 
     for lane in lanes:
         lane.hurry()
@@ -86,15 +86,15 @@ def _outbox_report(parts: Parts) -> OutboxReport:
     outbox, bounds = parts.outbox, parts.settings.outbox
     per_hour = outbox.accepted_per_hour()
     hours_left = None
-    if per_hour > 0 and outbox.waiting:
-        mean_bytes = outbox.size_bytes / outbox.waiting
-        room = min(bounds.max_events - outbox.waiting, (bounds.max_bytes - outbox.size_bytes) / mean_bytes)
+    if per_hour > 0 and outbox.counts.waiting:
+        mean_bytes = outbox.counts.size_bytes / outbox.counts.waiting
+        room = min(bounds.max_events - outbox.counts.waiting, (bounds.max_bytes - outbox.counts.size_bytes) / mean_bytes)
         hours_left = round(max(room, 0.0) / per_hour, 1)
     recovery = parts.facts.recovery
     return OutboxReport(
-        pending=outbox.pending.total() + outbox.held.total(),
-        dead_letters=outbox.dead.total(),
-        bytes=outbox.size_bytes,
+        pending=outbox.counts.pending.total() + outbox.counts.held.total(),
+        dead_letters=outbox.counts.dead.total(),
+        bytes=outbox.counts.size_bytes,
         max_events=bounds.max_events,
         max_bytes=bounds.max_bytes,
         accepted_per_hour=round(per_hour, 1),

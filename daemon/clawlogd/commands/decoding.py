@@ -42,8 +42,7 @@ def read_envelope(text: bytes) -> Envelope | None:
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     # A name ends in a quotation mark and a colon; where there is white space between the two, names cannot be counted.
-    pieces = text.split()
-    if len(pieces) > 1 and any(piece.startswith(b":") for piece in pieces):
+    if text.count(b":") != text.count(b'":') and any(piece.startswith(b":") for piece in text.split()):
         return None
     if type(envelope.id) is int and not -_INTEGER_BOUND < envelope.id < _INTEGER_BOUND:
         return None

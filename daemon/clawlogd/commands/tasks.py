@@ -122,7 +122,7 @@ def accept(
     truncated: bool = False,
 ) -> Durable:
     """Puts an event and the task as it leaves it into the open group, and answers with what is then true."""
-    pending = parts.outbox.pending[parts.outbox.lane(task.base_url)] + 1
+    pending = parts.outbox.counts.pending[parts.outbox.lane(task.base_url)] + 1
     reply = _encode(Accepted(accepted=True, event_id=event.event_id, pending=pending, summary_truncated=truncated))
     parts.outbox.add(event, call.at_ms, task.base_url, reply)
     parts.registry.put(task, head=head, steps=steps)
@@ -204,7 +204,7 @@ def _view(parts: Parts, task: Task) -> TaskView:
             lease_s=task.lease_s,
         ),
         stop=parts.stops.state(task),
-        pending=parts.outbox.by_task[task.task_id],
+        pending=parts.outbox.counts.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,
     )

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import math
-from functools import partial
 
 import anyio
-import msgspec
 
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.delivery.breaker import Breaker, BreakerState
@@ -20,23 +18,20 @@ from clawlogd.delivery.parking import Parking
 from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
 from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.delivery.selection import Selection
+from clawlogd.delivery.settlement import Settlement
 from clawlogd.heartbeats import Heartbeats
 from clawlogd.logs import Log
-from clawlogd.model import Event, EventKind
 from clawlogd.outbox.errors import StorageFailedError
-from clawlogd.outbox.group import DeadLetter
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
-from clawlogd.outbox.schema import EventState
 from clawlogd.registry import Registry
 from clawlogd.settings import InForce
-from clawlogd.upstream import Answer, Outcome, Upstream, remote_ids
+from clawlogd.upstream import Answer, Outcome, Upstream
 
 _PLAIN_ROUND = 100  # events, each in a request of its own, before what came of them is recorded
 _TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
-_decode = msgspec.json.Decoder(Event).decode
 
 
 class Lane:
@@ -66,7 +61,6 @@ class Lane:
         self.base_url = base_url
         self.number = outbox.lane(base_url)
         self._outbox = outbox
-        self._registry = registry
         self._upstream = upstream
         self._heartbeats = heartbeats
         self._settings = settings
@@ -80,19 +74,18 @@ class Lane:
         self._not_before = 0.0
         self._beats_by = math.inf
         self._selection = Selection(outbox=outbox, lane=self.number)
+        self._settlement = Settlement(outbox=outbox, lane=self.number, registry=registry, clock=clock, log=self._log)
         self._parking = Parking()
         self._only_parked = False  # nothing else was found to send
         self._tried_parked = False
-        self._committed: asyncio.Future[None] | None = None  # what was settled last, while more is on its way
-        self._held: set[str] | None = None  # tasks whose creation is dead
-        self._released: set[str] = set()  # those of them about which a person has decided
+        self._released: set[str] = set()  # tasks about whose dead creation a person has decided
         self._wake = asyncio.Event()
         self._settled = asyncio.Event()
         self._sending = False
         self._outage_ms: int | None = None
         self._last_answer: Answer | None = None
         self._storage_failed = False
-        self._delivered = self._retried = 0
+        self._retried = 0
         outbox.listen(self.number, self.wake)
 
     # ── For others ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -116,7 +109,7 @@ class Lane:
     @property
     def pending(self) -> int:
         """How many events wait to be sent."""
-        return self._outbox.pending[self.number]
+        return self._outbox.counts.pending[self.number]
 
     @property
     def quiet(self) -> bool:
@@ -131,22 +124,22 @@ class Lane:
         """How the lane stands."""
         now = self._clock.monotonic()
         answer, oldest_ms = self._last_answer, self._selection.oldest_ms
-        waiting = self.pending + self._outbox.held[self.number]
+        waiting = self.pending + self._outbox.counts.held[self.number]
         return LaneReport(
             base_url=self.base_url,
             state=self._state(),
             profile="plain" if now < self._plain_until else "batch",
-            reachable=None if answer is None and not self._delivered else self._outage_ms is None,
+            reachable=None if answer is None and not self._settlement.delivered else self._outage_ms is None,
             breaker=self._breaker.state,
             last_error=answer.detail if answer else None,
             outage_since=rfc3339(self._outage_ms) if self._outage_ms is not None else None,
             next_try_in_s=round(max(0.0, self._not_before - now), 1) if self._breaker.failures else None,
             pending=waiting,
             oldest_age_s=max(0.0, round((self._clock.wall_ms() - oldest_ms) / 1000, 1)) if waiting and oldest_ms else None,
-            delivered=self._delivered,
+            delivered=self._settlement.delivered,
             retried=self._retried,
-            dead_lettered=self._outbox.dead[self.number],
-            held=self._outbox.held[self.number],
+            dead_lettered=self._outbox.counts.dead[self.number],
+            held=self._outbox.counts.held[self.number],
             parked_tasks=len(self._parking),
             parked_error=self._parking.detail,
         )
@@ -182,8 +175,7 @@ class Lane:
                     self._log.warning("settling_failed", error=str(error))
                 self._storage_failed = True
                 self._selection.forget_ahead()
-                if self._committed is not None and self._committed.done():
-                    self._committed = None  # failed with the same disk
+                self._settlement.failed()
                 self._limit = max(1, self._limit // 2)  # the record of less needs less room
                 self._not_before = self._clock.monotonic() + self._settings.now.retry.max_delay_s / 12
             finally:
@@ -215,12 +207,12 @@ class Lane:
         return self._parking.due(now) if tried else []
 
     async def _round(self) -> None:
-        if self._held is None:
-            self._held = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self.number))
+        await self._settlement.load()
         if self._released or len(self._parking):
             await self._catch_up()
         for task_id in tuple(self._released):
-            await self._let_go(task_id)
+            await self._settlement.let_go(task_id)
+            self._released.discard(task_id)
         trial = self._due_trial(self._clock.monotonic())
         # In turn with the others: neither many parked tasks nor a long queue may hold up the other.
         self._tried_parked = bool(trial) and (self._only_parked or not self._tried_parked)
@@ -268,30 +260,18 @@ class Lane:
         set_aside = False
         for stored in found:
             if not stored.intact:
-                self._bury(stored, None, "the record is damaged: its checksum does not fit")
+                self._settlement.bury(stored, None, "the record is damaged: its checksum does not fit")
                 set_aside = True
             elif stored.task_id in self._released:
                 continue  # decided on just now: the next round begins with it
-            elif self._holds(stored.task_id):
-                self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
+            elif self._settlement.holds(stored.task_id):
+                self._settlement.hold(stored)
                 set_aside = True
             else:
                 chosen.append(stored)
         if set_aside:
             await self._outbox.committed()  # before the next look, which would find them again
         return chosen
-
-    async def _let_go(self, task_id: str) -> None:
-        # Also what was put behind the dead letter between the person's decision and now.
-        for each in await self._outbox.read(lambda store: store.held(self.number, task_id)):
-            self._outbox.move(each.seq, self.number, EventState.HELD, EventState.PENDING)
-        await self._outbox.committed()
-        self._released.discard(task_id)
-        if self._held is not None:
-            self._held.discard(task_id)
-
-    def _holds(self, task_id: str) -> bool:
-        return self._held is not None and task_id in self._held
 
     def _profile(self) -> Profile:
         return self._plain if self._clock.monotonic() < self._plain_until else self._batch
@@ -304,55 +284,14 @@ class Lane:
     async def _settle(self, results: list[Result]) -> None:
         if not results:
             return
-        for result in results:
-            stored = result.stored
-            if result.accepted:
-                self._outbox.settle(stored.seq, stored.task_id, self.number, stored.size_bytes)
-                self._note_created(result)
-            elif self._holds(stored.task_id):
-                self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.HELD)
-            else:
-                self._bury(stored, result.status, result.detail)
-        self._outbox.after_commit(partial(self._note_delivered, sum(result.accepted for result in results)))
-        before, self._committed = self._committed, self._outbox.committed()
-        if before is not None:
-            await before
+        await self._settlement.record(results)
         if not self._selection.is_ahead or not self.pending:
             await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Drops what was read ahead, and returns when all that was settled is on disk."""
         self._selection.forget_ahead()
-        committed, self._committed = self._committed, None
-        if committed is not None:
-            await committed
-
-    def _note_delivered(self, count: int) -> None:
-        self._delivered += count
-
-    def _note_created(self, result: Result) -> None:
-        task = self._registry.find(result.stored.task_id)
-        if task is None or task.upstream:
-            return
-        event = _decode(result.stored.body)
-        if event.kind is not EventKind.TASK_CREATED:
-            return
-        ids = remote_ids(event, result.body)
-        steps = tuple(
-            msgspec.structs.replace(step, remote_id=remote) if remote else step
-            for step, remote in zip(task.steps, ids.steps or (None,) * len(task.steps), strict=True)
-        )
-        changed = tuple(step for step in steps if step.remote_id)
-        self._registry.put(msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps), steps=changed)
-
-    def _bury(self, stored: StoredEvent, status: int | None, detail: str) -> None:
-        letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
-        self._outbox.move(stored.seq, self.number, EventState.PENDING, EventState.DEAD, letter)
-        kind = _decode(stored.body).kind if stored.intact else "damaged"
-        self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
-        if kind is EventKind.TASK_CREATED and self._held is not None:
-            self._held.add(stored.task_id)
-            self._outbox.on_failure(partial(self._held.discard, stored.task_id))
+        await self._settlement.written()
 
     def _succeeded(self, sent: Round) -> None:
         if self._outage_ms is not None:

@@ -1,5 +1,9 @@
 """Why the outbox did not take or give something."""
 
+from __future__ import annotations
+
+import sqlite3
+
 
 class OutboxError(Exception):
     """The outbox could not do what was asked; nothing was half-done."""
@@ -19,3 +23,14 @@ class OutboxFullError(OutboxError):
 
 class DuplicateEventError(StorageFailedError):
     """An event id was there already although nothing had told so: the group it was in was not committed."""
+
+
+def storage_error(error: sqlite3.Error) -> StorageFailedError:
+    """The outbox's error for one of SQLite's."""
+    kind = DamagedError if is_damage(error) else StorageFailedError
+    return kind(f"{error} ({getattr(error, 'sqlite_errorname', 'unknown')})")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite says that its file is damaged, not that the disk is full or failed."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}

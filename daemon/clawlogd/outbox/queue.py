@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
-from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -24,12 +23,20 @@ from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox import checksums
 from clawlogd.outbox.ballast import Ballast
-from clawlogd.outbox.errors import DamagedError, DuplicateEventError, OutboxError, OutboxFullError, StorageFailedError
+from clawlogd.outbox.counts import Counts
+from clawlogd.outbox.errors import (
+    DamagedError,
+    DuplicateEventError,
+    OutboxError,
+    OutboxFullError,
+    StorageFailedError,
+    storage_error,
+)
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.rate import AcceptanceRate
 from clawlogd.outbox.repeats import Repeats
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.store import Store, storage_error
+from clawlogd.outbox.store import Store
 from clawlogd.outbox.witness import Witness
 from clawlogd.settings import InForce
 
@@ -51,12 +58,7 @@ class Outbox:
 
     Attributes:
         lost: Accepted events that were ever found to be gone.
-        pending: Events to be sent, by lane.
-        dead: Events that their backend refused, by lane.
-        held: Events behind a refused ``task_created``, by lane.
-        by_task: All of these, by task.
-        waiting: All of these.
-        size_bytes: What their bodies take.
+        counts: How much waits.
         storage_error: Why nothing is accepted now.
         deciding: Held while an operator's decision on dead letters is carried out.
     """
@@ -79,17 +81,7 @@ class Outbox:
         store.note_lost(self._next_seq - 1)
         witness.advance(self._next_seq - 1)
         self.lost = store.lost()
-        self.pending: Counter[int] = Counter()
-        self.dead: Counter[int] = Counter()
-        self.held: Counter[int] = Counter()
-        self.by_task: Counter[str] = Counter()
-        self.waiting = 0
-        self.size_bytes = 0
-        for waiting in store.waiting():
-            self._counter(waiting.state)[waiting.lane] += waiting.count
-            self.by_task[waiting.task_id] += waiting.count
-            self.waiting += waiting.count
-            self.size_bytes += waiting.size_bytes
+        self.counts = Counts(store.waiting())
         self.storage_error: str | None = None
         self._reserve_used = False
         self._mending: asyncio.Task[None] | None = None
@@ -116,10 +108,10 @@ class Outbox:
         if self.storage_error is not None:
             raise StorageFailedError(self.storage_error)
         body = _encode(event)
-        bounds = self._settings.now.outbox
-        if self.waiting >= bounds.max_events or self.size_bytes + len(body) > bounds.max_bytes:
+        bounds, counts = self._settings.now.outbox, self.counts
+        if counts.waiting >= bounds.max_events or counts.size_bytes + len(body) > bounds.max_bytes:
             raise OutboxFullError(
-                f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is "
+                f"{counts.waiting} events ({counts.size_bytes} bytes) wait for delivery and the bound is "
                 f"{bounds.max_events} events or {bounds.max_bytes} bytes; nothing was accepted"
             )
         group = self._open or self._group()
@@ -129,7 +121,7 @@ class Outbox:
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
         crc = checksums.of_event(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
-        self._count(event.task_id, lane, len(body), EventState.PENDING, 1)
+        self.counts.change(event.task_id, lane, len(body), EventState.PENDING, 1)
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
         self._repeats.remember(event_id, group.done)
@@ -150,17 +142,8 @@ class Outbox:
         """Records, with the open group, that an event has been delivered (or dropped by an operator)."""
         group = self._group()
         group.moved[seq] = EventState.SETTLED
-        self._count(task_id, lane, size_bytes, was, -1)
-        group.undo.append(lambda: self._count(task_id, lane, size_bytes, was, 1))
-
-    def _count(self, task_id: str, lane: int, size_bytes: int, state: EventState, change: int) -> None:
-        counter = self.pending if state is EventState.PENDING else self._counter(state)
-        counter[lane] += change
-        self.waiting += change
-        self.size_bytes += change * size_bytes
-        self.by_task[task_id] += change
-        if not self.by_task[task_id]:
-            del self.by_task[task_id]
+        self.counts.change(task_id, lane, size_bytes, was, -1)
+        group.undo.append(partial(self.counts.change, task_id, lane, size_bytes, was, 1))
 
     def move(self, seq: int, lane: int, was: EventState, to: EventState, letter: DeadLetter | None = None) -> None:
         """Records, with the open group, that an event is dead, held behind one that is, or pending again."""
@@ -168,14 +151,8 @@ class Outbox:
         group.moved[seq] = to
         if letter is not None:
             group.dead.append(letter)
-        self._counter(was)[lane] -= 1
-        self._counter(to)[lane] += 1
-
-        def undo() -> None:
-            self._counter(was)[lane] += 1
-            self._counter(to)[lane] -= 1
-
-        group.undo.append(undo)
+        self.counts.move(lane, was, to)
+        group.undo.append(partial(self.counts.move, lane, to, was))
 
     def on_failure(self, undo: Callable[[], None]) -> None:
         """Says what puts memory back if the open group cannot be committed."""
@@ -249,7 +226,7 @@ class Outbox:
             for seq, event_id, lane, task_id, _, size, *_ in reversed(each.events):
                 self._next_seq = seq
                 self._repeats.forget(event_id)
-                self._count(task_id, lane, size, EventState.PENDING, -1)
+                self.counts.change(task_id, lane, size, EventState.PENDING, -1)
         if isinstance(error, DuplicateEventError):
             # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
             self._repeats.ask_the_file_about(event_id for _, event_id, *_ in group.events)
@@ -320,16 +297,17 @@ class Outbox:
     @property
     def waiting_for(self) -> list[str]:
         """The backends for which something waits, be it for a person's decision."""
-        return [url for url, lane in self._lanes.items() if self.pending[lane] or self.dead[lane] or self.held[lane]]
+        return [
+            url
+            for url, lane in self._lanes.items()
+            if self.counts.pending[lane] or self.counts.dead[lane] or self.counts.held[lane]
+        ]
 
     def listen(self, lane: int, listener: Callable[[], None]) -> None:
         """Calls ``listener`` whenever a lane has something new to deliver."""
         self._listeners[lane] = listener
 
     # ── Counts ─────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    def _counter(self, state: EventState) -> Counter[int]:
-        return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
 
     @property
     def accepted(self) -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 from enum import IntEnum
+from pathlib import Path
 
 from clawlogd.outbox import checksums
 
@@ -106,6 +107,20 @@ def version_of(connection: sqlite3.Connection) -> int:
     """The schema version that a database is of; 0 for a new one."""
     version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return version
+
+
+def refuse_newer(path: Path) -> None:
+    """Looks at a file's schema version without writing anything: not even the WAL is folded in.
+
+    Raises:
+        UnknownSchemaError: A newer version wrote it.
+    """
+    with (
+        contextlib.suppress(sqlite3.Error),  # what is wrong with it shows when it is opened
+        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection,
+    ):
+        if (version := version_of(connection)) > CURRENT_VERSION:
+            raise UnknownSchemaError(version)
 
 
 def migrate(connection: sqlite3.Connection, to: int = CURRENT_VERSION) -> None:

@@ -14,17 +14,16 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clawlogd.outbox import checksums
-from clawlogd.outbox.errors import DamagedError, DuplicateEventError, StorageFailedError
+from clawlogd.outbox.errors import DuplicateEventError, storage_error
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.records import DeadEvent, StoredEvent, StuckEvent, Waiting
 from clawlogd.outbox.schema import (
     CURRENT_VERSION,
     EventState,
-    UnknownSchemaError,
     current_schema,
     migrate,
+    refuse_newer,
     schema_of,
-    version_of,
 )
 from clawlogd.outbox.seal import Seal
 from clawlogd.outbox.writing import write
@@ -62,7 +61,7 @@ class Store:
             UnknownSchemaError: A newer version wrote it.
         """
         if self._path.exists():
-            _refuse_newer(self._path)
+            refuse_newer(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
         # What is no UTF-8 any more is damage for the checksums to find, not a failure of the read.
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
@@ -374,16 +373,6 @@ class Store:
         return bad, rows[-1][0] if rows else None
 
 
-def _refuse_newer(path: Path) -> None:
-    """Looks at the schema's version without writing anything: not even the WAL is folded in."""
-    with (
-        contextlib.suppress(sqlite3.Error),  # what is wrong with it shows when it is opened
-        contextlib.closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as connection,
-    ):
-        if (version := version_of(connection)) > CURRENT_VERSION:
-            raise UnknownSchemaError(version)
-
-
 @contextlib.contextmanager
 def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
     connection.execute("BEGIN IMMEDIATE")
@@ -394,17 +383,6 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def storage_error(error: sqlite3.Error) -> StorageFailedError:
-    """The outbox's error for one of SQLite's."""
-    kind = DamagedError if is_damage(error) else StorageFailedError
-    return kind(f"{error} ({getattr(error, 'sqlite_errorname', 'unknown')})")
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite says that its file is damaged, not that the disk is full or failed."""
-    return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
 def fsync_folder(path: Path) -> None:

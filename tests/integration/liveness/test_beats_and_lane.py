@@ -34,7 +34,7 @@ async def test_a_backlog_does_not_hold_up_beats(daemon: RunningDaemon, polled: P
     for _ in range(4000):
         await caller.send(update)
     before = len(polled.events)
-    await until(lambda: daemon.parts.outbox.waiting >= 4000)
+    await until(lambda: daemon.parts.outbox.counts.waiting >= 4000)
     await until(lambda: daemon.parts.heartbeats.due_count(polled.url) == 1)
     polled.taking.set()
     await daemon.flush()

@@ -40,7 +40,7 @@ class Queue:
     async def drain(self, limit: int, arrivals: Random) -> list[StoredEvent]:
         """Everything, each batch read while the one before is on its way and settled behind it; more comes meanwhile."""
         lane, seen, committed = self._outbox.lane(URL), [], None
-        while self._outbox.pending[lane]:
+        while self._outbox.counts.pending[lane]:
             found = await self.selection.next_ahead(limit, MUCH, set())
             if found is None:
                 if committed is not None:

@@ -99,7 +99,7 @@ async def test_on_a_server_without_ids_a_new_request_after_an_acknowledgement_is
     asked = sidecar.stops.asking("t")
     assert asked.ack_on_its_way  # the receipt at least waits for the backend
     assert not hear(sidecar, stop(None, requested_at), asked)
-    sidecar.outbox.by_task.clear()  # all is delivered
+    sidecar.outbox.counts.by_task.clear()  # all is delivered
     assert hear(sidecar, stop(None, requested_at), sidecar.stops.asking("t"))
     assert phase(sidecar) is StopPhase.REQUESTED
     acknowledge(sidecar)

@@ -1,0 +1,140 @@
+"""Records what became of events: delivered, refused for good, or held behind a task's creation that was refused."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+
+import msgspec
+
+from clawlogd.clock import Clock
+from clawlogd.delivery.profiles import Result
+from clawlogd.logs import Log
+from clawlogd.model import Event, EventKind
+from clawlogd.outbox.group import DeadLetter
+from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.records import StoredEvent
+from clawlogd.outbox.schema import EventState
+from clawlogd.registry import Registry
+from clawlogd.upstream import remote_ids
+
+_decode = msgspec.json.Decoder(Event).decode
+
+
+class Settlement:
+    """The records of one lane.
+
+    Args:
+        outbox: Where they are kept.
+        lane: The lane's number.
+        registry: Where the ids that a server gives out are kept.
+        clock: Where the time is read.
+        log: The lane's.
+
+    Attributes:
+        delivered: How many events were delivered in this run.
+    """
+
+    def __init__(self, *, outbox: Outbox, lane: int, registry: Registry, clock: Clock, log: Log) -> None:
+        self._outbox = outbox
+        self._lane = lane
+        self._registry = registry
+        self._clock = clock
+        self._log = log
+        self._dead_creations: set[str] | None = None
+        self._last: asyncio.Future[None] | None = None  # the commit of what was recorded last
+        self.delivered = 0
+
+    async def load(self) -> None:
+        """Finds out, once, behind which tasks' creations events are held.
+
+        Raises:
+            StorageFailedError: The file cannot be read.
+        """
+        if self._dead_creations is None:
+            self._dead_creations = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self._lane))
+
+    def holds(self, task_id: str) -> bool:
+        """Whether a task's creation was refused, and nobody has decided on it."""
+        return self._dead_creations is not None and task_id in self._dead_creations
+
+    async def record(self, results: Sequence[Result]) -> None:
+        """Records what became of events. Returns when what was recorded before that is on disk.
+
+        Raises:
+            StorageFailedError: That could not be written: it is as if it had not been delivered.
+        """
+        for result in results:
+            stored = result.stored
+            if result.accepted:
+                self._outbox.settle(stored.seq, stored.task_id, self._lane, stored.size_bytes)
+                self._note_created(result)
+            elif self.holds(stored.task_id):
+                self.hold(stored)
+            else:
+                self.bury(stored, result.status, result.detail)
+        self._outbox.after_commit(partial(self._note_delivered, sum(result.accepted for result in results)))
+        before, self._last = self._last, self._outbox.committed()
+        if before is not None:
+            await before
+
+    async def written(self) -> None:
+        """Returns when all that was recorded is on disk.
+
+        Raises:
+            StorageFailedError: Some of it could not be written.
+        """
+        last, self._last = self._last, None
+        if last is not None:
+            await last
+
+    def failed(self) -> None:
+        """Says that the failure of what was recorded has been seen: ``written`` need not tell of it again."""
+        if self._last is not None and self._last.done():
+            self._last = None
+
+    def hold(self, stored: StoredEvent) -> None:
+        """Records that an event waits behind its task's creation."""
+        self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.HELD)
+
+    def bury(self, stored: StoredEvent, status: int | None, detail: str) -> None:
+        """Records that an event is a dead letter."""
+        letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
+        self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, letter)
+        kind = _decode(stored.body).kind if stored.intact else "damaged"
+        self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
+        if kind is EventKind.TASK_CREATED and self._dead_creations is not None:
+            self._dead_creations.add(stored.task_id)
+            self._outbox.on_failure(partial(self._dead_creations.discard, stored.task_id))
+
+    async def let_go(self, task_id: str) -> None:
+        """Lets what is held of a task be sent, as a person has decided.
+
+        Raises:
+            StorageFailedError: It could not be recorded.
+        """
+        # Also what was put behind the dead letter between the person's decision and now.
+        for each in await self._outbox.read(lambda store: store.held(self._lane, task_id)):
+            self._outbox.move(each.seq, self._lane, EventState.HELD, EventState.PENDING)
+        await self._outbox.committed()
+        if self._dead_creations is not None:
+            self._dead_creations.discard(task_id)
+
+    def _note_created(self, result: Result) -> None:
+        task = self._registry.find(result.stored.task_id)
+        if task is None or task.upstream:
+            return
+        event = _decode(result.stored.body)
+        if event.kind is not EventKind.TASK_CREATED:
+            return
+        ids = remote_ids(event, result.body)
+        steps = tuple(
+            msgspec.structs.replace(step, remote_id=remote) if remote else step
+            for step, remote in zip(task.steps, ids.steps or (None,) * len(task.steps), strict=True)
+        )
+        changed = tuple(step for step in steps if step.remote_id)
+        self._registry.put(msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps), steps=changed)
+
+    def _note_delivered(self, count: int) -> None:
+        self.delivered += count

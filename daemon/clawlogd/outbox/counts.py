@@ -1,0 +1,56 @@
+"""How much waits, counted in memory as it comes and goes: nobody has to ask the file."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+
+from clawlogd.outbox.records import Waiting
+from clawlogd.outbox.schema import EventState
+
+
+class Counts:
+    """The events that are accepted and not settled.
+
+    Args:
+        found: What the file holds.
+
+    Attributes:
+        pending: Events to be sent, by lane.
+        dead: Events that their backend refused, by lane.
+        held: Events behind a refused ``task_created``, by lane.
+        by_task: All of these, by task.
+        waiting: All of these.
+        size_bytes: What their bodies take.
+    """
+
+    def __init__(self, found: Iterable[Waiting]) -> None:
+        self.pending: Counter[int] = Counter()
+        self.dead: Counter[int] = Counter()
+        self.held: Counter[int] = Counter()
+        self.by_task: Counter[str] = Counter()
+        self.waiting = 0
+        self.size_bytes = 0
+        for each in found:
+            self._of(each.state)[each.lane] += each.count
+            self.by_task[each.task_id] += each.count
+            self.waiting += each.count
+            self.size_bytes += each.size_bytes
+
+    def change(self, task_id: str, lane: int, size_bytes: int, state: EventState, change: int) -> None:
+        """Counts one event more (``change`` is 1) or less (-1)."""
+        counter = self.pending if state is EventState.PENDING else self._of(state)
+        counter[lane] += change
+        self.waiting += change
+        self.size_bytes += change * size_bytes
+        self.by_task[task_id] += change
+        if not self.by_task[task_id]:
+            del self.by_task[task_id]
+
+    def move(self, lane: int, was: EventState, to: EventState) -> None:
+        """Counts an event in another state."""
+        self._of(was)[lane] -= 1
+        self._of(to)[lane] += 1
+
+    def _of(self, state: EventState) -> Counter[int]:
+        return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
