@@ -28,7 +28,7 @@ from clawlogd.registry import Registry
 from clawlogd.settings import InForce
 from clawlogd.upstream import Answer, Outcome, Upstream
 
-_PLAIN_ROUND = 100  # events, each in a request of its own, before what came of them is recorded
+_SMALL_ROUND = 100  # events: each in a request of its own, or in one that is likely to fail as the last one did
 _TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
@@ -232,7 +232,7 @@ class Lane:
             return
         started = self._clock.monotonic()
         profile = self._profile()
-        if profile is self._batch and whole and not probing and not len(self._parking):
+        if profile is self._batch and whole and not self._breaker.failures and not len(self._parking):
             self._selection.look_ahead()
         sent = await profile.send(events, beats)
         self._heartbeats.put_back(self.base_url, sent.unsent)
@@ -277,7 +277,8 @@ class Lane:
         return self._plain if self._clock.monotonic() < self._plain_until else self._batch
 
     def _most_events(self) -> int:
-        return min(self._limit, _PLAIN_ROUND) if self._profile() is self._plain else self._limit
+        small = self._profile() is self._plain or self._breaker.failures
+        return min(self._limit, _SMALL_ROUND) if small else self._limit
 
     # ── What came of it ────────────────────────────────────────────────────────────────────────────────────────────
 
