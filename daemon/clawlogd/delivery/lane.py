@@ -248,6 +248,9 @@ class Lane:
         self._not_before = 0.0 if full else started + self._settings.now.batch.min_interval_s
 
     async def _next_events(self, limit: int, room_bytes: int) -> list[StoredEvent]:
+        if not self.pending:
+            self._only_parked = False
+            return []
         found = await self._selection.next_ahead(limit, room_bytes, self._parking.excluded)
         if found is None:
             await self._catch_up()
