@@ -16,7 +16,7 @@ from itertools import islice
 
 import anyio
 
-from clawlogd.clock import Clock
+from clawlogd.clock import Clock, rfc3339
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Task
@@ -140,16 +140,16 @@ class Heartbeats:
             room: How many at most.
             room_bytes: How much they may take in a batch, roughly.
         """
-        due = self._due.get(base_url, {})
+        due, at = self._due.get(base_url, {}), rfc3339(self._clock.wall_ms())
         beats: list[Beat] = []
         for task_id in tuple(islice(due, room)):
             if room_bytes <= 0:
                 break
             del due[task_id]
             task = self._registry.find(task_id)
-            if task is not None and (beat := self._liveness.beat(task)) is not None:
+            if task is not None and (beat := self._liveness.beat(task, at)) is not None:
                 beats.append(beat)
-                room_bytes -= _BEAT_BYTES + len((beat.summary or "").encode())
+                room_bytes -= _BEAT_BYTES + (len(beat.summary.encode()) if beat.summary else 0)
         return beats
 
     def due_count(self, base_url: str) -> int:

@@ -175,8 +175,13 @@ class Liveness:
             return LifeState.STALLED if silent_s > self._settings.now.heartbeat.stall_after_s else LifeState.ALIVE, evidence
         return LifeState.ALIVE if evidence and silent_s <= _QUIET_AFTER_S else LifeState.QUIET, evidence
 
-    def beat(self, task: Task) -> Beat | None:
-        """The heartbeat that is true now; None when there is no evidence for one."""
+    def beat(self, task: Task, at: str) -> Beat | None:
+        """The heartbeat that is true now; None when there is no evidence for one.
+
+        Args:
+            task: Whose.
+            at: The time now, as the wire has it.
+        """
         sign = self._signs.get(task.task_id)
         if sign is None or not task.live:
             return None
@@ -189,7 +194,7 @@ class Liveness:
         summary, sign.summary = sign.summary, None
         return Beat(
             task_id=task.task_id,
-            at=rfc3339(self._clock.wall_ms()),
+            at=at,
             agent_seen_at=rfc3339(sign.seen_ms),
             evidence=evidence,
             stalled=evidence is Evidence.PROCESS and self.state(task)[0] is LifeState.STALLED,

@@ -11,6 +11,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from operator import itemgetter
 from typing import Any
 from urllib.parse import quote
 
@@ -66,6 +67,8 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
 
 
 _TAKEN = Verdict(accepted=True)
+_STATUSES = ("ok", "duplicate", "rejected")
+_status_of = itemgetter("status")
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,16 +119,11 @@ class Upstream:
         if answer.outcome is not Outcome.DELIVERED:
             return answer, []
         results = answer.body.get("results") if isinstance(answer.body, dict) else None
-        if not isinstance(results, list) or len(results) != len(records) or not all(map(_is_verdict, results)):
-            return Answer(
-                Outcome.TRANSIENT, "POST /api/events: the answer does not list a result for each event", answer.status
-            ), []
-        return answer, [
-            Verdict(accepted=False, code=_text(each.get("code")), detail=_text(each.get("detail")) or "")
-            if each["status"] == "rejected"
-            else _TAKEN
-            for each in results
-        ]
+        verdicts = _verdicts(results) if isinstance(results, list) else None
+        if verdicts is None or len(verdicts) != len(records):
+            detail = "POST /api/events: the answer does not list a result for each event"
+            return Answer(Outcome.TRANSIENT, detail, answer.status), []
+        return answer, verdicts
 
     async def poll_controls(
         self, task_ids: Sequence[str], cursor: str | None, wait_s: float
@@ -318,8 +316,22 @@ def _route(event: Event, task_id: str, step_id: str | None) -> tuple[str, str, d
             return None
 
 
-def _is_verdict(result: object) -> bool:
-    return isinstance(result, dict) and result.get("status") in {"ok", "duplicate", "rejected"}
+def _verdicts(results: list[Any]) -> list[Verdict] | None:
+    """What becomes of each event; None where that is not said of each."""
+    try:
+        statuses = list(map(_status_of, results))
+    except (TypeError, KeyError, IndexError):
+        return None
+    if statuses.count("ok") == len(statuses):  # as they mostly are
+        return [_TAKEN] * len(statuses)
+    if any(status not in _STATUSES for status in statuses):
+        return None
+    return [
+        Verdict(accepted=False, code=_text(each.get("code")), detail=_text(each.get("detail")) or "")
+        if each["status"] == "rejected"
+        else _TAKEN
+        for each in results
+    ]
 
 
 def _names_task(body: object) -> bool:
