@@ -66,6 +66,7 @@ class Sign:
         expires: Until when it is, monotonic.
         patience: Until when the agent is not declared lost for want of another, monotonic.
         summary: Given for the next beat.
+        seen_at: ``seen_ms`` as the wire has it, once a beat has told it.
     """
 
     seen_ms: int
@@ -74,6 +75,7 @@ class Sign:
     expires: float
     patience: float
     summary: str | None = None
+    seen_at: str | None = None
 
 
 class Liveness:
@@ -133,6 +135,7 @@ class Liveness:
             sign = known
             sign.seen_ms, sign.seen, sign.lease_s = self._clock.wall_ms(), self._clock.monotonic(), lease
             sign.expires = sign.patience = sign.seen + lease
+            sign.seen_at = None
         else:
             seen_ms = self._clock.wall_ms() if at_ms is None else max(at_ms, known.seen_ms if known else 0)
             self._signs[task.task_id] = sign = self._sign(seen_ms, lease, known.summary if known else None)
@@ -192,10 +195,12 @@ class Liveness:
         if evidence is None:
             return None
         summary, sign.summary = sign.summary, None
+        if sign.seen_at is None:
+            sign.seen_at = rfc3339(sign.seen_ms)
         return Beat(
             task_id=task.task_id,
             at=at,
-            agent_seen_at=rfc3339(sign.seen_ms),
+            agent_seen_at=sign.seen_at,
             evidence=evidence,
             stalled=evidence is Evidence.PROCESS and self.state(task)[0] is LifeState.STALLED,
             summary=summary,
