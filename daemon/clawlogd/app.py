@@ -29,8 +29,9 @@ from clawlogd.listeners.unix import UnixListener, allowed_group
 from clawlogd.liveness import Liveness
 from clawlogd.logs import Log
 from clawlogd.outbox.ballast import Ballast
+from clawlogd.outbox.errors import is_damage
 from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.recovery import open_store
+from clawlogd.outbox.recovery import Recovery, open_store
 from clawlogd.outbox.witness import Witness
 from clawlogd.registry import Registry
 from clawlogd.reload import Reload
@@ -112,7 +113,6 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, facts=facts)
 
         tasks = await stack.enter_async_context(_named_tasks())
-        parts.registry.load(parts.outbox.store_before_start)
         parts.stops.resume()
         parts.backends.start(parts.heartbeats, tasks.spawn)
         await spool.drain()
@@ -200,20 +200,36 @@ async def _named_tasks() -> AsyncIterator[NamedTasks]:
             group.cancel_scope.cancel()
 
 
+def _open(settings: InForce, state_dir: Path, clock: Clock) -> tuple[Outbox, Registry, Recovery | None]:
+    """Opens the outbox, and reads the tasks."""
+    witness = Witness(state_dir / "outbox.seq")
+    ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
+    ballast.restore()
+    checked = False
+    while True:
+        store, recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
+        try:
+            outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)
+            registry = Registry(outbox=outbox)
+            registry.load(store)
+        except sqlite3.DatabaseError as error:
+            store.close()
+            if checked or not is_damage(error):
+                raise
+            checked = True  # from now on: it was sealed, the medium lost some of it since, and opening it took the seal away
+        else:
+            return outbox, registry, recovery
+
+
 @asynccontextmanager
 async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
     clock, state_dir = where.clock, where.state_dir
     try:
-        witness = Witness(state_dir / "outbox.seq")
-        store, facts.recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
-        ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
-        ballast.restore()
-        outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)
+        outbox, registry, facts.recovery = _open(settings, state_dir, clock)
     except (OSError, sqlite3.Error) as error:
         raise InstanceError(
             f"{state_dir}: the outbox cannot be opened: {error}; see whether the disk works, has space, and may be written to"
         ) from error
-    registry = Registry(outbox=outbox)
     liveness = Liveness(registry=registry, outbox=outbox, settings=settings, clock=clock)
     stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")
     tokens = TokenSource(env=where.env, settings=settings)

@@ -320,7 +320,7 @@ def _verdicts(results: list[Any]) -> list[Verdict] | None:
     """What becomes of each event; None where that is not said of each."""
     try:
         statuses = list(map(_status_of, results))
-    except (TypeError, KeyError, IndexError):
+    except (TypeError, KeyError):
         return None
     if statuses.count("ok") == len(statuses):  # as they mostly are
         return [_TAKEN] * len(statuses)

@@ -367,11 +367,6 @@ class Outbox:
         """Keys of task and step rows that could not be used."""
         return self._store.damaged_rows
 
-    @property
-    def store_before_start(self) -> Store:
-        """The file itself, for what is loaded before anything else uses it."""
-        return self._store
-
     async def close(self) -> None:
         """Commits what is open, and folds the WAL into the file, which is sealed unless it turned out to be damaged."""
         if self._mending is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import zlib
 from typing import Any
@@ -9,8 +10,9 @@ from typing import Any
 import pytest
 
 from clawlogd.outbox.schema import MIGRATIONS
+from clawlogd.outbox.seal import Seal
 from plain_server import PlainServer
-from running_daemon import RunningDaemon
+from running_daemon import RunningDaemon, until
 
 
 def change(daemon: RunningDaemon, statement: str) -> None:
@@ -28,6 +30,30 @@ async def waiting_events(daemon: RunningDaemon, plain: PlainServer) -> None:
     for number in range(3):
         await daemon.call("step.update", task_id="t", step=1, status="running", summary=f"number {number}")
     await daemon.stop()
+
+
+async def test_a_sealed_file_of_which_the_medium_lost_something_is_recovered_at_the_start(
+    daemon: RunningDaemon, plain: PlainServer
+) -> None:
+    await plain.stop()
+    await daemon.call("task.create", title="T", task_id="t", steps=["one"], base_url=plain.url)
+    caller = await daemon.connect()
+    for number in range(1500):
+        params = b'{"task_id":"t","step":1,"status":"running","summary":"%d"}' % number
+        await caller.send(b'{"jsonrpc":"2.0","method":"step.update","params":%s}' % params)
+    await until(lambda: daemon.parts.outbox.counts.waiting == 1501)
+    await daemon.stop()
+    path = daemon.state_dir / "outbox.db"
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (root,) = connection.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'events_waiting'").fetchone()
+    with path.open("r+b") as file:
+        file.seek((root - 1) * 4096)  # a page that each start reads
+        file.write(b"\xa5" * 4096)
+    Seal(path).put()  # as if neither its size nor its times had changed
+    await daemon.start()
+    status = await daemon.call("daemon.status")
+    assert status["outbox"]["recovered_from"]
+    assert status["outbox"]["pending"] == 1501
 
 
 @pytest.mark.parametrize(

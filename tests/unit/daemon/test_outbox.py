@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 
@@ -180,6 +181,39 @@ async def test_on_a_full_disk_the_reserve_is_for_the_record_of_deliveries_alone(
     assert (tmp_path / "ballast").stat().st_size == 4096
 
 
+async def test_room_that_is_only_in_the_reserve_is_no_room_for_new_events(
+    new_outbox: Callable[..., Outbox], disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = new_outbox(disk, ballast_bytes=4096)
+    outbox._ballast.restore()
+    make_room, tries = disk.make_room, 0
+
+    def only_beside_the_reserve() -> None:
+        nonlocal tries
+        tries += 1
+        if (tmp_path / "ballast").exists():
+            raise sqlite3.OperationalError("database or disk is full")
+        make_room()
+
+    with monkeypatch.context() as full:
+        full.setattr(disk, "make_room", only_beside_the_reserve)
+        disk.full_for = 1
+        with pytest.raises(StorageFailedError):
+            await add(outbox, 1)
+        recovered = False
+
+        def tried_often() -> bool:
+            nonlocal recovered
+            recovered |= outbox.storage_error is None
+            return tries > 12
+
+        await until(tried_often)
+        assert not recovered
+    await mended(outbox)
+    assert (tmp_path / "ballast").exists()
+    await add(outbox, 2)
+
+
 async def test_while_the_reserve_is_in_use_nothing_new_is_accepted(
     new_outbox: Callable[..., Outbox], disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -269,9 +303,9 @@ async def test_tasks_and_steps_are_kept_and_forgotten(new_outbox: Callable[..., 
     outbox.forget("u")
     await outbox.committed()
     await outbox.close()
-    store = new_outbox().store_before_start
-    assert [task_id for task_id, _ in store.tasks()] == ["t"]
-    assert [b'"remote_id":"9"' in body for _, body in store.steps()] == [False, True]
+    again = new_outbox()
+    assert [task_id for task_id, _ in await again.read(Store.tasks)] == ["t"]
+    assert [b'"remote_id":"9"' in body for _, body in await again.read(Store.steps)] == [False, True]
 
 
 async def test_a_lane_hears_of_what_is_new_for_it_after_the_commit(outbox: Outbox) -> None:

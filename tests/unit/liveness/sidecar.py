@@ -55,7 +55,6 @@ class Sidecar:
         self.slept = 0
         self.heartbeats._wake = self.woken.append
         self.heartbeats._slept = self._count_sleep
-        self.registry.load(self.outbox.store_before_start)
 
     @classmethod
     async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:
