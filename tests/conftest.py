@@ -10,9 +10,9 @@ import pytest
 
 from clawlogd.clock import Clock
 from clawlogd.settings import Settings
-from daemon_process import DaemonProcess
-from plain_server import PlainServer
-from running_daemon import QUICK, RunningDaemon
+from support.daemon_process import DaemonProcess
+from support.plain_server import PlainServer
+from support.running_daemon import QUICK, RunningDaemon
 
 
 @pytest.fixture

@@ -5,18 +5,18 @@ from typing import Self
 
 from fastapi import Request
 
-from clawlog_backend.changes import ChangeFeed
-from clawlog_backend.control import ControlPolls
-from clawlog_backend.database import Database, DatabaseError, database_url
-from clawlog_backend.login_limit import LogInLimit
-from clawlog_backend.maintenance import Maintenance
+from clawlog_backend.access import LogInLimit
+from clawlog_backend.domain.times import Clock, UtcMs
+from clawlog_backend.http.limits import RequestRates
+from clawlog_backend.http.security import Gatekeeper
+from clawlog_backend.live.changes import ChangeFeed
+from clawlog_backend.live.control import ControlPolls
+from clawlog_backend.live.maintenance import Maintenance
 from clawlog_backend.metrics import Metrics
-from clawlog_backend.request_rates import RequestRates
-from clawlog_backend.security import Gatekeeper
 from clawlog_backend.settings import Settings
-from clawlog_backend.store import Applied, Store
-from clawlog_backend.times import Clock, UtcMs
-from clawlog_backend.writer import Writer
+from clawlog_backend.storage.engines.sqlite import Database, DatabaseError, database_url
+from clawlog_backend.storage.unit_of_work import Applied, Store
+from clawlog_backend.storage.writer import Writer
 
 
 class Backend:

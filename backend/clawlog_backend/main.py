@@ -52,8 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
     # Imported here, so that --help and a refused setting answer without loading the web framework.
-    from clawlog_backend.database import DatabaseError  # noqa: PLC0415
-    from clawlog_backend.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415
+    from clawlog_backend.http.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415
+    from clawlog_backend.storage.engines.sqlite import DatabaseError  # noqa: PLC0415
 
     def listening(url: str, port: int) -> None:
         if options.port_file is not None:

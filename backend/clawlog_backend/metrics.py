@@ -8,8 +8,8 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clawlog_backend import __version__
-from clawlog_backend.store import Applied, Result
-from clawlog_backend.views import Counts, Filter
+from clawlog_backend.domain.views import Counts, Filter
+from clawlog_backend.storage.unit_of_work import Applied, Result
 
 MEDIA_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)

@@ -20,26 +20,26 @@ from anyio.abc import TaskGroup
 from clawlog import locations
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock, SystemClock
-from clawlogd.commands.dispatcher import Dispatcher
-from clawlogd.commands.parts import Facts, Parts
-from clawlogd.heartbeats import Heartbeats
-from clawlogd.housekeeping import Housekeeping
+from clawlogd.host.housekeeping import Housekeeping
+from clawlogd.host.reload import Reload
+from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.instance import InstanceError, bind_unix, private_folder, state_lock
-from clawlogd.listeners.unix import UnixListener, allowed_group
-from clawlogd.liveness import Liveness
+from clawlogd.interrupts.state import Stops
+from clawlogd.liveness.evidence import Liveness
+from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.logs import Log
-from clawlogd.outbox.ballast import Ballast
 from clawlogd.outbox.errors import is_damage
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery, open_store
+from clawlogd.outbox.reserve import Ballast
 from clawlogd.outbox.witness import Witness
-from clawlogd.registry import Registry
-from clawlogd.reload import Reload
-from clawlogd.service import ServiceManager, passed_sockets
+from clawlogd.rpc.dispatcher import Dispatcher
+from clawlogd.rpc.spool import Spool
+from clawlogd.rpc.unix import UnixListener, allowed_group
+from clawlogd.services import Facts, Parts
 from clawlogd.settings import InForce, Settings, ipc_path, metrics_address
-from clawlogd.spool import Spool
-from clawlogd.stops import Stops
-from clawlogd.tokens import TokenSource
+from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.tokens import TokenSource
 
 _log = Log("app")
 
@@ -288,7 +288,7 @@ async def _listen(parts: Parts, where: Environment, dispatcher: Dispatcher, stac
     settings, facts = parts.settings, parts.facts
     zeromq = None
     if settings.zmq is not None:
-        from clawlogd.listeners.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where wanted
+        from clawlogd.rpc.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where wanted
 
         path = ipc_path(settings.zmq)
         zeromq = ZeromqListener(
@@ -311,7 +311,7 @@ async def _listen(parts: Parts, where: Environment, dispatcher: Dispatcher, stac
 async def _serve_metrics(parts: Parts, listeners: _Listeners, stack: AsyncExitStack) -> None:
     if parts.settings.metrics is None:
         return
-    from clawlogd.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
+    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
 
     address = metrics_address(parts.settings.metrics)
     server = MetricsServer(parts=parts, connections=lambda: listeners.connections)

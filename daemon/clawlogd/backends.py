@@ -7,15 +7,15 @@ from typing import Any
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
-from clawlogd.heartbeats import Heartbeats
-from clawlogd.liveness import Liveness
+from clawlogd.interrupts.state import Stops
+from clawlogd.interrupts.watcher import Watcher
+from clawlogd.liveness.evidence import Liveness
+from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.outbox.queue import Outbox
-from clawlogd.registry import Registry
 from clawlogd.settings import InForce
-from clawlogd.stops import Stops
-from clawlogd.tokens import TokenSource
-from clawlogd.upstream import Upstream
-from clawlogd.watcher import Watcher
+from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.tokens import TokenSource
 
 Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], None]
 """Runs a long-lived task under a name."""

@@ -19,8 +19,8 @@ from playwright.sync_api import Browser, sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-from browser.backend_process import BackendProcess, ago  # noqa: E402 -- the tests know how to start a backend
-from browser.chromium import CHROMIUM, launch_options  # noqa: E402
+from support.backend_process import BackendProcess, ago  # noqa: E402 -- the tests know how to start a backend
+from support.chromium import CHROMIUM, launch_options  # noqa: E402
 
 MINUTE_S = 60
 BEAT_S = 15

@@ -29,7 +29,7 @@ from rich.text import Text
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-from process.cli.place import Place, a_place, wait_until  # noqa: E402 -- the tests know how to start all there is
+from support.installation import Place, a_place, wait_until  # noqa: E402 -- the tests know how to start all there is
 
 # rich's own, but for its fonts: those would be fetched from elsewhere.
 SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from browser.backend_process import BackendProcess
-from browser.chromium import CHROMIUM, launch_options
+from support.backend_process import BackendProcess
+from support.chromium import CHROMIUM, launch_options
 
 # Generous, for machines that do much else at the same time; no test waits this long where the page does as it should.
 expect.set_options(timeout=15_000)

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
-from browser.backend_process import BackendProcess, ago
+from support.backend_process import BackendProcess, ago
 
 Open = Callable[..., Page]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from browser.backend_process import BackendProcess
+from support.backend_process import BackendProcess
 
 Open = Callable[..., Page]
 
@@ -101,7 +101,7 @@ def eventually(condition: Callable[[], bool]) -> None:
 def test_silence_alone_turns_alive_into_quiet_and_running_into_stale(backend: BackendProcess, open_page: Open) -> None:
     page = open_page(backend.url)
     stages = page.evaluate("""async () => {
-        const { livenessAt, statusAt, troubleAt } = await import("/static/liveness.js");
+        const { livenessAt, statusAt, troubleAt } = await import("/static/api/liveness.js");
         const task = {
             status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null,
             liveness: { state: "alive", agentSeenAt: 1000, vouchedAt: 10_000 },

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from browser.backend_process import BackendProcess
+from support.backend_process import BackendProcess
 
 Open = Callable[..., Page]
 
 
 def test_every_language_has_every_text_with_the_same_places(backend: BackendProcess, open_page: Open) -> None:
     page = open_page(backend.url)
-    texts = page.evaluate("async () => (await import('/static/texts.js')).TEXTS")
+    texts = page.evaluate("async () => (await import('/static/texts/texts.js')).TEXTS")
     assert set(texts) == {"en", "zh-CN"}
 
     def shape(value: object) -> list[str]:

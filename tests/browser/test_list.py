@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import CDPSession, Page, expect
 
-from browser.backend_process import BackendProcess, ago
+from support.backend_process import BackendProcess, ago
 
 Open = Callable[..., Page]
 

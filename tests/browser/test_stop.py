@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from browser.backend_process import BackendProcess
+from support.backend_process import BackendProcess
 
 Open = Callable[..., Page]
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from playwright.sync_api import Page, expect
 
-from browser.backend_process import BackendProcess, ago
+from support.backend_process import BackendProcess, ago
 
 Open = Callable[..., Page]
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from browser.backend_process import BackendProcess
-from daemon_process import LIMIT_S, environment
+from support.backend_process import BackendProcess
+from support.daemon_process import LIMIT_S, environment
 
 Open = Callable[..., Page]
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from callers import Caller, DealerCaller, DelimitingDealerCaller, ReqCaller, UnixCaller
-from running_daemon import QUICK, RunningDaemon
+from support.callers import Caller, DealerCaller, DelimitingDealerCaller, ReqCaller, UnixCaller
+from support.running_daemon import QUICK, RunningDaemon
 
 Connect = Callable[[str], Awaitable[Caller]]
 

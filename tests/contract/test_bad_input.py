@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from callers import Caller, DealerCaller, UnixCaller, exchange
 from clawlog.protocol.limits import MAX_LINE_BYTES
-from running_daemon import RunningDaemon
+from support.callers import Caller, DealerCaller, UnixCaller, exchange
+from support.running_daemon import RunningDaemon
 
 STATUS = b'{"jsonrpc":"2.0","id":1,"method":"daemon.status"}'
 

@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from callers import Caller, call
 from clawlog.protocol import errors
 from clawlog.protocol.errors import RpcError
-from clawlogd.commands.dispatcher import VERBS, Verb
-from clawlogd.commands.params import NoParams
+from clawlogd.rpc.dispatcher import VERBS, Verb
 from clawlogd.settings import Outbox, Tasks
-from plain_server import PlainServer
-from running_daemon import QUICK, RunningDaemon, until
+from clawlogd.verbs.params import NoParams
+from support.callers import Caller, call
+from support.plain_server import PlainServer
+from support.running_daemon import QUICK, RunningDaemon, until
 
 NOBODY = "http://127.0.0.1:9"
 

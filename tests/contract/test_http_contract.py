@@ -23,7 +23,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from clawlog_backend.settings import Settings
-from integration.backend.running import RunningBackend
+from support.running_backend import RunningBackend
 
 CHECKS = [
     not_a_server_error,

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from callers import Caller, UnixCaller, exchange
-from running_daemon import RunningDaemon
+from support.callers import Caller, UnixCaller, exchange
+from support.running_daemon import RunningDaemon
 
 LIST = {"jsonrpc": "2.0", "method": "deadletter.list"}
 LISTED = {"dead_letters": []}

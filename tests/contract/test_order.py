@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from callers import Caller
-from plain_server import PlainServer
-from running_daemon import RunningDaemon, until
+from support.callers import Caller
+from support.plain_server import PlainServer
+from support.running_daemon import RunningDaemon, until
 
 
 def mixed_request(number: int) -> Any:

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from callers import Caller, call
 from clawlog.protocol import ids
 from clawlog.protocol.errors import RpcError
-from plain_server import PlainServer
-from running_daemon import RunningDaemon
+from support.callers import Caller, call
+from support.plain_server import PlainServer
+from support.running_daemon import RunningDaemon
 
 MINTED: dict[str, Callable[[], str]] = {
     "version 7": ids.new_uuid,

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
-from callers import Caller, UnixCaller, exchange
-from clawlogd.commands.dispatcher import VERBS
-from plain_server import PlainServer, Recorded
-from running_daemon import RunningDaemon
+from clawlogd.rpc.dispatcher import VERBS
+from support.callers import Caller, UnixCaller, exchange
+from support.plain_server import PlainServer, Recorded
+from support.running_daemon import RunningDaemon
 
 CONVERSATION = Path(__file__).with_name("conversation.txt")
 BACKEND = "<backend>"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faults.bench import Bench
 from faults.oracle import Verdict
+from faults.rig import Bench
 
 Scenario = Callable[[Bench], None]
 Need = Callable[[], str | None]

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from clawlogd.outbox.schema import CURRENT_VERSION
-from faults.bench import Bench
 from faults.load import connected
+from faults.rig import Bench
 
 VERSION_1 = Path(__file__).parent / "data" / "outbox-v1.db"
 """Written by the first version: never to be made anew. It holds a delivered task with one refused and one waiting event, a task

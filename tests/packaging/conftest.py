@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from systemd_box import SystemdBox, install
+from support.systemd_box import SystemdBox, install
 
 ROOT = Path(__file__).resolve().parents[2]
 GENERATED = {".venv", ".git", "__pycache__", "build", "dist", "site", "htmlcov", "node_modules"}

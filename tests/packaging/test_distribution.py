@@ -57,7 +57,7 @@ def test_the_wheel_holds_every_file_of_the_three_packages_and_nothing_else(wheel
         root = project / shipped
         for path in [root] if root.is_file() else root.rglob("*"):
             if path.is_file() and "__pycache__" not in path.parts:
-                expected.add(f"clawlog/cli/install/files/{path.relative_to(project)}")
+                expected.add(f"clawlog/cli/commands/install/files/{path.relative_to(project)}")
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == expected

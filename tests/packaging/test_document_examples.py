@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon_process import DaemonProcess, environment
+from support.daemon_process import DaemonProcess, environment
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"

@@ -15,8 +15,8 @@ import pytest
 
 from clawlog.protocol import errors
 from clawlog.scripting import options
-from clawlogd.commands.dispatcher import VERBS
 from clawlogd.main import build_parser
+from clawlogd.rpc.dispatcher import VERBS
 from clawlogd.settings import AT_START, Section, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -93,7 +93,7 @@ def test_the_settings_that_only_a_restart_changes_are_those_of_the_code() -> Non
 
 
 def test_the_table_of_metrics_is_that_of_the_code() -> None:
-    code = (ROOT / "daemon" / "clawlogd" / "metrics.py").read_text(encoding="utf-8")
+    code = (ROOT / "daemon" / "clawlogd" / "host" / "metrics.py").read_text(encoding="utf-8")
     made = {
         f"clawlogd_{name}"
         for name in re.findall(r'f"{_PREFIX}(\w+)"|_(?:gauge|counter)\("(\w+)"', code)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from systemd_box import INSTALLED, SystemdBox
+from support.systemd_box import INSTALLED, SystemdBox
 
 pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from systemd_box import INSTALLED, SystemdBox, install_wheel
+from support.systemd_box import INSTALLED, SystemdBox, install_wheel
 
 pytestmark = [pytest.mark.systemd, pytest.mark.xdist_group("systemd")]
 

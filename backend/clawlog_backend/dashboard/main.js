@@ -1,14 +1,14 @@
 /** Starts the dashboard: the session, the route, the connection, the clock. Puts the parts together and has no other duty. */
 
-import { UNAUTHORIZED, apiEvents, getSession, logOut } from "./api.js";
-import { isPlainClick, setText } from "./element.js";
-import { language, onLanguageChange, t } from "./i18n.js";
-import { ListView } from "./list-view.js";
-import { loginView } from "./login-view.js";
-import { Masthead } from "./masthead.js";
-import { ChangeStream, State } from "./stream.js";
-import { TaskView } from "./task-view.js";
-import { clock, parseTime } from "./time.js";
+import { UNAUTHORIZED, apiEvents, getSession, logOut } from "./api/api.js";
+import { isPlainClick, setText } from "./parts/element.js";
+import { language, onLanguageChange, t } from "./texts/i18n.js";
+import { ListView } from "./views/list-view.js";
+import { loginView } from "./views/login-view.js";
+import { Masthead } from "./views/masthead.js";
+import { ChangeStream, State } from "./api/stream.js";
+import { TaskView } from "./views/task-view.js";
+import { clock, parseTime } from "./texts/time.js";
 
 const RELEASE_HIDDEN_AFTER_MS = 60_000;
 const REFRESH_HIDDEN_MS = 60_000;

@@ -12,7 +12,7 @@ Errors of the client library (``clawlog.errors``) are let through as they are.
 
 from __future__ import annotations
 
-from clawlog.cli import exits
+from clawlog import exits
 
 
 class CommandError(Exception):

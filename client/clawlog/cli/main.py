@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from clawlog.cli import exits
+from clawlog import exits
 from clawlog.cli.errors import CommandError
 from clawlog.errors import BadAddress, ClawlogError, Refused
 
@@ -38,6 +38,9 @@ COMMANDS = {
 """Every command, in the order of the help, with its first line: so that the help need not import them all."""
 
 
+_MODULES = {"uninstall": "install.uninstall"}
+"""Where a command's module is not named for it."""
+
 _DIST_INFO = "clawlog_status_sync-"
 
 
@@ -54,7 +57,7 @@ class LazyCommands(click.Group):
         del ctx
         if cmd_name not in COMMANDS:
             return None
-        module = import_module(f"clawlog.cli.commands.{cmd_name.replace('-', '_')}")
+        module = import_module(f"clawlog.cli.commands.{_MODULES.get(cmd_name, cmd_name.replace('-', '_'))}")
         command = module.command
         assert isinstance(command, click.Command)  # noqa: S101 - the rule of this folder, for the type checker
         return command

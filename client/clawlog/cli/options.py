@@ -11,9 +11,9 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The tasks of the daemon whose ids begin so: for completion in a shell."""
     del ctx, param
-    from clawlog.cli import tasks  # noqa: PLC0415 - only a completion pays for it
+    from clawlog.cli.sources import lookup  # noqa: PLC0415 - only a completion pays for it
 
-    return [CompletionItem(each.task_id, help=each.title) for each in tasks.known() if each.task_id.startswith(incomplete)]
+    return [CompletionItem(each.task_id, help=each.title) for each in lookup.known() if each.task_id.startswith(incomplete)]
 
 
 task = click.argument("task", shell_complete=complete_task)

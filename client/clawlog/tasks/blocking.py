@@ -11,8 +11,8 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, StopState
 from clawlog.errors import ClawlogError
-from clawlog.tasks.face import FIRST_ANSWER_S, TaskFace
-from clawlog.tasks.story import Description, Story
+from clawlog.tasks.base import FIRST_ANSWER_S, TaskFace
+from clawlog.tasks.lifecycle import Description, Story
 
 T = TypeVar("T")
 

@@ -13,20 +13,20 @@ import math
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
-from clawlogd.delivery.breaker import Breaker, BreakerState
 from clawlogd.delivery.parking import Parking
 from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
 from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
-from clawlogd.heartbeats import Heartbeats
+from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.logs import Log
 from clawlogd.outbox.errors import StorageFailedError
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
-from clawlogd.registry import Registry
 from clawlogd.settings import InForce
-from clawlogd.upstream import Answer, Outcome, Upstream
+from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.breaker import Breaker, BreakerState
+from clawlogd.upstream.client import Answer, Outcome, Upstream
 
 _SMALL_ROUND = 100  # events: each in a request of its own, or in one that is likely to fail as the last one did
 _TOO_MANY = 429  # says that the backend is busy, never that an event is bad

@@ -15,8 +15,8 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Task
 from clawlogd.outbox.records import StoredEvent
-from clawlogd.registry import Registry
-from clawlogd.upstream import Answer, Outcome, Upstream
+from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.client import Answer, Outcome, Upstream
 
 _decode = msgspec.json.Decoder(Event).decode
 _encode = msgspec.json.Encoder().encode

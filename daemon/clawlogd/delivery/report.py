@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from clawlogd.delivery.breaker import BreakerState
+from clawlogd.upstream.breaker import BreakerState
 
 
 class LaneState(StrEnum):

@@ -16,8 +16,8 @@ from clawlogd.outbox.group import DeadLetter
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.outbox.schema import EventState
-from clawlogd.registry import Registry
-from clawlogd.upstream import remote_ids
+from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.client import remote_ids
 
 _decode = msgspec.json.Decoder(Event).decode
 

@@ -22,8 +22,8 @@ from clawlogd.clock import Clock
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox import checksums
-from clawlogd.outbox.ballast import Ballast
 from clawlogd.outbox.counts import Counts
+from clawlogd.outbox.duplicates import Repeats
 from clawlogd.outbox.errors import (
     DamagedError,
     DuplicateEventError,
@@ -34,7 +34,7 @@ from clawlogd.outbox.errors import (
 )
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.rate import AcceptanceRate
-from clawlogd.outbox.repeats import Repeats
+from clawlogd.outbox.reserve import Ballast
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store
 from clawlogd.outbox.witness import Witness

@@ -8,9 +8,9 @@ from __future__ import annotations
 from hypothesis import HealthCheck, Phase, example, given, seed, settings
 from hypothesis import strategies as st
 
-from faults.bench import Bench
 from faults.proxy import Cut, CuttingProxy, How
 from faults.registry import fault
+from faults.rig import Bench
 
 SEEDS = (20260101, 20260102, 20260103)
 KNOWN: tuple[list[Cut], ...] = (

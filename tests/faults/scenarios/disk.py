@@ -11,9 +11,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from faults.bench import Bench
 from faults.daemon import Daemon
 from faults.registry import fault, program, root, strace
+from faults.rig import Bench
 
 
 @contextmanager

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from faults.backend import RETRY_AFTERS, Misbehaviour, Poison, always, at_random
-from faults.bench import Bench
 from faults.registry import fault
+from faults.rig import Bench
 
 
 def _lane(bench: Bench) -> dict[str, Any]:

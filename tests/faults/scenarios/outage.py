@@ -8,11 +8,11 @@ from pathlib import Path
 
 from clawlog.protocol.ids import new_uuid
 from faults.backend import Misbehaviour, Poison, always
-from faults.bench import Bench
 from faults.fast_clock import DaemonOnFastClock, FastClock
 from faults.load import connected
 from faults.oracle import Change, Outcome
 from faults.registry import fault
+from faults.rig import Bench
 
 _HOURS = 72
 

@@ -7,8 +7,8 @@ import random
 import signal
 import time
 
-from faults.bench import Bench
 from faults.registry import fault
+from faults.rig import Bench
 
 
 @fault("kill -9 in a loop under load")

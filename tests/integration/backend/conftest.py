@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 
 from clawlog_backend.settings import Settings
-from integration.backend.running import Api, RunningBackend
+from support.running_backend import Api, RunningBackend
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
-from integration.backend.running import Api, RunningBackend
+from support.running_backend import Api, RunningBackend
 
 TOKEN = "correct-horse-battery-staple"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -6,7 +6,7 @@ import json
 
 import aiohttp
 
-from integration.backend.running import Api, event
+from support.running_backend import Api, event
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process", "stalled": False, "pid": 42}
 

@@ -10,10 +10,10 @@ from typing import Any
 import aiohttp
 import pytest
 
-import clawlog_backend.changes
-import clawlog_backend.maintenance
-import clawlog_backend.routes.stream
-from integration.backend.running import Api, RunningBackend, connected, event
+import clawlog_backend.http.routes.stream
+import clawlog_backend.live.changes
+import clawlog_backend.live.maintenance
+from support.running_backend import Api, RunningBackend, connected, event
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process"}
 
@@ -156,7 +156,7 @@ async def test_a_place_that_cannot_be_resumed_from_is_a_reset(api: Api, last: in
 
 
 async def test_too_much_missed_is_a_reset(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clawlog_backend.changes, "_RESUMABLE_TASKS", 3)
+    monkeypatch.setattr(clawlog_backend.live.changes, "_RESUMABLE_TASKS", 3)
     for n in range(5):
         await api.task(f"t{n}", steps=0)
     async with opened(api, 1) as stream:
@@ -168,7 +168,7 @@ async def test_too_much_missed_is_a_reset(api: Api, monkeypatch: pytest.MonkeyPa
 async def test_a_silent_task_is_told_again_as_quiet_and_as_stale(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.maintenance, "_SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(clawlog_backend.live.maintenance, "_SWEEP_EVERY_S", 0.05)
     backend = start_backend()
     api = Api(session, backend.url)
     await api.task("t1")
@@ -185,7 +185,7 @@ async def test_a_silent_task_is_told_again_as_quiet_and_as_stale(
 async def test_a_task_whose_last_command_grows_old_is_told_again_as_quiet(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.maintenance, "_SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(clawlog_backend.live.maintenance, "_SWEEP_EVERY_S", 0.05)
     backend = start_backend()
     api = Api(session, backend.url)
     await api.task("t1")
@@ -200,7 +200,7 @@ async def test_a_task_whose_last_command_grows_old_is_told_again_as_quiet(
 
 
 async def test_an_idle_stream_is_kept_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clawlog_backend.routes.stream, "_KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(clawlog_backend.http.routes.stream, "_KEEP_ALIVE_S", 0.05)
     async with opened(api) as stream:
         await stream.message()
         assert await stream.response.content.readuntil(b"\n\n") == b": still here\n\n"
@@ -224,8 +224,8 @@ async def test_a_flood_is_told_in_few_messages_and_ends_with_the_last_state(api:
 async def test_a_reader_that_fell_behind_is_told_to_reload(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.changes, "_FLUSH_INTERVAL_S", 0)
-    monkeypatch.setattr(clawlog_backend.changes, "_RING_FLUSHES", 4)
+    monkeypatch.setattr(clawlog_backend.live.changes, "_FLUSH_INTERVAL_S", 0)
+    monkeypatch.setattr(clawlog_backend.live.changes, "_RING_FLUSHES", 4)
     api = Api(session, start_backend().url)
     steps = [{"step_id": f"s{n}", "title": "x" * 200} for n in range(200)]
     await api("POST", "/api/tasks", {"task_id": "t1", "title": "T", "steps": steps})

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-import clawlog_backend.maintenance
+import clawlog_backend.live.maintenance
 from clawlog_backend import __version__
-from clawlog_backend.database import DatabaseError
-from integration.backend.running import Api, RunningBackend, event
+from clawlog_backend.storage.engines.sqlite import DatabaseError
+from support.running_backend import Api, RunningBackend, event
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process"}
 DAY_MS = 86_400_000
@@ -77,7 +77,7 @@ async def test_what_was_accepted_is_there_after_a_restart(
 async def test_tasks_of_which_nothing_was_heard_for_long_are_removed(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.maintenance, "_SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(clawlog_backend.live.maintenance, "_SWEEP_EVERY_S", 0.05)
     backend = start_backend(keep_days=2)
     api = Api(session, backend.url)
     for n in range(120):
@@ -109,7 +109,7 @@ async def test_tasks_of_which_nothing_was_heard_for_long_are_removed(
 async def test_old_beats_leave_the_history_and_nothing_else_does(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.maintenance, "_SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(clawlog_backend.live.maintenance, "_SWEEP_EVERY_S", 0.05)
     backend = start_backend(keep_days=0)
     api = Api(session, backend.url)
     await api.task("t1")

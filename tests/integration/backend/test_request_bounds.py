@@ -11,12 +11,12 @@ import aiohttp
 import pytest
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-import clawlog_backend.bodies
-import clawlog_backend.connections
-import clawlog_backend.request_rates
-import clawlog_backend.server
-from clawlog_backend.connections import ConnectionBounds
-from integration.backend.running import Api, RunningBackend, connected
+import clawlog_backend.http.bodies
+import clawlog_backend.http.connections
+import clawlog_backend.http.limits
+import clawlog_backend.http.server
+from clawlog_backend.http.connections import ConnectionBounds
+from support.running_backend import Api, RunningBackend, connected
 
 JSON = {"content-type": "application/json"}
 PACKED = JSON | {"content-encoding": "gzip"}
@@ -29,7 +29,7 @@ def _each_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     if request.param == "httptools":
         implementation = pytest.importorskip("uvicorn.protocols.http.httptools_impl", reason="httptools is not installed")
         protocol = implementation.HttpToolsProtocol
-    monkeypatch.setattr(clawlog_backend.server, "BoundedConnection", type("Bounded", (ConnectionBounds, protocol), {}))
+    monkeypatch.setattr(clawlog_backend.http.server, "BoundedConnection", type("Bounded", (ConnectionBounds, protocol), {}))
 
 
 async def test_what_is_not_json_is_refused(api: Api) -> None:
@@ -68,7 +68,7 @@ async def test_a_form_from_another_site_is_not_taken_for_json(api: Api) -> None:
 async def test_a_body_that_does_not_come_is_waited_for_in_vain_only_so_long(
     backend: RunningBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.bodies, "BODY_S", 0.2)
+    monkeypatch.setattr(clawlog_backend.http.bodies, "BODY_S", 0.2)
     async with connected(backend.url) as (reader, writer):
         writer.write(
             b"POST /api/tasks HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
@@ -79,7 +79,7 @@ async def test_a_body_that_does_not_come_is_waited_for_in_vain_only_so_long(
 async def test_a_client_that_sends_no_whole_request_is_dropped(
     start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(clawlog_backend.http.connections, "HEAD_S", 0.2)
     async with connected(start_backend().url) as (reader, writer):
         writer.write(b"GET /healthz HTTP/1.1\r\nhost: loc")
         assert await reader.read() == b""
@@ -89,7 +89,7 @@ async def test_a_client_that_sends_no_whole_request_is_dropped(
 async def test_every_further_request_of_a_connection_has_to_come_whole_in_time_too(
     start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.connections, "HEAD_S", 0.3)
+    monkeypatch.setattr(clawlog_backend.http.connections, "HEAD_S", 0.3)
     whole, part = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n", b"GET /healthz HTTP/1.1\r\nhost: loc"
     async with connected(start_backend().url) as (reader, writer):
         for _ in range(3):
@@ -119,7 +119,7 @@ async def test_a_head_without_end_is_not_kept(start_backend: Callable[..., Runni
 async def test_whoever_waits_for_an_answer_may_take_time_with_the_next_request(
     start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(clawlog_backend.http.connections, "HEAD_S", 0.2)
     body = b'{"task_ids":[],"cursor":"none","wait_s":1}'
     poll = b"POST /api/control/poll HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     async with connected(start_backend().url) as (reader, writer):
@@ -134,7 +134,7 @@ async def test_whoever_waits_for_an_answer_may_take_time_with_the_next_request(
 async def test_a_client_that_does_not_take_its_answers_is_dropped(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.connections, "STALLED_ANSWER_S", 0.2)
+    monkeypatch.setattr(clawlog_backend.http.connections, "STALLED_ANSWER_S", 0.2)
     backend = start_backend()
     api = Api(session, backend.url)
     for n in range(20):
@@ -173,7 +173,7 @@ async def test_a_client_elsewhere_that_asks_too_often_is_told_to_wait(
     api = Api(session, start_backend(requests_per_s=1).url)
     for _ in range(30):  # this machine may ask as often as it likes
         assert (await api("GET", "/healthz"))[0] == 200
-    monkeypatch.setattr(clawlog_backend.request_rates, "_client", lambda _address: "192.0.2.1")
+    monkeypatch.setattr(clawlog_backend.http.limits, "_client", lambda _address: "192.0.2.1")
     answers = [await api("GET", "/healthz") for _ in range(12)]
     assert [status for status, _ in answers[:10]] == [200] * 10
     assert answers[-1][0] == 429

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from clawlog.cli import main
-from process.cli.place import Place, Ran, a_place
+from support.installation import Place, Ran, a_place
 
 Clawlog = Callable[..., Ran]
 

@@ -8,8 +8,8 @@ import re
 import pytest
 
 from process.cli.conftest import Clawlog
-from process.cli.place import CLAWLOG, Place
-from process.cli.screen import on_terminal
+from support.installation import CLAWLOG, Place
+from support.terminal import on_terminal
 
 ESCAPE = "\x1b"
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")

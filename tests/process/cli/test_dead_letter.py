@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from process.cli.conftest import Clawlog
-from process.cli.place import Place, a_place, wait_until
+from support.installation import Place, a_place, wait_until
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from clawlog.cli.demo.scripts import Scripts
+from clawlog.cli.commands.demo.scripts import Scripts
 from clawlog.cli.errors import CommandError
-from process.cli.place import Place, is_running, wait_until
+from support.installation import Place, is_running, wait_until
 
 
 def test_it_runs_a_task_up_to_an_acknowledged_stop_and_leaves_nothing_behind(place: Place) -> None:

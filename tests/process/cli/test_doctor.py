@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from process.cli.conftest import Clawlog
-from process.cli.place import Place
+from support.installation import Place
 
 Found = dict[str, list[tuple[str, str, str]]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from process.cli.conftest import Clawlog
-from process.cli.place import Place
+from support.installation import Place
 
 
 def test_it_returns_when_the_backend_has_everything(running: Place, clawlog: Clawlog) -> None:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from clawlog.cli.install import sources
+from clawlog.cli.commands.install import sources
 from process.cli.conftest import Clawlog
-from process.cli.place import Place, wait_until
+from support.installation import Place, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -17,9 +17,9 @@ import pytest
 
 from clawlog.cli import main
 from process.cli.conftest import Clawlog
-from process.cli.place import Place
 from process.cli.test_dead_letter import refused
 from process.cli.test_start import command_of, every_command
+from support.installation import Place
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "json-output.md").read_text(encoding="utf-8")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from clawlog.cli.backend_http import BackendTask
-from process.cli.place import CLAWLOG, Place, is_running, wait_until
-from process.cli.screen import on_terminal
+from clawlog.cli.sources.backend import BackendTask
+from support.installation import CLAWLOG, Place, is_running, wait_until
+from support.terminal import on_terminal
 
 PRINT_TASK = "print(__import__('os').environ['CLAWLOG_TASK_ID'], flush=True)"
 

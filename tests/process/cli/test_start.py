@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from importlib import import_module
 from importlib.metadata import version
 
 import click
@@ -13,14 +12,14 @@ import pytest
 
 from clawlog.cli import main
 from process.cli.conftest import Clawlog
-from process.cli.place import CLAWLOG, Place
+from support.installation import CLAWLOG, Place
 
 SLOW = ("rich", "asyncio", "urllib.request", "tomllib", "concurrent.futures", "clawlog.client", "clawlog.cli.commands")
 
 
 def command_of(name: str) -> click.Command:
-    command = import_module(f"clawlog.cli.commands.{name.replace('-', '_')}").command
-    assert isinstance(command, click.Command)
+    command = main.cli.get_command(click.Context(main.cli), name)
+    assert command is not None
     return command
 
 

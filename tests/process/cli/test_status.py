@@ -8,9 +8,9 @@ import subprocess
 
 import pytest
 
-from clawlog.cli import daemon
+from clawlog.cli.sources import daemon
 from process.cli.conftest import Clawlog
-from process.cli.place import Place, wait_until
+from support.installation import Place, wait_until
 
 
 def test_a_healthy_daemon_is_shown_on_one_screen(running: Place, clawlog: Clawlog) -> None:

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from process.cli.conftest import Clawlog
-from process.cli.place import Place
+from support.installation import Place
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 OBEDIENT = """

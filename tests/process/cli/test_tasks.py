@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from process.cli.conftest import Clawlog
-from process.cli.place import Place, wait_until
+from support.installation import Place, wait_until
 
 
 def test_tasks_are_listed_with_where_they_stand(running: Place, clawlog: Clawlog) -> None:

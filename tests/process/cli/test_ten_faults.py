@@ -17,7 +17,7 @@ import pytest
 
 from clawlog.errors import Refused
 from faults.registry import faketime_library
-from process.cli.place import Place, Ran, wait_until
+from support.installation import Place, Ran, wait_until
 
 HEALTHY, DEGRADED, NOT_RUNNING = 0, 1, 3
 

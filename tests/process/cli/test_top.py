@@ -7,8 +7,8 @@ import signal
 import termios
 
 from process.cli.conftest import Clawlog
-from process.cli.place import CLAWLOG, Place, wait_until
-from process.cli.screen import Screen, on_terminal
+from support.installation import CLAWLOG, Place, wait_until
+from support.terminal import Screen, on_terminal
 
 COMMAND = [*CLAWLOG, "top", "--interval", "0.1"]
 

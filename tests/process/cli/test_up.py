@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from clawlog.cli.backend_http import Backend
-from process.cli.place import Place, children, is_running, wait_until
+from clawlog.cli.sources.backend import Backend
+from support.installation import Place, children, is_running, wait_until
 
 
 class Up:

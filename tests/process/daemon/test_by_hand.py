@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon_process import DaemonProcess
+from support.daemon_process import DaemonProcess
 
 
 @pytest.mark.skipif(shutil.which("nc") is None, reason="nc is not installed")

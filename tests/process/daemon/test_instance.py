@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon_process import DaemonProcess, environment, run_to_end
+from support.daemon_process import DaemonProcess, environment, run_to_end
 
 
 def mode(path: Path) -> int:

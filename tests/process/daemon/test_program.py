@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from clawlogd import __version__
-from daemon_process import environment, run_to_end
+from support.daemon_process import environment, run_to_end
 
 
 async def test_help_shows_every_flag_examples_and_exit_statuses(folder: Path) -> None:

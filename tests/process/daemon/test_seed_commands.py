@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from daemon_process import DaemonProcess, environment
-from plain_server import PlainServer, Recorded
-from running_daemon import until
+from support.daemon_process import DaemonProcess, environment
+from support.plain_server import PlainServer, Recorded
+from support.running_daemon import until
 
 ROOT = Path(__file__).parents[3]
 SYSTEM_PYTHON = "/usr/bin/python3"

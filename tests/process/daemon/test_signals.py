@@ -10,9 +10,9 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from callers import UnixCaller
-from daemon_process import DaemonProcess
-from plain_server import PlainServer
+from support.callers import UnixCaller
+from support.daemon_process import DaemonProcess
+from support.plain_server import PlainServer
 
 
 @pytest.fixture

@@ -19,17 +19,17 @@ from typing import Any
 import aiohttp
 import msgspec
 
-import daemon_process
+from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.settings import Settings as BackendSettings
-from clawlog_backend.times import UtcMs
 from clawlogd.clock import SystemClock
 from clawlogd.model import Task
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.store import Store
 from clawlogd.settings import Heartbeat, Settings
-from daemon_process import DaemonProcess
-from integration.backend.running import Api, RunningBackend
-from running_daemon import QUICK, RunningDaemon, until
+from support import daemon_process
+from support.daemon_process import DaemonProcess
+from support.running_backend import Api, RunningBackend
+from support.running_daemon import QUICK, RunningDaemon, until
 
 LOOK_S = 0.02
 LAST_MOMENT_S = 0.5  # of an absence: a beat that is made then may find the backend back

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from scripted_daemon import ScriptedDaemon, on_unix_socket
+from support.scripted_daemon import ScriptedDaemon, on_unix_socket
 
 ROOT = Path(__file__).parents[3]
 SCRIPTS = ROOT / "scripts"

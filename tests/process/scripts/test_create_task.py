@@ -10,7 +10,7 @@ import pytest
 from clawlog.protocol import spool as spool_format
 from clawlog.protocol.errors import INVALID_PARAMS, RpcError
 from process.scripts.conftest import Run
-from scripted_daemon import ScriptedDaemon, Trick
+from support.scripted_daemon import ScriptedDaemon, Trick
 
 SEED = (
     "--base-url",

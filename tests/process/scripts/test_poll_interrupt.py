@@ -12,7 +12,7 @@ import pytest
 
 from clawlog.protocol.errors import UNKNOWN_TASK, RpcError
 from process.scripts.conftest import SCRIPTS, Run, python_of_scripts
-from scripted_daemon import NO_STOP, STOP, UNKNOWN, ScriptedDaemon, wait_until
+from support.scripted_daemon import NO_STOP, STOP, UNKNOWN, ScriptedDaemon, wait_until
 
 
 def test_a_stop_is_20_with_its_reason(daemon: ScriptedDaemon, run: Run) -> None:

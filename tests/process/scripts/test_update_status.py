@@ -11,7 +11,7 @@ import pytest
 from clawlog.protocol import spool as spool_format
 from clawlog.protocol.errors import INTERNAL_ERROR, OUTBOX_FULL, STORAGE_FAILED, UNKNOWN_STEP, UNKNOWN_TASK, RpcError
 from process.scripts.conftest import SCRIPTS, Run, python_of_scripts
-from scripted_daemon import NO_STOP, STOP, UNKNOWN, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
+from support.scripted_daemon import NO_STOP, STOP, UNKNOWN, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
 
 STEP = ("--step-id", "编写配置文件", "--step-status", "done", "--step-summary", "nginx.conf 已生成")
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 import clawlog
-from browser.backend_process import BackendProcess
 from process.scripts.conftest import SCRIPTS, Ran, Run, python_of_scripts
-from scripted_daemon import wait_until
+from support.backend_process import BackendProcess
+from support.scripted_daemon import wait_until
 
 
 @pytest.fixture

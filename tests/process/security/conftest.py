@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from daemon_process import DaemonProcess
+from support.daemon_process import DaemonProcess
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from daemon_process import DaemonProcess, run_to_end
+from support.daemon_process import DaemonProcess, run_to_end
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user")
 

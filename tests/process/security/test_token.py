@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from daemon_process import DaemonProcess
-from plain_server import PlainServer
-from running_daemon import until
+from support.daemon_process import DaemonProcess
+from support.plain_server import PlainServer
+from support.running_daemon import until
 
 CANARY = "canary-4b1d-token-that-nobody-may-see"
 

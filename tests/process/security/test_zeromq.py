@@ -14,7 +14,7 @@ import pytest
 import zmq
 import zmq.asyncio
 
-from daemon_process import DaemonProcess, environment, run_to_end
+from support.daemon_process import DaemonProcess, environment, run_to_end
 
 ASK = b'{"jsonrpc":"2.0","id":1,"method":"daemon.status"}'
 

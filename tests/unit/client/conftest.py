@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from scripted_daemon import ScriptedDaemon, on_unix_socket
+from support.scripted_daemon import ScriptedDaemon, on_unix_socket
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from clawlog.connection import calls
 from clawlog.connection.results import Accepted, Beat, StopPhase, StopState
 from clawlog.errors import DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol.errors import SHUTTING_DOWN, UNKNOWN_STEP, RpcError
-from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_zeromq
+from support.scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 
 @pytest.fixture

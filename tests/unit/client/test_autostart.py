@@ -26,7 +26,7 @@ TESTS = Path(__file__).parents[2]
 SERVE = f"""#!{sys.executable}
 import json, os, signal, sys
 sys.path[:0] = [{str(TESTS)!r}, {str(TESTS.parent / "client")!r}]
-from scripted_daemon import on_unix_socket, on_zeromq
+from support.scripted_daemon import on_unix_socket, on_zeromq
 state = os.environ["CLAWLOG_STATE_DIR"]
 with open(f"{{state}}/started", "a") as log:
     facts = {{"pid": os.getpid(), "sid": os.getsid(0), "cwd": os.getcwd(), "arguments": sys.argv[1:]}}

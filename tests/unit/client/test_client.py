@@ -11,7 +11,7 @@ from clawlog.connection.calls import NewStep
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
 from clawlog.errors import BadAddress, DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol.errors import SHUTTING_DOWN, UNKNOWN_STEP, RpcError
-from scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
+from support.scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_unix_socket, on_zeromq
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import pytest
 import zmq
 
 from clawlog.protocol.errors import UNKNOWN_TASK, RpcError
-from scripted_daemon import STOP, CurveKeys, ScriptedDaemon, Trick, on_zeromq
+from support.scripted_daemon import STOP, CurveKeys, ScriptedDaemon, Trick, on_zeromq
 
 
 def ask(connection: socket.socket, line: bytes) -> dict[str, object]:

@@ -1,22 +1,24 @@
-"""An outbox on a real file, and a clock that a test moves."""
+"""An outbox on a real file, a sidecar's parts, a clock that a test moves, and processes to be watched."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
-from clawlogd.model import Event, EventKind
-from clawlogd.outbox.ballast import Ballast
+from clawlogd.liveness.processes import identify
+from clawlogd.model import WatchedProcess
 from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.reserve import Ballast
 from clawlogd.outbox.store import Store
 from clawlogd.outbox.witness import Witness
-from clawlogd.settings import InForce, Settings
+from clawlogd.settings import Heartbeat, InForce, Settings
 from clawlogd.settings import Outbox as OutboxSettings
-from unit.liveness.sidecar import SteppedClock
-
-URL = "http://backend.test"
+from support.sidecar import Sidecar, SteppedClock
 
 
 @pytest.fixture
@@ -55,10 +57,57 @@ async def outbox(new_outbox: Callable[..., Outbox]) -> Outbox:
     return new_outbox()
 
 
-def event(number: int, task_id: str = "t", **fields: str) -> Event:
-    """An event whose id ends in a number."""
-    return Event(f"01900000-0000-7000-8000-{number:012x}", task_id, EventKind.TASK_STATUS, "2026-02-28T08:00:00.000Z", **fields)
+Start = Callable[..., Awaitable[Sidecar]]
 
 
-def raw_id(number: int) -> bytes:
-    return bytes.fromhex(event(number).event_id.replace("-", ""))
+@pytest.fixture
+async def start(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Start]:
+    """Starts a sidecar, the second time over the state of the first, which must have been closed."""
+    started: list[Sidecar] = []
+
+    async def start_(**heartbeat: float) -> Sidecar:
+        sidecar = await Sidecar.over(tmp_path / "state", clock, Heartbeat(**heartbeat))
+        started.append(sidecar)
+        return sidecar
+
+    yield start_
+    if started:
+        await started[-1].close()
+
+
+@pytest.fixture
+async def sidecar(start: Start) -> Sidecar:
+    begun = await start()
+    begun.begin()
+    return begun
+
+
+@pytest.fixture
+async def child() -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs until it is killed."""
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    yield process
+    if process.returncode is None:
+        process.kill()
+    await process.wait()
+
+
+@pytest.fixture
+def identity(child: asyncio.subprocess.Process) -> WatchedProcess:
+    process = identify(child.pid)
+    assert process is not None
+    return process
+
+
+@pytest.fixture
+def running() -> WatchedProcess:
+    """A process that runs for as long as the test: itself."""
+    process = identify(os.getpid())
+    assert process is not None
+    return process
+
+
+@pytest.fixture
+def dead(running: WatchedProcess) -> WatchedProcess:
+    """A process whose number now belongs to another one: this test's own."""
+    return msgspec.structs.replace(running, started_ticks=(running.started_ticks or 0) - 1)

@@ -6,10 +6,12 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from clawlog.cli import exits, options, output, times, views
-from clawlog.cli.counts import counted
+from clawlog import exits
+from clawlog.cli import options
 from clawlog.cli.errors import CommandError
-from clawlog.cli.views import DeadLetter
+from clawlog.cli.render import output, times, views
+from clawlog.cli.render.counts import counted
+from clawlog.cli.render.views import DeadLetter
 from clawlog.client import Client
 from clawlog.connection.results import JsonObject
 

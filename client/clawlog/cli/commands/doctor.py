@@ -1,4 +1,4 @@
-"""``clawlog doctor``: see ``clawlog.cli.doctor``."""
+"""``clawlog doctor``: see ``clawlog.cli.checks``."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from dataclasses import asdict
 
 import click
 
-from clawlog.cli import exits, options, output
-from clawlog.cli.doctor.findings import Finding, Verdict
-from clawlog.cli.doctor.program import Setting
+from clawlog import exits
+from clawlog.cli import options
+from clawlog.cli.checks.findings import Finding, Verdict
+from clawlog.cli.checks.program import Setting
+from clawlog.cli.render import output
 
 MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Verdict.FAULT: ("✗", "bold red")}
 
@@ -32,10 +34,10 @@ def command(*, with_settings: bool, as_json: bool) -> int:
 
     It changes nothing.
     """
-    from clawlog.cli.doctor import look  # noqa: PLC0415 - the help need not pay for it
-    from clawlog.cli.doctor.place import Place  # noqa: PLC0415 - as above
+    from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.checks.environment import Place  # noqa: PLC0415 - as above
 
-    findings, settings = look.at_everything(Place.of(os.environ))
+    findings, settings = run.at_everything(Place.of(os.environ))
     if as_json:
         told = [asdict(finding) for finding in findings]
         output.print_json({"ok": not _at_fault(findings), "findings": told, "settings": [asdict(each) for each in settings]})

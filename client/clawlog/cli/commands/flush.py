@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import click
 
-from clawlog.cli import exits, options, output, tasks, views
-from clawlog.cli.counts import counted
+from clawlog import exits
+from clawlog.cli import options
+from clawlog.cli.render import output, views
+from clawlog.cli.render.counts import counted
+from clawlog.cli.sources import lookup
 from clawlog.client import Client
 
 DEFAULT_TIMEOUT_S = 30.0
@@ -29,7 +32,7 @@ DEFAULT_TIMEOUT_S = 30.0
 def command(*, timeout_s: float, task: str | None, as_json: bool) -> int:
     """Wait until nothing waits any more, or the time runs out. Pauses between attempts are cut short for it."""
     with Client() as client:
-        flushed = client.flush(timeout_s=timeout_s, task_id=tasks.find(task).task_id if task else None)
+        flushed = client.flush(timeout_s=timeout_s, task_id=lookup.find(task).task_id if task else None)
         lanes = () if flushed.flushed else views.daemon(client.daemon_status()).backends
     if as_json:
         output.print_json({"flushed": flushed.flushed, "pending": flushed.pending})

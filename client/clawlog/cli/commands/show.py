@@ -9,12 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from clawlog.cli import exits, options, output, tasks, times
-from clawlog.cli.backend_http import Backend, BackendEvent, BackendTask, Receipts
+from clawlog import exits
+from clawlog.cli import options
 from clawlog.cli.commands.tasks import STYLES
-from clawlog.cli.counts import counted
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
-from clawlog.cli.tasks import Found
+from clawlog.cli.render import output, times
+from clawlog.cli.render.counts import counted
+from clawlog.cli.sources import lookup
+from clawlog.cli.sources.backend import Backend, BackendEvent, BackendTask, Receipts
+from clawlog.cli.sources.lookup import Found
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -61,7 +64,7 @@ def command(*, task: str, as_json: bool) -> int:
 
     TASK is its id, or the beginning of it. The steps are the daemon's knowledge, the history the backend's.
     """
-    known = _look(tasks.find(task))
+    known = _look(lookup.find(task))
     if as_json:
         output.print_json(
             {"task_id": known.found.task_id, "base_url": known.found.base_url, "daemon": known.found.answer,

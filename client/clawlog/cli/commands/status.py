@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clawlog.cli import daemon, exits, options, output, times, views
-from clawlog.cli.counts import counted
-from clawlog.cli.daemon import NotRunning
-from clawlog.cli.doctor.findings import Finding, Verdict
-from clawlog.cli.doctor.place import Place
-from clawlog.cli.views import DaemonView
+from clawlog import exits
+from clawlog.cli import options
+from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.findings import Finding, Verdict
+from clawlog.cli.render import output, times, views
+from clawlog.cli.render.counts import counted
+from clawlog.cli.render.views import DaemonView
+from clawlog.cli.sources import daemon
+from clawlog.cli.sources.daemon import NotRunning
 from clawlog.errors import DaemonUnreachable
 
 if TYPE_CHECKING:
@@ -43,13 +46,13 @@ def command(*, as_json: bool) -> int:
     What is wrong beside it (permissions, disk, clock, a daemon that could not start) is told, too. It only looks: no daemon is
     started.
     """
-    from clawlog.cli.doctor import look  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
 
     place = Place.of(os.environ)
     try:
         answer = daemon.status()
     except NotRunning as error:
-        return _not_running(str(error), look.without_daemon(place, str(error)), as_json=as_json)
+        return _not_running(str(error), run.without_daemon(place, str(error)), as_json=as_json)
     except DaemonUnreachable as error:
         if as_json:
             output.print_json({"running": True, "healthy": False, "problems": [str(error)], "findings": []})
@@ -57,7 +60,7 @@ def command(*, as_json: bool) -> int:
             output.warn(f"degraded: {error}; see: clawlog doctor")
         return exits.FAILED
     view = views.daemon(answer)
-    findings = look.beside(place, view)
+    findings = run.beside(place, view)
     healthy = view.healthy and not any(finding.verdict is Verdict.FAULT for finding in findings)
     if as_json:
         output.print_json({"running": True, **answer, "healthy": healthy, "findings": [asdict(each) for each in findings]})
@@ -103,7 +106,7 @@ def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[
     """What is wrong, each with what to do: what the daemon says, then what was found beside it."""
     from rich.table import Table  # noqa: PLC0415 - see output.console
 
-    from clawlog.cli.doctor import daemons  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.checks import daemons  # noqa: PLC0415 - the help need not pay for it
 
     shown = Table.grid(padding=(0, 1))
     shown.add_column(no_wrap=True, style="bold red")

@@ -9,11 +9,14 @@ from dataclasses import asdict
 
 import click
 
-from clawlog.cli import exits, options, output, tasks, times
-from clawlog.cli.backend_http import Backend, BackendTask, Receipts
+from clawlog import exits
+from clawlog.cli import options
 from clawlog.cli.commands.show import receipt_lines
 from clawlog.cli.errors import BackendUnreachable
-from clawlog.cli.views import ENDED
+from clawlog.cli.render import output, times
+from clawlog.cli.render.views import ENDED
+from clawlog.cli.sources import lookup
+from clawlog.cli.sources.backend import Backend, BackendTask, Receipts
 
 LOOK_EVERY_S = 0.25
 DEFAULT_TIMEOUT_S = 300.0
@@ -43,7 +46,7 @@ def command(*, task: str, reason: str | None, wait: bool, timeout_s: float, as_j
     The request goes to the task's backend. The daemon sees it there, tells the agent, and the agent stops when it can do so
     safely and acknowledges. Asking again while a stop is open does not make a second one.
     """
-    found = tasks.find(task)
+    found = lookup.find(task)
     backend = Backend(found.base_url, os.environ)
     stop = backend.request_stop(found.task_id, reason=reason, requested_by=_person())
     if not as_json:

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from clawlog.cli import exits, options, output, tasks, times, views
-from clawlog.cli.views import TaskView
+from clawlog import exits
+from clawlog.cli import options
+from clawlog.cli.render import output, times, views
+from clawlog.cli.render.views import TaskView
+from clawlog.cli.sources import lookup
 from clawlog.client import Client
 
 if TYPE_CHECKING:
@@ -62,7 +65,7 @@ def table(found: Sequence[TaskView], *, short: bool) -> Table:
     from rich.table import Table  # noqa: PLC0415 - see output.console
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    width = tasks.short_ids([each.task_id for each in found]) if short else None
+    width = lookup.short_ids([each.task_id for each in found]) if short else None
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
     shown.add_column("TASK", no_wrap=True)
     shown.add_column("STATUS", no_wrap=True)

@@ -11,10 +11,11 @@ import webbrowser
 
 import click
 
-from clawlog import locations
+from clawlog import exits, locations
 from clawlog.async_client import AsyncClient
-from clawlog.cli import exits, options, output, servers, signals
+from clawlog.cli import options, servers, signals
 from clawlog.cli.errors import ServerFailed
+from clawlog.cli.render import output
 from clawlog.cli.servers import Server
 from clawlog.errors import DaemonUnreachable
 

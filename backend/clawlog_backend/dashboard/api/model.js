@@ -1,0 +1,80 @@
+/**
+ * The server's JSON, read once at the edge into the page's own shapes.
+ *
+ * Times become milliseconds (or null), names become camelCase, and what a server leaves out gets its empty value, so
+ * that no other module has to ask whether a field is there.
+ */
+
+import { parseTime } from "../texts/time.js";
+
+/** One task, as the list and the task page show it. */
+export function readTask(json) {
+  const hasEnded = parseTime(json.ended_at) !== null;
+  return {
+    id: json.task_id,
+    title: json.title,
+    status: json.status,
+    summary: json.summary ?? "",
+    createdAt: parseTime(json.created_at),
+    updatedAt: parseTime(json.updated_at),
+    endedAt: parseTime(json.ended_at),
+    metadata: Object.entries(json.metadata ?? {}),
+    progress: { done: 0, failed: 0, total: 0, ...json.progress },
+    currentStep: json.current_step ? readStep(json.current_step, hasEnded) : null,
+    steps: (json.steps ?? []).map((step) => readStep(step, hasEnded)),
+    liveness: readLiveness(json.liveness ?? {}),
+    stop: json.stop ? readStop(json.stop) : null,
+  };
+}
+
+/** A step that ran when its task ended was left unfinished: nothing runs there any more. */
+function readStep(json, taskHasEnded) {
+  return {
+    id: json.step_id,
+    position: json.position,
+    title: json.title,
+    status: taskHasEnded && json.status === "running" ? "unfinished" : json.status,
+    summary: json.summary ?? "",
+    startedAt: parseTime(json.started_at),
+    endedAt: parseTime(json.ended_at),
+  };
+}
+
+function readLiveness(json) {
+  return {
+    state: json.state ?? "unknown",
+    agentSeenAt: parseTime(json.agent_seen_at),
+    vouchedAt: parseTime(json.vouched_at),
+    evidence: json.evidence ?? null,
+    pid: json.pid ?? null,
+    reason: json.reason ?? "",
+  };
+}
+
+function readStop(json) {
+  return {
+    id: json.interrupt_id,
+    reason: json.reason ?? "",
+    requestedBy: json.requested_by ?? "",
+    requestedAt: parseTime(json.requested_at),
+    seenAt: parseTime(json.seen_at),
+    deliveredAt: parseTime(json.delivered_at),
+    acknowledgedAt: parseTime(json.acknowledged_at),
+    answer: json.ack_summary ?? "",
+  };
+}
+
+/** One entry of a task's history. */
+export function readEvent(json) {
+  return {
+    seq: json.seq,
+    kind: json.kind,
+    at: parseTime(json.at),
+    receivedAt: parseTime(json.received_at),
+    stepId: json.step_id ?? null,
+    status: json.status ?? null,
+    summary: json.summary ?? json.reason ?? "",
+    agentSeenAt: parseTime(json.agent_seen_at),
+    stalled: json.stalled === true,
+  };
+}

@@ -1,0 +1,130 @@
+/**
+ * Heartbeats as a strip of time: one line for who vouched for the agent, one for the agent's own signs, and the gaps
+ * in between as what they are.
+ */
+
+import { h, setAttribute, setText, svg } from "./element.js";
+import { t } from "../texts/i18n.js";
+import { icon } from "./icons.js";
+import { QUIET_AFTER_MS, hasEnded } from "../api/liveness.js";
+import { LivenessLabel } from "./status-badge.js";
+import { absolute, age, duration, timeOfDay } from "../texts/time.js";
+
+/** The strip shows at most this much time, up to now or to the task's end. */
+export const STRIP_SPAN_MS = 30 * 60_000;
+
+/** A strip of less than this would be all gaps and no beats. */
+const SHORTEST_SPAN_MS = 60_000;
+
+/** The strip moves on in steps of this, not each second: a hint under the pointer must not vanish while one reads it. */
+const REDRAW_AFTER_MS = 5_000;
+
+/** The strip's margins, as a part of its span. */
+const MARGIN_PART = 0.005;
+
+/** Pixels that the label of a gap needs. */
+const LABEL_WIDTH = 96;
+
+export class HeartbeatStrip {
+  #label = new LivenessLabel();
+  #drawn = null;
+  #reason = h("p", { class: "trouble-line" });
+  #chart = svg("svg", { class: "strip", role: "img" });
+  #from = h("time");
+  #to = h("time");
+  #axis = h("div", { class: "strip-axis", "aria-hidden": "true" }, this.#from, this.#to);
+  #summary = h("p", { class: "strip-summary muted" });
+  #legend = h(
+    "div",
+    { class: "strip-names", "aria-hidden": "true" },
+    h("span", {}, t("strip.vouched")),
+    h("span", {}, t("strip.spoke")),
+  );
+  #frame = h("div", { class: "strip-frame" }, this.#legend, h("div", { class: "strip-body" }, this.#chart, this.#axis));
+
+  element = h(
+    "section",
+    { class: "card", "aria-labelledby": "strip-title" },
+    h("div", { class: "card-head" }, h("h2", { id: "strip-title" }, icon("beat"), t("task.liveness")), this.#label.element),
+    this.#reason,
+    this.#frame,
+    this.#summary,
+  );
+
+  /** Shows the beats among `events`, which are in the order in which they happened. */
+  update(task, events, now) {
+    this.#label.update(task, now);
+    setText(this.#reason, hasEnded(task) ? "" : task.liveness.reason);
+    const span = spanOf(task, now);
+    const drawn = [events.length, Math.floor(span.to / REDRAW_AFTER_MS), this.#chart.clientWidth, hasEnded(task)].join(" ");
+    if (drawn === this.#drawn) return;
+    this.#drawn = drawn;
+    const inSpan = events.filter(({ at }) => at !== null && at >= span.from && at <= span.to);
+    const beats = inSpan.filter(({ kind }) => kind === "heartbeat");
+    this.#frame.hidden = beats.length === 0;
+    if (beats.length === 0) {
+      setText(this.#summary, t("strip.none"));
+      return;
+    }
+    const losses = inSpan.filter(({ kind }) => kind === "agent_lost");
+    const gaps = gapsBetween(beats, hasEnded(task) ? null : now);
+    const text = describe(beats, gaps, span);
+    setText(this.#summary, text);
+    setAttribute(this.#chart, "aria-label", text);
+    setText(this.#from, timeOfDay(span.from));
+    setText(this.#to, timeOfDay(span.to));
+    this.#chart.replaceChildren(...draw({ beats, gaps, losses, span, pixels: this.#chart.clientWidth }));
+  }
+}
+
+function spanOf(task, now) {
+  const to = hasEnded(task) ? (task.endedAt ?? task.updatedAt) : now;
+  const length = Math.min(STRIP_SPAN_MS, Math.max(SHORTEST_SPAN_MS, to - task.createdAt));
+  // A margin, so that what happened at either end is drawn in full.
+  return { from: to - length * (1 + MARGIN_PART), to: to + length * MARGIN_PART };
+}
+
+/** Where no beat came for longer than a live task may be silent; up to `end` too, where the task goes on. */
+function gapsBetween(beats, end) {
+  const times = beats.map(({ at }) => at);
+  if (end !== null) times.push(end);
+  const gaps = [];
+  for (let i = 1; i < times.length; i += 1) {
+    if (times[i] - times[i - 1] >= QUIET_AFTER_MS) gaps.push({ from: times[i - 1], to: times[i] });
+  }
+  return gaps;
+}
+
+function describe(beats, gaps, span) {
+  const longest = Math.max(0, ...gaps.map(({ from, to }) => to - from));
+  const parts = [t("strip.summary", { n: beats.length, span: age((span.to - span.from) / (1 + 2 * MARGIN_PART)) })];
+  parts.push(longest ? t("strip.gap", { gap: age(longest) }) : t("strip.nogap"));
+  return parts.join(" · ");
+}
+
+function draw({ beats, gaps, losses, span, pixels }) {
+  const x = (time) => `${((100 * (time - span.from)) / (span.to - span.from)).toFixed(3)}%`;
+  const width = (from, to) => `${((100 * (to - from)) / (span.to - span.from)).toFixed(3)}%`;
+  const nodes = [];
+  for (const { from, to } of gaps) {
+    const title = svg("title", {}, `${t("strip.gap.label", { gap: duration(to - from) })}: ${absolute(from)} – ${absolute(to)}`);
+    nodes.push(svg("rect", { class: "strip-gap", x: x(from), y: 0, width: width(from, to), height: "100%" }, title));
+    if ((pixels * (to - from)) / (span.to - span.from) < LABEL_WIDTH) continue;
+    const label = t("strip.gap.label", { gap: age(to - from) });
+    nodes.push(svg("text", { class: "strip-gap-label", x: x((from + to) / 2), y: 20 }, label));
+  }
+  const beatWidth = beats.length * 4 > pixels ? 1 : 2;
+  for (const { at, stalled, summary } of beats) {
+    const title = svg("title", {}, [absolute(at), summary].filter(Boolean).join(" · "));
+    nodes.push(svg("rect", { class: stalled ? "strip-beat stalled" : "strip-beat", x: x(at), y: 4, width: beatWidth, height: 24 }, title));
+  }
+  for (const seen of new Set(beats.map(({ agentSeenAt }) => agentSeenAt))) {
+    if (seen === null || seen < span.from || seen > span.to) continue;
+    nodes.push(svg("circle", { class: "strip-spoke", cx: x(seen), cy: 42, r: 2.5 }, svg("title", {}, absolute(seen))));
+  }
+  for (const { at, summary } of losses) {
+    const title = svg("title", {}, [t("strip.lost"), absolute(at), summary].filter(Boolean).join(" · "));
+    nodes.push(svg("rect", { class: "strip-lost", x: x(at), y: 0, width: 3, height: 50 }, title));
+  }
+  return nodes;
+}

@@ -1,0 +1,59 @@
+/** The two small labels that carry a task's state: its status, and its liveness with both ages. Never colour alone. */
+
+import { h, setAttribute, setText } from "./element.js";
+import { t } from "../texts/i18n.js";
+import { icon, setIcon } from "./icons.js";
+import { hasEnded, isStopping, livenessAt, statusAt } from "../api/liveness.js";
+import { age, setTime, timeElement } from "../texts/time.js";
+
+/** What a task is labelled as at `now`: its status, or `stopping` while a stop is under way. */
+export function labelAt(task, now) {
+  return isStopping(task) ? "stopping" : statusAt(task, now);
+}
+
+/** A status as icon and word. */
+export class StatusBadge {
+  #icon = icon("pending");
+  #word = h("span");
+
+  element = h("span", { class: "badge" }, this.#icon, this.#word);
+
+  /** Shows one of the statuses of tasks and steps, or `stopping`. */
+  show(status) {
+    setAttribute(this.element, "data-status", status);
+    setIcon(this.#icon, status);
+    setText(this.#word, t(`status.${status}`));
+  }
+}
+
+/** A liveness pill, and beside it when the agent spoke and when somebody vouched for it. */
+export class LivenessLabel {
+  #word = h("span");
+  #pill = h("span", { class: "pill" }, h("span", { class: "dot" }), this.#word);
+  #spoke = timeElement();
+  #vouched = timeElement();
+
+  element = h("div", { class: "liveness" }, this.#pill, h("div", { class: "ages" }, this.#spoke, this.#vouched));
+
+  update(task, now) {
+    const state = hasEnded(task) ? "ended" : livenessAt(task, now);
+    const { agentSeenAt, vouchedAt, reason } = task.liveness;
+    setAttribute(this.#pill, "data-liveness", state);
+    setAttribute(this.#pill, "title", reason || t(`liveness.explain.${state}`));
+    setText(this.#word, t(`liveness.${state}`));
+    if (state === "ended") {
+      const endedAt = task.endedAt ?? task.updatedAt;
+      setTime(this.#spoke, endedAt, t("liveness.ended.at", { age: age(now - endedAt) }));
+      setTime(this.#vouched, null);
+      return;
+    }
+    setTime(this.#spoke, agentSeenAt, t("liveness.spoke", { age: age(now - agentSeenAt) }));
+    setTime(this.#vouched, vouchedAt, vouchedText(task.liveness, now));
+  }
+}
+
+function vouchedText({ vouchedAt, evidence, pid }, now) {
+  const values = { age: age(now - vouchedAt), pid };
+  if (evidence === "process") return t(pid ? "liveness.vouched.process.pid" : "liveness.vouched.process", values);
+  return t(evidence === "command" ? "liveness.vouched.command" : "liveness.vouched", values);
+}

@@ -1,0 +1,268 @@
+/** The page of one task. Its address can be shared. */
+
+import { getTask, listEvents } from "../api/api.js";
+import { h, setAttribute, setText } from "../parts/element.js";
+import { EventHistory } from "../parts/event-history.js";
+import { showAttention } from "../parts/favicon.js";
+import { HeartbeatStrip, STRIP_SPAN_MS } from "../parts/heartbeat-strip.js";
+import { t } from "../texts/i18n.js";
+import { icon } from "../parts/icons.js";
+import { canStop, hasEnded, stopStage, troubleAt } from "../api/liveness.js";
+import { readEvent, readTask } from "../api/model.js";
+import { ProgressBar } from "../parts/progress-bar.js";
+import { Receipts } from "../parts/receipts.js";
+import { StatusBadge, labelAt } from "../parts/status-badge.js";
+import { StepTimeline } from "../parts/step-timeline.js";
+import { openStopDialog } from "../parts/stop-dialog.js";
+import { age, clock, duration, setTime, timeElement } from "../texts/time.js";
+
+/** How many events one request for older ones asks for. */
+const PAGE = 200;
+
+/** How many pages are fetched unasked to fill the heartbeat strip. */
+const MOST_PAGES_FOR_STRIP = 3;
+
+export class TaskView {
+  streamPath;
+
+  #taskId;
+  #announce;
+  #task = null;
+  #events = new Map();
+  #hasOlder = false;
+  #pagesForStrip = 0;
+  #error = null;
+  #isOnline = true;
+  #isOpen = false;
+
+  #badge = new StatusBadge();
+  #title = h("h1", { dir: "auto" });
+  #trouble = h("span", { class: "trouble" });
+  #created = timeElement();
+  #elapsed = h("span");
+  #copied = h("span", { role: "status" });
+  #copy;
+  #summary = h("p", { class: "task-summary", dir: "auto" });
+  #metadata = h("dl", { class: "metadata" });
+  #progress = new ProgressBar();
+  #stop;
+  #receipts = new Receipts();
+  #steps = new StepTimeline();
+  #strip = new HeartbeatStrip();
+  #history = new EventHistory({ loadOlder: () => this.#loadOlder() });
+  #state = h("div", { class: "list-state" }, h("p", { class: "muted" }, t("task.loading")));
+  #body;
+
+  element;
+
+  /** `announce(text)` says something to screen readers. */
+  constructor({ taskId, announce }) {
+    this.#taskId = taskId;
+    this.#announce = announce;
+    this.streamPath = `/api/stream?${new URLSearchParams({ task_id: taskId })}`;
+    this.#stop = h(
+      "button",
+      { type: "button", class: "button danger stop-task", click: () => this.#askToStop() },
+      icon("stopping"),
+      t("stop.button"),
+    );
+    this.#copy = h("button", { type: "button", class: "button small", click: () => this.#copyLink() }, icon("link"), t("task.copy"));
+    // Browsers give the clipboard to pages from this machine or over HTTPS alone.
+    this.#copy.hidden = !navigator.clipboard;
+    this.#body = h(
+      "article",
+      { class: "task", hidden: true },
+      h(
+        "header",
+        { class: "task-head card" },
+        h(
+          "div",
+          { class: "task-head-main" },
+          h("div", { class: "task-facts" }, this.#badge.element, this.#trouble, this.#elapsed, this.#created),
+          this.#title,
+          this.#summary,
+          this.#progress.element,
+        ),
+        h("div", { class: "task-actions" }, this.#stop),
+        h(
+          "div",
+          { class: "task-foot" },
+          h("span", { class: "muted" }, `${t("task.id")} `, h("code", {}, taskId)),
+          this.#metadata,
+          h("span", { class: "copy" }, this.#copied, this.#copy),
+        ),
+      ),
+      this.#receipts.element,
+      this.#strip.element,
+      this.#steps.element,
+      this.#history.element,
+    );
+    this.element = h(
+      "div",
+      { class: "task-page" },
+      h("a", { class: "back", href: "/" }, icon("back"), t("task.back")),
+      this.#state,
+      this.#body,
+    );
+  }
+
+  open() {
+    this.#isOpen = true;
+    window.scrollTo(0, 0);
+    this.#draw();
+  }
+
+  close() {
+    this.#isOpen = false;
+  }
+
+  /** Takes an event of the change stream. */
+  onEvent(name, data) {
+    if (name === "hello" || name === "reset") void this.refresh();
+    if (name === "task") this.#takeIn(readTask(data));
+    if (name === "event") {
+      this.#takeInEvents([data]);
+      this.#draw();
+    }
+  }
+
+  /** Brings what is shown up to date; resolves with whether that worked. */
+  async refresh() {
+    try {
+      const json = await getTask(this.#taskId);
+      const isFirst = this.#events.size === 0;
+      this.#takeInEvents(json.events ?? []);
+      if (isFirst) this.#hasOlder = this.#events.size >= PAGE;
+      this.#error = null;
+      this.#takeIn(readTask(json));
+      await this.#fillStrip();
+    } catch (error) {
+      this.#error = error;
+      this.#draw();
+    }
+    return this.#error === null;
+  }
+
+  /** The server will not tell of this task. */
+  onRefused(error) {
+    this.#error = error;
+    this.#draw();
+  }
+
+  /** The connection came or went. */
+  onConnection(isOnline) {
+    this.#isOnline = isOnline;
+    setAttribute(this.element, "data-offline", !isOnline);
+    this.#draw();
+  }
+
+  /** A second has passed. */
+  tick() {
+    this.#draw();
+  }
+
+  #takeIn(task) {
+    const before = this.#task;
+    this.#task = task;
+    const stage = task.stop && stopStage(task.stop);
+    if (before !== null && stage && stage !== (before.stop && stopStage(before.stop))) {
+      this.#announce(t("receipt.progress", { stage: t(`receipt.${stage}`) }));
+    }
+    this.#draw();
+  }
+
+  #takeInEvents(list) {
+    for (const event of list.map(readEvent)) this.#events.set(event.seq, event);
+    this.#events = new Map([...this.#events].sort(([a], [b]) => a - b));
+  }
+
+  #oldest() {
+    return this.#events.keys().next().value ?? 1;
+  }
+
+  async #loadOlder() {
+    const page = await listEvents(this.#taskId, { before: this.#oldest(), limit: PAGE });
+    this.#hasOlder = page.next_before !== null;
+    this.#takeInEvents(page.events);
+    this.#draw();
+  }
+
+  /** Fetches what is missing of the time that the strip shows. */
+  async #fillStrip() {
+    while (this.#hasOlder && this.#pagesForStrip < MOST_PAGES_FOR_STRIP) {
+      const oldest = this.#events.values().next().value;
+      if (oldest.at < clock.now() - STRIP_SPAN_MS) return;
+      this.#pagesForStrip += 1;
+      await this.#loadOlder();
+    }
+  }
+
+  #askToStop() {
+    openStopDialog(this.#task, { onRequested: () => this.refresh() });
+  }
+
+  async #copyLink() {
+    await navigator.clipboard.writeText(window.location.href);
+    setText(this.#copied, t("task.copied"));
+    setTimeout(() => setText(this.#copied, ""), 2000);
+  }
+
+  #draw() {
+    if (!this.#isOpen) return;
+    this.#body.hidden = this.#task === null;
+    this.#state.hidden = this.#task !== null;
+    if (this.#task === null) {
+      this.#showState();
+      return;
+    }
+    const now = clock.now();
+    const task = this.#task;
+    const events = [...this.#events.values()];
+    this.#showHead(task, now);
+    this.#receipts.update(task, now);
+    this.#strip.update(task, events, now);
+    this.#steps.update(task, now);
+    this.#history.update(task, events, { hasOlder: this.#hasOlder });
+    const { done, total } = task.progress;
+    const figures = total ? ` ${done}/${total}` : "";
+    showAttention({
+      attention: troubleAt(task, now) === null ? 0 : 1,
+      isOnline: this.#isOnline,
+      title: `${t(`status.${labelAt(task, now)}`)}${figures} – ${task.title}`,
+    });
+  }
+
+  #showHead(task, now) {
+    const trouble = troubleAt(task, now);
+    setAttribute(this.#body, "data-status", labelAt(task, now));
+    setAttribute(this.#body, "data-trouble", trouble);
+    this.#badge.show(labelAt(task, now));
+    setText(this.#trouble, trouble === null || trouble === "failed" ? "" : t(`attention.${trouble}`));
+    setText(this.#title, task.title);
+    setText(this.#summary, task.summary);
+    this.#summary.hidden = task.summary === "";
+    this.#progress.update(task);
+    this.#stop.hidden = !canStop(task);
+    setAttribute(this.#stop, "aria-label", t("stop.button.named", { title: task.title }));
+    setTime(this.#created, task.createdAt, t("task.created", { age: age(now - task.createdAt) }));
+    const end = hasEnded(task) ? (task.endedAt ?? task.updatedAt) : now;
+    const key = hasEnded(task) ? "task.ran" : "task.running";
+    setText(this.#elapsed, t(key, { duration: duration(end - task.createdAt) }));
+    if (this.#metadata.childElementCount !== task.metadata.length) {
+      this.#metadata.replaceChildren(
+        ...task.metadata.map(([name, value]) => h("div", {}, h("dt", { dir: "auto" }, name), h("dd", { dir: "auto" }, String(value)))),
+      );
+    }
+  }
+
+  #showState() {
+    if (this.#error === null) return;
+    const isMissing = this.#error.status === 404;
+    const detail = this.#error.message || t("error.network");
+    this.#state.replaceChildren(
+      h("h1", {}, isMissing ? t("task.missing") : t("task.failed", { detail })),
+      h("p", { class: "muted" }, isMissing ? t("task.missing.hint") : ""),
+    );
+    showAttention({ attention: 0, isOnline: this.#isOnline, title: isMissing ? t("task.missing") : t("list.title") });
+  }
+}

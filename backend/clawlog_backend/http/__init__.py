@@ -1,0 +1,1 @@
+"""HTTP: the application, its routes, and everything between a socket and an event."""

@@ -1,0 +1,32 @@
+"""Makes the ASGI application: the routes, their error answers, their OpenAPI document, and the checks in front of them."""
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp
+
+from clawlog_backend import __version__
+from clawlog_backend.backend import Backend
+from clawlog_backend.http import openapi, problems
+from clawlog_backend.http.bodies import BodyBounds
+from clawlog_backend.http.routes import batch, dashboard, operations, plain, session, stream
+from clawlog_backend.http.security import SecurityMiddleware
+from clawlog_backend.metrics import MetricsMiddleware
+from clawlog_backend.storage.engines.sqlite import DatabaseError
+
+
+def create_app(backend: Backend) -> ASGIApp:
+    """The application around a backend, which has to be open while requests are answered."""
+    app = FastAPI(
+        title="ClawLog",
+        version=__version__,
+        summary="What long-running agent tasks do, whether they live, and how to stop them.",
+        docs_url=None,  # these pages load their scripts from elsewhere
+        redoc_url=None,
+    )
+    app.state.backend = backend
+    problems.install(app, passing={DatabaseError: "The database does not answer now."})
+    openapi.install(app, token_required=backend.gatekeeper.required)
+    for router in (plain.router, batch.router, stream.router, session.router, operations.router, dashboard.router):
+        app.include_router(router)
+    app.mount("/static", dashboard.Assets(), name="static")
+    # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
+    return MetricsMiddleware(SecurityMiddleware(BodyBounds(app), backend.gatekeeper, backend.rates), backend.metrics)

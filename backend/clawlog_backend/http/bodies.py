@@ -1,0 +1,112 @@
+"""Reads request bodies: bounded, gzip or not, and strictly JSON.
+
+The standard parser accepts what JSON does not (NaN), and fails in its own ways at deep nesting and at numbers of thousands of
+digits; here all of these are the caller's fault and say so.
+"""
+
+import asyncio
+import zlib
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import Request, Response
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from clawlog_backend.domain.fields import BODY_BYTES
+from clawlog_backend.http.problems import Problem, invalid, too_large
+
+BODY_S = 20.0
+
+
+def parse_json(body: bytes) -> Any:
+    """One JSON value.
+
+    Raises:
+        Problem: It is not JSON (422).
+    """
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError as error:
+        raise invalid("body", f"not valid JSON: {error}") from None
+
+
+async def read_body(request: Request) -> bytes:
+    """The body, unpacked where it came packed with gzip.
+
+    Raises:
+        Problem: It is too large, packed or not (413), packed in another way (415), or damaged (422).
+    """
+    packed = await request.body()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    if encoding == "identity":
+        return packed
+    if encoding != "gzip":
+        raise Problem(415, "unsupported_encoding", f"The encoding {encoding!r} is not known: send gzip, or none.")
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        body = unpacker.decompress(packed, BODY_BYTES + 1)  # bounded, so that a small body cannot unpack into a huge one
+    except zlib.error as error:
+        raise invalid("body", f"not valid gzip: {error}") from None
+    if len(body) > BODY_BYTES:
+        raise too_large(f"The body unpacks to more than {BODY_BYTES} bytes.")
+    if not unpacker.eof:
+        raise invalid("body", "the gzip data ends early")
+    return body
+
+
+class BodyBounds:
+    """Refuses a body that is too large before it is read, and one that does not come in time."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        announced = Headers(scope=scope).get("content-length", "0") if scope["type"] == "http" else "0"
+        if announced.isdecimal() and int(announced) > BODY_BYTES:
+            await _over().response()(scope, receive, send)
+            return
+        deadline = asyncio.get_running_loop().time() + BODY_S
+        taken, complete = 0, False
+
+        async def bounded() -> Message:
+            nonlocal taken, complete
+            if complete:  # whoever asks now waits for the client to leave, which may take long
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise Problem(408, "too_slow", f"The body did not arrive within {BODY_S:g} s.") from None
+            taken += len(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if taken > BODY_BYTES:
+                raise _over()
+            return message
+
+        await self._app(scope, bounded, send)
+
+
+def _over() -> Problem:
+    return too_large(f"A body has at most {BODY_BYTES} bytes: send less at once.")
+
+
+class _StrictRequest(Request):
+    async def json(self) -> Any:  # the name under which FastAPI asks for it
+        return parse_json(await read_body(self))
+
+
+class JsonRoute(APIRoute):
+    """A route whose JSON body is read by this module."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """FastAPI's handler, given a request that reads its body strictly."""
+        handler = super().get_route_handler()
+
+        async def strict(request: Request) -> Response:
+            return await handler(_StrictRequest(request.scope, request.receive))
+
+        return strict

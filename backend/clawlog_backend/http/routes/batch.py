@@ -1,0 +1,136 @@
+"""The batch profile: many events in one request, and one poll for the stops of many tasks."""
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails
+
+from clawlog_backend.backend import Backend, backend_of
+from clawlog_backend.domain.events import BatchEvent, batch_event
+from clawlog_backend.domain.fields import BATCH_EVENTS, POLL_TASKS, POLL_WAIT_S, Id
+from clawlog_backend.http.bodies import parse_json, read_body
+from clawlog_backend.http.problems import Problem, documented, field_errors, invalid, summarise, too_large, unfit
+from clawlog_backend.live.control import Controls, controls_json
+from clawlog_backend.storage.unit_of_work import Outcome, Result
+
+router = APIRouter(prefix="/api", tags=["batch"])
+
+TheBackend = Annotated[Backend, Depends(backend_of)]
+
+
+class EventBatch(BaseModel):
+    """Events of any tasks; those of one task in the order in which they happened."""
+
+    events: Annotated[list[BatchEvent], Field(max_length=BATCH_EVENTS)]
+
+
+class EventResult(BaseModel):
+    """What became of one event."""
+
+    event_id: str | None = Field(description="`null` where the event had none that could be read.")
+    status: Result
+    code: str | None = Field(default=None, description="Of a rejected event: why, for programs.", examples=["unknown_task"])
+    detail: str | None = Field(default=None, description="Of a rejected event: why, for people.")
+
+
+class BatchResult(BaseModel):
+    """One result per event, in order."""
+
+    results: list[EventResult]
+
+
+class Poll(BaseModel):
+    """Which tasks to look at, and since when."""
+
+    task_ids: Annotated[list[Id], Field(max_length=POLL_TASKS)]
+    cursor: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="The last answer's cursor.")
+    wait_s: Annotated[float, Field(ge=0, le=POLL_WAIT_S, allow_inf_nan=False)] = Field(
+        default=0, description="How long to hold the answer while nothing changes."
+    )
+
+
+_results: TypeAdapter[BatchResult] = TypeAdapter(BatchResult)
+_poll: TypeAdapter[Poll] = TypeAdapter(Poll)
+
+
+def _body(model: type[BaseModel]) -> dict[str, Any]:
+    # These two routes read their bodies themselves: their callers are many, or send much.
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+@router.post(
+    "/events",
+    response_model=BatchResult,
+    responses=documented(401, 403, 413, 415, 422, 429, 503),
+    openapi_extra=_body(EventBatch),
+)
+async def post_events(request: Request, backend: TheBackend) -> Response:
+    """Take up to 1,000 events. One that does not fit is rejected by itself; its neighbours are applied."""
+    _wants_json(request)
+    offered = _events_in(parse_json(await read_body(request)))
+    read = [_read(event) for event in offered]
+    outcomes = iter(await backend.writer.submit([event for event in read if not isinstance(event, EventResult)]))
+    results = [event if isinstance(event, EventResult) else _result(next(outcomes)) for event in read]
+    return Response(_results.dump_json(BatchResult(results=results), exclude_defaults=True), media_type="application/json")
+
+
+@router.post(
+    "/control/poll",
+    response_model=Controls,
+    responses=documented(401, 403, 413, 415, 422, 429, 503),
+    openapi_extra=_body(Poll),
+)
+async def poll_controls(request: Request, backend: TheBackend) -> Response:
+    """What changed since `cursor` in whether these tasks are to stop; all of them without one. Unknown ids are passed over."""
+    _wants_json(request)
+    try:
+        poll = _poll.validate_json(await read_body(request))
+    except ValidationError as error:
+        raise unfit(error) from None
+    answer = await backend.polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
+    return Response(controls_json.dump_json(answer), media_type="application/json")
+
+
+def _wants_json(request: Request) -> None:
+    # A form or plain text is what another site's page can post without being asked (CSRF); JSON is not.
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        raise Problem(415, "unsupported_media_type", "Send the events as application/json.")
+
+
+def _events_in(body: Any) -> list[Any]:
+    if not isinstance(body, dict) or not isinstance(body.get("events"), list):
+        raise invalid("events", "expected an object with a list of events")
+    events: list[Any] = body["events"]
+    if len(events) > BATCH_EVENTS:
+        raise too_large(f"A batch holds at most {BATCH_EVENTS} events, this one has {len(events)}: send them in several.")
+    return events
+
+
+def _read(offered: Any) -> BatchEvent | EventResult:
+    try:
+        return batch_event.validate_python(offered)
+    except ValidationError as error:
+        event_id = offered.get("event_id") if isinstance(offered, dict) else None
+        detail = summarise(field_errors([_without_tag(found) for found in error.errors(include_url=False)]))
+        return EventResult(
+            event_id=event_id if isinstance(event_id, str) else None,
+            status=Result.REJECTED,
+            code="invalid",
+            detail=detail,
+        )
+
+
+def _without_tag(found: ErrorDetails) -> ErrorDetails:
+    # Pydantic names the kind first, which is not a place in what the caller sent.
+    found["loc"] = found["loc"][1:] or (("kind",) if found["type"].startswith("union_tag") else ())
+    return found
+
+
+def _result(outcome: Outcome) -> EventResult:
+    problem = outcome.problem
+    if problem is None:
+        return EventResult(event_id=outcome.event_id, status=outcome.result)
+    return EventResult(event_id=outcome.event_id, status=outcome.result, code=problem.code, detail=problem.detail)

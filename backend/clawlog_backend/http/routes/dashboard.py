@@ -1,0 +1,46 @@
+"""The dashboard's files, from the package itself: nothing is fetched from elsewhere."""
+
+from pathlib import Path
+from typing import Annotated
+
+from fastapi import APIRouter
+from fastapi import Path as PathParameter
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from clawlog_backend.http.problems import Problem
+
+FOLDER = Path(__file__).resolve().parent.parent.parent / "dashboard"
+# Asked for anew each time, and answered with 304 while unchanged: an upgrade is seen at once.
+_CACHING = {"Cache-Control": "no-cache"}
+
+router = APIRouter(include_in_schema=False)
+
+
+class Assets(StaticFiles):
+    """Scripts, styles and pictures, with an ETag each."""
+
+    def __init__(self) -> None:
+        super().__init__(directory=FOLDER, check_dir=False)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """One file."""
+        response = await super().get_response(path, scope)
+        response.headers.update(_CACHING)
+        return response
+
+
+@router.get("/")
+async def index() -> Response:
+    """The page, which draws every view of the dashboard."""
+    page = FOLDER / "index.html"
+    if not page.is_file():
+        raise Problem(404, "no_dashboard", "This installation has no dashboard; the tasks are at /api/tasks.")
+    return FileResponse(page, headers=_CACHING)
+
+
+@router.get("/tasks/{task_id}")
+async def task_page(task_id: Annotated[str, PathParameter()]) -> Response:  # noqa: ARG001 -- read by the page itself
+    """The same page: its script reads the address."""
+    return await index()

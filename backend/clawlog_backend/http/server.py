@@ -1,0 +1,135 @@
+"""Serves the application with uvicorn: listens, says where, and ends within seconds of a signal, whoever is still connected."""
+
+import contextlib
+import os
+import resource
+import socket
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from clawlog_backend.backend import Backend
+from clawlog_backend.domain.times import Clock, UtcMs
+from clawlog_backend.http.app import create_app
+from clawlog_backend.http.connections import BoundedConnection
+from clawlog_backend.settings import Settings
+
+_GRACE_S = 1  # for answers under way; those who merely wait are let go at once
+_BACKLOG = 2_048
+_OTHER_CONNECTIONS = 1_000  # beside those that are held open
+_DESCRIPTORS = 65_536
+
+
+class ListenError(Exception):
+    """The address cannot be listened on; the text says which one and why."""
+
+
+class BackendServer:
+    """A backend that listens.
+
+    Args:
+        settings: How to run.
+        clock: What time it is.
+    """
+
+    def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
+        self._settings = settings
+        self._backend = Backend(settings, clock=clock)
+        config = uvicorn.Config(
+            create_app(self._backend),
+            lifespan="off",
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            timeout_graceful_shutdown=_GRACE_S,
+            timeout_keep_alive=75,  # longer than a long poll lasts, so that its connection is used again
+            http=BoundedConnection,
+            limit_concurrency=settings.max_streams + settings.max_polls + _OTHER_CONNECTIONS,
+            ws="none",
+        )
+        self._server = _Server(config, backend=self._backend)
+
+    async def run(self, *, on_listening: Callable[[str, int], None]) -> None:
+        """Serve until SIGTERM, SIGINT or :meth:`stop`.
+
+        Args:
+            on_listening: Told the URL and the port once requests are answered.
+
+        Raises:
+            ListenError: The address cannot be listened on.
+            DatabaseError: The database cannot be used.
+        """
+        host = self._settings.host
+        _allow_many_connections()
+        async with self._backend:
+            with contextlib.closing(_listen(host, self._settings.port)) as listener:
+                port = listener.getsockname()[1]
+                shown = f"[{host}]" if ":" in host else host
+                self._server.on_started = lambda: on_listening(f"http://{shown}:{port}", port)
+                await self._server.serve(sockets=[listener])
+
+    def stop(self) -> None:
+        """Make :meth:`run` return within seconds. Safe to call twice, on the loop that runs it."""
+        self._server.should_exit = True
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, *, backend: Backend) -> None:
+        super().__init__(config)
+        self._backend = backend
+        self.on_started: Callable[[], None] = lambda: None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start listening, then say so."""
+        await super().startup(sockets)
+        self.on_started()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Let go of open streams and long polls first: uvicorn waits for every connection."""
+        self._backend.release_waiters()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's signature
+        """End in order. Not passed on as uvicorn does: an end that was asked for has exit status 0."""
+        self.should_exit = True
+
+
+def _allow_many_connections() -> None:
+    # Each stream and each long poll holds a descriptor, and 1,024 is a common limit that a program may raise by itself.
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, protocol, _name, address = found[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.bind(address)
+            listener.listen(_BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or error
+        raise ListenError(f"cannot listen on {host}:{port}: {reason}; name another one with --host and --port") from error
+    return listener
+
+
+def write_port_file(path: Path, port: int) -> None:
+    """Write the port under ``path`` in one step: whoever sees the file can connect."""
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    try:
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{port}\n")
+        Path(temporary).replace(path)
+    except OSError:
+        Path(temporary).unlink(missing_ok=True)
+        raise

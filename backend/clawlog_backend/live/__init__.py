@@ -1,0 +1,1 @@
+"""What happens beside requests: streams of changes, held polls, maintenance."""

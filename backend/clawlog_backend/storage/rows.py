@@ -1,0 +1,165 @@
+"""Between rows and state: reads rows into objects, and writes many objects in one statement.
+
+The statements are SQLAlchemy's, compiled once for the database at hand and run with plain tuples: for each of thousands of rows
+that is several times faster than binding parameters by name.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import fields
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any, TypeVar
+
+from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, insert, select, update
+from sqlalchemy.sql.dml import Insert, Update
+
+from clawlog_backend.domain.fields import Evidence, StepStatus, TaskStatus
+from clawlog_backend.domain.state import StepState, StopState, TaskState
+from clawlog_backend.storage import schema
+
+V = TypeVar("V")
+
+_CHUNK = 1_000  # values per IN list
+_TASK_COLUMNS = tuple(column.name for column in schema.tasks.columns)
+_TASK_FIXED = frozenset({"n", "task_id", "title", "metadata", "created_ms", "received_ms", "steps_total"})
+_TASK_CHANGING = tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED)
+_STEP_FIELDS = tuple(field.name for field in fields(StepState))
+_STEP_CHANGING = ("status", "summary", "started_ms", "ended_ms")
+_STOP_FIELDS = tuple(field.name for field in fields(StopState))
+_STOP_CHANGING = ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary")
+_EVENT_COLUMNS = tuple(column.name for column in schema.events.columns)
+
+EventRow = tuple[int, str, int, str, int, int, str, str]
+"""A row of ``events``, in the order of its columns."""
+
+
+def chunks(values: Iterable[V]) -> Iterator[list[V]]:
+    """Values in portions that fit into one IN list."""
+    every = list(values)
+    for start in range(0, len(every), _CHUNK):
+        yield every[start : start + _CHUNK]
+
+
+# ── Reading ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def load_tasks(connection: Connection, task_ids: Iterable[str]) -> Iterator[TaskState]:
+    """The tasks with these ids, without their steps and stops."""
+    for chunk in chunks(task_ids):
+        yield from map(_task, connection.execute(select(schema.tasks).where(schema.tasks.c.task_id.in_(chunk))))
+
+
+def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
+    """Give tasks their steps."""
+    by_n = {task.n: task for task in tasks}
+    for chunk in chunks(by_n):
+        for row in connection.execute(select(schema.steps).where(schema.steps.c.task_n.in_(chunk))):
+            step = StepState(**{name: getattr(row, name) for name in _STEP_FIELDS})
+            step.status = StepStatus(step.status)
+            by_n[row.task_n].steps[step.step_id] = step
+
+
+def load_stops(connection: Connection, tasks: Iterable[TaskState]) -> None:
+    """Give tasks their stops."""
+    by_n = {task.n: task for task in tasks}
+    for chunk in chunks(by_n):
+        for row in connection.execute(select(schema.interrupts).where(schema.interrupts.c.task_n.in_(chunk))):
+            stop = StopState(**{name: getattr(row, name) for name in _STOP_FIELDS})
+            by_n[row.task_n].stops[stop.interrupt_id] = stop
+
+
+def _task(row: Row[Any]) -> TaskState:
+    task = TaskState(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's documented name for a row by column
+    task.status = TaskStatus(task.status)
+    task.reported = None if task.reported is None else TaskStatus(task.reported)
+    task.evidence = None if task.evidence is None else Evidence(task.evidence)
+    return task
+
+
+# ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def insert_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
+    """Store new tasks, and their steps."""
+    _run_many(connection, _INSERT_TASK, _TASK_COLUMNS, [_task_values(task) for task in tasks])
+    steps = [(task.n, *_step_values(step)) for task in tasks for step in task.steps.values()]
+    _run_many(connection, _INSERT_STEP, ("task_n", *_STEP_FIELDS), steps)
+
+
+def update_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
+    """Store what changed of tasks."""
+    _run_many(connection, _UPDATE_TASK, (*_TASK_CHANGING, "key_n"), [_task_changes(task) for task in tasks])
+
+
+def update_steps(connection: Connection, steps: Iterable[tuple[int, StepState]]) -> None:
+    """Store what changed of steps; each comes with its task's number."""
+    rows = [(*_step_changes(step), task_n) for task_n, step in steps]
+    _run_many(connection, _UPDATE_STEP, (*_STEP_CHANGING, "key_position", "key_task_n"), rows)
+
+
+def insert_stops(connection: Connection, stops: Iterable[tuple[int, StopState]]) -> None:
+    """Store new stops; each comes with its task's number."""
+    rows = [(*_stop_values(stop), task_n) for task_n, stop in stops]
+    _run_many(connection, _INSERT_STOP, (*_STOP_FIELDS, "task_n"), rows)
+
+
+def update_stops(connection: Connection, stops: Iterable[StopState]) -> None:
+    """Store what changed of stops."""
+    rows = [_stop_changes(stop) for stop in stops]
+    _run_many(connection, _UPDATE_STOP, (*_STOP_CHANGING, "key_interrupt_id"), rows)
+
+
+def insert_events(connection: Connection, events: Sequence[EventRow]) -> None:
+    """Add to the history."""
+    _run_many(connection, _INSERT_EVENT, _EVENT_COLUMNS, events)
+
+
+def _run_many(
+    connection: Connection, statement: Insert | Update, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
+    if not rows:
+        return
+    text, order = _compiled(statement, connection.dialect)
+    if order is None:
+        connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
+    elif order == names:
+        connection.exec_driver_sql(text, list(rows))
+    else:
+        pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] = _picker(tuple(names.index(name) for name in order))
+        connection.exec_driver_sql(text, [pick(row) for row in rows])
+
+
+def _picker(places: tuple[int, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
+    return lambda row: tuple(row[place] for place in places)
+
+
+@lru_cache(maxsize=32)
+def _compiled(statement: Insert | Update, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+    """A statement's text, and the order of its parameters where they go by place."""
+    compiled = statement.compile(dialect=dialect)
+    return str(compiled), tuple(compiled.positiontup) if compiled.positiontup is not None else None
+
+
+def _inserting(table: Table, names: tuple[str, ...]) -> Insert:
+    return insert(table).values({name: bindparam(name) for name in names})
+
+
+def _updating(table: Table, names: tuple[str, ...], *keys: Column[Any]) -> Update:
+    statement = update(table).values({name: bindparam(name) for name in names})
+    return statement.where(*(key == bindparam(f"key_{key.name}") for key in keys))
+
+
+_INSERT_TASK = _inserting(schema.tasks, _TASK_COLUMNS)
+_INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
+_INSERT_STOP = _inserting(schema.interrupts, (*_STOP_FIELDS, "task_n"))
+_INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
+_UPDATE_TASK = _updating(schema.tasks, _TASK_CHANGING, schema.tasks.c.n)
+_UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
+_UPDATE_STOP = _updating(schema.interrupts, _STOP_CHANGING, schema.interrupts.c.interrupt_id)
+
+_task_values = attrgetter(*_TASK_COLUMNS)
+_task_changes = attrgetter(*_TASK_CHANGING, "n")
+_step_values = attrgetter(*_STEP_FIELDS)
+_step_changes = attrgetter(*_STEP_CHANGING, "position")
+_stop_values = attrgetter(*_STOP_FIELDS)
+_stop_changes = attrgetter(*_STOP_CHANGING, "interrupt_id")

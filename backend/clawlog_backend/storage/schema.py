@@ -1,0 +1,150 @@
+"""The tables, as SQLAlchemy Core sees them, and how an older database becomes one of this version.
+
+Portable SQL types only: SQLite is the default, another database can follow. Times are whole milliseconds (see
+:class:`~clawlog_backend.domain.times.UtcMs`). What is only ever read back whole (metadata, an event's details) is JSON.
+"""
+
+from collections.abc import Callable
+from uuid import uuid4
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Connection,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    select,
+    update,
+)
+
+metadata = MetaData()
+
+tasks = Table(
+    "tasks",
+    metadata,
+    Column("n", Integer, primary_key=True, autoincrement=False),
+    Column("task_id", String(64), nullable=False, unique=True),
+    Column("title", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("reported", String(16)),
+    Column("summary", Text),
+    Column("metadata", Text, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("updated_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("steps_total", Integer, nullable=False),
+    Column("steps_done", Integer, nullable=False),
+    Column("steps_failed", Integer, nullable=False),
+    Column("steps_started", Integer, nullable=False),
+    Column("agent_seen_ms", BigInteger),
+    Column("vouched_ms", BigInteger),
+    Column("sign_ms", BigInteger, nullable=False),
+    Column("evidence", String(16)),
+    Column("pid", Integer),
+    Column("stalled", Boolean, nullable=False),
+    Column("lost", Boolean, nullable=False),
+    Column("lost_reason", Text),
+    Column("stop_id", String(64)),
+    Column("stop_open", Boolean, nullable=False),
+    Column("change_seq", BigInteger, nullable=False),
+    Column("control_seq", BigInteger, nullable=False),
+    Column("search", Text, nullable=False),
+    Index("tasks_by_change", "change_seq"),
+    Index("tasks_by_control", "control_seq"),
+    # All that counting by status needs, so that a count never reads the tasks themselves.
+    Index("tasks_by_standing", "status", "lost", "stop_open", "sign_ms"),
+)
+
+steps = Table(
+    "steps",
+    metadata,
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("position", Integer, primary_key=True, autoincrement=False),
+    Column("step_id", String(64), nullable=False),
+    Column("title", Text, nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("summary", Text),
+    Column("started_ms", BigInteger),
+    Column("ended_ms", BigInteger),
+)
+
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("event_id", String(64), nullable=False, unique=True),
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), nullable=False),
+    Column("kind", String(32), nullable=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("task_status", String(16), nullable=False),
+    Column("detail", Text, nullable=False),
+    Index("events_of_task", "task_n", "seq"),
+)
+
+interrupts = Table(
+    "interrupts",
+    metadata,
+    Column("interrupt_id", String(64), primary_key=True),
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), nullable=False, index=True),
+    Column("mode", String(16), nullable=False),
+    Column("reason", Text),
+    Column("requested_by", Text),
+    Column("requested_ms", BigInteger, nullable=False),
+    Column("seen_ms", BigInteger),
+    Column("delivered_ms", BigInteger),
+    Column("acknowledged_ms", BigInteger),
+    Column("ack_summary", Text),
+)
+
+database = Table(
+    "database_info",
+    metadata,
+    Column("only", Integer, primary_key=True, autoincrement=False),
+    Column("schema_version", Integer, nullable=False),
+    Column("store_id", String(64), nullable=False),
+    # Changes up to this number can no longer be told apart: tasks were removed then.
+    Column("floor_seq", BigInteger, nullable=False),
+    # Heartbeats up to this number were looked through for removal.
+    Column("beats_seq", BigInteger, nullable=False),
+)
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+"""``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
+
+SCHEMA_VERSION = 1 + len(MIGRATIONS)
+
+
+class SchemaTooNewError(Exception):
+    """The database was written by a later version of this program, which alone knows what it holds."""
+
+
+def migrate(connection: Connection) -> None:
+    """Make the database one of this version: create it, or carry an older one forward, in the caller's transaction.
+
+    Raises:
+        SchemaTooNewError: It is of a later version; nothing was touched.
+    """
+    if not inspect(connection).has_table(database.name):
+        metadata.create_all(connection)
+        connection.execute(
+            database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0, beats_seq=0)
+        )
+        return
+    found = connection.execute(select(database.c.schema_version)).scalar_one()
+    if found > SCHEMA_VERSION:
+        raise SchemaTooNewError(
+            f"the database has schema version {found}, this program knows versions up to {SCHEMA_VERSION}: "
+            "upgrade clawlog-status-sync, or name another database with --database"
+        )
+    for step in MIGRATIONS[found - 1 :]:
+        step(connection)
+    connection.execute(update(database).values(schema_version=SCHEMA_VERSION))

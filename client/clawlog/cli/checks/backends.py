@@ -1,0 +1,106 @@
+"""Does the default backend answer, is it one, does it take our token, and does its clock agree with this machine's?"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+
+from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.findings import Finding, fault, ok, warning
+from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
+from clawlog.cli.render import times
+from clawlog.cli.render.views import DaemonView
+from clawlog.cli.sources import configuration
+from clawlog.cli.sources.backend import TIMEOUT_S, Backend
+from clawlog.cli.sources.configuration import Configuration
+
+SKEW_S = 10.0
+_EARLIEST_YEAR = 2025
+"""Before this version was made, no clock can rightly be."""
+
+
+def default_url(place: Place, view: DaemonView | None) -> str:
+    """The backend of tasks that name none: as callers here say, else as the daemon that answers says, else as is configured.
+
+    Raises:
+        CommandError: The configuration cannot be read.
+    """
+    if named := place.env.get("CLAWLOG_BASE_URL"):
+        return named.rstrip("/")
+    return view.base_url if view is not None else configuration.load(place.env).base_url
+
+
+def reachable(place: Place, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
+    """The default backend, asked as the daemon asks it.
+
+    Args:
+        place: Where to look.
+        view: What the daemon says, where there is one.
+        timeout_s: For how long an answer is waited for.
+    """
+    try:
+        settings = configuration.load(place.env)
+        backend = Backend(default_url(place, view), place.env, timeout_s=timeout_s)
+    except CommandError as error:
+        yield fault("backend", str(error), "mend that file or variable")
+        return
+    yield from _token(settings)
+    try:
+        date = backend.date()
+    except BackendUnreachable as error:
+        yield fault("backend", str(error), "start it (clawlog up), or set CLAWLOG_BASE_URL to where it is")
+    except BackendRefused as error:
+        yield _refusal(error, backend.base_url, view)
+        yield from _clock(error.date)
+    else:
+        yield ok("backend", backend.base_url)
+        yield from _clock(date)
+
+
+def _refusal(error: BackendRefused, base_url: str, view: DaemonView | None) -> Finding:
+    lane = view.lane(base_url) if view is not None else None
+    if error.code in (401, 403):
+        if lane is not None and lane.delivered and not lane.is_broken:
+            return warning(
+                "backend",
+                f"{base_url} takes what the daemon sends, but nothing from this command, which has no token or another",
+                "set CLAWLOG_TOKEN_FILE here, too, for clawlog show and clawlog stop",
+            )
+        advice = "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
+    elif error.code == 404 or error.code < 400:
+        advice = "that is no ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+    else:
+        advice = "look at the backend's log"
+    return fault("backend", str(error), advice)
+
+
+def _token(settings: Configuration) -> Iterator[Finding]:
+    path = settings.token_file
+    if path is None:
+        return
+    mode = stat.S_IMODE(os.stat(path).st_mode)  # it has just been read
+    if mode & 0o077:
+        yield warning("token", f"{path} can be read by others (mode {mode:o})", f"chmod 600 {path}")
+    else:
+        yield ok("token", path)
+
+
+def _clock(date: str | None) -> Iterator[Finding]:
+    now = datetime.now(UTC)
+    if now.year < _EARLIEST_YEAR:
+        yield fault("clock", f"this machine thinks it is {now:%Y-%m-%d}", "set its clock: the events' times come from it")
+        return
+    try:
+        skew_s = (now - parsedate_to_datetime(date or "")).total_seconds()
+    except (TypeError, ValueError):
+        yield ok("clock", "the backend does not tell its own")
+        return
+    if abs(skew_s) > SKEW_S:
+        which = "behind" if skew_s < 0 else "ahead of"
+        found = f"this machine's is {times.duration(abs(skew_s))} {which} the backend's"
+        yield warning("clock", found, "set the clock of one of them; see: timedatectl")
+    else:
+        yield ok("clock", "agrees with the backend's")

@@ -1,0 +1,109 @@
+"""Does the daemon answer, is it of this version, is it the one that has this state, and is it well?"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from clawlog import autostart, locations
+from clawlog.cli.checks import sockets
+from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.findings import Finding, fault, ok, warning
+from clawlog.cli.render import times, views
+from clawlog.cli.render.views import DaemonView
+from clawlog.cli.sources import daemon
+from clawlog.cli.sources.daemon import NotRunning
+from clawlog.connection import address
+from clawlog.connection.address import Kind
+from clawlog.errors import ClawlogError
+from clawlog.protocol import limits
+
+_REMEDIES = {
+    "outage": "start that backend (clawlog up), or correct its address (CLAWLOG_BASE_URL, --base-url); what waits is kept",
+    "unauthorized": "put that backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path",
+}
+"""What to do about a lane's state."""
+
+_RELOAD_FAILED = "the settings could not be read again"
+
+
+def answering(place: Place, *, startable: bool) -> tuple[DaemonView | None, list[Finding]]:
+    """What the daemon says of itself, where there is one, and what is to be said of that.
+
+    Args:
+        place: Where it is.
+        startable: Whether its settings would let one start, where there is none.
+    """
+    try:
+        view = views.daemon(daemon.status())
+    except NotRunning as error:
+        return None, list(absent(place, str(error), startable=startable))
+    except ClawlogError as error:
+        holder = sockets.lock_holder(place)
+        who, what = (f"process {holder} may hang", f"end it (kill {holder}), and") if holder else ("it may hang", "end it, and")
+        return None, [fault("daemon", f"{error}: {who}", f"{what} look at its log")]
+    return view, [*same(place, view), *_own_word(view)]
+
+
+def remedy(problem: str, view: DaemonView) -> str | None:
+    """What to do about one of the problems that a daemon tells; None where the problem says so itself."""
+    if view.outbox.storage_error and view.outbox.storage_error in problem:
+        return f"free some space on the disk of {view.state_dir}"
+    if problem.startswith(_RELOAD_FAILED):
+        return "correct the file, then reload (systemctl reload, or SIGHUP)"
+    lane = next((each for each in view.backends if each.base_url in problem.split()), None)
+    return _REMEDIES.get(lane.state) if lane is not None else None
+
+
+def absent(place: Place, reason: str, *, startable: bool) -> Iterator[Finding]:
+    """What is to be said of a daemon that does not run.
+
+    Args:
+        place: Where it would.
+        reason: How that was found.
+        startable: Whether its settings would let it start.
+    """
+    holder = sockets.lock_holder(place)
+    if holder is not None:
+        yield fault(
+            "daemon",
+            f"{reason}, but process {holder or '?'} has the state folder {place.state_dir}",
+            "it listens elsewhere: set CLAWLOG_SOCKET to its socket, or end it",
+        )
+    elif not autostart.is_wanted(place.env):
+        yield fault("daemon", f"{reason}, and CLAWLOG_AUTOSTART=0 forbids to start one", "start one: clawlogd, or a service")
+    elif place.program is None:
+        yield fault("daemon", f"{reason}, and clawlogd is not installed", "pipx install clawlog-status-sync")
+    else:
+        yield ok("daemon", "does not run; the next script call starts it" if startable else "does not run")
+
+
+def _own_word(view: DaemonView) -> Iterator[Finding]:
+    if view.healthy:
+        yield ok("daemon", f"process {view.pid}, up {times.duration(view.uptime_s)}, healthy")
+    for problem in view.problems:
+        yield fault("daemon", problem, remedy(problem, view) or "do as it says; docs/troubleshooting.md says more")
+
+
+def same(place: Place, view: DaemonView) -> Iterator[Finding]:
+    """Whether it is the one that is meant: of this version, and with the state that scripts here would use."""
+    own = version("clawlog-status-sync")
+    if view.protocol != limits.PROTOCOL_VERSION:
+        found = f"it speaks protocol {view.protocol}, this command {limits.PROTOCOL_VERSION}"
+        yield fault("daemon", found, "end it after an upgrade: the next call starts the new one")
+    elif view.version != own:
+        found = f"it is version {view.version}, this command {own}"
+        yield warning("daemon", found, f"end it (kill {view.pid}): the next call starts the new one")
+    if not _is_shared(place) and os.path.realpath(view.state_dir) != os.path.realpath(place.state_dir):
+        yield warning(
+            "daemon",
+            f"it keeps its state in {view.state_dir}, but without it scripts here would write to {place.state_dir}",
+            "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET, so that both fit",
+        )
+
+
+def _is_shared(place: Place) -> bool:
+    """Whether the daemon is another machine's, or the system's: its state is not its callers'."""
+    where = address.parse(place.address)
+    return where.kind is Kind.ZMQ_TCP or os.path.dirname(where.path) == locations.SYSTEM_SOCKET_DIR

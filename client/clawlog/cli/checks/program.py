@@ -1,0 +1,66 @@
+"""Is everything installed, of one version, and configured so that the daemon would start?"""
+
+from __future__ import annotations
+
+import platform
+import re
+import subprocess
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.findings import Finding, fault, ok, warning
+
+_LIMIT_S = 20.0
+_SETTING = re.compile(r"^  (?P<key>[\w.]+) = (?P<value>.*)  \((?P<origin>.*)\)$")
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One of the daemon's settings: its dotted key, its value as Python writes it, and where that came from."""
+
+    key: str
+    value: str
+    origin: str
+
+
+def versions(place: Place) -> Iterator[Finding]:
+    """The versions of this program, of Python and of the daemon's program."""
+    own = version("clawlog-status-sync")
+    yield ok("version", f"clawlog {own}, Python {platform.python_version()} on {platform.system()} {platform.release()}")
+    if place.program is None:
+        yield fault("program", "clawlogd is not installed", "install it: pipx install clawlog-status-sync")
+        return
+    ran = _run([place.program, "--version"], place.env)
+    said = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
+    if ran.returncode != 0:
+        yield fault("program", f"{place.program} does not run: {said}", "install it anew: pipx reinstall clawlog-status-sync")
+    elif said.split()[-1] != own:
+        yield warning("program", f"{place.program} is {said}", f"install {own}, the version of this command")
+    else:
+        yield ok("program", place.program)
+
+
+def configuration(place: Place) -> tuple[list[Finding], list[Setting]]:
+    """Whether the daemon would accept its settings, and what they are."""
+    if place.program is None:
+        return [], []
+    ran = _run([place.program, "--check-config"], place.env)
+    if ran.returncode != 0:
+        said = ran.stderr.strip().removeprefix("clawlogd: ")
+        return [fault("settings", said, "mend that key or file; docs/configuration.md lists every key")], []
+    first, *lines = ran.stdout.splitlines()
+    settings = [Setting(*found.groups()) for line in lines if (found := _SETTING.match(line))]
+    changed = [setting.key for setting in settings if setting.origin != "default"]
+    shown = first.removeprefix("settings are ") + (f"; set: {', '.join(changed)}" if changed else "")
+    return [ok("settings", shown)], settings
+
+
+def _run(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    try:
+        return subprocess.run(
+            command, env=dict(env), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return subprocess.CompletedProcess(command, 1, "", str(error))

@@ -1,0 +1,73 @@
+"""Which looks are taken: all of them for ``clawlog doctor``; for ``clawlog status`` those that are quick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from clawlog.cli.checks import backends, daemons, program, sockets, state
+from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.findings import Finding, Verdict
+from clawlog.cli.checks.program import Setting
+from clawlog.cli.render.views import DaemonView
+
+_QUICK_S = 2.0
+
+
+def at_everything(place: Place) -> tuple[list[Finding], list[Setting]]:
+    """What was found, good or bad, and the daemon's settings."""
+    configured, settings = program.configuration(place)
+    view, spoken = daemons.answering(place, startable=_startable(configured))
+    findings = [
+        *program.versions(place),
+        *configured,
+        *state.folder(place),
+        *state.disk(place),
+        *state.spooled(place),
+        *sockets.listening(place),
+        *spoken,
+        *backends.reachable(place, view),
+    ]
+    return findings, settings
+
+
+def beside(place: Place, view: DaemonView) -> list[Finding]:
+    """What is wrong beside what a daemon tells of itself."""
+    found = [*state.folder(place), *state.disk(place), *sockets.listening(place), *daemons.same(place, view)]
+    lane = view.lane(backends.default_url(place, view))
+    if lane is None or not lane.is_broken:  # else the daemon says so, and better
+        asked = backends.reachable(place, view, timeout_s=_QUICK_S)
+        found += map(_milder, asked) if lane is None else (each for each in asked if each.check == "clock")
+    return _wrong(found)
+
+
+def without_daemon(place: Place, reason: str) -> list[Finding]:
+    """What is wrong where no daemon runs, and so perhaps why.
+
+    Args:
+        place: Where to look.
+        reason: How it was found that none runs.
+    """
+    configured, _ = program.configuration(place)
+    found = [
+        *configured,
+        *state.folder(place),
+        *state.disk(place),
+        *sockets.listening(place),
+        *daemons.absent(place, reason, startable=_startable(configured)),
+        *backends.reachable(place, None, timeout_s=_QUICK_S),
+    ]
+    return _wrong(found)
+
+
+def _startable(configured: Iterable[Finding]) -> bool:
+    return all(finding.verdict is not Verdict.FAULT for finding in configured)
+
+
+def _milder(finding: Finding) -> Finding:
+    """A backend that nothing was sent to yet may never be needed: what is wrong with it is no fault of the daemon's."""
+    return replace(finding, verdict=Verdict.WARNING) if finding.verdict is Verdict.FAULT else finding
+
+
+def _wrong(findings: Iterable[Finding]) -> list[Finding]:
+    return [finding for finding in findings if finding.verdict is not Verdict.OK]

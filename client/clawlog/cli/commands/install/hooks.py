@@ -1,0 +1,163 @@
+"""An agent's hook: a program that agents run before each use of a tool, and that holds them once a stop is asked for.
+
+It is a shell script that looks for one file, so it costs the agent nothing. An agent's settings name it in the shape that
+several of them share: ``{"hooks": {"PreToolUse": [{"hooks": [{"type": "command", "command": PATH}]}]}}``. Such a program gets a
+description of what is about to be done on stdin; its exit status 2 holds that back, and what it says on stderr is told to the
+agent.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from clawlog import exits, locations
+from clawlog.cli.commands.install.plan import Action, Remove, Write
+from clawlog.cli.commands.install.record import Record
+from clawlog.cli.errors import CommandError
+
+KIND = "hooks"
+_EVENT = "PreToolUse"
+
+HOOK = """\
+#!/bin/sh
+# Run by an agent before each use of a tool: holds it back (status 2) while a stop of its task is asked for.
+# The task is the one in CLAWLOG_TASK_ID; without it, nothing is held back. The acknowledgement itself is let through.
+[ -n "${CLAWLOG_TASK_ID:-}" ] || exit 0
+state=${CLAWLOG_STATE_DIR:-${XDG_STATE_HOME:-$HOME/.local/state}/clawlog}
+stop=$state/run/stop/$CLAWLOG_TASK_ID
+[ -e "$stop" ] || exit 0
+case $(cat) in *--ack-interrupt*) exit 0 ;; esac
+reason=$(sed -n 2p "$stop" 2>/dev/null)
+echo "A person asked this task to stop${reason:+: $reason}. Do nothing more but acknowledge:" >&2
+echo "  update_status.py --task-id $CLAWLOG_TASK_ID --ack-interrupt --ack-summary \\"what was finished, what was not\\"" >&2
+exit 2
+"""
+
+
+def path(env: Mapping[str, str]) -> str:
+    """Where the hook goes."""
+    config = env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config")
+    return os.path.join(config, "clawlog", "hooks", "stop-check")
+
+
+def install(env: Mapping[str, str], settings: str | None, *, force: bool) -> Sequence[Action]:
+    """What writes the hook and, where an agent's settings file is given, names it there."""
+    hook = path(env)
+    plan: list[Action] = [Write(hook, HOOK.encode("utf-8"), mode=0o755, force=force)]
+    if settings is not None:
+        plan.append(Enter(os.path.abspath(settings), hook))
+    return plan
+
+
+def uninstall(env: Mapping[str, str]) -> Sequence[Action]:
+    """What takes it out of the settings again, and removes it."""
+    record = Record.load(KIND, env)
+    return [*(Withdraw(settings, hook) for settings, hook in record.hooks.items()), *map(Remove, record.files)]
+
+
+@dataclass(frozen=True, slots=True)
+class Enter:
+    """Names the hook in an agent's settings file."""
+
+    settings: str
+    hook: str
+
+    def check(self, record: Record) -> None:
+        """It is only done to a file that is understood."""
+        del record
+        _entries(_read(self.settings), self.settings)
+
+    def perform(self, record: Record) -> None:
+        """Does it; once is enough."""
+        tree = _read(self.settings)
+        entries = _entries(tree, self.settings)
+        if not any(_names(entry, self.hook) for entry in entries):
+            entries.append({"hooks": [{"type": "command", "command": self.hook}]})
+            _write(self.settings, tree)
+        record.hooks[self.settings] = self.hook
+
+    def describe(self) -> dict[str, object]:
+        """What it is, for programs."""
+        return {"action": "edit", "path": self.settings, "hook": self.hook}
+
+    def lines(self) -> Sequence[str]:
+        """What it is, for people."""
+        return [f"edit    {self.settings}: run {self.hook} before each use of a tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdraw:
+    """Takes the hook out of an agent's settings file."""
+
+    settings: str
+    hook: str
+
+    def check(self, record: Record) -> None:
+        """It is only done to a file that is understood."""
+        Enter(self.settings, self.hook).check(record)
+
+    def perform(self, record: Record) -> None:
+        """Does it; all else in the file stays."""
+        tree = _read(self.settings)
+        entries = _entries(tree, self.settings)
+        kept = [entry for entry in entries if not _names(entry, self.hook)]
+        if len(kept) < len(entries):
+            entries[:] = kept
+            if not kept:
+                del tree["hooks"][_EVENT]
+            if not tree["hooks"]:
+                del tree["hooks"]
+            _write(self.settings, tree)
+        del record.hooks[self.settings]
+
+    def describe(self) -> dict[str, object]:
+        """What it is, for programs."""
+        return {"action": "edit", "path": self.settings, "hook": None}
+
+    def lines(self) -> Sequence[str]:
+        """What it is, for people."""
+        return [f"edit    {self.settings}: do not run {self.hook} any more"]
+
+
+def _read(settings: str) -> dict[str, Any]:
+    try:
+        with open(settings, encoding="utf-8") as file:
+            tree = json.load(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{settings} cannot be read as JSON: {error}; nothing was changed", exits.REFUSED) from None
+    if not isinstance(tree, dict):
+        raise CommandError(f"{settings} holds no JSON object; nothing was changed", exits.REFUSED)
+    return tree
+
+
+def _entries(tree: dict[str, Any], settings: str) -> list[Any]:
+    """The list of hooks before the use of a tool, made where it is missing."""
+    hooks = tree.setdefault("hooks", {})
+    entries = hooks.setdefault(_EVENT, []) if isinstance(hooks, dict) else None
+    if not isinstance(entries, list):
+        raise CommandError(f"{settings} has hooks in a shape that is not known here; nothing was changed", exits.REFUSED)
+    return entries
+
+
+def _names(entry: Any, hook: str) -> bool:
+    return isinstance(entry, dict) and any(
+        isinstance(each, dict) and each.get("command") == hook for each in entry.get("hooks") or ()
+    )
+
+
+def _write(settings: str, tree: dict[str, Any]) -> None:
+    draft = f"{settings}.draft"
+    try:
+        os.makedirs(os.path.dirname(settings), exist_ok=True)
+        with open(draft, "w", encoding="utf-8") as file:
+            json.dump(tree, file, ensure_ascii=False, indent=2)
+            file.write("\n")
+        os.replace(draft, settings)
+    except OSError as error:
+        raise CommandError(f"{settings} cannot be written: {error.strerror}", exits.UNAVAILABLE) from None

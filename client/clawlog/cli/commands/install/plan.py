@@ -1,0 +1,172 @@
+"""A plan is a list of actions that can be shown before, and instead of, being carried out."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from clawlog import exits
+from clawlog.cli.commands.install.record import Record, digest, digest_of
+from clawlog.cli.errors import CommandError
+
+_LIMIT_S = 60.0
+_SHORT_LINES = 12
+
+
+class Action(Protocol):
+    """One thing that is done."""
+
+    def check(self, record: Record) -> None:
+        """Raises ``CommandError`` where it must not be done."""
+
+    def perform(self, record: Record) -> None:
+        """Does it, and notes it in the record. Raises ``CommandError`` where it fails."""
+
+    def describe(self) -> dict[str, object]:
+        """What it is, for programs."""
+
+    def lines(self) -> Sequence[str]:
+        """What it is, for people."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Writes a file, whole or not at all.
+
+    Attributes:
+        path: Where.
+        content: What.
+        mode: Its permissions.
+        force: Whether what is there and was not written here is overwritten.
+    """
+
+    path: str
+    content: bytes
+    mode: int = 0o644
+    force: bool = False
+
+    def check(self, record: Record) -> None:
+        """It is not done over a file of someone else's."""
+        found = digest_of(self.path)
+        if found not in (None, digest(self.content)) and not record.is_ours(self.path) and not self.force:
+            raise CommandError(
+                f"{self.path} is there already, and was not written by this command (or was changed since); "
+                "move it away, or use --force",
+                exits.REFUSED,
+            )
+
+    def perform(self, record: Record) -> None:
+        """Does it."""
+        draft = f"{self.path}.draft"
+        try:
+            os.makedirs(os.path.dirname(self.path), exist_ok=True)
+            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, self.mode)
+            with os.fdopen(fd, "wb") as file:
+                file.write(self.content)
+            os.chmod(draft, self.mode)
+            os.replace(draft, self.path)
+        except OSError as error:
+            raise CommandError(f"{self.path} cannot be written: {error.strerror}", exits.UNAVAILABLE) from None
+        record.files[self.path] = digest(self.content)
+
+    def describe(self) -> dict[str, object]:
+        """What it is, for programs."""
+        return {"action": "write", "path": self.path, "bytes": len(self.content), "mode": f"{self.mode:o}"}
+
+    def lines(self) -> Sequence[str]:
+        """What it is, for people: short files with what they hold."""
+        shown = self.content.decode("utf-8", "replace").splitlines()
+        head = f"write   {self.path}  ({len(self.content)} bytes, mode {self.mode:o})"
+        return [head, *(f"          {line}" for line in shown)] if len(shown) <= _SHORT_LINES else [head]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Removes a file that was written here, with the folders that are empty then."""
+
+    path: str
+
+    def check(self, record: Record) -> None:
+        """It can always be done: what was changed since is left."""
+
+    def perform(self, record: Record) -> None:
+        """Does it."""
+        if record.is_ours(self.path):
+            try:
+                os.unlink(self.path)
+            except OSError as error:
+                raise CommandError(f"{self.path} cannot be removed: {error.strerror}", exits.UNAVAILABLE) from None
+            with contextlib.suppress(OSError):  # the first that is not empty, or not ours to remove
+                os.removedirs(os.path.dirname(self.path))
+        elif os.path.exists(self.path):
+            raise CommandError(f"{self.path} was changed since it was written: remove it yourself", exits.REFUSED)
+        del record.files[self.path]
+
+    def describe(self) -> dict[str, object]:
+        """What it is, for programs."""
+        return {"action": "remove", "path": self.path}
+
+    def lines(self) -> Sequence[str]:
+        """What it is, for people."""
+        return [f"remove  {self.path}"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Runs a program.
+
+    Attributes:
+        command: It, with its arguments.
+        may_fail: Whether its failure is no failure of the plan.
+    """
+
+    command: tuple[str, ...]
+    may_fail: bool = False
+
+    def check(self, record: Record) -> None:
+        """It can always be done."""
+
+    def perform(self, record: Record) -> None:
+        """Does it."""
+        del record
+        shown = " ".join(self.command)
+        try:
+            ran = subprocess.run(
+                self.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            if not self.may_fail:
+                raise CommandError(f"{shown} could not be run: {error}", exits.UNAVAILABLE) from None
+            return
+        if ran.returncode != 0 and not self.may_fail:
+            raise CommandError(f"{shown} ended with status {ran.returncode}: {ran.stderr.strip()}", exits.UNAVAILABLE)
+
+    def describe(self) -> dict[str, object]:
+        """What it is, for programs."""
+        return {"action": "run", "command": list(self.command)}
+
+    def lines(self) -> Sequence[str]:
+        """What it is, for people."""
+        return [f"run     {' '.join(self.command)}"]
+
+
+def carry_out(plan: Sequence[Action], kind: str, env: Mapping[str, str]) -> None:
+    """Carries a plan out, after looking whether all of it may be done.
+
+    What was done is remembered even where a later action fails.
+
+    Raises:
+        CommandError: An action must not be done (then nothing is), or one failed.
+    """
+    record = Record.load(kind, env)
+    for action in plan:
+        action.check(record)
+    try:
+        for action in plan:
+            action.perform(record)
+    finally:
+        record.save(kind, env)

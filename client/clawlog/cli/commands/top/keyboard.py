@@ -1,0 +1,97 @@
+"""Reads keys one by one, without echo, and gives the terminal back as it was."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import termios
+import tty
+from collections.abc import Sequence
+from types import FrameType
+from typing import Self
+
+from clawlog.cli.commands.top.model import Key
+
+_KEYS = {
+    b"q": Key.QUIT,
+    b"\x03": Key.QUIT,
+    b"\x1b[A": Key.UP,
+    b"\x1bOA": Key.UP,
+    b"k": Key.UP,
+    b"\x1b[B": Key.DOWN,
+    b"\x1bOB": Key.DOWN,
+    b"j": Key.DOWN,
+    b"\x1b[5~": Key.PAGE_UP,
+    b"\x1b[6~": Key.PAGE_DOWN,
+    b" ": Key.PAGE_DOWN,
+    b"\x1b[H": Key.FIRST,
+    b"\x1b[1~": Key.FIRST,
+    b"g": Key.FIRST,
+    b"\x1b[F": Key.LAST,
+    b"\x1b[4~": Key.LAST,
+    b"G": Key.LAST,
+    b"a": Key.ALL,
+    b"s": Key.STOP,
+}
+
+
+class Keyboard:
+    """The terminal's keys, while its context lasts. A change of its size ends a wait, too.
+
+    Args:
+        fd: The terminal.
+    """
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._before = termios.tcgetattr(fd)
+        self._woken_fd, self._wake_fd = os.pipe()
+
+    def __enter__(self) -> Self:
+        os.set_blocking(self._wake_fd, False)
+        os.set_blocking(self._woken_fd, False)
+        signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
+        signal.signal(signal.SIGWINCH, _let_it_wake)
+        tty.setcbreak(self._fd)  # keeps Ctrl-C and Ctrl-Z what they are
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+        signal.signal(signal.SIGWINCH, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        os.close(self._woken_fd)
+        os.close(self._wake_fd)
+
+    def pressed(self, timeout_s: float) -> Sequence[Key]:
+        """The keys that were pressed within the time; none also when the terminal's size has changed."""
+        ready, _, _ = select.select([self._fd, self._woken_fd], [], [], max(0.0, timeout_s))
+        if self._woken_fd in ready:
+            os.read(self._woken_fd, 4096)
+        if self._fd not in ready:
+            return []
+        data = os.read(self._fd, 1024)
+        return parse(data) if data else [Key.QUIT]  # the terminal has gone away
+
+
+def parse(data: bytes) -> list[Key]:
+    """The keys in what a terminal has sent: a letter each, or an escape sequence each (ECMA-48)."""
+    keys: list[Key] = []
+    while data:
+        length = next((length for length in (4, 3, 1) if data[:length] in _KEYS and len(data) >= length), 0)
+        if data.startswith(b"\x1b") and len(data) > 1 and length < 2:
+            length = _sequence_length(data)
+        keys.append(_KEYS.get(data[: max(length, 1)], Key.OTHER))
+        data = data[max(length, 1) :]
+    return keys
+
+
+def _sequence_length(data: bytes) -> int:
+    """How long the unknown sequence at the front is: to its final byte."""
+    if data[1:2] not in (b"[", b"O"):
+        return 2
+    return next((place + 1 for place in range(2, len(data)) if 0x40 <= data[place] <= 0x7E), len(data))
+
+
+def _let_it_wake(number: int, frame: FrameType | None) -> None:
+    """Does nothing: that the signal has a handler makes it write to the wake-up descriptor."""

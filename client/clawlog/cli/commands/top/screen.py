@@ -1,0 +1,77 @@
+"""Draws the model, in whatever room there is: the tasks above, the chosen one below, the keys last."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from clawlog.cli.commands.show import MARKS
+from clawlog.cli.commands.tasks import table
+from clawlog.cli.commands.top.model import Model
+from clawlog.cli.render import output, times
+from clawlog.cli.render.counts import counted
+from clawlog.cli.render.views import TaskView
+
+_KEYS = "q quit   ↑↓ move   a all/active   s stop"
+_LEAST_ROWS = 3
+_STEPS_SHOWN = 8
+
+
+def draw(model: Model, height: int) -> RenderableType:
+    """The screen.
+
+    Args:
+        model: What is known.
+        height: The terminal's rows.
+    """
+    head = _head(model)
+    foot = Text(model.note, style="bold yellow") if model.note else Text(_KEYS, style="dim")
+    detail = _detail(model.chosen) if model.chosen is not None else []
+    room = height - len(head) - 3  # the table's head, an empty row, the foot
+    if room - len(detail) < _LEAST_ROWS:
+        detail = []
+    rows = max(room - len(detail), _LEAST_ROWS)
+    return Group(*head, _tasks(model, rows), *detail, Text(), output.one_row(foot))
+
+
+def _head(model: Model) -> list[RenderableType]:
+    daemon = model.daemon
+    if daemon is None:
+        return [output.one_row(Text.assemble(("● ", "bold red"), model.trouble))]
+    mark = ("● healthy", "bold green") if daemon.healthy else ("● degraded", "bold red")
+    tasks = daemon.tasks
+    waits = counted(daemon.outbox.pending, "event", "wait")
+    counts = f"{tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop; {waits}"
+    problems = [Text.assemble(("! ", "red"), problem) for problem in daemon.problems]
+    return [output.one_row(each) for each in (Text.assemble(mark, f"   {counts}"), *problems)]
+
+
+def _tasks(model: Model, rows: int) -> RenderableType:
+    if not model.tasks:
+        return Text("no tasks" if model.show_all else "no tasks go on; a shows those that have ended", style="dim")
+    first = min(max(model.position - rows // 2, 0), max(len(model.tasks) - rows, 0))
+    shown: Table = table(model.tasks[first : first + rows], short=True)
+    shown.expand = True
+    shown.rows[model.position - first].style = "reverse"
+    return shown
+
+
+def _detail(task: TaskView) -> list[RenderableType]:
+    life = task.liveness
+    spoke = f", spoke {times.age(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at and not task.ended_at else ""
+    evidence = f" (process {life.watch_pid})" if life.evidence == "process" else ""
+    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {life.state}{evidence}{spoke}")
+    lines = [Text(), head]
+    if task.stop.interrupt_id is not None:
+        at = f" {times.clock(task.stop.requested_at)}" if task.stop.requested_at else ""
+        why = f': "{task.stop.reason}"' if task.stop.reason else ""
+        lines.append(Text(f"stop {task.stop.state}{at}{why}", style="yellow"))
+    current = next((place for place, step in enumerate(task.steps) if step.status == "running"), task.steps_ended)
+    first = min(max(current - _STEPS_SHOWN // 2, 0), max(len(task.steps) - _STEPS_SHOWN, 0))
+    for step in task.steps[first : first + _STEPS_SHOWN]:
+        line = Text.assemble(MARKS.get(step.status, ("?", "")), f" {step.position} ", output.shown(step.title))
+        if step.summary:
+            line.append("  ").append_text(output.shown(step.summary, "dim"))
+        lines.append(line)
+    return [output.one_row(line) for line in lines]

@@ -1,0 +1,1 @@
+"""What people see: views of the daemon's answers, tables, times, output."""

@@ -1,0 +1,86 @@
+"""What this side needs to know of the daemon's settings: its default backend, and where the token for that one is.
+
+The daemon's own reading of ``clawlog.toml`` is the one that counts (``clawlogd --check-config``); here only these two keys are
+looked at, in the same places and the same order.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from clawlog import exits, locations
+from clawlog.cli.errors import CommandError
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """The two settings.
+
+    Attributes:
+        base_url: The backend of tasks that name none.
+        token_file: Where the token for that backend is kept, if a file was named.
+        path: The configuration file that was read.
+    """
+
+    base_url: str
+    token_file: str | None
+    path: str | None
+
+
+def load(env: Mapping[str, str]) -> Configuration:
+    """Reads them from the environment, else from the file.
+
+    Raises:
+        CommandError: The file cannot be read, or is not TOML.
+    """
+    path = find(env)
+    found: dict[str, object] = {}
+    if path is not None:
+        try:
+            with open(path, "rb") as file:
+                found = tomllib.load(file)
+        except OSError as error:
+            raise CommandError(f"{path} cannot be read: {error.strerror}; check CLAWLOG_CONFIG", exits.USAGE) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise CommandError(f"{path} is not TOML: {error}; see: clawlogd --check-config", exits.USAGE) from None
+    base_url = env.get("CLAWLOG_BASE_URL") or found.get("base_url") or locations.DEFAULT_BASE_URL
+    token_file = env.get("CLAWLOG_TOKEN_FILE") or found.get("token_file")
+    return Configuration(str(base_url).rstrip("/"), str(token_file) if token_file else None, path)
+
+
+def find(env: Mapping[str, str]) -> str | None:
+    """The configuration file's path, if there is one; one that was named need not exist."""
+    if named := env.get("CLAWLOG_CONFIG"):
+        return named
+    user = os.path.join(env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config"), "clawlog", "clawlog.toml")
+    return next((path for path in (user, "/etc/clawlog/clawlog.toml") if os.path.isfile(path)), None)
+
+
+def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -> str | None:
+    """The token for a backend. There is one for the default backend alone: to another it would be given away.
+
+    Raises:
+        CommandError: The file that was named cannot be read, or holds no token.
+    """
+    if base_url.rstrip("/") != configuration.base_url:
+        return None
+    path = configuration.token_file
+    if path is None:
+        text = env.get("CLAWLOG_TOKEN", "")
+    else:
+        try:
+            with open(path, encoding="ascii") as file:
+                text = file.read(4096)
+        except (OSError, UnicodeDecodeError) as error:
+            raise CommandError(
+                f"the token file {path} cannot be read: {error}; check CLAWLOG_TOKEN_FILE", exits.USAGE
+            ) from None
+        if not text.strip():
+            raise CommandError(f"the token file {path} is empty", exits.USAGE)
+    text = text.strip()
+    if not text.isprintable() or " " in text:
+        raise CommandError("the token holds spaces or control characters", exits.USAGE)
+    return text or None

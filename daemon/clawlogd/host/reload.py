@@ -1,0 +1,55 @@
+"""Reads the settings again while the daemon runs, and puts in force what can change without a restart.
+
+Nothing is lost by it: no caller is disconnected, no event touched. A file that cannot be used changes nothing, and
+``daemon.status`` says so until a good one is read. A setting that only a restart can change keeps its value and is named in
+the log. The token needs no reload: it is read anew for each request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from clawlogd import logs
+from clawlogd.host.systemd import ServiceManager
+from clawlogd.services import Parts
+from clawlogd.settings import AT_START, Settings, SettingsError, flatten, replace
+
+_log = logs.Log("reload")
+
+
+class Reload:
+    """Reloads one daemon's settings.
+
+    Args:
+        parts: Follow the settings in force.
+        read: Reads the settings from where they stand.
+        manager: Told when it begins and when it is over.
+    """
+
+    def __init__(self, *, parts: Parts, read: Callable[[], Settings], manager: ServiceManager) -> None:
+        self._parts = parts
+        self._read = read
+        self._manager = manager
+
+    def __call__(self) -> None:
+        """Reloads, and lets all lanes try again at once: there may be a reason to."""
+        self._manager.reloading()
+        try:
+            self._adopt(self._read())
+            self._parts.facts.reload_error = None
+        except SettingsError as error:
+            self._parts.facts.reload_error = str(error)
+            _log.error("reload_failed", error=str(error))
+        self._parts.backends.hurry()
+        self._manager.ready()
+
+    def _adopt(self, read: Settings) -> None:
+        before = dict(flatten(self._parts.settings))
+        changed = [key for key, value in flatten(read) if value != before[key]]
+        fixed = [key for key in changed if key in AT_START]
+        now = self._parts.in_force.now = replace(read, {key: before[key] for key in fixed})
+        if (now.log_level, now.log_format) != (before["log_level"], before["log_format"]):
+            logs.configure(now.log_level, now.log_format)  # type: ignore[arg-type]
+        _log.info("reloaded", changed=", ".join(key for key in changed if key not in fixed) or "nothing")
+        if fixed:
+            _log.warning("restart_needed", settings=", ".join(fixed))

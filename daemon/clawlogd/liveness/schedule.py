@@ -1,0 +1,222 @@
+"""When each task's heartbeat is due. What it says is decided when it is sent: beats are never stored and never queued.
+
+Due beats are handed to the task's lane as ids alone; the lane asks for their content when it has a request to put them into.
+During an outage a task is simply due, once, however long that lasts; the first request after it carries a true beat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+
+import anyio
+
+from clawlogd.clock import Clock, rfc3339
+from clawlogd.liveness.evidence import Liveness
+from clawlogd.logs import Log
+from clawlogd.model import Beat, Task
+from clawlogd.settings import InForce
+from clawlogd.tasks.registry import Registry
+
+_GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
+_FIRST_LOOK_S = 2.0  # sooner than any lease runs out
+_AGAIN_S = 2.0  # until a loss that could not be recorded is tried again
+_LOOK_S = 5.0  # how often is looked for a suspend
+_STALLED_S = 2.0  # a loop that woke later than this was itself stopped
+_RESUMED_PER_S = 200  # after a restart the tasks of an earlier run beat as soon as they can without crowding
+_BEAT_BYTES = 400  # one beat in a batch, but for its summary
+
+
+@dataclass(slots=True)
+class _Plan:
+    """One task's times, monotonic.
+
+    Attributes:
+        beat: When its next beat is due.
+        look: When it is judged next: then, or earlier, when its evidence runs out.
+    """
+
+    beat: float
+    look: float
+
+
+class Heartbeats:
+    """The timetable.
+
+    Args:
+        registry: The tasks.
+        liveness: Says whether a beat would be true.
+        settings: Interval and jitter.
+        clock: Where the time is read.
+        wake: Called with a backend's address when beats for it are due.
+        slept: Called when the machine has been asleep: connections may be dead, and pauses are over.
+    """
+
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        liveness: Liveness,
+        settings: InForce,
+        clock: Clock,
+        wake: Callable[[str], None],
+        slept: Callable[[], None],
+    ) -> None:
+        self._registry = registry
+        self._liveness = liveness
+        self._settings = settings
+        self._clock = clock
+        self._wake = wake
+        self._slept = slept
+        self._log = Log("heartbeats")
+        self._times: list[float] = []  # a heap
+        self._looks: dict[float, list[str]] = {}
+        self._plans: dict[str, _Plan] = {}
+        self._due: dict[str, dict[str, None]] = {}
+        self._changed = asyncio.Event()
+        registry.observe(self._task_changed)
+        liveness.when_in_doubt(self._look_at)
+
+    def resume(self) -> None:
+        """Schedules the tasks of an earlier run, spread over one interval at most."""
+        live = [task.task_id for task in self._registry if task.live]
+        spread_s = min(self._settings.now.heartbeat.interval_s, len(live) / _RESUMED_PER_S)
+        for task_id in live:
+            self._plan(task_id, random.uniform(0, spread_s))  # noqa: S311 - no secret
+
+    def soon(self, task: Task) -> None:
+        """Makes a beat of a task due now, beside its regular ones."""
+        if task.live and task.upstream:
+            self._due.setdefault(task.base_url, {})[task.task_id] = None
+            self._wake(task.base_url)
+
+    def next_in_s(self, task: Task) -> float:
+        """In how many seconds the task's next beat is due."""
+        if task.task_id in self._due.get(task.base_url, {}):
+            return 0.0
+        plan = self._plans.get(task.task_id)
+        return max(0.0, plan.beat - self._clock.monotonic()) if plan else 0.0
+
+    async def run(self) -> None:
+        """Notes due beats, and lost agents, until cancelled."""
+        loop = asyncio.get_running_loop()
+        while True:
+            self._changed.clear()
+            delay_s = self.tick()
+            planned = loop.time() + delay_s
+            with anyio.move_on_after(delay_s):
+                await self._changed.wait()
+            if (late_s := loop.time() - planned) > _STALLED_S:
+                # This process was stopped, and what agents said meanwhile waits unread.
+                self._log.info("late", late_s=round(late_s, 1))
+                self._liveness.be_patient()
+
+    def tick(self) -> float:
+        """Notes what is due by now. Returns in how many seconds there may be more."""
+        if self._liveness.notice_suspend():
+            self._slept()
+        now = self._clock.monotonic()
+        woken: dict[str, None] = {}
+        while self._times and self._times[0] <= now:
+            at = heapq.heappop(self._times)
+            for task_id in self._looks.pop(at):
+                plan = self._plans.get(task_id)
+                if plan is not None and plan.look == at:  # else it was planned anew since
+                    self._look(task_id, plan, now, woken)
+        for base_url in woken:
+            self._wake(base_url)
+        return min(self._times[0] - now, _LOOK_S) if self._times else _LOOK_S
+
+    def take(self, base_url: str, room: int, room_bytes: int) -> list[Beat]:
+        """The true beats of the tasks that are due at a backend.
+
+        Args:
+            base_url: The backend.
+            room: How many at most.
+            room_bytes: How much they may take in a batch, roughly.
+        """
+        due, at = self._due.get(base_url, {}), rfc3339(self._clock.wall_ms())
+        beats: list[Beat] = []
+        for task_id in tuple(islice(due, room)):
+            if room_bytes <= 0:
+                break
+            del due[task_id]
+            task = self._registry.find(task_id)
+            if task is not None and (beat := self._liveness.beat(task, at)) is not None:
+                beats.append(beat)
+                room_bytes -= _BEAT_BYTES + (len(beat.summary.encode()) if beat.summary else 0)
+        return beats
+
+    def due_count(self, base_url: str) -> int:
+        """How many beats a backend's lane has to send."""
+        return len(self._due.get(base_url, ()))
+
+    def put_back(self, base_url: str, beats: list[Beat]) -> None:
+        """Makes beats due again that could not be sent."""
+        for beat in beats:
+            self._due.setdefault(base_url, {})[beat.task_id] = None
+            self._liveness.unsent(beat)
+
+    def _look(self, task_id: str, plan: _Plan, now: float, woken: dict[str, None]) -> None:
+        task = self._registry.find(task_id)
+        if task is None or not task.live:
+            del self._plans[task_id]
+            return
+        judgement = self._liveness.judge(task)
+        if judgement.lost is not None and self._liveness.declare_lost(task, judgement.lost):
+            return
+        if plan.beat <= now:
+            plan.beat = self._following(now)
+            if task.upstream and judgement.evidence is not None:
+                self._due.setdefault(task.base_url, {})[task_id] = None
+                woken[task.base_url] = None
+        plan.look = min(plan.beat, judgement.until if judgement.lost is None else now + _AGAIN_S)
+        self._note(plan.look, task_id)
+
+    def _following(self, now: float) -> float:
+        """When a task that beats now beats again: drawn anew each time, so that no two tasks stay together."""
+        settings = self._settings.now.heartbeat
+        grid_s = min(_GRID_S, settings.jitter_s)
+        at = now + settings.interval_s + random.uniform(grid_s - settings.jitter_s, settings.jitter_s)  # noqa: S311 - no secret
+        return max(math.floor(at / grid_s) * grid_s if grid_s else at, now + _GRID_S / 2)
+
+    def _plan(self, task_id: str, delay_s: float) -> None:
+        now = self._clock.monotonic()
+        self._plans[task_id] = plan = _Plan(beat=now + delay_s, look=now + min(delay_s, _FIRST_LOOK_S))
+        self._push(plan.look, task_id)
+
+    def _look_at(self, task_id: str, at: float) -> None:
+        plan = self._plans.get(task_id)
+        if plan is not None and at < plan.look:
+            plan.look = at
+            self._push(at, task_id)
+
+    def _push(self, at: float, task_id: str) -> None:
+        self._note(at, task_id)
+        self._changed.set()
+
+    def _note(self, at: float, task_id: str) -> None:
+        """Enters a look. Most fall on whole seconds, so there are few times, each with many tasks."""
+        tasks = self._looks.get(at)
+        if tasks is None:
+            self._looks[at] = [task_id]
+            heapq.heappush(self._times, at)
+        else:
+            tasks.append(task_id)
+
+    def _task_changed(self, before: Task | None, after: Task | None) -> None:
+        if after is None or not after.live:
+            if before is not None:
+                self._plans.pop(before.task_id, None)
+                self._due.get(before.base_url, {}).pop(before.task_id, None)
+            return
+        if after.task_id not in self._plans:
+            # The regular beats begin anywhere within an interval: tasks that were created together do not beat together.
+            self._plan(after.task_id, random.uniform(0, self._settings.now.heartbeat.interval_s))  # noqa: S311 - no secret
+        if before is None or not before.live or (after.upstream and not before.upstream):
+            self.soon(after)

@@ -1,0 +1,1 @@
+"""Tasks: all that the daemon knows, and what an update does to a task."""

@@ -1,0 +1,159 @@
+"""``daemon.status`` and ``daemon.flush``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import anyio
+
+from clawlog.protocol import limits
+from clawlogd import __version__
+from clawlogd.delivery.report import LaneReport, LaneState
+from clawlogd.services import Call, Parts
+from clawlogd.tasks.registry import Registry
+from clawlogd.verbs.params import Flush, NoParams
+from clawlogd.verbs.results import Counts, DaemonStatus, Flushed, OutboxReport
+
+
+def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
+    """How the daemon stands, and what of that wants a person's attention."""
+    del params, call
+    reports = tuple(lane.report() for lane in parts.backends)
+    outbox = _outbox_report(parts)
+    problems = [_lane_problem(report) for report in reports if _broken(report)]
+    problems += [_parked_problem(report) for report in reports if report.parked_tasks]
+    problems += _outbox_problems(outbox)
+    if parts.facts.reload_error is not None:
+        problems.append(f"the settings could not be read again, those from before are in force: {parts.facts.reload_error}")
+    return DaemonStatus(
+        version=__version__,
+        protocol=limits.PROTOCOL_VERSION,
+        pid=os.getpid(),
+        uptime_s=round(parts.clock.monotonic() - parts.facts.started, 3),
+        state_dir=parts.facts.state_dir,
+        socket=parts.facts.socket,
+        zmq=parts.facts.zmq,
+        metrics=parts.facts.metrics,
+        base_url=parts.settings.base_url.rstrip("/"),
+        healthy=not problems,
+        problems=tuple(problems),
+        tasks=_counts(parts.registry),
+        outbox=outbox,
+        backends=reports,
+        memory_bytes=_resident_bytes(),
+    )
+
+
+def _counts(registry: Registry) -> Counts:
+    live = lost = stopping = 0
+    for task in registry:
+        if not task.status.ended:
+            if task.lost_ms is None:
+                live += 1
+            else:
+                lost += 1
+            if task.stop is not None and task.stopping:
+                stopping += 1
+    return Counts(len(registry), live, lost, stopping)
+
+
+async def flush(parts: Parts, params: Flush, call: Call) -> Flushed:
+    """Returns once nothing waits (of one task, or at all), or when it cannot get better, or at the timeout."""
+    del call
+    task = parts.registry.get(params.task_id) if params.task_id is not None else None
+    lanes = [parts.backends.lane(task.base_url)] if task else list(parts.backends)
+
+    def left() -> int:
+        return parts.outbox.counts.by_task[task.task_id] if task else parts.outbox.counts.waiting
+
+    for lane in lanes:
+        lane.hurry()
+    with anyio.move_on_after(params.timeout_s):
+        while left() and any(lane.pending for lane in lanes):
+            async with anyio.create_task_group() as waits:
+                for lane in lanes:
+                    waits.start_soon(_first, lane.settled, waits.cancel_scope)
+    return Flushed(flushed=not left(), pending=left())
+
+
+async def _first(wait: object, scope: anyio.CancelScope) -> None:
+    await wait()  # type: ignore[operator]
+    scope.cancel()
+
+
+def _outbox_report(parts: Parts) -> OutboxReport:
+    outbox, bounds = parts.outbox, parts.settings.outbox
+    per_hour = outbox.accepted_per_hour()
+    hours_left = None
+    if per_hour > 0 and outbox.counts.waiting:
+        mean_bytes = outbox.counts.size_bytes / outbox.counts.waiting
+        room = min(bounds.max_events - outbox.counts.waiting, (bounds.max_bytes - outbox.counts.size_bytes) / mean_bytes)
+        hours_left = round(max(room, 0.0) / per_hour, 1)
+    recovery = parts.facts.recovery
+    return OutboxReport(
+        pending=outbox.counts.pending.total() + outbox.counts.held.total(),
+        dead_letters=outbox.counts.dead.total(),
+        bytes=outbox.counts.size_bytes,
+        max_events=bounds.max_events,
+        max_bytes=bounds.max_bytes,
+        accepted_per_hour=round(per_hour, 1),
+        hours_left=hours_left,
+        lost=outbox.lost,
+        damaged=len(parts.facts.damaged) + len(outbox.damaged_rows),
+        storage_error=outbox.storage_error,
+        recovered_from=str(recovery.moved_to) if recovery else None,
+        recovered_why=recovery.reason if recovery else None,
+        spool_set_aside=parts.facts.spool_set_aside,
+    )
+
+
+def _broken(report: LaneReport) -> bool:
+    return report.state in {LaneState.OUTAGE, LaneState.UNAUTHORIZED, LaneState.STORAGE_FAILED}
+
+
+def _lane_problem(report: LaneReport) -> str:
+    if report.state is LaneState.UNAUTHORIZED:
+        return f"{report.base_url} refuses the token ({report.last_error}); set CLAWLOG_TOKEN_FILE: it is read again by itself"
+    if report.state is LaneState.STORAGE_FAILED:
+        return f"what {report.base_url} took cannot be recorded; free disk space: it is sent again until it can"
+    since = f" since {report.outage_since}" if report.outage_since else ""
+    return f"{report.base_url} is unavailable{since} ({report.last_error}); waiting events: {report.pending}"
+
+
+def _parked_problem(report: LaneReport) -> str:
+    return (
+        f"{report.base_url} fails at the events of some tasks while it takes others ({report.parked_error}); "
+        f"they are kept, and tried again; such tasks: {report.parked_tasks}"
+    )
+
+
+def _outbox_problems(outbox: OutboxReport) -> list[str]:
+    problems = []
+    if outbox.storage_error:
+        problems.append(f"the last commit failed ({outbox.storage_error}); nothing is accepted until the disk has space again")
+    if outbox.dead_letters:
+        problems.append(f"events refused by their backend: {outbox.dead_letters}; see: clawlog dead-letter list")
+    if outbox.lost:
+        problems.append(f"accepted events that are gone, for the outbox's file was damaged: {outbox.lost}")
+    if outbox.damaged:
+        problems.append(
+            f"records that do not fit their checksums: {outbox.damaged}; the events become dead letters, the tasks are unknown"
+        )
+    if outbox.recovered_from:
+        problems.append(
+            f"the outbox was damaged ({outbox.recovered_why}) and was recovered; the old file is {outbox.recovered_from}"
+        )
+    if outbox.spool_set_aside:
+        problems.append(f"spooled calls that could not be used: {outbox.spool_set_aside}; they are in the folder spool/refused")
+    if outbox.pending >= outbox.max_events or outbox.bytes >= outbox.max_bytes:
+        problems.append("the outbox is full: new commands are refused until deliveries make room")
+    return problems
+
+
+def _resident_bytes() -> int:
+    try:
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    except (OSError, IndexError, ValueError):
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

@@ -1,0 +1,1 @@
+"""What several kinds of tests share: callers, daemons, servers, clocks, and programs as processes."""

@@ -1,0 +1,123 @@
+"""Liveness and its timetable on a clock that a test moves, with the real registry and the real outbox beneath them."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from clawlogd import app
+from clawlogd.clock import Clock
+from clawlogd.instance import private_folder
+from clawlogd.model import Beat, Event, Task
+from clawlogd.services import Facts, Parts
+from clawlogd.settings import Heartbeat, InForce, Settings
+
+URL = "http://backend.test"
+
+
+class SteppedClock:
+    """Time that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self._wall_ms = 1_772_265_600_000  # 2026-02-28 08:00 UTC
+        self._monotonic = 1000.0
+
+    def wall_ms(self) -> int:
+        return self._wall_ms
+
+    def monotonic(self) -> float:
+        return self._monotonic
+
+    def pass_(self, seconds: float) -> None:
+        self._wall_ms += round(seconds * 1000)
+        self._monotonic += seconds
+
+    def suspend(self, seconds: float) -> None:
+        """The machine sleeps: the wall clock runs on, the monotonic one does not."""
+        self._wall_ms += round(seconds * 1000)
+
+
+class Sidecar:
+    """The daemon's parts over one state folder, with none of its loops running; a test plays agent, lane and kernel."""
+
+    def __init__(self, parts: Parts, stack: AsyncExitStack) -> None:
+        self._stack = stack
+        self.clock: Any = parts.clock
+        self.outbox = parts.outbox
+        self.registry = parts.registry
+        self.liveness = parts.liveness
+        self.stops = parts.stops
+        self.heartbeats = parts.heartbeats
+        self.woken: list[str] = []
+        self.slept = 0
+        self.heartbeats._wake = self.woken.append
+        self.heartbeats._slept = self._count_sleep
+
+    @classmethod
+    async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:
+        """Builds the parts as the daemon does."""
+        private_folder(folder)
+        stack = AsyncExitStack()
+        where = app.Environment({}, folder, None, clock)
+        facts = Facts(str(folder), None, None, clock.monotonic())
+        settings = InForce(Settings(heartbeat=heartbeat))
+        parts, _ = await stack.enter_async_context(app._build(settings, where, facts))
+        return cls(parts, stack)
+
+    def begin(self) -> None:
+        """What the daemon does once the spool has been taken in."""
+        self.stops.resume()
+        self.liveness.resume()
+        self.heartbeats.resume()
+
+    def create(self, task_id: str = "t", **fields: Any) -> Task:
+        """A task that its backend has."""
+        task = Task(
+            task_id=task_id,
+            title="T",
+            created_ms=self.clock.wall_ms(),
+            **{"base_url": URL, "seen_ms": self.clock.wall_ms(), "upstream": True, **fields},
+        )
+        self.registry.put(task)
+        return task
+
+    def change(self, task_id: str = "t", **fields: Any) -> Task:
+        self.registry.put(msgspec.structs.replace(self.task(task_id), **fields))
+        return self.task(task_id)
+
+    def task(self, task_id: str = "t") -> Task:
+        return self.registry.get(task_id)
+
+    def speak(self, task_id: str = "t", **words: Any) -> None:
+        self.liveness.spoke(self.task(task_id), **words)
+
+    def beats(self) -> list[Beat]:
+        """What the lane would send now."""
+        self.heartbeats.tick()
+        return self.heartbeats.take(URL, 100_000, 1 << 30)
+
+    def watch_for(self, seconds: float, step_s: float = 0.5) -> list[tuple[float, Beat]]:
+        """Lets time pass, and collects each beat with the time that had passed by then."""
+        seen: list[tuple[float, Beat]] = []
+        passed = 0.0
+        while passed < seconds:
+            seen += [(passed, beat) for beat in self.beats()]
+            self.clock.pass_(step_s)
+            passed += step_s
+        return seen
+
+    async def events(self) -> list[Event]:
+        """What waits for the backend, in order."""
+        lane = self.outbox.lane(URL)
+        await self.outbox.committed()
+        stored = await self.outbox.read(lambda store: store.pending(lane, limit=10_000, max_bytes=1 << 30))
+        return [msgspec.json.decode(each.body, type=Event) for each in stored]
+
+    async def close(self) -> None:
+        await self._stack.aclose()
+
+    def _count_sleep(self) -> None:
+        self.slept += 1

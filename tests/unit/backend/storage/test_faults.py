@@ -1,0 +1,96 @@
+"""What the parts do while the database fails: nobody waits for ever, and nothing that was missed is passed over."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from clawlog_backend.backend import Backend
+from clawlog_backend.domain.events import InterruptRequested, TaskCreated
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.http.problems import Problem
+from clawlog_backend.settings import Settings
+from clawlog_backend.storage.engines.sqlite import DatabaseError
+
+
+async def fails(*_arguments: Any) -> Any:
+    raise DatabaseError("cannot read the database: disk I/O error")
+
+
+async def created(backend: Backend) -> None:
+    await backend.writer.submit([TaskCreated(event_id="e1", task_id="t1", at=UtcMs.now(), title="T")])
+
+
+def stop(event_id: str) -> InterruptRequested:
+    return InterruptRequested(event_id=event_id, task_id="t1", at=UtcMs.now())
+
+
+async def eventually(found: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not found():  # noqa: ASYNC110 -- what is waited for is seen from outside only
+            await asyncio.sleep(0)
+
+
+async def test_a_poll_whose_change_cannot_be_read_is_answered_with_its_old_cursor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with Backend(Settings(database=str(tmp_path / "b.db"))) as backend:
+        await created(backend)
+        first = await backend.polls.poll(frozenset({"t1"}), cursor=None, wait_s=0)
+        waiting = asyncio.create_task(backend.polls.poll(frozenset({"t1"}), cursor=first.cursor, wait_s=30))
+        await eventually(lambda: backend.polls.waiting == 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(backend.database, "read", fails)
+            await backend.writer.submit([stop("e2")])
+            answer = await waiting
+        assert (answer.cursor, answer.controls) == (first.cursor, [])
+        again = await backend.polls.poll(frozenset({"t1"}), cursor=answer.cursor, wait_s=30)
+        assert [control.interrupt_requested for control in again.controls] == [True]
+
+
+async def test_a_stream_whose_change_cannot_be_read_is_told_to_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Backend(Settings(database=str(tmp_path / "b.db"))) as backend:
+        subscription = backend.feed.subscribe(None)
+        monkeypatch.setattr(backend.database, "read", fails)
+        await created(backend)
+        async with asyncio.timeout(5):
+            await subscription.woken.wait()
+        assert b"event: reset" in backend.feed.take(subscription)
+
+
+async def test_a_write_that_fails_is_undone_in_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with Backend(Settings(database=str(tmp_path / "b.db"))) as backend:
+        await created(backend)
+        before = backend.store.position
+        write = backend.database.write
+
+        async def fails_late(work: Callable[..., Any]) -> Any:
+            def run(connection: Any) -> Any:
+                work(connection)
+                connection.exec_driver_sql("SELECT * FROM no_such_table")
+
+            return await write(run)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(backend.database, "write", fails_late)
+            with pytest.raises(Problem) as error:
+                await backend.writer.submit([stop("e2")])
+            assert (error.value.status_code, error.value.headers) == (503, {"Retry-After": "5"})
+        assert backend.store.position == before
+        (outcome,) = await backend.writer.submit([stop("e2")])
+        assert outcome.result == "ok"
+        assert backend.store.position == replace(before, seq=before.seq + 1)
+
+
+async def test_a_flood_is_refused_rather_than_hoarded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("clawlog_backend.storage.writer._WAITING_EVENTS", 10)
+    async with Backend(Settings(database=str(tmp_path / "b.db"))) as backend:
+        await created(backend)
+        results = await asyncio.gather(*(backend.writer.submit([stop(f"s{n}")]) for n in range(20)), return_exceptions=True)
+        refused = [result for result in results if isinstance(result, Problem)]
+        assert [problem.status_code for problem in refused] == [429] * 10
+        assert backend.writer.waiting_events == 0
+        assert backend.store.position.seq == 11
