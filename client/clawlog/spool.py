@@ -15,7 +15,7 @@ from typing import Any
 
 from clawlog import locations
 from clawlog.errors import Refused, SpoolFailed
-from clawlog.protocol import errors, ids, limits, spool, summary
+from clawlog.protocol import errors, ids, spool, summary, vocabulary
 
 Request = tuple[str, Mapping[str, Any]]
 """A verb and its parameters."""
@@ -55,7 +55,7 @@ def _prepare(method: str, params: Mapping[str, Any]) -> tuple[Request, Mapping[s
     request = dict(params)
     truncated = False
     if (text := request.get("summary")) is not None:
-        request["summary"], truncated = summary.clean(text, max_chars=limits.SUMMARY_CHARS)
+        request["summary"], truncated = summary.clean(text, max_chars=vocabulary.SUMMARY_CHARS)
     if method == "task.create":
         result = _created(request)
     else:
@@ -67,18 +67,18 @@ def _prepare(method: str, params: Mapping[str, Any]) -> tuple[Request, Mapping[s
 
 def _created(request: dict[str, Any]) -> dict[str, Any]:
     title, titles, task_id = request["title"], request.get("steps", []), request["task_id"]
-    if not 1 <= len(title.strip()) <= limits.MAX_TITLE_CHARS:
-        raise _refusal("title", f"{len(title)} characters", f"1 to {limits.MAX_TITLE_CHARS} characters are taken")
-    if not 1 <= len(task_id) <= limits.MAX_ID_CHARS:
-        raise _refusal("task_id", f"{len(task_id)} characters", f"1 to {limits.MAX_ID_CHARS} characters are taken")
-    if len(titles) > limits.MAX_STEPS:
-        raise _refusal("steps", f"{len(titles)} steps", f"at most {limits.MAX_STEPS} are taken")
+    if not 1 <= len(title.strip()) <= vocabulary.MAX_TITLE_CHARS:
+        raise _refusal("title", f"{len(title)} characters", f"1 to {vocabulary.MAX_TITLE_CHARS} characters are taken")
+    if not 1 <= len(task_id) <= vocabulary.MAX_ID_CHARS:
+        raise _refusal("task_id", f"{len(task_id)} characters", f"1 to {vocabulary.MAX_ID_CHARS} characters are taken")
+    if len(titles) > vocabulary.MAX_STEPS:
+        raise _refusal("steps", f"{len(titles)} steps", f"at most {vocabulary.MAX_STEPS} are taken")
     steps = []
     for position, each in enumerate(titles, 1):
         step = {"title": each} if isinstance(each, str) else dict(each)
-        if not 1 <= len(step["title"].strip()) <= limits.MAX_TITLE_CHARS:
+        if not 1 <= len(step["title"].strip()) <= vocabulary.MAX_TITLE_CHARS:
             raise _refusal(
-                f"steps[{position - 1}]", f"{len(step['title'])} characters", f"1 to {limits.MAX_TITLE_CHARS} are taken"
+                f"steps[{position - 1}]", f"{len(step['title'])} characters", f"1 to {vocabulary.MAX_TITLE_CHARS} are taken"
             )
         step.setdefault("step_id", ids.step_id(task_id, position))
         steps.append(step)

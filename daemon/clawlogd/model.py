@@ -9,6 +9,8 @@ from enum import StrEnum
 
 import msgspec
 
+from clawlog.protocol.types import StepStatus
+
 
 class TaskStatus(StrEnum):
     """Where a task stands, by the agent's word."""
@@ -26,16 +28,6 @@ class TaskStatus(StrEnum):
 
 
 _ENDED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED)  # not a set: the hash of an enum's member is slow
-
-
-class StepStatus(StrEnum):
-    """Where a step stands."""
-
-    PENDING = "pending"
-    RUNNING = "running"
-    DONE = "done"
-    FAILED = "failed"
-    SKIPPED = "skipped"
 
 
 class EventKind(StrEnum):
@@ -66,7 +58,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     step_id: str
     position: int
     title: str
-    status: StepStatus = StepStatus.PENDING
+    status: StepStatus = "pending"
     summary: str | None = None
     remote_id: str | None = None
 

@@ -17,7 +17,7 @@ import msgspec
 from msgspec import Meta
 
 from clawlog import locations
-from clawlog.protocol import limits
+from clawlog.protocol import vocabulary
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -70,7 +70,7 @@ class Heartbeat(Section, frozen=True):
 
     interval_s: Annotated[float, Meta(ge=1, le=600)] = 15.0  # the skill's rule: every 10 to 20 s
     jitter_s: Annotated[float, Meta(ge=0, le=60)] = 2.0  # spreads the tasks
-    lease_s: Annotated[float, Meta(ge=limits.MIN_LEASE_S, le=limits.MAX_LEASE_S)] = limits.DEFAULT_LEASE_S
+    lease_s: Annotated[float, Meta(ge=vocabulary.MIN_LEASE_S, le=vocabulary.MAX_LEASE_S)] = vocabulary.DEFAULT_LEASE_S
     stall_after_s: Seconds = 600.0  # a running process that says nothing for longer is called stalled
 
 
@@ -86,7 +86,7 @@ class Poll(Section, frozen=True):
 class Summary(Section, frozen=True):
     """What becomes of a summary."""
 
-    max_chars: Annotated[int, Meta(ge=limits.MIN_SUMMARY_CHARS, le=limits.MAX_SUMMARY_CHARS)] = limits.SUMMARY_CHARS
+    max_chars: Annotated[int, Meta(ge=vocabulary.MIN_SUMMARY_CHARS, le=vocabulary.MAX_SUMMARY_CHARS)] = vocabulary.SUMMARY_CHARS
     mask_credentials: bool = True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from clawlog.protocol.limits import MAX_LINE_BYTES
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from support.callers import Caller, DealerCaller, UnixCaller, exchange
 from support.running_daemon import RunningDaemon
 

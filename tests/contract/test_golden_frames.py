@@ -15,7 +15,7 @@ from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
 from clawlog.connection.session import Changed, Session
 from clawlog.errors import Refused
-from clawlog.protocol import errors, jsonrpc, limits, spool
+from clawlog.protocol import errors, jsonrpc, spool, vocabulary
 
 EVENT = "0196f0c0-0000-7000-8000-000000000001"
 
@@ -171,8 +171,8 @@ def test_a_spool_file_of_this_version() -> None:
 
 
 def test_the_bounds_and_codes_of_protocol_1() -> None:
-    assert limits.PROTOCOL_VERSION == 1
-    assert limits.MAX_LINE_BYTES == 65_536
+    assert vocabulary.PROTOCOL_VERSION == 1
+    assert vocabulary.MAX_LINE_BYTES == 65_536
     assert {name: code for code, name in errors.NAMES.items()} == {
         "parse_error": -32700,
         "invalid_request": -32600,

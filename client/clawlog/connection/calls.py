@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar
+from typing import Any, Generic, TypeVar
 
 from clawlog.connection import results
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, JsonObject, StopState
@@ -16,11 +16,10 @@ from clawlog.errors import ProtocolViolation, Refused
 from clawlog.protocol import jsonrpc
 from clawlog.protocol.errors import SHUTTING_DOWN
 from clawlog.protocol.ids import new_uuid
+from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
 T = TypeVar("T")
 
-TaskStatus = Literal["running", "done", "failed", "interrupted"]
-StepStatus = Literal["pending", "running", "done", "failed", "skipped"]
 Step = str | int
 """A step's id, its position from 1, or its exact title."""
 
@@ -145,7 +144,9 @@ def create_task(
     )
 
 
-def update_task(task_id: str, status: TaskStatus, *, summary: str | None = None, event_id: str | None = None) -> Call[Accepted]:
+def update_task(
+    task_id: str, status: ReportedTaskStatus, *, summary: str | None = None, event_id: str | None = None
+) -> Call[Accepted]:
     """Says where a task as a whole stands; ``running`` reopens one that was finished."""
     params = _present(task_id=task_id, status=status, summary=summary, event_id=event_id or new_uuid())
     return Call("task.update", params, results.accepted)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawlog.protocol.limits import MAX_LINE_BYTES
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 
 
 class LineReader:

@@ -1,7 +1,9 @@
 """Which flags the scripts have: the one definition, from which both the full parser and the fast path are made.
 
-Plain classes and tuples on purpose: this module is loaded at every call of a script, so it must import nothing.
+Plain classes and tuples on purpose: this module is loaded at every call of a script, so it imports the vocabulary alone.
 """
+
+from clawlog.protocol.vocabulary import REPORTED_TASK_STATUSES, STEP_STATUSES
 
 TEXT = "text"
 TEXTS = "texts"
@@ -17,8 +19,6 @@ OPTIONAL_SECONDS = "optional seconds"
 
 DEFAULT_WAIT_S = 30.0
 
-TASK_STATUSES = ("running", "done", "failed", "interrupted")
-STEP_STATUSES = ("pending", "running", "done", "failed", "skipped")
 FORMATS = ("json", "env", "text")
 
 
@@ -76,7 +76,9 @@ UPDATE_STATUS = (
     Option("--lease", SECONDS, "S", "for how long it counts, 5 to 3600 (default: 120)"),
     Option("--ack-interrupt", SWITCH, "", "say that the task stopped at a safe boundary"),
     Option("--ack-summary", TEXT, "TEXT", "one line about where it stopped"),
-    Option("--task-status", TEXT, "STATUS", "the task as a whole: running, done, failed or interrupted", TASK_STATUSES),
+    Option(
+        "--task-status", TEXT, "STATUS", "the task as a whole: running, done, failed or interrupted", REPORTED_TASK_STATUSES
+    ),
     Option("--task-summary", TEXT, "TEXT", "one line about it"),
     Option("--wait", OPTIONAL_SECONDS, "S", f"wait until the backend has it, for at most S (default: {DEFAULT_WAIT_S:.0f})"),
     Option("--json", SWITCH, "", "print JSON, as this script always does"),

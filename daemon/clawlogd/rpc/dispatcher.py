@@ -25,7 +25,7 @@ from clawlog.protocol.errors import (
     invalid_params,
 )
 from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, decode, encode_error
-from clawlog.protocol.limits import MAX_LINE_BYTES
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.logs import Log
 from clawlogd.outbox.errors import DuplicateEventError, OutboxFullError, StorageFailedError
 from clawlogd.rpc.decoding import Envelope, ParamsReader, read_envelope

@@ -14,7 +14,7 @@ import zmq
 import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
-from clawlog.protocol.limits import MAX_LINE_BYTES
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.instance import InstanceError
 from clawlogd.logs import Log
 from clawlogd.rpc.conversation import Conversation

@@ -12,13 +12,13 @@ from functools import partial
 
 import msgspec
 
-from clawlog.protocol import limits
+from clawlog.protocol import vocabulary
 from clawlog.protocol.errors import UNKNOWN_STEP, UNKNOWN_TASK, RpcError, invalid_params
 from clawlogd.model import Step, Task
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
 
-_ID = re.compile(limits.ID_PATTERN)
+_ID = re.compile(vocabulary.ID_PATTERN)
 
 Observer = Callable[[Task | None, Task | None], None]
 """Called with a task before and after a change; None where there is none."""
@@ -72,7 +72,7 @@ class Registry:
         task = self._tasks.get(task_id)
         if task is None:
             if not _ID.match(task_id):
-                raise invalid_params("task_id", "does not fit", limits.ID_HINT)
+                raise invalid_params("task_id", "does not fit", vocabulary.ID_HINT)
             raise RpcError(
                 UNKNOWN_TASK,
                 f"No task {task_id!r} is known here; create it first, or check the id (a task is forgotten 24 h after its end)",

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import anyio
 
-from clawlog.protocol import limits
+from clawlog.protocol import vocabulary
 from clawlogd import __version__
 from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.services import Call, Parts
@@ -28,7 +28,7 @@ def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
         problems.append(f"the settings could not be read again, those from before are in force: {parts.facts.reload_error}")
     return DaemonStatus(
         version=__version__,
-        protocol=limits.PROTOCOL_VERSION,
+        protocol=vocabulary.PROTOCOL_VERSION,
         pid=os.getpid(),
         uptime_s=round(parts.clock.monotonic() - parts.facts.started, 3),
         state_dir=parts.facts.state_dir,

@@ -11,7 +11,7 @@ import msgspec
 from clawlog.protocol import ids
 from clawlog.protocol.errors import invalid_params
 from clawlog.protocol.jsonrpc import encode_notification
-from clawlog.protocol.limits import DEFAULT_MAX_AGE_S
+from clawlog.protocol.vocabulary import DEFAULT_MAX_AGE_S
 from clawlogd.clock import rfc3339
 from clawlogd.interrupts.state import StopPhase, StopState
 from clawlogd.model import Event, EventKind, TaskStatus

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 from msgspec import Meta
 
-from clawlog.protocol import limits
+from clawlog.protocol import vocabulary
 from clawlog.protocol.errors import INVALID_PARAMS, RpcError, invalid_params
-from clawlogd.model import StepStatus
+from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
-Id = Annotated[str, Meta(pattern=limits.ID_PATTERN)]
+Id = Annotated[str, Meta(pattern=vocabulary.ID_PATTERN)]
 KnownId = str
 """An id that something known must have: one that nothing could have is refused where it is looked for."""
 EventId = str
 """A UUID, whose form is checked where it is turned into bytes."""
 Uuid = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")]
-Title = Annotated[str, Meta(min_length=1, max_length=limits.MAX_TITLE_CHARS)]
-Lease = Annotated[float, Meta(ge=limits.MIN_LEASE_S, le=limits.MAX_LEASE_S)]
+Title = Annotated[str, Meta(min_length=1, max_length=vocabulary.MAX_TITLE_CHARS)]
+Lease = Annotated[float, Meta(ge=vocabulary.MIN_LEASE_S, le=vocabulary.MAX_LEASE_S)]
 Pid = Annotated[int, Meta(ge=1, le=2**31 - 1)]
-Pair = Annotated[str, Meta(max_length=limits.MAX_METADATA_CHARS)]
+Pair = Annotated[str, Meta(max_length=vocabulary.MAX_METADATA_CHARS)]
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
@@ -42,21 +42,21 @@ class TaskCreate(Params, frozen=True):
     """``task.create``."""
 
     title: Title
-    steps: Annotated[list[Title | StepSpec], Meta(max_length=limits.MAX_STEPS)] = []
+    steps: Annotated[list[Title | StepSpec], Meta(max_length=vocabulary.MAX_STEPS)] = []
     task_id: Id | None = None
     event_id: EventId | None = None
     base_url: Annotated[str, Meta(max_length=2000)] | None = None
     summary: str | None = None
     watch_pid: Pid | None = None
     lease_s: Lease | None = None
-    metadata: Annotated[dict[Pair, Pair], Meta(max_length=limits.MAX_METADATA_PAIRS)] = {}
+    metadata: Annotated[dict[Pair, Pair], Meta(max_length=vocabulary.MAX_METADATA_PAIRS)] = {}
 
 
 class TaskUpdate(Params, frozen=True):
     """``task.update``."""
 
     task_id: KnownId
-    status: Literal["running", "done", "failed", "interrupted"]
+    status: ReportedTaskStatus
     summary: str | None = None
     event_id: EventId | None = None
 
@@ -96,15 +96,15 @@ class InterruptCheck(Params, frozen=True):
     """``interrupt.check``."""
 
     task_id: KnownId
-    max_age_s: Annotated[float, Meta(ge=0, le=86_400)] = limits.DEFAULT_MAX_AGE_S
-    wait_s: Annotated[float, Meta(ge=0, le=limits.MAX_WAIT_S)] = 0.0
+    max_age_s: Annotated[float, Meta(ge=0, le=86_400)] = vocabulary.DEFAULT_MAX_AGE_S
+    wait_s: Annotated[float, Meta(ge=0, le=vocabulary.MAX_WAIT_S)] = 0.0
 
 
 class InterruptAck(Params, frozen=True):
     """``interrupt.ack``."""
 
     task_id: KnownId
-    interrupt_id: Annotated[str, Meta(min_length=1, max_length=limits.MAX_ID_CHARS)] | None = None
+    interrupt_id: Annotated[str, Meta(min_length=1, max_length=vocabulary.MAX_ID_CHARS)] | None = None
     summary: str | None = None
     event_id: EventId | None = None
 
@@ -125,30 +125,35 @@ class DeadLetterChoice(Params, frozen=True):
 
 EVENT_ID_HINT = "expected a UUID, minted once by the caller"
 _HINTS = {
-    "title": f"expected 1 to {limits.MAX_TITLE_CHARS} characters",
-    "steps": f"expected at most {limits.MAX_STEPS} titles of 1 to {limits.MAX_TITLE_CHARS} characters, "
+    "title": f"expected 1 to {vocabulary.MAX_TITLE_CHARS} characters",
+    "steps": f"expected at most {vocabulary.MAX_STEPS} titles of 1 to {vocabulary.MAX_TITLE_CHARS} characters, "
     "or objects with title and step_id",
-    "task_id": limits.ID_HINT,
-    "step_id": limits.ID_HINT,
+    "task_id": vocabulary.ID_HINT,
+    "step_id": vocabulary.ID_HINT,
     "step": "expected a step's id, its position from 1, or its title",
     "event_id": EVENT_ID_HINT,
     "event_ids": "expected 1 to 1,000 event ids, as deadletter.list gives them",
     "summary": "expected text",
     "base_url": "expected an http:// or https:// address",
     "watch_pid": "expected the number of a running process",
-    "lease_s": f"expected {limits.MIN_LEASE_S:g} to {limits.MAX_LEASE_S:g} seconds",
-    "metadata": f"expected at most {limits.MAX_METADATA_PAIRS} pairs of strings",
+    "lease_s": f"expected {vocabulary.MIN_LEASE_S:g} to {vocabulary.MAX_LEASE_S:g} seconds",
+    "metadata": f"expected at most {vocabulary.MAX_METADATA_PAIRS} pairs of strings",
     "max_age_s": "expected seconds from 0",
-    "wait_s": f"expected 0 to {limits.MAX_WAIT_S:g} seconds",
+    "wait_s": f"expected 0 to {vocabulary.MAX_WAIT_S:g} seconds",
     "timeout_s": "expected 0 to 3600 seconds",
     "active": "expected true or false",
     "all": "expected true or false",
     "interrupt_id": "expected the id of the stop, as interrupt.check gives it",
 }
 
+
+def _listed(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
 _STATUS_HINTS: dict[type[Params], str] = {
-    TaskUpdate: "expected running, done, failed or interrupted",
-    StepUpdate: "expected pending, running, done, failed or skipped",
+    TaskUpdate: f"expected {_listed(vocabulary.REPORTED_TASK_STATUSES)}",
+    StepUpdate: f"expected {_listed(vocabulary.STEP_STATUSES)}",
 }
 
 

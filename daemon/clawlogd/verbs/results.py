@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
+from clawlog.protocol.types import StepStatus
 from clawlogd.delivery.report import LaneReport
 from clawlogd.interrupts.state import StopState
 from clawlogd.liveness.evidence import LifeState
-from clawlogd.model import Evidence, StepStatus, TaskStatus
+from clawlogd.model import Evidence, TaskStatus
 
 
 class CreatedStep(msgspec.Struct, frozen=True):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
-from clawlog.protocol import ids
+from clawlog.protocol import ids, vocabulary
 from clawlogd.clock import rfc3339
-from clawlogd.model import Event, EventKind, StepStatus, TaskStatus
+from clawlogd.model import Event, EventKind, TaskStatus
 from clawlogd.services import Call, Durable, Parts
 from clawlogd.tasks.registry import find_step
 from clawlogd.verbs.params import StepUpdate
@@ -32,7 +32,7 @@ def update(parts: Parts, params: StepUpdate, call: Call) -> Durable:
     )
     changed = msgspec.structs.replace(step, status=status, summary=summary or step.summary)
     after = task.with_step(changed)
-    begins = task.status is TaskStatus.PENDING and status is not StepStatus.PENDING
+    begins = task.status is TaskStatus.PENDING and status != vocabulary.PENDING
     if begins:
         after = msgspec.structs.replace(after, status=TaskStatus.RUNNING)
     return accept(parts, event, call, after, head=begins, steps=(changed,), truncated=truncated)

@@ -17,7 +17,7 @@ from clawlog.cli.sources.daemon import NotRunning
 from clawlog.connection import address
 from clawlog.connection.address import Kind
 from clawlog.errors import ClawlogError
-from clawlog.protocol import limits
+from clawlog.protocol import vocabulary
 
 _REMEDIES = {
     "outage": "start that backend (clawlog up), or correct its address (CLAWLOG_BASE_URL, --base-url); what waits is kept",
@@ -89,8 +89,8 @@ def _own_word(view: DaemonView) -> Iterator[Finding]:
 def same(place: Place, view: DaemonView) -> Iterator[Finding]:
     """Whether it is the one that is meant: of this version, and with the state that scripts here would use."""
     own = version("clawlog-status-sync")
-    if view.protocol != limits.PROTOCOL_VERSION:
-        found = f"it speaks protocol {view.protocol}, this command {limits.PROTOCOL_VERSION}"
+    if view.protocol != vocabulary.PROTOCOL_VERSION:
+        found = f"it speaks protocol {view.protocol}, this command {vocabulary.PROTOCOL_VERSION}"
         yield fault("daemon", found, "end it after an upgrade: the next call starts the new one")
     elif view.version != own:
         found = f"it is version {view.version}, this command {own}"

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 from clawlog.connection.results import JsonObject, StopState, stop_state
 from clawlog.errors import ProtocolViolation
+from clawlog.protocol import vocabulary
 from clawlog.protocol.summary import one_line
 
 T = TypeVar("T")
 
-ENDED = frozenset({"done", "failed", "interrupted"})
+ENDED = frozenset(vocabulary.ENDED_TASK_STATUSES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ class TaskView:
     @property
     def steps_ended(self) -> int:
         """How many of its steps are over."""
-        return sum(step.status in ("done", "failed", "skipped") for step in self.steps)
+        return sum(step.status in vocabulary.ENDED_STEP_STATUSES for step in self.steps)
 
     @property
     def current_step(self) -> StepView | None:

@@ -15,7 +15,7 @@ import signal
 import click
 
 from clawlog import exits
-from clawlog.protocol import limits, summary
+from clawlog.protocol import summary, vocabulary
 
 DEFAULT_GRACE_S = 10.0
 
@@ -67,7 +67,7 @@ def command(
     from clawlog.cli.commands.run import supervisor  # noqa: PLC0415 - the help need not pay for it
 
     logging.basicConfig(format="clawlog: %(message)s", level=logging.WARNING)
-    shown, _ = summary.clean(title or shlex.join(command_line), max_chars=limits.MAX_TITLE_CHARS)
+    shown, _ = summary.clean(title or shlex.join(command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
     plan = supervisor.Plan(
         command=command_line,
         title=shown or command_line[0],

@@ -16,6 +16,7 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, Refused
+from clawlog.protocol.types import ReportedTaskStatus
 from clawlog.tasks.failures import Failures
 
 T = TypeVar("T")
@@ -51,7 +52,7 @@ class Reporter:
         with contextlib.suppress(ClawlogError):  # the next one tells more
             await self._client.heartbeat(self._task_id, summary=summary)
 
-    async def end(self, status: calls.TaskStatus, summary: str | None) -> None:
+    async def end(self, status: ReportedTaskStatus, summary: str | None) -> None:
         """Says how the command ended."""
         await self._say(calls.update_task(self._task_id, status, summary=summary))
 

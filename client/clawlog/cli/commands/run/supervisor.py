@@ -16,9 +16,9 @@ from clawlog.cli.commands.run.reporter import Reporter
 from clawlog.cli.commands.run.tee import Tee
 from clawlog.cli.commands.run.terminal import Terminal
 from clawlog.cli.render import times
-from clawlog.connection.calls import TaskStatus
 from clawlog.connection.results import StopState
 from clawlog.protocol.ids import new_uuid
+from clawlog.protocol.types import ReportedTaskStatus
 
 BEAT_EVERY_S = 2.0
 """How often the command's last line is told, when it has changed."""
@@ -140,5 +140,5 @@ class Conductor:
             await self._reporter.acknowledge(self._stop, f"{how}, {took} after the stop")
             return
         last = self._tee.last_line if self._tee is not None else None
-        status: TaskStatus = "done" if code == 0 else "interrupted" if code == -signal.SIGINT else "failed"
+        status: ReportedTaskStatus = "done" if code == 0 else "interrupted" if code == -signal.SIGINT else "failed"
         await self._reporter.end(status, last if code == 0 else f"{how}: {last}" if last else how)

@@ -1,0 +1,57 @@
+"""The protocol's closed sets of words and its bounds: written here, taken from here by everything else.
+
+Plain tuples and numbers on purpose: a script loads this module at every call, so it imports nothing. ``types`` has the sets
+that a type checker must know; the backend, which may not import this package, has its own, and tests compare both with these.
+"""
+
+PROTOCOL_VERSION = 1
+"""Raised when an old client could misread a new daemon; told by ``daemon.status``."""
+
+MAX_LINE_BYTES = 64 * 1024
+"""The longest line or message, without its line end."""
+
+MAX_ID_CHARS = 64
+ID_PATTERN = r"\A(?!\.\.?\Z)[A-Za-z0-9._:-]{1,64}\Z"
+"""What the id of a task or a step looks like: it may stand in an address and in a file's name."""
+ID_HINT = f"expected 1 to {MAX_ID_CHARS} letters, digits, dots, colons, hyphens or underscores"
+
+MAX_TITLE_CHARS = 200
+MAX_STEPS = 200
+MAX_METADATA_PAIRS = 20
+MAX_METADATA_CHARS = 1000
+
+SUMMARY_CHARS = 120
+"""Where a summary is cut, unless the setting ``summary.max_chars`` says otherwise."""
+
+MIN_SUMMARY_CHARS = 40
+MAX_SUMMARY_CHARS = 1000
+
+DEFAULT_LEASE_S = 120.0
+MIN_LEASE_S = 5.0
+MAX_LEASE_S = 3600.0
+
+DEFAULT_MAX_AGE_S = 5.0
+"""How old the known stop state may be before ``interrupt.check`` asks the backend anew."""
+
+MAX_WAIT_S = 300.0
+"""The longest ``wait_s`` of ``interrupt.check``."""
+
+PENDING = "pending"
+
+REPORTED_TASK_STATUSES = ("running", "done", "failed", "interrupted")
+"""What an agent may say of its task."""
+
+TASK_STATUSES = (PENDING, *REPORTED_TASK_STATUSES)
+ENDED_TASK_STATUSES = ("done", "failed", "interrupted")
+
+STEP_STATUSES = (PENDING, "running", "done", "failed", "skipped")
+ENDED_STEP_STATUSES = ("done", "failed", "skipped")
+
+INTERRUPT_STATES = ("none", "requested", "acknowledged", "unknown")
+"""What ``interrupt.check`` may answer as ``state``."""
+
+LIVENESS_STATES = ("alive", "quiet", "stalled", "lost", "ended")
+"""An agent's life in one word."""
+
+EVIDENCE = ("process", "command")
+"""On what the daemon vouches for an agent."""
