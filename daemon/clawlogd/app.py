@@ -1,4 +1,4 @@
-"""The composition root: builds the daemon's parts, runs them as named tasks, and ends them in order.
+"""The composition root: builds the daemon, runs its long-lived tasks under their names, and ends them in order.
 
 ``run`` is a library function: tests start a whole daemon in their own process with it.
 """
@@ -28,16 +28,16 @@ from clawlogd.interrupts.state import Stops
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.logs import Log
-from clawlogd.outbox.errors import is_damage
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery, open_store
-from clawlogd.outbox.reserve import Ballast
+from clawlogd.outbox.reserve import Reserve
+from clawlogd.outbox.sqlite_errors import is_damage
 from clawlogd.outbox.witness import Witness
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import UnixListener, allowed_group
-from clawlogd.services import Facts, Parts
-from clawlogd.settings import InForce, Settings, ipc_path, metrics_address
+from clawlogd.services import RuntimeInfo, Services
+from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.tokens import TokenSource
 
@@ -89,7 +89,7 @@ class Stop:
         self.asked.set()
 
 
-async def run(settings: Settings, where: Environment, stop: Stop, ready: Callable[[Parts], None] | None = None) -> None:
+async def run(settings: Settings, where: Environment, stop: Stop, ready: Callable[[Services], None] | None = None) -> None:
     """Runs the daemon until it is asked to stop.
 
     Args:
@@ -107,55 +107,60 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(where.state_dir))
         manager = ServiceManager(where.env)
-        facts = Facts(str(where.state_dir), None, settings.zmq, where.clock.monotonic())
-        in_force = InForce(settings)
-        parts, dispatcher = await stack.enter_async_context(_build(in_force, where, facts))
-        spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, facts=facts)
+        runtime = RuntimeInfo(str(where.state_dir), None, settings.zmq, where.clock.monotonic())
+        live_settings = LiveSettings(settings)
+        services, dispatcher = await stack.enter_async_context(_build(live_settings, where, runtime))
+        spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=runtime)
 
         tasks = await stack.enter_async_context(_named_tasks())
-        parts.stops.resume()
-        parts.backends.start(parts.heartbeats, tasks.spawn)
+        services.stops.resume()
+        services.backends.start(services.heartbeats, tasks.spawn)
         await spool.drain()
-        parts.liveness.resume()
-        parts.heartbeats.resume()
+        services.liveness.resume()
+        services.heartbeats.resume()
 
-        listeners = await _listen(parts, where, dispatcher, stack)
+        listeners = await _listen(services, where, dispatcher, stack)
         housekeeping = Housekeeping(
-            parts=parts,
+            services=services,
             dispatcher=dispatcher,
             spool=spool,
             manager=manager,
             stop=stop.ask,
             connections=lambda: listeners.connections,
         )
-        await _serve_metrics(parts, listeners, stack)
-        tasks.spawn("outbox", parts.outbox.until_broken)
-        tasks.spawn("heartbeats", parts.heartbeats.run)
+        await _serve_metrics(services, listeners, stack)
+        tasks.spawn("outbox", services.outbox.until_broken)
+        tasks.spawn("heartbeats", services.heartbeats.run)
         tasks.spawn("housekeeping", housekeeping.run)
         if manager.watchdog_s is not None:
             tasks.spawn("watchdog", housekeeping.feed_watchdog)
         _log.info(
-            "ready", state_dir=facts.state_dir, socket=facts.socket, zmq=facts.zmq, metrics=facts.metrics, pid=os.getpid()
+            "ready",
+            state_dir=runtime.state_dir,
+            socket=runtime.socket,
+            zmq=runtime.zmq,
+            metrics=runtime.metrics,
+            pid=os.getpid(),
         )
         housekeeping.tell_manager()
         manager.ready()
         if ready is not None:
-            ready(parts)
+            ready(services)
 
         await stop.asked.wait()
-        with anyio.CancelScope(shield=True), anyio.move_on_after(parts.settings.shutdown.deadline_s):
+        with anyio.CancelScope(shield=True), anyio.move_on_after(services.settings.shutdown.deadline_s):
             manager.stopping()
-            _log.info("stopping", pending=parts.outbox.counts.waiting)
+            _log.info("stopping", pending=services.outbox.counts.waiting)
             listeners.stop_accepting()
             await dispatcher.finish()
             await listeners.stop()
-            parts.liveness.save_signs()
-            await _last_delivery(parts, stop)
+            services.liveness.save_signs()
+            await _last_delivery(services, stop)
 
 
-async def _last_delivery(parts: Parts, stop: Stop) -> None:
+async def _last_delivery(services: Services, stop: Stop) -> None:
     """One bounded try to deliver what waits; a second request to stop cuts it short."""
-    with anyio.move_on_after(parts.settings.shutdown.deliver_s):
+    with anyio.move_on_after(services.settings.shutdown.deliver_s):
         async with anyio.create_task_group() as group:
 
             async def hurried() -> None:
@@ -163,7 +168,7 @@ async def _last_delivery(parts: Parts, stop: Stop) -> None:
                 group.cancel_scope.cancel()
 
             group.start_soon(hurried)
-            for lane in parts.backends:
+            for lane in services.backends:
                 while not lane.quiet:
                     await lane.settled()
             group.cancel_scope.cancel()
@@ -200,16 +205,16 @@ async def _named_tasks() -> AsyncIterator[NamedTasks]:
             group.cancel_scope.cancel()
 
 
-def _open(settings: InForce, state_dir: Path, clock: Clock) -> tuple[Outbox, Registry, Recovery | None]:
+def _open(settings: LiveSettings, state_dir: Path, clock: Clock) -> tuple[Outbox, Registry, Recovery | None]:
     """Opens the outbox, and reads the tasks."""
     witness = Witness(state_dir / "outbox.seq")
-    ballast = Ballast(state_dir / "ballast", settings.now.outbox.ballast_bytes)
-    ballast.restore()
+    reserve = Reserve(state_dir / "ballast", settings.now.outbox.ballast_bytes)
+    reserve.restore()
     checked = False
     while True:
         store, recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
         try:
-            outbox = Outbox(store=store, witness=witness, ballast=ballast, settings=settings, clock=clock)
+            outbox = Outbox(store=store, witness=witness, reserve=reserve, settings=settings, clock=clock)
             registry = Registry(outbox=outbox)
             registry.load(store)
         except sqlite3.DatabaseError as error:
@@ -222,10 +227,12 @@ def _open(settings: InForce, state_dir: Path, clock: Clock) -> tuple[Outbox, Reg
 
 
 @asynccontextmanager
-async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIterator[tuple[Parts, Dispatcher]]:
+async def _build(
+    settings: LiveSettings, where: Environment, runtime: RuntimeInfo
+) -> AsyncIterator[tuple[Services, Dispatcher]]:
     clock, state_dir = where.clock, where.state_dir
     try:
-        outbox, registry, facts.recovery = _open(settings, state_dir, clock)
+        outbox, registry, runtime.recovery = _open(settings, state_dir, clock)
     except (OSError, sqlite3.Error) as error:
         raise InstanceError(
             f"{state_dir}: the outbox cannot be opened: {error}; see whether the disk works, has space, and may be written to"
@@ -242,10 +249,10 @@ async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIt
         settings=settings,
         clock=clock,
         wake=backends.wake,
-        slept=backends.hurry,
+        slept=backends.retry_now,
     )
-    parts = Parts(
-        in_force=settings,
+    services = Services(
+        live_settings=settings,
         clock=clock,
         outbox=outbox,
         registry=registry,
@@ -253,10 +260,10 @@ async def _build(settings: InForce, where: Environment, facts: Facts) -> AsyncIt
         heartbeats=heartbeats,
         stops=stops,
         backends=backends,
-        facts=facts,
+        runtime=runtime,
     )
     try:
-        yield parts, Dispatcher(parts=parts)
+        yield services, Dispatcher(services=services)
     finally:
         with anyio.CancelScope(shield=True):
             liveness.close()
@@ -284,15 +291,18 @@ class _Listeners:
             await self._zeromq.stop()
 
 
-async def _listen(parts: Parts, where: Environment, dispatcher: Dispatcher, stack: AsyncExitStack) -> _Listeners:
-    settings, facts = parts.settings, parts.facts
+async def _listen(services: Services, where: Environment, dispatcher: Dispatcher, stack: AsyncExitStack) -> _Listeners:
+    settings, runtime = services.settings, services.runtime
     zeromq = None
     if settings.zmq is not None:
         from clawlogd.rpc.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where wanted
 
         path = ipc_path(settings.zmq)
         zeromq = ZeromqListener(
-            endpoint=settings.zmq, bound=bind_unix(path) if path else None, dispatcher=dispatcher, settings=parts.in_force
+            endpoint=settings.zmq,
+            bound=bind_unix(path) if path else None,
+            dispatcher=dispatcher,
+            settings=services.live_settings,
         )
         await zeromq.start()
     group = allowed_group(settings.listen.group)
@@ -301,22 +311,22 @@ async def _listen(parts: Parts, where: Environment, dispatcher: Dispatcher, stac
         sock = bind_unix(where.socket_path, group_id=group.gr_gid if group else None)
         stack.callback(where.socket_path.unlink, missing_ok=True)
         sockets = [sock]
-    unix = [UnixListener(sock=sock, dispatcher=dispatcher, group=group, settings=parts.in_force) for sock in sockets]
+    unix = [UnixListener(sock=sock, dispatcher=dispatcher, group=group, settings=services.live_settings) for sock in sockets]
     for listener in unix:
         await listener.start()
-    facts.socket = str(sockets[0].getsockname()) if sockets else None
+    runtime.socket = str(sockets[0].getsockname()) if sockets else None
     return _Listeners(unix, zeromq)
 
 
-async def _serve_metrics(parts: Parts, listeners: _Listeners, stack: AsyncExitStack) -> None:
-    if parts.settings.metrics is None:
+async def _serve_metrics(services: Services, listeners: _Listeners, stack: AsyncExitStack) -> None:
+    if services.settings.metrics is None:
         return
     from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
 
-    address = metrics_address(parts.settings.metrics)
-    server = MetricsServer(parts=parts, connections=lambda: listeners.connections)
+    address = metrics_address(services.settings.metrics)
+    server = MetricsServer(services=services, connections=lambda: listeners.connections)
     stack.push_async_callback(server.stop)
-    parts.facts.metrics = await server.start(address)
+    services.runtime.metrics = await server.start(address)
     if address.path is not None:
         stack.callback(address.path.unlink, missing_ok=True)
 
@@ -346,5 +356,7 @@ async def run_until_signalled(settings: Settings, where: Environment, read: Call
 
             group.start_soon(listen)
             manager = ServiceManager(where.env)
-            await run(settings, where, stop, lambda parts: running.append(Reload(parts=parts, read=read, manager=manager)))
+            await run(
+                settings, where, stop, lambda services: running.append(Reload(services=services, read=read, manager=manager))
+            )
             group.cancel_scope.cancel()

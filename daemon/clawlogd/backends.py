@@ -12,7 +12,7 @@ from clawlogd.interrupts.watcher import Watcher
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.outbox.queue import Outbox
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.tokens import TokenSource
@@ -41,7 +41,7 @@ class Backends:
         registry: Registry,
         liveness: Liveness,
         stops: Stops,
-        settings: InForce,
+        settings: LiveSettings,
         tokens: TokenSource,
         clock: Clock,
     ) -> None:
@@ -82,12 +82,12 @@ class Backends:
         """Says that beats for a backend are due."""
         self.lane(base_url).wake()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Ends all pauses: there is reason to think that backends can be reached again, or are behind dead connections."""
         for lane in self._lanes.values():
-            lane.hurry()
+            lane.retry_now()
         for watcher in self._watchers.values():
-            watcher.hurry()
+            watcher.retry_now()
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())

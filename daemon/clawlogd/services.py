@@ -15,12 +15,12 @@ from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.rpc.session import Session
-from clawlogd.settings import InForce, Settings
+from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.registry import Registry
 
 
 @dataclass(slots=True)
-class Facts:
+class RuntimeInfo:
     """What was found or chosen at the start, for ``daemon.status``.
 
     Attributes:
@@ -47,10 +47,10 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """The daemon's parts, as the verbs use them."""
+class Services:
+    """The daemon's services, as the verbs use them."""
 
-    in_force: InForce
+    live_settings: LiveSettings
     clock: Clock
     outbox: Outbox
     registry: Registry
@@ -58,12 +58,12 @@ class Parts:
     heartbeats: Heartbeats
     stops: Stops
     backends: Backends
-    facts: Facts
+    runtime: RuntimeInfo
 
     @property
     def settings(self) -> Settings:
         """The settings in force."""
-        return self.in_force.now
+        return self.live_settings.now
 
     def summary(self, text: str | None) -> tuple[str | None, bool]:
         """A caller's summary made fit to be kept; and whether it was cut. Empty becomes None."""

@@ -153,8 +153,8 @@ AT_START = frozenset(
 
 
 @dataclass(slots=True)
-class InForce:
-    """The settings in force. A part keeps this and reads through it each time, so that a reload reaches all parts at once.
+class LiveSettings:
+    """The settings in force. Whoever is set keeps this and reads through it each time, so that a reload reaches all at once.
 
     Attributes:
         now: All of them.

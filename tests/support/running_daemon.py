@@ -9,7 +9,7 @@ from typing import Any
 
 from clawlogd import app
 from clawlogd.clock import Clock, SystemClock
-from clawlogd.services import Parts
+from clawlogd.services import Services
 from clawlogd.settings import Batch, Poll, Retry, Settings, Shutdown
 from support.callers import UnixCaller, call
 
@@ -44,16 +44,16 @@ class RunningDaemon:
         self._task: asyncio.Task[None] | None = None
         self._callers: list[UnixCaller] = []
         self._caller: UnixCaller | None = None
-        self._parts: Parts | None = None
+        self._parts: Services | None = None
 
     @property
-    def parts(self) -> Parts:
+    def parts(self) -> Services:
         assert self._parts is not None, "not started"
         return self._parts
 
     async def start(self) -> None:
         """Starts it, and returns when it serves."""
-        ready: asyncio.Future[Parts] = asyncio.get_running_loop().create_future()
+        ready: asyncio.Future[Services] = asyncio.get_running_loop().create_future()
         where = app.Environment(self._env, self.state_dir, self.socket_path, self._clock)
         self._stop = app.Stop()
         self._task = asyncio.create_task(app.run(self.settings, where, self._stop, ready.set_result), name="daemon")

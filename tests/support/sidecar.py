@@ -12,8 +12,8 @@ from clawlogd import app
 from clawlogd.clock import Clock
 from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
-from clawlogd.services import Facts, Parts
-from clawlogd.settings import Heartbeat, InForce, Settings
+from clawlogd.services import Facts, Services
+from clawlogd.settings import Heartbeat, LiveSettings, Settings
 
 URL = "http://backend.test"
 
@@ -43,7 +43,7 @@ class SteppedClock:
 class Sidecar:
     """The daemon's parts over one state folder, with none of its loops running; a test plays agent, lane and kernel."""
 
-    def __init__(self, parts: Parts, stack: AsyncExitStack) -> None:
+    def __init__(self, parts: Services, stack: AsyncExitStack) -> None:
         self._stack = stack
         self.clock: Any = parts.clock
         self.outbox = parts.outbox
@@ -63,7 +63,7 @@ class Sidecar:
         stack = AsyncExitStack()
         where = app.Environment({}, folder, None, clock)
         facts = Facts(str(folder), None, None, clock.monotonic())
-        settings = InForce(Settings(heartbeat=heartbeat))
+        settings = LiveSettings(Settings(heartbeat=heartbeat))
         parts, _ = await stack.enter_async_context(app._build(settings, where, facts))
         return cls(parts, stack)
 

@@ -18,12 +18,12 @@ from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Resu
 from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
+from clawlogd.errors import StorageFailed
 from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.logs import Log
-from clawlogd.outbox.errors import StorageFailedError
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.breaker import Breaker, BreakerState
 from clawlogd.upstream.client import Answer, Outcome, Upstream
@@ -55,7 +55,7 @@ class Lane:
         registry: Registry,
         upstream: Upstream,
         heartbeats: Heartbeats,
-        settings: InForce,
+        settings: LiveSettings,
         clock: Clock,
     ) -> None:
         self.base_url = base_url
@@ -95,16 +95,16 @@ class Lane:
         self._only_parked = False
         self._wake.set()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Ends a pause between attempts: someone has reason to think that the backend is back."""
         self._not_before = 0.0
-        self._parking.hurry(self._clock.monotonic())
+        self._parking.retry_now(self._clock.monotonic())
         self.wake()
 
     def release(self, task_id: str) -> None:
         """Lets the events of a task whose dead creation was decided on go on, from the next round."""
         self._released.add(task_id)
-        self.hurry()
+        self.retry_now()
 
     @property
     def pending(self) -> int:
@@ -169,7 +169,7 @@ class Lane:
             try:
                 await self._round()
                 self._storage_failed = False
-            except StorageFailedError as error:
+            except StorageFailed as error:
                 # What was settled in this round is pending again, and will be sent again: the backend knows the event ids.
                 if not self._storage_failed:
                     self._log.warning("settling_failed", error=str(error))
@@ -211,7 +211,7 @@ class Lane:
         if self._released or len(self._parking):
             await self._catch_up()
         for task_id in tuple(self._released):
-            await self._settlement.let_go(task_id)
+            await self._settlement.requeue_held(task_id)
             self._released.discard(task_id)
         trial = self._due_trial(self._clock.monotonic())
         # In turn with the others: neither many parked tasks nor a long queue may hold up the other.
@@ -255,7 +255,9 @@ class Lane:
         if found is None:
             await self._catch_up()
             found = await self._selection.next(limit, room_bytes, self._parking.excluded)
-        if not found and self._parking.acquit(self._clock.monotonic() if self._breaker.state is BreakerState.OPEN else None):
+        if not found and self._parking.clear_suspects(
+            self._clock.monotonic() if self._breaker.state is BreakerState.OPEN else None
+        ):
             # Every task has failed as a probe by now: it is the backend, not one of them.
             return await self._next_events(limit, room_bytes)
         self._only_parked = not found and self.pending > 0 and len(self._parking) > 0
@@ -263,7 +265,7 @@ class Lane:
         set_aside = False
         for stored in found:
             if not stored.intact:
-                self._settlement.bury(stored, None, "the record is damaged: its checksum does not fit")
+                self._settlement.dead_letter(stored, None, "the record is damaged: its checksum does not fit")
                 set_aside = True
             elif stored.task_id in self._released:
                 continue  # decided on just now: the next round begins with it

@@ -52,7 +52,7 @@ class Parking:
         """Notes that a probe with a task's event failed."""
         self._suspects[task_id] = detail
 
-    def acquit(self, due_by: float | None = None) -> bool:
+    def clear_suspects(self, due_by: float | None = None) -> bool:
         """Nothing is left to probe with: the suspects go on as others do. Returns whether there were any.
 
         Args:
@@ -97,7 +97,7 @@ class Parking:
         for task_id in task_ids:
             self._parked.pop(task_id, None)
 
-    def hurry(self, now: float) -> None:
+    def retry_now(self, now: float) -> None:
         """Makes all parked tasks due."""
         for each in self._parked.values():
             each.due = min(each.due, now)

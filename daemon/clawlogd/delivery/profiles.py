@@ -140,7 +140,7 @@ class PlainProfile:
             event = _decode(stored.body)
             task = self._registry.find(stored.task_id)
             remote_id = (task.remote_id if task else None) or stored.task_id
-            answer = await self._upstream.tell(event, remote_id, _step_id(task, event.step_id) if task else event.step_id)
+            answer = await self._upstream.send_event(event, remote_id, _step_id(task, event.step_id) if task else event.step_id)
             if answer.outcome is Outcome.DELIVERED:
                 results.append(Result(stored, accepted=True, body=answer.body))
                 if event.kind is EventKind.TASK_CREATED:

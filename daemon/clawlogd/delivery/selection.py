@@ -93,7 +93,7 @@ class Selection:
             without: Tasks that are passed over.
 
         Raises:
-            StorageFailedError: They cannot be read.
+            StorageFailed: They cannot be read.
         """
         self.forget_ahead()
         self._out_of_turn = _NOTHING

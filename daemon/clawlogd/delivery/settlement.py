@@ -50,7 +50,7 @@ class Settlement:
         """Finds out, once, behind which tasks' creations events are held.
 
         Raises:
-            StorageFailedError: The file cannot be read.
+            StorageFailed: The file cannot be read.
         """
         if self._dead_creations is None:
             self._dead_creations = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self._lane))
@@ -63,7 +63,7 @@ class Settlement:
         """Records what became of events. Returns when what was recorded before that is on disk.
 
         Raises:
-            StorageFailedError: That could not be written: it is as if it had not been delivered.
+            StorageFailed: That could not be written: it is as if it had not been delivered.
         """
         for result in results:
             stored = result.stored
@@ -73,7 +73,7 @@ class Settlement:
             elif self.holds(stored.task_id):
                 self.hold(stored)
             else:
-                self.bury(stored, result.status, result.detail)
+                self.dead_letter(stored, result.status, result.detail)
         self._outbox.after_commit(partial(self._note_delivered, sum(result.accepted for result in results)))
         before, self._last = self._last, self._outbox.committed()
         if before is not None:
@@ -83,7 +83,7 @@ class Settlement:
         """Returns when all that was recorded is on disk.
 
         Raises:
-            StorageFailedError: Some of it could not be written.
+            StorageFailed: Some of it could not be written.
         """
         last, self._last = self._last, None
         if last is not None:
@@ -98,7 +98,7 @@ class Settlement:
         """Records that an event waits behind its task's creation."""
         self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.HELD)
 
-    def bury(self, stored: StoredEvent, status: int | None, detail: str) -> None:
+    def dead_letter(self, stored: StoredEvent, status: int | None, detail: str) -> None:
         """Records that an event is a dead letter."""
         letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
         self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, letter)
@@ -108,11 +108,11 @@ class Settlement:
             self._dead_creations.add(stored.task_id)
             self._outbox.on_failure(partial(self._dead_creations.discard, stored.task_id))
 
-    async def let_go(self, task_id: str) -> None:
+    async def requeue_held(self, task_id: str) -> None:
         """Lets what is held of a task be sent, as a person has decided.
 
         Raises:
-            StorageFailedError: It could not be recorded.
+            StorageFailed: It could not be recorded.
         """
         # Also what was put behind the dead letter between the person's decision and now.
         for each in await self._outbox.read(lambda store: store.held(self._lane, task_id)):

@@ -18,7 +18,7 @@ from prometheus_client.registry import Collector
 
 from clawlogd.delivery.report import LaneState
 from clawlogd.instance import InstanceError, bind_unix
-from clawlogd.services import Call, Parts
+from clawlogd.services import Call, Services
 from clawlogd.settings import MetricsAddress
 from clawlogd.verbs import daemon
 from clawlogd.verbs.params import NoParams
@@ -31,13 +31,13 @@ class MetricsServer:
     """Answers ``GET /metrics``.
 
     Args:
-        parts: What is counted.
+        services: What is counted.
         connections: How many callers are connected.
     """
 
-    def __init__(self, *, parts: Parts, connections: Callable[[], int]) -> None:
+    def __init__(self, *, services: Services, connections: Callable[[], int]) -> None:
         registry = CollectorRegistry()
-        registry.register(_DaemonCollector(parts, connections))
+        registry.register(_DaemonCollector(services, connections))
         ProcessCollector(registry=registry)
         self._registry = registry
         application = web.Application()
@@ -68,12 +68,12 @@ class MetricsServer:
 
 
 class _DaemonCollector(Collector):
-    def __init__(self, parts: Parts, connections: Callable[[], int]) -> None:
-        self._parts = parts
+    def __init__(self, services: Services, connections: Callable[[], int]) -> None:
+        self._services = services
         self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
-        status = daemon.status(self._parts, NoParams(), Call(self._parts.clock.wall_ms()))
+        status = daemon.status(self._services, NoParams(), Call(self._services.clock.wall_ms()))
         yield InfoMetricFamily(
             f"{_PREFIX}build", "The version that runs.", {"version": status.version, "protocol": str(status.protocol)}
         )
@@ -87,7 +87,7 @@ class _DaemonCollector(Collector):
         yield from _backends(status)
 
     def _outbox(self, status: DaemonStatus) -> Iterator[Metric]:
-        outbox, report = self._parts.outbox, status.outbox
+        outbox, report = self._services.outbox, status.outbox
         events = GaugeMetricFamily(
             f"{_PREFIX}outbox_events",
             "Undelivered events: on their way, refused by the backend (dead), or waiting behind such a one (held).",

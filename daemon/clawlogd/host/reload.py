@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from clawlogd import logs
 from clawlogd.host.systemd import ServiceManager
-from clawlogd.services import Parts
+from clawlogd.services import Services
 from clawlogd.settings import AT_START, Settings, SettingsError, flatten, replace
 
 _log = logs.Log("reload")
@@ -21,13 +21,13 @@ class Reload:
     """Reloads one daemon's settings.
 
     Args:
-        parts: Follow the settings in force.
+        services: Follow the settings in force.
         read: Reads the settings from where they stand.
         manager: Told when it begins and when it is over.
     """
 
-    def __init__(self, *, parts: Parts, read: Callable[[], Settings], manager: ServiceManager) -> None:
-        self._parts = parts
+    def __init__(self, *, services: Services, read: Callable[[], Settings], manager: ServiceManager) -> None:
+        self._services = services
         self._read = read
         self._manager = manager
 
@@ -36,18 +36,18 @@ class Reload:
         self._manager.reloading()
         try:
             self._adopt(self._read())
-            self._parts.facts.reload_error = None
+            self._services.runtime.reload_error = None
         except SettingsError as error:
-            self._parts.facts.reload_error = str(error)
+            self._services.runtime.reload_error = str(error)
             _log.error("reload_failed", error=str(error))
-        self._parts.backends.hurry()
+        self._services.backends.retry_now()
         self._manager.ready()
 
     def _adopt(self, read: Settings) -> None:
-        before = dict(flatten(self._parts.settings))
+        before = dict(flatten(self._services.settings))
         changed = [key for key, value in flatten(read) if value != before[key]]
         fixed = [key for key in changed if key in AT_START]
-        now = self._parts.in_force.now = replace(read, {key: before[key] for key in fixed})
+        now = self._services.live_settings.now = replace(read, {key: before[key] for key in fixed})
         if (now.log_level, now.log_format) != (before["log_level"], before["log_format"]):
             logs.configure(now.log_level, now.log_format)  # type: ignore[arg-type]
         _log.info("reloaded", changed=", ".join(key for key in changed if key not in fixed) or "nothing")

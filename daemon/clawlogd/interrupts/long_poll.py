@@ -19,7 +19,7 @@ from clawlogd.clock import Clock
 from clawlogd.interrupts.pacing import Pauses
 from clawlogd.interrupts.state import Asked, Stops
 from clawlogd.logs import Log
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Answer, Outcome, Upstream
 
@@ -36,7 +36,7 @@ class _Hand:
     cursor: str | None = None
     hold: anyio.CancelScope | None = None
 
-    def let_go(self) -> None:
+    def restart(self) -> None:
         """Ends the request that is held, if one is, so that another begins."""
         if self.hold is not None:
             self.hold.cancel()
@@ -60,7 +60,7 @@ class HeldPolls:
         upstream: Upstream,
         registry: Registry,
         stops: Stops,
-        settings: InForce,
+        settings: LiveSettings,
         clock: Clock,
         most_ids: int = _MOST_IDS,
     ) -> None:
@@ -89,10 +89,10 @@ class HeldPolls:
         self._remote.pop(task_id, None)
         self._fresh.pop(task_id, None)
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Begins every request anew now: those that are held may hang on dead connections."""
         for hand in (self._young, *self._old):
-            hand.let_go()
+            hand.restart()
         self._pauses.end()
 
     async def run(self) -> None:
@@ -137,7 +137,7 @@ class HeldPolls:
         hand.task_ids |= moved
         self._in_old |= moved
         self._young.task_ids -= moved
-        self._young.let_go()
+        self._young.restart()
 
     async def _look(self) -> bool:
         """Asks what stands for the new tasks, whenever it came to be so. False when the backend has no such route."""
@@ -160,7 +160,7 @@ class HeldPolls:
             # The square root keeps both low: how often a large request begins anew, and how large the small one grows.
             if len(hand.task_ids) < self._most_ids and len(self._young.task_ids) ** 2 > len(hand.task_ids):
                 self._take_over(hand)
-                hand.let_go()
+                hand.restart()
                 break
         return True
 
@@ -181,7 +181,7 @@ class HeldPolls:
                 self._in_old -= hand.task_ids
                 self._fresh.update(dict.fromkeys(hand.task_ids & self._remote.keys()))
                 hand.task_ids = set()
-                self._young.let_go()
+                self._young.restart()
 
     async def _ask(self, task_ids: list[str], cursor: str | None, wait_s: float) -> tuple[Answer, bool]:
         """Asks, and passes on what is said. Returns the answer, and whether anything in it was news."""
@@ -217,4 +217,4 @@ class HeldPolls:
 
     def _interrupt(self) -> None:
         self._interrupting = None
-        self._young.let_go()
+        self._young.restart()

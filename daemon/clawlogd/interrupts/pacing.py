@@ -8,7 +8,7 @@ import random
 import anyio
 
 from clawlogd.logs import Log
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.upstream.breaker import Breaker
 from clawlogd.upstream.client import Answer
 
@@ -25,7 +25,7 @@ class Pauses:
         base_url: The backend, for the log.
     """
 
-    def __init__(self, settings: InForce, base_url: str) -> None:
+    def __init__(self, settings: LiveSettings, base_url: str) -> None:
         self._settings = settings
         self._breaker = Breaker(settings)
         self._log = Log("watcher", backend=base_url)

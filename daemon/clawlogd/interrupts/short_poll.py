@@ -14,7 +14,7 @@ from clawlogd.interrupts.pacing import SHORTEST_PART, Pauses
 from clawlogd.interrupts.state import Stops
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.logs import Log
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Answer, Outcome, Upstream
 
@@ -43,7 +43,7 @@ class SinglePolls:
         stops: Stops,
         liveness: Liveness,
         watched: Mapping[str, str],
-        settings: InForce,
+        settings: LiveSettings,
         clock: Clock,
     ) -> None:
         self._upstream = upstream
@@ -68,7 +68,7 @@ class SinglePolls:
             else:
                 await self._pauses.after_failure(failure)
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Ends a pause."""
         self._pauses.end()
 

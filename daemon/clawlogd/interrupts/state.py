@@ -17,9 +17,9 @@ import msgspec
 
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
+from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
-from clawlogd.outbox.errors import OutboxError
 from clawlogd.outbox.queue import Outbox
 from clawlogd.tasks.registry import Registry
 

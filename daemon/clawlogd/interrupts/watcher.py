@@ -17,7 +17,7 @@ from clawlogd.interrupts.short_poll import SinglePolls
 from clawlogd.interrupts.state import Stops
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.model import Task
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Outcome, Upstream
 
@@ -45,7 +45,7 @@ class Watcher:
         liveness: Liveness,
         delivered: Callable[[], Awaitable[None]],
         upstream: Upstream,
-        settings: InForce,
+        settings: LiveSettings,
         clock: Clock,
     ) -> None:
         self.base_url = base_url
@@ -85,10 +85,10 @@ class Watcher:
         await asyncio.wait([asking], timeout=timeout_s)
         return asking.done() and asking.result()
 
-    def hurry(self) -> None:
+    def retry_now(self) -> None:
         """Asks anew now: connections may have died while the machine slept."""
-        self._held.hurry()
-        self._single.hurry()
+        self._held.retry_now()
+        self._single.retry_now()
 
     async def _ask(self, task_id: str, timeout_s: float) -> bool:
         with anyio.move_on_after(timeout_s):

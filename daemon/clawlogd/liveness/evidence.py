@@ -18,12 +18,12 @@ import msgspec
 
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
+from clawlogd.errors import OutboxError
 from clawlogd.liveness.processes import ProcessWatcher, stopped
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Evidence, Task
-from clawlogd.outbox.errors import OutboxError
 from clawlogd.outbox.queue import Outbox
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 
 _SUSPEND_S = 2.0  # a wall clock that ran on by more than this while the monotonic did not
@@ -88,7 +88,7 @@ class Liveness:
         clock: Where the time is read.
     """
 
-    def __init__(self, *, registry: Registry, outbox: Outbox, settings: InForce, clock: Clock) -> None:
+    def __init__(self, *, registry: Registry, outbox: Outbox, settings: LiveSettings, clock: Clock) -> None:
         self._registry = registry
         self._outbox = outbox
         self._settings = settings

@@ -20,7 +20,7 @@ from clawlogd.clock import Clock, rfc3339
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Task
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
@@ -62,7 +62,7 @@ class Heartbeats:
         *,
         registry: Registry,
         liveness: Liveness,
-        settings: InForce,
+        settings: LiveSettings,
         clock: Clock,
         wake: Callable[[str], None],
         slept: Callable[[], None],

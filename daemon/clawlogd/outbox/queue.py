@@ -3,7 +3,7 @@
 Everything that happens while one commit is on its way to the disk becomes the next: however many commands arrive, each waits
 for at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was put on top of it:
 memory is put back to what the disk has, and nothing is half-accepted. From then on new events are refused, while deliveries may
-use the ballast's space to be recorded, until the disk is found to take writes again.
+use the reserve's space to be recorded, until the disk is found to take writes again.
 """
 
 from __future__ import annotations
@@ -19,26 +19,20 @@ from typing import TypeVar
 import msgspec
 
 from clawlogd.clock import Clock
+from clawlogd.errors import DuplicateEvent, OutboxError, OutboxFull, StorageDamaged, StorageFailed
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox import checksums
 from clawlogd.outbox.counts import Counts
 from clawlogd.outbox.duplicates import Repeats
-from clawlogd.outbox.errors import (
-    DamagedError,
-    DuplicateEventError,
-    OutboxError,
-    OutboxFullError,
-    StorageFailedError,
-    storage_error,
-)
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.rate import AcceptanceRate
-from clawlogd.outbox.reserve import Ballast
+from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.schema import EventState
+from clawlogd.outbox.sqlite_errors import storage_error
 from clawlogd.outbox.store import Store
 from clawlogd.outbox.witness import Witness
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 
 T = TypeVar("T")
 
@@ -52,7 +46,7 @@ class Outbox:
     Args:
         store: The open file.
         witness: Knows how far the numbers had come, whatever became of the file.
-        ballast: Space to free when the disk is full.
+        reserve: Space to free when the disk is full.
         settings: The bounds.
         clock: Where the time is read.
 
@@ -63,10 +57,10 @@ class Outbox:
         deciding: Held while an operator's decision on dead letters is carried out.
     """
 
-    def __init__(self, *, store: Store, witness: Witness, ballast: Ballast, settings: InForce, clock: Clock) -> None:
+    def __init__(self, *, store: Store, witness: Witness, reserve: Reserve, settings: LiveSettings, clock: Clock) -> None:
         self._store = store
         self._witness = witness
-        self._ballast = ballast
+        self._reserve = reserve
         self._settings = settings
         self._clock = clock
         self._log = Log("outbox")
@@ -102,15 +96,15 @@ class Outbox:
             reply: What a repeated call will be answered.
 
         Raises:
-            OutboxFullError: A bound is reached.
-            StorageFailedError: The disk did not take the last commit, and has not been found to be well since.
+            OutboxFull: A bound is reached.
+            StorageFailed: The disk did not take the last commit, and has not been found to be well since.
         """
         if self.storage_error is not None:
-            raise StorageFailedError(self.storage_error)
+            raise StorageFailed(self.storage_error)
         body = _encode(event)
         bounds, counts = self._settings.now.outbox, self.counts
         if counts.waiting >= bounds.max_events or counts.size_bytes + len(body) > bounds.max_bytes:
-            raise OutboxFullError(
+            raise OutboxFull(
                 f"{counts.waiting} events ({counts.size_bytes} bytes) wait for delivery and the bound is "
                 f"{bounds.max_events} events or {bounds.max_bytes} bytes; nothing was accepted"
             )
@@ -163,7 +157,7 @@ class Outbox:
         self._group().after.append(action)
 
     def committed(self) -> asyncio.Future[None]:
-        """Resolved when the open group is on disk; fails with ``StorageFailedError`` otherwise."""
+        """Resolved when the open group is on disk; fails with ``StorageFailed`` otherwise."""
         return self._group().done
 
     def _group(self) -> Group:
@@ -183,7 +177,7 @@ class Outbox:
                 except OutboxError as error:
                     self._put_back(group, error)
                 except Exception as error:  # noqa: BLE001 - nobody may wait for ever; the daemon ends by it
-                    self._put_back(group, StorageFailedError(repr(error)))
+                    self._put_back(group, StorageFailed(repr(error)))
                     self._break(error)
                 else:
                     self._confirm(group)
@@ -193,13 +187,13 @@ class Outbox:
     def _commit(self, group: Group) -> None:
         try:
             self._store.commit(group)
-        except StorageFailedError:
+        except StorageFailed:
             # The reserve is for the record of deliveries alone: new events would use it up at once.
-            if group.events or not group.moved or not self._ballast.release():
+            if group.events or not group.moved or not self._reserve.release():
                 raise
             self._reserve_used = True
             self._store.commit(group)
-            self._reserve_used = not self._ballast.restore()
+            self._reserve_used = not self._reserve.restore()
         if group.events:
             self._witness.advance(group.events[-1][0])
 
@@ -212,7 +206,7 @@ class Outbox:
             group.done.set_result(None)
         if self._reserve_used and self.storage_error is None:
             # New events would use up what is left of the reserve, and then nothing could be recorded any more.
-            self._storage_failed(StorageFailedError("the disk is full: deliveries are recorded in the space kept for that"))
+            self._storage_failed(StorageFailed("the disk is full: deliveries are recorded in the space kept for that"))
         for lane in {row[2] for row in group.events}:
             if listener := self._listeners.get(lane):
                 listener()
@@ -227,7 +221,7 @@ class Outbox:
                 self._next_seq = seq
                 self._repeats.forget(event_id)
                 self.counts.change(task_id, lane, size, EventState.PENDING, -1)
-        if isinstance(error, DuplicateEventError):
+        if isinstance(error, DuplicateEvent):
             # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
             self._repeats.ask_the_file_about(event_id for _, event_id, *_ in group.events)
             self._log.warning("event_repeated", error=str(error))
@@ -249,7 +243,7 @@ class Outbox:
             self._broken.exception()  # heard, even when the daemon is ending already
 
     def _storage_failed(self, error: OutboxError) -> None:
-        if isinstance(error, DamagedError):
+        if isinstance(error, StorageDamaged):
             self._break(error)
         if self.storage_error is None:
             self._log.error("storage_failed", error=str(error))
@@ -261,7 +255,7 @@ class Outbox:
         works = False
         while not works:
             await asyncio.sleep(_STORAGE_PROBE_S)
-            with contextlib.suppress(StorageFailedError):
+            with contextlib.suppress(StorageFailed):
                 works = await self.read(self._storage_works)
         self._log.info("storage_recovered")
         self.storage_error = self._mending = None
@@ -271,11 +265,11 @@ class Outbox:
             store.make_room()
         except sqlite3.Error:
             # It may be the WAL that fills the disk: folding it into the space that is kept back frees all that it takes.
-            if not self._ballast.release():
+            if not self._reserve.release():
                 raise
             self._reserve_used = True
             store.make_room()
-        if self._reserve_used and self._ballast.restore():
+        if self._reserve_used and self._reserve.restore():
             self._reserve_used = False
             store.make_room()  # without the reserve, too: else the next event would fail again
         return not self._reserve_used
@@ -330,7 +324,7 @@ class Outbox:
         When it returns None, nothing else has run since: a caller that goes on at once is the first.
 
         Raises:
-            StorageFailedError: The file cannot be read.
+            StorageFailed: The file cannot be read.
         """
         while True:
             await self._repeats.settled(event_id)
@@ -344,13 +338,13 @@ class Outbox:
         """Runs a query in the outbox's thread, after the commits that were asked for before.
 
         Raises:
-            StorageFailedError: The disk is full or failed, or the file is damaged.
+            StorageFailed: The disk is full or failed, or the file is damaged.
         """
         try:
             return await self._loop.run_in_executor(self._thread, query, self._store)
         except sqlite3.Error as error:
             failed = storage_error(error)
-            if isinstance(failed, DamagedError):
+            if isinstance(failed, StorageDamaged):
                 self._break(failed)
             raise failed from error
 
@@ -358,7 +352,7 @@ class Outbox:
         """Forgets some of the settled events that happened before a time. Returns how many.
 
         Raises:
-            StorageFailedError: The disk is full or failed.
+            StorageFailed: The disk is full or failed.
         """
         return await self.read(lambda store: store.prune(before_ms))
 

@@ -17,9 +17,9 @@ from pathlib import Path
 
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
-from clawlogd.outbox.errors import is_damage
 from clawlogd.outbox.schema import CURRENT_VERSION, EventState, migrate, version_of
 from clawlogd.outbox.seal import Seal
+from clawlogd.outbox.sqlite_errors import is_damage
 from clawlogd.outbox.store import Store, fsync_folder
 
 _STRETCH = 64  # event numbers that are read together where the file is damaged

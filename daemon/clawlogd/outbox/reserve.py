@@ -1,6 +1,6 @@
 """A file that does nothing but take space, so that some can be freed when the disk is full.
 
-On a full disk even the record that an event was delivered cannot be written. The ballast's space is enough for many of those.
+On a full disk even the record that an event was delivered cannot be written. The reserve's space is enough for many of those.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 from pathlib import Path
 
 
-class Ballast:
+class Reserve:
     """Space held in reserve.
 
     Args:

@@ -13,8 +13,8 @@ import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from clawlogd.errors import DuplicateEvent
 from clawlogd.outbox import checksums
-from clawlogd.outbox.errors import DuplicateEventError, storage_error
 from clawlogd.outbox.group import Group
 from clawlogd.outbox.records import DeadEvent, StoredEvent, StuckEvent, Waiting
 from clawlogd.outbox.schema import (
@@ -26,6 +26,7 @@ from clawlogd.outbox.schema import (
     schema_of,
 )
 from clawlogd.outbox.seal import Seal
+from clawlogd.outbox.sqlite_errors import storage_error
 from clawlogd.outbox.writing import write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
@@ -100,9 +101,9 @@ class Store:
         """Makes a group durable, all of it or nothing.
 
         Raises:
-            DuplicateEventError: An event id of it is there already.
-            DamagedError: The file is damaged.
-            StorageFailedError: The disk is full or failed.
+            DuplicateEvent: An event id of it is there already.
+            StorageDamaged: The file is damaged.
+            StorageFailed: The disk is full or failed.
         """
         try:
             try:
@@ -114,7 +115,7 @@ class Store:
                 self.make_room()
                 self._commit(group)
         except sqlite3.IntegrityError as error:
-            raise DuplicateEventError(str(error)) from error
+            raise DuplicateEvent(str(error)) from error
         except sqlite3.Error as error:
             self._cramped = True
             with contextlib.suppress(sqlite3.Error):

@@ -26,11 +26,11 @@ from clawlog.protocol.errors import (
 )
 from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, decode, encode_error
 from clawlog.protocol.vocabulary import MAX_LINE_BYTES
+from clawlogd.errors import DuplicateEvent, OutboxFull, StorageFailed
 from clawlogd.logs import Log
-from clawlogd.outbox.errors import DuplicateEventError, OutboxFullError, StorageFailedError
 from clawlogd.rpc.decoding import Envelope, ParamsReader, read_envelope
 from clawlogd.rpc.session import Session
-from clawlogd.services import Call, Durable, Parts
+from clawlogd.services import Call, Durable, Services
 from clawlogd.verbs import daemon, dead_letters, heartbeats, interrupts, params, steps, tasks
 
 _encode = msgspec.json.Encoder().encode
@@ -41,10 +41,10 @@ class Verb:
 
     Args:
         params: The type of its parameters.
-        handler: Takes the parts, the parameters and the call; returns a result, a ``Durable`` one, or an awaitable of either.
+        handler: Takes the services, the parameters and the call; returns a result, a ``Durable`` one, or an awaitable of one.
     """
 
-    def __init__(self, params: type[params.Params], handler: Callable[[Parts, Any, Call], Any]) -> None:
+    def __init__(self, params: type[params.Params], handler: Callable[[Services, Any, Call], Any]) -> None:
         self.params = params
         self.handler = handler
         self.read = ParamsReader(params).read
@@ -115,20 +115,20 @@ class Dispatcher:
     """Runs verbs.
 
     Args:
-        parts: What they work with.
+        services: What they work with.
     """
 
-    def __init__(self, *, parts: Parts) -> None:
-        self._parts = parts
+    def __init__(self, *, services: Services) -> None:
+        self._services = services
         self._log = Log("dispatcher")
         self._running: set[asyncio.Task[Any]] = set()
-        self.last_command = parts.clock.monotonic()
+        self.last_command = services.clock.monotonic()
         self.shutting_down = False
 
     def call(self, session: Session) -> Call:
         """The circumstances of commands that a caller gives now."""
-        self.last_command = self._parts.clock.monotonic()
-        return Call(self._parts.clock.wall_ms(), session)
+        self.last_command = self._services.clock.monotonic()
+        return Call(self._services.clock.wall_ms(), session)
 
     def handle(self, line: bytes, call: Call) -> Reply:
         """Takes one line or message of a caller."""
@@ -166,13 +166,13 @@ class Dispatcher:
         event_id = _event_id(parameters) if verb.repeatable else None
         if (
             event_id is None
-            or self._parts.outbox.surely_new(event_id)
-            or await self._parts.outbox.earlier_reply(event_id) is None
+            or self._services.outbox.surely_new(event_id)
+            or await self._services.outbox.earlier_reply(event_id) is None
         ):
             try:
-                result = verb.handler(self._parts, parameters, call)
+                result = verb.handler(self._services, parameters, call)
                 if isinstance(result, Durable):
-                    await asyncio.shield(self._parts.outbox.committed())
+                    await asyncio.shield(self._services.outbox.committed())
             except Exception as error:
                 raise self._refusal(method, error) from error
 
@@ -184,7 +184,7 @@ class Dispatcher:
             if task.get_name().startswith("wait "):
                 task.cancel()
         # Those that wait for the disk alone are no tasks; a commit after theirs says that they have their replies.
-        await asyncio.wait([*running, self._parts.outbox.committed()], timeout=2.0)
+        await asyncio.wait([*running, self._services.outbox.committed()], timeout=2.0)
 
     def _start(self, message: Message, call: Call) -> Reply:
         if isinstance(message, Malformed):
@@ -200,13 +200,13 @@ class Dispatcher:
         try:
             self._check_running()
             event_id = _event_id(parameters) if verb.repeatable else None
-            if event_id is not None and not self._parts.outbox.surely_new(event_id):
+            if event_id is not None and not self._services.outbox.surely_new(event_id):
                 return self._later(self._repeatable(request, verb, parameters, call, event_id))
-            result = verb.handler(self._parts, parameters, call)
+            result = verb.handler(self._services, parameters, call)
         except Exception as error:  # noqa: BLE001 - answered as internal_error, and logged
             return self.refuse(request, error)
         if isinstance(result, Durable):
-            return _Committing(self._parts.outbox.committed(), _message(request, result.result), request, self)
+            return _Committing(self._services.outbox.committed(), _message(request, result.result), request, self)
         if isinstance(result, msgspec.Struct):
             return _message(request, _encode(result))
         return self._later(self._finish(request, result), waits=request.method in {"interrupt.check", "daemon.flush"})
@@ -228,7 +228,7 @@ class Dispatcher:
             if inspect.isawaitable(result):
                 result = await result
             if isinstance(result, Durable):
-                await asyncio.shield(self._parts.outbox.committed())
+                await asyncio.shield(self._services.outbox.committed())
                 return _message(request, result.result)
             return _message(request, _encode(result))
         except asyncio.CancelledError:
@@ -243,10 +243,10 @@ class Dispatcher:
     ) -> bytes | None:
         """A command whose event id may have been seen before: then its first reply is its reply."""
         try:
-            earlier = await self._parts.outbox.earlier_reply(event_id)
+            earlier = await self._services.outbox.earlier_reply(event_id)
             if earlier is not None:
                 return _message(request, earlier)
-            result = verb.handler(self._parts, parameters, call)
+            result = verb.handler(self._services, parameters, call)
         except Exception as error:  # noqa: BLE001 - answered as internal_error, and logged
             return self.refuse(request, error)
         return await self._finish(request, result)
@@ -271,13 +271,13 @@ class Dispatcher:
         match error:
             case RpcError():
                 return error
-            case OutboxFullError():
+            case OutboxFull():
                 return RpcError(OUTBOX_FULL, str(error))
-            case DuplicateEventError():
+            case DuplicateEvent():
                 return RpcError(
                     STORAGE_FAILED, "Nothing was accepted, because a call was repeated with its event id; try again"
                 )
-            case StorageFailedError():
+            case StorageFailed():
                 return RpcError(
                     STORAGE_FAILED, f"Nothing was accepted: the commit failed ({error}); free disk space and try again"
                 )

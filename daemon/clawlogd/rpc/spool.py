@@ -14,7 +14,7 @@ from clawlogd.clock import parse_rfc3339
 from clawlogd.logs import Log
 from clawlogd.outbox.store import fsync_folder
 from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.services import Call, Facts
+from clawlogd.services import Call, RuntimeInfo
 
 _NOT_NOW = frozenset({OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED})
 
@@ -25,13 +25,13 @@ class Spool:
     Args:
         folder: Where the files are.
         dispatcher: Runs the calls.
-        facts: Where files that could not be used are counted.
+        runtime: Where files that could not be used are counted.
     """
 
-    def __init__(self, *, folder: Path, dispatcher: Dispatcher, facts: Facts) -> None:
+    def __init__(self, *, folder: Path, dispatcher: Dispatcher, runtime: RuntimeInfo) -> None:
         self._folder = folder
         self._dispatcher = dispatcher
-        self._facts = facts
+        self._runtime = runtime
         self._log = Log("spool")
 
     async def drain(self) -> int:
@@ -79,5 +79,5 @@ class Spool:
         refused.mkdir(mode=0o700, exist_ok=True)
         path.rename(refused / path.name)
         (refused / f"{path.name}.why").write_text(why + "\n", encoding="utf-8")
-        self._facts.spool_set_aside += 1
+        self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)

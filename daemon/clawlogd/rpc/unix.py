@@ -18,7 +18,7 @@ from clawlog.protocol.framing import LineReader
 from clawlogd.logs import Log
 from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.settings import InForce, SettingsError
+from clawlogd.settings import LiveSettings, SettingsError
 
 _BACKLOG = 512
 _LAST_REPLIES_S = 2.0
@@ -37,7 +37,7 @@ class UnixListener:
     """
 
     def __init__(
-        self, *, sock: socket.socket, dispatcher: Dispatcher, group: grp.struct_group | None, settings: InForce
+        self, *, sock: socket.socket, dispatcher: Dispatcher, group: grp.struct_group | None, settings: LiveSettings
     ) -> None:
         self._socket = sock
         self._dispatcher = dispatcher

@@ -19,7 +19,7 @@ from clawlogd.instance import InstanceError
 from clawlogd.logs import Log
 from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.settings import InForce, SettingsError, check_zmq, ipc_path
+from clawlogd.settings import LiveSettings, SettingsError, check_zmq, ipc_path
 
 _HIGH_WATER_MARK = 10_000
 _MOST_AT_ONCE = 500  # messages, before others get their turn
@@ -40,7 +40,7 @@ class ZeromqListener:
         SettingsError: A tcp endpoint without keys, or one of another kind.
     """
 
-    def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: InForce) -> None:
+    def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: LiveSettings) -> None:
         check_zmq(endpoint, settings.now.listen)
         self._endpoint = endpoint
         self._dispatcher = dispatcher
@@ -192,7 +192,7 @@ class ZeromqListener:
 
 
 class _AllowList:
-    def __init__(self, settings: InForce) -> None:
+    def __init__(self, settings: LiveSettings) -> None:
         self._settings = settings
 
     def callback(self, domain: str, key: bytes) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from enum import StrEnum
 
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 
 _FIRST_PROBE_S = 1.0
 
@@ -30,7 +30,7 @@ class Breaker:
         draw: Draws a number uniformly between two; a test puts its own.
     """
 
-    def __init__(self, settings: InForce, draw: random.Random | None = None) -> None:
+    def __init__(self, settings: LiveSettings, draw: random.Random | None = None) -> None:
         self._settings = settings
         self._uniform = (draw or random.SystemRandom()).uniform
         self.failures = 0

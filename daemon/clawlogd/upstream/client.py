@@ -22,7 +22,7 @@ from clawlogd import __version__
 from clawlogd.clock import Clock
 from clawlogd.interrupts.state import Control
 from clawlogd.model import Beat, Event, EventKind
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 from clawlogd.upstream.tokens import TokenSource
 
 _NO_ROUTE = frozenset({404, 405, 501})
@@ -89,7 +89,7 @@ class Upstream:
         clock: For a ``Retry-After`` that is a date.
     """
 
-    def __init__(self, *, base_url: str, tokens: TokenSource, settings: InForce, clock: Clock) -> None:
+    def __init__(self, *, base_url: str, tokens: TokenSource, settings: LiveSettings, clock: Clock) -> None:
         self.base_url = base_url
         self._tokens = tokens
         self._settings = settings
@@ -152,7 +152,7 @@ class Upstream:
 
     # ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def tell(self, event: Event, remote_task_id: str, remote_step_id: str | None) -> Answer:
+    async def send_event(self, event: Event, remote_task_id: str, remote_step_id: str | None) -> Answer:
         """Sends one event by its own route. A kind that has none in the plain profile counts as delivered."""
         route = _route(event, remote_task_id, remote_step_id)
         if route is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from clawlogd.settings import InForce
+from clawlogd.settings import LiveSettings
 
 CREDENTIAL_NAME = "clawlog-token"
 
@@ -21,7 +21,7 @@ class TokenSource:
         settings: Name the file, and the backend that the token belongs to: it is sent to no other.
     """
 
-    def __init__(self, *, env: Mapping[str, str], settings: InForce) -> None:
+    def __init__(self, *, env: Mapping[str, str], settings: LiveSettings) -> None:
         self._env = env
         self._settings = settings
 

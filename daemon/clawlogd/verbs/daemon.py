@@ -10,35 +10,37 @@ import anyio
 from clawlog.protocol import vocabulary
 from clawlogd import __version__
 from clawlogd.delivery.report import LaneReport, LaneState
-from clawlogd.services import Call, Parts
+from clawlogd.services import Call, Services
 from clawlogd.tasks.registry import Registry
 from clawlogd.verbs.params import Flush, NoParams
 from clawlogd.verbs.results import Counts, DaemonStatus, Flushed, OutboxReport
 
 
-def status(parts: Parts, params: NoParams, call: Call) -> DaemonStatus:
+def status(services: Services, params: NoParams, call: Call) -> DaemonStatus:
     """How the daemon stands, and what of that wants a person's attention."""
     del params, call
-    reports = tuple(lane.report() for lane in parts.backends)
-    outbox = _outbox_report(parts)
+    reports = tuple(lane.report() for lane in services.backends)
+    outbox = _outbox_report(services)
     problems = [_lane_problem(report) for report in reports if _broken(report)]
     problems += [_parked_problem(report) for report in reports if report.parked_tasks]
     problems += _outbox_problems(outbox)
-    if parts.facts.reload_error is not None:
-        problems.append(f"the settings could not be read again, those from before are in force: {parts.facts.reload_error}")
+    if services.runtime.reload_error is not None:
+        problems.append(
+            f"the settings could not be read again, those from before are in force: {services.runtime.reload_error}"
+        )
     return DaemonStatus(
         version=__version__,
         protocol=vocabulary.PROTOCOL_VERSION,
         pid=os.getpid(),
-        uptime_s=round(parts.clock.monotonic() - parts.facts.started, 3),
-        state_dir=parts.facts.state_dir,
-        socket=parts.facts.socket,
-        zmq=parts.facts.zmq,
-        metrics=parts.facts.metrics,
-        base_url=parts.settings.base_url.rstrip("/"),
+        uptime_s=round(services.clock.monotonic() - services.runtime.started, 3),
+        state_dir=services.runtime.state_dir,
+        socket=services.runtime.socket,
+        zmq=services.runtime.zmq,
+        metrics=services.runtime.metrics,
+        base_url=services.settings.base_url.rstrip("/"),
         healthy=not problems,
         problems=tuple(problems),
-        tasks=_counts(parts.registry),
+        tasks=_counts(services.registry),
         outbox=outbox,
         backends=reports,
         memory_bytes=_resident_bytes(),
@@ -58,17 +60,17 @@ def _counts(registry: Registry) -> Counts:
     return Counts(len(registry), live, lost, stopping)
 
 
-async def flush(parts: Parts, params: Flush, call: Call) -> Flushed:
+async def flush(services: Services, params: Flush, call: Call) -> Flushed:
     """Returns once nothing waits (of one task, or at all), or when it cannot get better, or at the timeout."""
     del call
-    task = parts.registry.get(params.task_id) if params.task_id is not None else None
-    lanes = [parts.backends.lane(task.base_url)] if task else list(parts.backends)
+    task = services.registry.get(params.task_id) if params.task_id is not None else None
+    lanes = [services.backends.lane(task.base_url)] if task else list(services.backends)
 
     def left() -> int:
-        return parts.outbox.counts.by_task[task.task_id] if task else parts.outbox.counts.waiting
+        return services.outbox.counts.by_task[task.task_id] if task else services.outbox.counts.waiting
 
     for lane in lanes:
-        lane.hurry()
+        lane.retry_now()
     with anyio.move_on_after(params.timeout_s):
         while left() and any(lane.pending for lane in lanes):
             async with anyio.create_task_group() as waits:
@@ -82,15 +84,15 @@ async def _first(wait: object, scope: anyio.CancelScope) -> None:
     scope.cancel()
 
 
-def _outbox_report(parts: Parts) -> OutboxReport:
-    outbox, bounds = parts.outbox, parts.settings.outbox
+def _outbox_report(services: Services) -> OutboxReport:
+    outbox, bounds = services.outbox, services.settings.outbox
     per_hour = outbox.accepted_per_hour()
     hours_left = None
     if per_hour > 0 and outbox.counts.waiting:
         mean_bytes = outbox.counts.size_bytes / outbox.counts.waiting
         room = min(bounds.max_events - outbox.counts.waiting, (bounds.max_bytes - outbox.counts.size_bytes) / mean_bytes)
         hours_left = round(max(room, 0.0) / per_hour, 1)
-    recovery = parts.facts.recovery
+    recovery = services.runtime.recovery
     return OutboxReport(
         pending=outbox.counts.pending.total() + outbox.counts.held.total(),
         dead_letters=outbox.counts.dead.total(),
@@ -100,11 +102,11 @@ def _outbox_report(parts: Parts) -> OutboxReport:
         accepted_per_hour=round(per_hour, 1),
         hours_left=hours_left,
         lost=outbox.lost,
-        damaged=len(parts.facts.damaged) + len(outbox.damaged_rows),
+        damaged=len(services.runtime.damaged) + len(outbox.damaged_rows),
         storage_error=outbox.storage_error,
         recovered_from=str(recovery.moved_to) if recovery else None,
         recovered_why=recovery.reason if recovery else None,
-        spool_set_aside=parts.facts.spool_set_aside,
+        spool_set_aside=services.runtime.spool_set_aside,
     )
 
 

@@ -13,42 +13,42 @@ from clawlogd.model import Event, EventKind
 from clawlogd.outbox.records import DeadEvent, StuckEvent
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store
-from clawlogd.services import Call, Parts
+from clawlogd.services import Call, Services
 from clawlogd.verbs.params import DeadLetterChoice, NoParams
 from clawlogd.verbs.results import DeadLetters, DeadLetterView
 
 _decode = msgspec.json.Decoder(Event).decode
 
 
-async def list_(parts: Parts, params: NoParams, call: Call) -> DeadLetters:
+async def list_(services: Services, params: NoParams, call: Call) -> DeadLetters:
     """Lists the dead letters, oldest first."""
     del params, call
-    letters = await parts.outbox.read(lambda store: [(dead, len(_behind(store, dead))) for dead in store.dead()])
+    letters = await services.outbox.read(lambda store: [(dead, len(_behind(store, dead))) for dead in store.dead()])
     return DeadLetters(tuple(_view(dead, behind) for dead, behind in letters))
 
 
-async def retry(parts: Parts, params: DeadLetterChoice, call: Call) -> DeadLetters:
+async def retry(services: Services, params: DeadLetterChoice, call: Call) -> DeadLetters:
     """Sends dead letters again, with what waits behind them."""
     del call
-    return await _decide(parts, params, EventState.PENDING)
+    return await _decide(services, params, EventState.PENDING)
 
 
-async def drop(parts: Parts, params: DeadLetterChoice, call: Call) -> DeadLetters:
+async def drop(services: Services, params: DeadLetterChoice, call: Call) -> DeadLetters:
     """Gives dead letters up, with what waits behind them: it could never be delivered."""
     del call
-    return await _decide(parts, params, EventState.SETTLED)
+    return await _decide(services, params, EventState.SETTLED)
 
 
-async def _decide(parts: Parts, params: DeadLetterChoice, to: EventState) -> DeadLetters:
+async def _decide(services: Services, params: DeadLetterChoice, to: EventState) -> DeadLetters:
     if (params.event_ids is not None) is params.all:
         raise invalid_params("event_ids", "either event_ids or all must be given, and not both", "list them, or say all: true")
     wanted = None if params.event_ids is None else [bytes.fromhex(each.replace("-", "")) for each in params.event_ids]
-    async with parts.outbox.deciding:  # two operators at once must not settle one event twice
-        return await _decide_on(parts, params, wanted, to)
+    async with services.outbox.deciding:  # two operators at once must not settle one event twice
+        return await _decide_on(services, params, wanted, to)
 
 
-async def _decide_on(parts: Parts, params: DeadLetterChoice, wanted: list[bytes] | None, to: EventState) -> DeadLetters:
-    chosen = await parts.outbox.read(lambda store: [(dead, _behind(store, dead)) for dead in store.dead(wanted)])
+async def _decide_on(services: Services, params: DeadLetterChoice, wanted: list[bytes] | None, to: EventState) -> DeadLetters:
+    chosen = await services.outbox.read(lambda store: [(dead, _behind(store, dead)) for dead in store.dead(wanted)])
     if wanted is not None and len(chosen) < len(set(wanted)):
         found = {dead.event_id for dead, _ in chosen}
         missing = next(each for each, raw in zip(params.event_ids or (), wanted, strict=True) if raw not in found)
@@ -56,16 +56,16 @@ async def _decide_on(parts: Parts, params: DeadLetterChoice, wanted: list[bytes]
     for dead, behind in chosen:
         for event, was in ((dead, EventState.DEAD), *((each, EventState.HELD) for each in behind)):
             if to is EventState.SETTLED:
-                parts.outbox.settle(event.seq, event.task_id, event.lane, event.size_bytes, was)
+                services.outbox.settle(event.seq, event.task_id, event.lane, event.size_bytes, was)
             else:
-                parts.outbox.move(event.seq, event.lane, was, to)
-    parts.outbox.after_commit(lambda: _release(parts, {dead.task_id for dead, _ in chosen}))
-    await asyncio.shield(parts.outbox.committed())
+                services.outbox.move(event.seq, event.lane, was, to)
+    services.outbox.after_commit(lambda: _release(services, {dead.task_id for dead, _ in chosen}))
+    await asyncio.shield(services.outbox.committed())
     return DeadLetters(tuple(_view(dead, len(behind)) for dead, behind in chosen))
 
 
-def _release(parts: Parts, task_ids: set[str]) -> None:
-    for lane in parts.backends:
+def _release(services: Services, task_ids: set[str]) -> None:
+    for lane in services.backends:
         for task_id in task_ids:
             lane.release(task_id)
 

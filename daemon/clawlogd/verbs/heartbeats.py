@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import msgspec
 
-from clawlogd.services import Call, Parts
+from clawlogd.services import Call, Services
 from clawlogd.verbs.params import Heartbeat
 from clawlogd.verbs.results import BeatAccepted
 from clawlogd.verbs.tasks import finished, watched_process
 
 
-def heartbeat(parts: Parts, params: Heartbeat, call: Call) -> BeatAccepted:
+def heartbeat(services: Services, params: Heartbeat, call: Call) -> BeatAccepted:
     """Notes that the agent lives; a summary goes out with a beat at once."""
-    task = parts.registry.get(params.task_id)
+    task = services.registry.get(params.task_id)
     if task.finished:
         raise finished(task)
-    summary, truncated = parts.summary(params.summary)
+    summary, truncated = services.summary(params.summary)
     if (process := watched_process(params.watch_pid, call)) is not None and process != task.watched:
         task = msgspec.structs.replace(task, watched=process)
-        parts.registry.put(task)
+        services.registry.put(task)
     if not task.status.ended:
-        parts.liveness.spoke(task, at_ms=call.spooled_at_ms, lease_s=params.lease_s, summary=summary)
+        services.liveness.spoke(task, at_ms=call.spooled_at_ms, lease_s=params.lease_s, summary=summary)
         if summary:
-            parts.heartbeats.soon(task)
-    next_in_s = round(parts.heartbeats.next_in_s(task), 3)
+            services.heartbeats.soon(task)
+    next_in_s = round(services.heartbeats.next_in_s(task), 3)
     return BeatAccepted(accepted=True, next_in_s=next_in_s, summary_truncated=truncated)

@@ -7,19 +7,19 @@ import msgspec
 from clawlog.protocol import ids, vocabulary
 from clawlogd.clock import rfc3339
 from clawlogd.model import Event, EventKind, TaskStatus
-from clawlogd.services import Call, Durable, Parts
+from clawlogd.services import Call, Durable, Services
 from clawlogd.tasks.registry import find_step
 from clawlogd.verbs.params import StepUpdate
 from clawlogd.verbs.tasks import accept, finished
 
 
-def update(parts: Parts, params: StepUpdate, call: Call) -> Durable:
+def update(services: Services, params: StepUpdate, call: Call) -> Durable:
     """Says where one step stands. The first step that runs makes its task run."""
-    task = parts.registry.get(params.task_id)
+    task = services.registry.get(params.task_id)
     if task.finished:
         raise finished(task)
     step = find_step(task, params.step)
-    summary, truncated = parts.summary(params.summary)
+    summary, truncated = services.summary(params.summary)
     status = params.status
     event = Event(
         event_id=params.event_id or ids.new_uuid(),
@@ -35,4 +35,4 @@ def update(parts: Parts, params: StepUpdate, call: Call) -> Durable:
     begins = task.status is TaskStatus.PENDING and status != vocabulary.PENDING
     if begins:
         after = msgspec.structs.replace(after, status=TaskStatus.RUNNING)
-    return accept(parts, event, call, after, head=begins, steps=(changed,), truncated=truncated)
+    return accept(services, event, call, after, head=begins, steps=(changed,), truncated=truncated)

@@ -11,29 +11,29 @@ from clawlog.protocol.errors import OUTBOX_FULL, TASK_FINISHED, RpcError, invali
 from clawlogd.clock import rfc3339
 from clawlogd.liveness.processes import identify, identify_at, runs
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, TaskStatus, WatchedProcess
-from clawlogd.services import Call, Durable, Parts
+from clawlogd.services import Call, Durable, Services
 from clawlogd.verbs.params import StepSpec, TaskCreate, TaskGet, TaskList, TaskUpdate
 from clawlogd.verbs.results import Accepted, CreatedStep, CreatedTask, LivenessView, StepView, TaskView, TaskViews
 
 _encode = msgspec.json.Encoder().encode
 
 
-def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
+def create(services: Services, params: TaskCreate, call: Call) -> Durable:
     """Adds a task; its backend hears of it as soon as it can."""
-    if len(parts.registry) >= parts.settings.tasks.max_known:
+    if len(services.registry) >= services.settings.tasks.max_known:
         raise RpcError(
             OUTBOX_FULL,
-            f"{len(parts.registry)} tasks are known and the bound is tasks.max_known; end tasks that are over, or raise it",
+            f"{len(services.registry)} tasks are known and the bound is tasks.max_known; end tasks that are over, or raise it",
         )
     task_id = params.task_id or ids.new_uuid()
-    if parts.registry.find(task_id) is not None:
+    if services.registry.find(task_id) is not None:
         raise invalid_params("task_id", f"a task {task_id!r} exists already", "choose another, or leave it out")
-    title = parts.title(params.title)
+    title = services.title(params.title)
     if not title:
         raise invalid_params("title", "holds nothing that can be shown", "expected at least one visible character")
-    base_url = _base_url(params.base_url or parts.settings.base_url)
-    steps = _steps(parts, task_id, params.steps)
-    summary, truncated = parts.summary(params.summary)
+    base_url = _base_url(params.base_url or services.settings.base_url)
+    steps = _steps(services, task_id, params.steps)
+    summary, truncated = services.summary(params.summary)
     task = Task(
         task_id=task_id,
         title=title,
@@ -41,7 +41,7 @@ def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
         created_ms=call.at_ms,
         steps=steps,
         summary=summary,
-        lease_s=params.lease_s or parts.settings.heartbeat.lease_s,
+        lease_s=params.lease_s or services.settings.heartbeat.lease_s,
         seen_ms=call.at_ms,
         watched=watched_process(params.watch_pid, call),
         metadata=params.metadata,
@@ -59,20 +59,20 @@ def create(parts: Parts, params: TaskCreate, call: Call) -> Durable:
         metadata=params.metadata or None,
     )
     reply = _encode(result)
-    parts.outbox.add(event, call.at_ms, base_url, reply)
-    parts.registry.put(task, steps=steps)
-    parts.liveness.spoke(task, at_ms=call.spooled_at_ms)
-    parts.backends.lane(base_url)
+    services.outbox.add(event, call.at_ms, base_url, reply)
+    services.registry.put(task, steps=steps)
+    services.liveness.spoke(task, at_ms=call.spooled_at_ms)
+    services.backends.lane(base_url)
     return Durable(reply)
 
 
-def update(parts: Parts, params: TaskUpdate, call: Call) -> Durable:
+def update(services: Services, params: TaskUpdate, call: Call) -> Durable:
     """Says where a task as a whole stands."""
-    task = parts.registry.get(params.task_id)
+    task = services.registry.get(params.task_id)
     status = TaskStatus(params.status)
     if task.finished and status is not TaskStatus.RUNNING:
         raise finished(task)
-    summary, truncated = parts.summary(params.summary)
+    summary, truncated = services.summary(params.summary)
     event = Event(
         event_id=params.event_id or ids.new_uuid(),
         task_id=task.task_id,
@@ -91,28 +91,28 @@ def update(parts: Parts, params: TaskUpdate, call: Call) -> Durable:
     )
     if task.status.ended and task.watched is not None and not runs(task.watched):
         after = msgspec.structs.replace(after, watched=None)  # reopened by another process: the old one's end says nothing
-    return accept(parts, event, call, after, truncated=truncated)
+    return accept(services, event, call, after, truncated=truncated)
 
 
-def get(parts: Parts, params: TaskGet, call: Call) -> TaskView:
+def get(services: Services, params: TaskGet, call: Call) -> TaskView:
     """Shows one task as the daemon knows it."""
     del call
-    return _view(parts, parts.registry.get(params.task_id))
+    return _view(services, services.registry.get(params.task_id))
 
 
-def list_(parts: Parts, params: TaskList, call: Call) -> TaskViews:
+def list_(services: Services, params: TaskList, call: Call) -> TaskViews:
     """Shows the tasks, newest first: all, only those that go on, or only the others."""
     del call
-    chosen = [task for task in parts.registry if params.active is None or task.status.ended is not params.active]
+    chosen = [task for task in services.registry if params.active is None or task.status.ended is not params.active]
     chosen.sort(key=lambda task: -task.created_ms)
-    return TaskViews(tuple(_view(parts, task) for task in chosen))
+    return TaskViews(tuple(_view(services, task) for task in chosen))
 
 
 # ── Shared by the verbs that change a task ─────────────────────────────────────────────────────────────────────────
 
 
 def accept(
-    parts: Parts,
+    services: Services,
     event: Event,
     call: Call,
     task: Task,
@@ -122,12 +122,12 @@ def accept(
     truncated: bool = False,
 ) -> Durable:
     """Puts an event and the task as it leaves it into the open group, and answers with what is then true."""
-    pending = parts.outbox.counts.pending[parts.outbox.lane(task.base_url)] + 1
+    pending = services.outbox.counts.pending[services.outbox.lane(task.base_url)] + 1
     reply = _encode(Accepted(accepted=True, event_id=event.event_id, pending=pending, summary_truncated=truncated))
-    parts.outbox.add(event, call.at_ms, task.base_url, reply)
-    parts.registry.put(task, head=head, steps=steps)
+    services.outbox.add(event, call.at_ms, task.base_url, reply)
+    services.registry.put(task, head=head, steps=steps)
     if not task.status.ended:
-        parts.liveness.spoke(task, at_ms=call.spooled_at_ms)
+        services.liveness.spoke(task, at_ms=call.spooled_at_ms)
     return Durable(reply)
 
 
@@ -172,11 +172,11 @@ def _base_url(text: str) -> str:
     return text.rstrip("/")
 
 
-def _steps(parts: Parts, task_id: str, given: list[str | StepSpec]) -> tuple[Step, ...]:
+def _steps(services: Services, task_id: str, given: list[str | StepSpec]) -> tuple[Step, ...]:
     steps: list[Step] = []
     for position, each in enumerate(given, start=1):
         spec = each if isinstance(each, StepSpec) else StepSpec(each)
-        title = parts.title(spec.title)
+        title = services.title(spec.title)
         if not title:
             raise invalid_params("steps", f"step {position} has nothing that can be shown", "expected a title")
         steps.append(Step(spec.step_id or ids.step_id(task_id, position), position, title))
@@ -185,8 +185,8 @@ def _steps(parts: Parts, task_id: str, given: list[str | StepSpec]) -> tuple[Ste
     return tuple(steps)
 
 
-def _view(parts: Parts, task: Task) -> TaskView:
-    life, evidence = parts.liveness.state(task)
+def _view(services: Services, task: Task) -> TaskView:
+    life, evidence = services.liveness.state(task)
     return TaskView(
         task_id=task.task_id,
         title=task.title,
@@ -199,12 +199,12 @@ def _view(parts: Parts, task: Task) -> TaskView:
         liveness=LivenessView(
             state=life,
             evidence=evidence,
-            agent_seen_at=rfc3339(parts.liveness.seen_ms(task)),
+            agent_seen_at=rfc3339(services.liveness.seen_ms(task)),
             watch_pid=task.watched.pid if task.watched else None,
             lease_s=task.lease_s,
         ),
-        stop=parts.stops.state(task),
-        pending=parts.outbox.counts.by_task[task.task_id],
+        stop=services.stops.state(task),
+        pending=services.outbox.counts.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,
     )

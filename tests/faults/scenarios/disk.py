@@ -141,7 +141,7 @@ def full_disk(bench: Bench) -> None:
                 _fill(filler)
                 before = load.refusals.get("storage_failed", 0)
                 bench.until(lambda before=before: load.refusals.get("storage_failed", 0) > before + 20, "commands are refused")
-                # Deliveries go on although nothing new can be accepted: the ballast is for their record.
+                # Deliveries go on although nothing new can be accepted: the reserve is for their record.
                 bench.backend.up()
                 bench.until(lambda: bench.daemon.status()["outbox"]["pending"] == 0, "all is delivered on a full disk")
                 _says_what_is_wrong(bench)

@@ -53,11 +53,11 @@ async def daemon(new_daemon: Callable[..., RunningDaemon], clock: AheadClock) ->
 
 async def tidy(daemon: RunningDaemon) -> None:
     """A minute's chores, now."""
-    dispatcher = Dispatcher(parts=daemon.parts)
+    dispatcher = Dispatcher(services=daemon.services)
     chores = Housekeeping(
-        parts=daemon.parts,
+        services=daemon.services,
         dispatcher=dispatcher,
-        spool=Spool(folder=daemon.state_dir / "spool", dispatcher=dispatcher, facts=daemon.parts.facts),
+        spool=Spool(folder=daemon.state_dir / "spool", dispatcher=dispatcher, runtime=daemon.services.runtime),
         manager=ServiceManager({}),
         stop=lambda: None,
         connections=lambda: 1,
@@ -122,7 +122,7 @@ async def test_delivered_events_are_pruned_in_time_and_until_then_a_repetition_i
     clock.ahead_s = 2 * HOUR_S + 60
     await tidy(daemon)
     raw = [bytes.fromhex(event_id.replace("-", "")) for event_id in (old, newer)]
-    assert await daemon.parts.outbox.read(lambda store: [store.reply(each) for each in raw]) == [None, None]
+    assert await daemon.services.outbox.read(lambda store: [store.reply(each) for each in raw]) == [None, None]
     await daemon.stop()
     await daemon.start()
     status = await daemon.call("daemon.status")

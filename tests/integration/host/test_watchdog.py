@@ -45,7 +45,7 @@ async def test_an_outbox_that_hangs_feeds_no_watchdog(
         hangs.set()
         goes_on.wait()
 
-    hanging = asyncio.create_task(daemon.parts.outbox.read(hang))
+    hanging = asyncio.create_task(daemon.services.outbox.read(hang))
     try:
         assert await asyncio.to_thread(hangs.wait, 5)
         feeds(manager)

@@ -11,7 +11,7 @@ import pytest
 
 from clawlogd.clock import SystemClock
 from clawlogd.interrupts.long_poll import HeldPolls
-from clawlogd.settings import Heartbeat, InForce, Poll
+from clawlogd.settings import Heartbeat, LiveSettings, Poll
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.tokens import TokenSource
 from support.polled_server import PolledServer
@@ -142,7 +142,7 @@ async def test_a_stop_passes_deliveries_that_hang(daemon: RunningDaemon, polled:
         await daemon.call("task.update", task_id="t", status=status)
     started = asyncio.get_running_loop().time()
     check = asyncio.create_task(daemon.call("interrupt.check", task_id="t", wait_s=30))
-    await until(lambda: "t" in daemon.parts.stops.awaited)
+    await until(lambda: "t" in daemon.services.stops.awaited)
     polled.ask_to_stop("t", "s1")
     assert (await check)["state"] == "requested"
     assert asyncio.get_running_loop().time() - started < 5
@@ -154,7 +154,7 @@ async def test_held_requests_are_begun_anew_after_the_machine_slept(daemon: Runn
     await create(daemon, polled, "t")
     await until(lambda: "t" in held_now(polled))
     before = len(polled.polls)
-    daemon.parts.backends.hurry()
+    daemon.services.backends.retry_now()
     await until(lambda: len(polled.polls) > before and "t" in held_now(polled))
     polled.ask_to_stop("t", "s1")
     await seen(polled, "t")
@@ -175,7 +175,7 @@ async def test_a_server_whose_batch_route_does_not_serve_us_is_asked_task_by_tas
 async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer, tmp_path: Path) -> None:
     clock = SystemClock()
     sidecar = await Sidecar.over(tmp_path / "state", clock, Heartbeat())
-    settings = InForce(HELD)
+    settings = LiveSettings(HELD)
     upstream = Upstream(base_url=polled.url, tokens=TokenSource(env={}, settings=settings), settings=settings, clock=clock)
     polls = HeldPolls(
         upstream=upstream, registry=sidecar.registry, stops=sidecar.stops, settings=settings, clock=clock, most_ids=4000

@@ -36,7 +36,7 @@ async def test_a_check_that_waits_returns_as_soon_as_a_stop_is_asked_for(
 ) -> None:
     await begin(daemon, embedded.url, "waits")
     check = asyncio.create_task(daemon.call("interrupt.check", task_id="waits", wait_s=60))
-    await until(lambda: daemon.parts.stops._watchers)
+    await until(lambda: daemon.services.stops._watchers)
     await ask_to_stop(api, "waits", "wrong branch")
     known = await check
     assert known["state"] == "requested"
@@ -62,7 +62,7 @@ async def test_a_stop_that_comes_just_as_a_check_begins_to_wait_is_not_slept_thr
     daemon: RunningDaemon, plain: PlainServer
 ) -> None:
     await begin(daemon, plain.url, "t")
-    parts = daemon.parts
+    parts = daemon.services
     check = cast(
         "Awaitable[StopState]", interrupts.check(parts, InterruptCheck(task_id="t", wait_s=60.0), Call(parts.clock.wall_ms()))
     )

@@ -41,7 +41,7 @@ async def test_a_sealed_file_of_which_the_medium_lost_something_is_recovered_at_
     for number in range(1500):
         params = b'{"task_id":"t","step":1,"status":"running","summary":"%d"}' % number
         await caller.send(b'{"jsonrpc":"2.0","method":"step.update","params":%s}' % params)
-    await until(lambda: daemon.parts.outbox.counts.waiting == 1501)
+    await until(lambda: daemon.services.outbox.counts.waiting == 1501)
     await daemon.stop()
     path = daemon.state_dir / "outbox.db"
     with contextlib.closing(sqlite3.connect(path)) as connection:

@@ -139,7 +139,9 @@ async def test_a_summary_of_the_spool_is_treated_as_any_other(unstarted: Running
 
 async def test_a_daemon_that_is_ending_leaves_the_spool_to_the_next(daemon: RunningDaemon, plain: PlainServer) -> None:
     keep_later = Spool(
-        folder=daemon.state_dir / "later", dispatcher=(ending := Dispatcher(parts=daemon.parts)), facts=daemon.parts.facts
+        folder=daemon.state_dir / "later",
+        dispatcher=(ending := Dispatcher(services=daemon.services)),
+        runtime=daemon.services.runtime,
     )
     program_side._write(
         str(daemon.state_dir / "later"),
@@ -148,7 +150,7 @@ async def test_a_daemon_that_is_ending_leaves_the_spool_to_the_next(daemon: Runn
     await ending.finish()
     assert await keep_later.drain() == 0
     assert len(files(daemon, "later")) == 1
-    assert daemon.parts.facts.spool_set_aside == 0
+    assert daemon.services.runtime.spool_set_aside == 0
 
 
 async def test_a_full_outbox_leaves_the_spool_as_it_is_until_there_is_room(new_daemon: Any, plain: PlainServer) -> None:

@@ -13,10 +13,10 @@ import pytest
 from clawlogd.liveness.processes import identify
 from clawlogd.model import WatchedProcess
 from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.reserve import Ballast
+from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.store import Store
 from clawlogd.outbox.witness import Witness
-from clawlogd.settings import Heartbeat, InForce, Settings
+from clawlogd.settings import Heartbeat, LiveSettings, Settings
 from clawlogd.settings import Outbox as OutboxSettings
 from support.sidecar import Sidecar, SteppedClock
 
@@ -39,8 +39,8 @@ async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Calla
             Outbox(
                 store=store,
                 witness=Witness(tmp_path / "outbox.seq"),
-                ballast=Ballast(tmp_path / "ballast", ballast_bytes),
-                settings=InForce(Settings(outbox=OutboxSettings(**bounds))),
+                reserve=Reserve(tmp_path / "ballast", ballast_bytes),
+                settings=LiveSettings(Settings(outbox=OutboxSettings(**bounds))),
                 clock=clock,
             )
         )

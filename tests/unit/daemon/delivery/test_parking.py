@@ -22,18 +22,18 @@ def test_a_suspect_is_passed_over_and_not_yet_parked() -> None:
 def test_when_all_have_failed_it_was_none_of_them() -> None:
     parking = Parking()
     parking.suspect("a", "500")
-    assert parking.acquit() is True
+    assert parking.clear_suspects() is True
     assert parking.excluded == set()
-    assert parking.acquit() is False
+    assert parking.clear_suspects() is False
 
 
 def test_when_nothing_gets_through_the_parked_that_are_due_are_probed_with_again() -> None:
     parking = parked("a", "b")
     parking.failed("a", 100.0, "still", max_delay_s=30.0)
     parking.suspect("c", "500")
-    assert parking.acquit(100.0) is True
+    assert parking.clear_suspects(100.0) is True
     assert parking.excluded == {"a"}
-    assert parking.acquit(100.0) is False
+    assert parking.clear_suspects(100.0) is False
 
 
 def test_the_parked_are_tried_at_once_then_less_and_less_often() -> None:
@@ -74,5 +74,5 @@ def test_someone_in_a_hurry_makes_all_due() -> None:
     parking = parked("a", "b")
     for task_id in ("a", "b"):
         parking.failed(task_id, 100.0, "still", max_delay_s=30.0)
-    parking.hurry(101.0)
+    parking.retry_now(101.0)
     assert (parking.due(101.0), parking.next_due()) == (["a", "b"], 101.0)

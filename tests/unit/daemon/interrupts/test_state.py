@@ -5,9 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from clawlogd.errors import StorageFailed
 from clawlogd.interrupts.state import Asked, Control, StopPhase, StopState
 from clawlogd.model import EventKind, TaskStatus
-from clawlogd.outbox.errors import StorageFailedError
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start
@@ -190,7 +190,7 @@ async def test_a_stop_that_the_disk_does_not_take_is_one_all_the_same_and_is_tol
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> None:
-        raise StorageFailedError("disk full")
+        raise StorageFailed("disk full")
 
     sidecar.create()
     await sidecar.events()

@@ -8,9 +8,9 @@ import signal
 import pytest
 
 from clawlogd.clock import rfc3339
+from clawlogd.errors import StorageFailed
 from clawlogd.liveness.processes import stopped
 from clawlogd.model import EventKind, Evidence, TaskStatus, WatchedProcess
-from clawlogd.outbox.errors import StorageFailedError
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start
@@ -211,7 +211,7 @@ async def test_while_the_disk_takes_nothing_a_loss_is_tried_again_with_pauses(
     def fail(_: object) -> None:
         nonlocal tries
         tries += 1
-        raise StorageFailedError("disk full")
+        raise StorageFailed("disk full")
 
     with monkeypatch.context() as broken:
         broken.setattr(sidecar.outbox, "_commit", fail)

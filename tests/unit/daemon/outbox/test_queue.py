@@ -11,10 +11,10 @@ import msgspec
 import pytest
 
 from clawlog.protocol import ids
+from clawlogd.errors import DuplicateEvent, OutboxFull, StorageDamaged, StorageFailed
 from clawlogd.model import Step, Task
 from clawlogd.outbox import queue
 from clawlogd.outbox.checksums import lane_number
-from clawlogd.outbox.errors import DamagedError, DuplicateEventError, OutboxFullError, StorageFailedError
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.schema import EventState
@@ -36,7 +36,7 @@ class Disk(Store):
     def commit(self, group: Group) -> None:
         if self.full_for:
             self.full_for -= 1
-            raise StorageFailedError("database or disk is full (SQLITE_FULL)")
+            raise StorageFailed("database or disk is full (SQLITE_FULL)")
         super().commit(group)
         self.groups.append(group)
 
@@ -127,7 +127,7 @@ async def test_at_its_bounds_it_refuses_and_takes_again_when_there_is_room(new_o
     outbox = new_outbox(max_events=2)
     add(outbox, 1)
     add(outbox, 2)
-    with pytest.raises(OutboxFullError, match=r"2 events .* wait for delivery and the bound is 2 events"):
+    with pytest.raises(OutboxFull, match=r"2 events .* wait for delivery and the bound is 2 events"):
         add(outbox, 3)
     await outbox.committed()
     assert outbox.counts.waiting == 2
@@ -152,10 +152,10 @@ async def test_a_failed_commit_fails_everything_on_top_of_it_and_puts_memory_bac
     on_top = add(outbox, 3, "v")
     outbox.on_failure(lambda: undone.append(3))
     results = await asyncio.gather(failing, on_top, return_exceptions=True)
-    assert [type(each) for each in results] == [StorageFailedError, StorageFailedError]
+    assert [type(each) for each in results] == [StorageFailed, StorageFailed]
     assert undone == [3, 2]
     assert (outbox.counts.waiting, outbox.counts.size_bytes, +outbox.counts.pending, +outbox.counts.by_task) == was
-    with pytest.raises(StorageFailedError, match="SQLITE_FULL"):
+    with pytest.raises(StorageFailed, match="SQLITE_FULL"):
         add(outbox, 4)  # until the disk has been found to take writes
     await mended(outbox)
     await add(outbox, 4)
@@ -167,10 +167,10 @@ async def test_on_a_full_disk_the_reserve_is_for_the_record_of_deliveries_alone(
     new_outbox: Callable[..., Outbox], disk: Disk, tmp_path: Path
 ) -> None:
     outbox = new_outbox(disk, ballast_bytes=4096)
-    outbox._ballast.restore()
+    outbox._reserve.restore()
     await add(outbox, 1)
     disk.full_for = 1
-    with pytest.raises(StorageFailedError):
+    with pytest.raises(StorageFailed):
         await add(outbox, 2)
     assert (tmp_path / "ballast").exists()
     disk.full_for = 1
@@ -185,7 +185,7 @@ async def test_room_that_is_only_in_the_reserve_is_no_room_for_new_events(
     new_outbox: Callable[..., Outbox], disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = new_outbox(disk, ballast_bytes=4096)
-    outbox._ballast.restore()
+    outbox._reserve.restore()
     make_room, tries = disk.make_room, 0
 
     def only_beside_the_reserve() -> None:
@@ -198,7 +198,7 @@ async def test_room_that_is_only_in_the_reserve_is_no_room_for_new_events(
     with monkeypatch.context() as full:
         full.setattr(disk, "make_room", only_beside_the_reserve)
         disk.full_for = 1
-        with pytest.raises(StorageFailedError):
+        with pytest.raises(StorageFailed):
             await add(outbox, 1)
         recovered = False
 
@@ -218,15 +218,15 @@ async def test_while_the_reserve_is_in_use_nothing_new_is_accepted(
     new_outbox: Callable[..., Outbox], disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     outbox = new_outbox(disk, ballast_bytes=4096)
-    outbox._ballast.restore()
+    outbox._reserve.restore()
     await add(outbox, 1)
     with monkeypatch.context() as full:
-        full.setattr(outbox._ballast, "restore", lambda: False)
+        full.setattr(outbox._reserve, "restore", lambda: False)
         disk.full_for = 1  # and it is a delivery that finds this out
         outbox.settle(1, "t", LANE, outbox.counts.size_bytes)
         await outbox.committed()
         assert outbox.counts.waiting == 0
-        with pytest.raises(StorageFailedError):
+        with pytest.raises(StorageFailed):
             await add(outbox, 2)
     await mended(outbox)
     await add(outbox, 2)
@@ -247,7 +247,7 @@ async def test_a_repetition_of_a_call_that_failed_is_a_first_call(new_outbox: Ca
     disk.full_for = 1
     failing = add(outbox, 1)
     assert await outbox.earlier_reply(raw_id(1)) is None
-    assert isinstance(failing.exception(), StorageFailedError)
+    assert isinstance(failing.exception(), StorageFailed)
     await mended(outbox)
 
 
@@ -285,7 +285,7 @@ async def test_an_old_event_that_a_stepped_clock_makes_look_new_is_recognised_at
     clock.pass_(60)
     assert outbox.surely_new(raw)
     outbox.add(again, 0, URL, b"another")
-    with pytest.raises(DuplicateEventError):
+    with pytest.raises(DuplicateEvent):
         await outbox.committed()
     assert outbox.storage_error is None
     assert outbox.counts.waiting == 1
@@ -350,7 +350,7 @@ async def test_a_file_that_turns_out_to_be_damaged_is_not_sealed_when_it_is_clos
     assert Seal(path).take()
     second = new_outbox()
     path.write_bytes(b"\xa5" * path.stat().st_size)
-    with pytest.raises(DamagedError):
+    with pytest.raises(StorageDamaged):
         await second.read(lambda store: store.pending(second.lane(URL), 3000, 1 << 30))
     await second.close()
     assert not Seal(path).take()

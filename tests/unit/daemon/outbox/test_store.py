@@ -10,9 +10,9 @@ from typing import cast
 
 import pytest
 
+from clawlogd.errors import DuplicateEvent, StorageFailed
 from clawlogd.model import Step, Task
 from clawlogd.outbox import checksums
-from clawlogd.outbox.errors import DuplicateEventError, StorageFailedError
 from clawlogd.outbox.group import DeadLetter, Group
 from clawlogd.outbox.schema import CURRENT_VERSION, EventState, UnknownSchemaError
 from clawlogd.outbox.store import Store
@@ -49,7 +49,7 @@ def raw(tmp_path: Path, statement: str) -> None:
 
 def test_a_group_is_there_whole_or_not_at_all(store: Store) -> None:
     store.commit(group((1, "a"), (2, "b")))
-    with pytest.raises(DuplicateEventError):
+    with pytest.raises(DuplicateEvent):
         store.commit(group((3, "a"), (4, "a"), (2, "b")))
     assert seqs(store) == [1, 2]
 
@@ -191,7 +191,7 @@ def test_a_newer_schema_is_refused_and_left_alone(store: Store, tmp_path: Path) 
 def test_a_write_that_fails_is_told_as_one_and_leaves_nothing(store: Store) -> None:
     store.commit(group((1, "a")))
     store._connection.execute("PRAGMA query_only = ON")
-    with pytest.raises(StorageFailedError, match="SQLITE_READONLY"):
+    with pytest.raises(StorageFailed, match="SQLITE_READONLY"):
         store.commit(group((2, "a")))
     store._connection.execute("PRAGMA query_only = OFF")
     store.commit(group((2, "b")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from clawlogd.settings import InForce, Retry, Settings
+from clawlogd.settings import LiveSettings, Retry, Settings
 from clawlogd.upstream.breaker import Breaker, BreakerState
 
 
@@ -16,7 +16,7 @@ class Longest(random.Random):
 
 
 def breaker(draw: random.Random | None = None, **retry: float) -> Breaker:
-    return Breaker(InForce(Settings(retry=Retry(**retry))), draw)  # type: ignore[arg-type]
+    return Breaker(LiveSettings(Settings(retry=Retry(**retry))), draw)  # type: ignore[arg-type]
 
 
 def test_three_quick_tries_then_probes_ever_further_apart_up_to_the_bound() -> None:

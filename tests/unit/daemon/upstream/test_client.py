@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from clawlogd.model import Event, EventKind, NewStep
-from clawlogd.settings import Http, InForce, Settings
+from clawlogd.settings import Http, LiveSettings, Settings
 from clawlogd.upstream.client import Outcome, Upstream, remote_ids
 from clawlogd.upstream.tokens import TokenSource
 from support.sidecar import SteppedClock
@@ -46,7 +46,7 @@ async def backend() -> AsyncIterator[Backend]:
 
 @pytest.fixture
 async def upstream(backend: Backend, clock: SteppedClock) -> AsyncIterator[Upstream]:
-    settings = InForce(Settings(http=Http(max_reply_bytes=2000, total_timeout_s=5.0)))
+    settings = LiveSettings(Settings(http=Http(max_reply_bytes=2000, total_timeout_s=5.0)))
     tokens = TokenSource(env={}, settings=settings)
     upstream = Upstream(base_url=backend.url, tokens=tokens, settings=settings, clock=clock)
     yield upstream
@@ -85,7 +85,7 @@ async def test_each_status_has_its_meaning(
     backend.answer = lambda: web.json_response({}, status=status)
     answer, verdicts = await upstream.post_events([RECORD])
     assert (answer.outcome, answer.status, verdicts) == (batch, status, [])
-    answer = await upstream.tell(status_event(), "t", None)
+    answer = await upstream.send_event(status_event(), "t", None)
     assert (answer.outcome, answer.status) == (plain, status)
 
 
@@ -161,7 +161,7 @@ async def test_a_reply_over_the_bound_is_not_read_on(backend: Backend, upstream:
 
 
 async def test_nobody_there_is_said_in_plain_words(backend: Backend, clock: SteppedClock) -> None:
-    settings = InForce(Settings())
+    settings = LiveSettings(Settings())
     tokens = TokenSource(env={}, settings=settings)
     upstream = Upstream(base_url="http://127.0.0.1:9", tokens=tokens, settings=settings, clock=clock)
     answer, _ = await upstream.post_events([RECORD])
@@ -173,12 +173,12 @@ async def test_nobody_there_is_said_in_plain_words(backend: Backend, clock: Step
 async def test_a_refusal_is_told_in_the_backends_words_in_one_short_line(backend: Backend, upstream: Upstream) -> None:
     problem = {"title": "Unprocessable\n", "detail": "status: " + "x" * 1000, "type": "about:blank"}
     backend.answer = lambda: web.json_response(problem, status=422)
-    answer = await upstream.tell(status_event(), "a b/c", None)
+    answer = await upstream.send_event(status_event(), "a b/c", None)
     assert answer.detail.startswith("PATCH /api/tasks/a%20b%2Fc: HTTP 422: Unprocessable status: xxx")
     assert len(answer.detail) < 400
     for body in (b"\xff\xfe", b"[" * 2000, b"plain words", b'{"detail": {"a": 1}}', b"null"):
         backend.answer = lambda body=body: web.Response(status=400, body=body)
-        assert (await upstream.tell(status_event(), "t", None)).outcome is Outcome.REFUSED
+        assert (await upstream.send_event(status_event(), "t", None)).outcome is Outcome.REFUSED
 
 
 @pytest.mark.parametrize(

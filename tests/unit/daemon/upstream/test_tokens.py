@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from clawlogd.settings import InForce, Settings
+from clawlogd.settings import LiveSettings, Settings
 from clawlogd.upstream.tokens import TokenSource
 
 URL = "http://backend.test"
 
 
 def source(env: dict[str, str], token_file: str | None = None) -> TokenSource:
-    return TokenSource(env=env, settings=InForce(Settings(token_file=token_file, base_url=f"{URL}/")))
+    return TokenSource(env=env, settings=LiveSettings(Settings(token_file=token_file, base_url=f"{URL}/")))
 
 
 def test_a_file_goes_before_the_credential_and_that_before_the_variable(tmp_path: Path) -> None:
