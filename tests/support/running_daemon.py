@@ -29,7 +29,7 @@ class RunningDaemon:
     """A daemon that a test starts, calls and stops, as often as it likes, over one state folder.
 
     Attributes:
-        parts: Its parts, to look into.
+        services: Its services, to look into.
     """
 
     def __init__(
@@ -44,12 +44,12 @@ class RunningDaemon:
         self._task: asyncio.Task[None] | None = None
         self._callers: list[UnixCaller] = []
         self._caller: UnixCaller | None = None
-        self._parts: Services | None = None
+        self._services: Services | None = None
 
     @property
-    def parts(self) -> Services:
-        assert self._parts is not None, "not started"
-        return self._parts
+    def services(self) -> Services:
+        assert self._services is not None, "not started"
+        return self._services
 
     async def start(self) -> None:
         """Starts it, and returns when it serves."""
@@ -63,7 +63,7 @@ class RunningDaemon:
             ready.cancel()
             failed, self._task = self._task, None
             await failed
-        self._parts = ready.result()
+        self._services = ready.result()
 
     def ask_to_stop(self) -> None:
         """What a signal does."""

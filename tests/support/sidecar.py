@@ -12,7 +12,7 @@ from clawlogd import app
 from clawlogd.clock import Clock
 from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
-from clawlogd.services import Facts, Services
+from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import Heartbeat, LiveSettings, Settings
 
 URL = "http://backend.test"
@@ -41,16 +41,16 @@ class SteppedClock:
 
 
 class Sidecar:
-    """The daemon's parts over one state folder, with none of its loops running; a test plays agent, lane and kernel."""
+    """The daemon's services over one state folder, with none of its loops running; a test plays agent, lane and kernel."""
 
-    def __init__(self, parts: Services, stack: AsyncExitStack) -> None:
+    def __init__(self, services: Services, stack: AsyncExitStack) -> None:
         self._stack = stack
-        self.clock: Any = parts.clock
-        self.outbox = parts.outbox
-        self.registry = parts.registry
-        self.liveness = parts.liveness
-        self.stops = parts.stops
-        self.heartbeats = parts.heartbeats
+        self.clock: Any = services.clock
+        self.outbox = services.outbox
+        self.registry = services.registry
+        self.liveness = services.liveness
+        self.stops = services.stops
+        self.heartbeats = services.heartbeats
         self.woken: list[str] = []
         self.slept = 0
         self.heartbeats._wake = self.woken.append
@@ -58,14 +58,14 @@ class Sidecar:
 
     @classmethod
     async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:
-        """Builds the parts as the daemon does."""
+        """Builds the services as the daemon does."""
         private_folder(folder)
         stack = AsyncExitStack()
         where = app.Environment({}, folder, None, clock)
-        facts = Facts(str(folder), None, None, clock.monotonic())
+        runtime = RuntimeInfo(str(folder), None, None, clock.monotonic())
         settings = LiveSettings(Settings(heartbeat=heartbeat))
-        parts, _ = await stack.enter_async_context(app._build(settings, where, facts))
-        return cls(parts, stack)
+        services, _ = await stack.enter_async_context(app._build(settings, where, runtime))
+        return cls(services, stack)
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""

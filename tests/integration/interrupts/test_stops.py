@@ -62,11 +62,12 @@ async def test_a_stop_that_comes_just_as_a_check_begins_to_wait_is_not_slept_thr
     daemon: RunningDaemon, plain: PlainServer
 ) -> None:
     await begin(daemon, plain.url, "t")
-    parts = daemon.services
+    services = daemon.services
     check = cast(
-        "Awaitable[StopState]", interrupts.check(parts, InterruptCheck(task_id="t", wait_s=60.0), Call(parts.clock.wall_ms()))
+        "Awaitable[StopState]",
+        interrupts.check(services, InterruptCheck(task_id="t", wait_s=60.0), Call(services.clock.wall_ms())),
     )
-    parts.stops.observe(parts.registry.get("t"), Control(interrupt_requested=True, interrupt_id="now"))
+    services.stops.observe(services.registry.get("t"), Control(interrupt_requested=True, interrupt_id="now"))
     async with asyncio.timeout(5):
         assert (await check).interrupt_id == "now"
 
