@@ -17,6 +17,7 @@ from mkdocs.structure.pages import Page
 OUTSIDE = (
     "SKILL.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
     "CHANGELOG.md",
     "README.md",
     "references/api-contract.md",
