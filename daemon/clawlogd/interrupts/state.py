@@ -21,7 +21,7 @@ from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 
 
 class StopPhase(StrEnum):
@@ -87,7 +87,7 @@ class Stops:
         self._confirmed: dict[str, float] = {}
         self._learned: dict[str, float] = {}
         self._watchers: dict[str, list[Callable[[StopState], None]]] = {}
-        registry.observe(self._task_changed)
+        registry.observe(ObserverOrder.INTERRUPTS, self._task_changed)
 
     def resume(self) -> None:
         """Makes the files fit what is known: those of an earlier run may be stale."""

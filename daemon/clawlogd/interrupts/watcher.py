@@ -18,7 +18,7 @@ from clawlogd.interrupts.state import Stops
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.model import Task
 from clawlogd.settings import LiveSettings
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 from clawlogd.upstream.client import Outcome, Upstream
 
 
@@ -67,7 +67,7 @@ class Watcher:
         self._asking: dict[str, asyncio.Task[bool]] = {}
         for task in registry:
             self._task_changed(None, task)
-        registry.observe(self._task_changed)
+        registry.observe(ObserverOrder.WATCHERS, self._task_changed)
 
     async def run(self) -> None:
         """Watches until cancelled."""
