@@ -105,17 +105,21 @@ class Registry:
             head: Whether anything but steps changed.
             steps: The steps that changed.
         """
-        before = self._tasks.get(task.task_id)
+        task_id = task.task_id
+        before = self._tasks.get(task_id)
         self._outbox.save(task, head=head, steps=steps)
-        self._outbox.on_failure(partial(self._undo, task.task_id, before, head))
-        self._set(task.task_id, task, head=head)
+        self._outbox.on_failure(partial(self._undo, task_id, before, head))
+        self._tasks[task_id] = task
+        if head:
+            self._notify(before, task)
 
     def forget(self, task_id: str) -> None:
         """Removes a task, now from memory and with the open group from disk."""
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
         self._outbox.on_failure(partial(self._undo, task_id, before))
-        self._set(task_id, None)
+        self._tasks.pop(task_id, None)
+        self._notify(before, None)
 
     def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
         now = self._tasks.get(task_id)
@@ -123,14 +127,13 @@ class Registry:
             # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
             # one, too, but the receipt of that is gone: it is delivered again.
             before = msgspec.structs.replace(before, stop=msgspec.structs.replace(now.stop, delivered=False))
-        self._set(task_id, before, head=head)
-
-    def _set(self, task_id: str, after: Task | None, *, head: bool = True) -> None:
-        before = self._tasks.get(task_id)
-        if after is None:
+        if before is None:
             self._tasks.pop(task_id, None)
         else:
-            self._tasks[task_id] = after
+            self._tasks[task_id] = before
         if head:
-            for _, observer in self._observers:
-                observer(before, after)
+            self._notify(now, before)
+
+    def _notify(self, before: Task | None, after: Task | None) -> None:
+        for _, observer in self._observers:
+            observer(before, after)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from clawlog.protocol import ids
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
 from clawlogd.liveness.processes import identify, identify_at
@@ -30,11 +29,6 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     event_id: str
     pending: int
     summary_truncated: bool = False
-
-
-def event_id_or_new(event_id: str | None) -> str:
-    """The caller's own event id, or one that is minted now."""
-    return event_id or ids.new_uuid()
 
 
 def accept(services: Services, change: Change, context: CallContext, *, truncated: bool) -> Durable:

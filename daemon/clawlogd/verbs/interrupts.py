@@ -11,13 +11,14 @@ import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.ids import new_uuid
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue, StorageFailed
 from clawlogd.interrupts.state import StopPhase, StopState
 from clawlogd.services import Services
 from clawlogd.tasks.updates import acknowledge
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept, event_id_or_new
+from clawlogd.verbs.changes import accept
 from clawlogd.verbs.fields import EventId, KnownId, Params, Summary, TaskChoice, hint
 from clawlogd.verbs.verb import Durable, Verb
 
@@ -137,7 +138,7 @@ def ack(services: Services, params: InterruptAck, context: CallContext) -> Durab
     change = acknowledge(
         task,
         params.interrupt_id,
-        event_id=event_id_or_new(params.event_id),
+        event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         summary=summary,
     )
