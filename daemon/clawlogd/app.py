@@ -219,11 +219,11 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
 
 
 async def _resume(services: Services, spool: Spool) -> None:
-    """Goes on where an earlier run stopped. The order counts."""
+    """Resumes the work of an earlier run. The order matters."""
     services.stops.resume()  # the files of an earlier run may be stale, and agents read them at any time
     services.backends.resume()
     await spool.drain()
-    # Only now that everything the agents reported is known may one be found lost, and be scheduled or not.
+    # Last, because only now everything that the agents reported is known: none is declared lost before.
     services.liveness.resume()
     services.heartbeats.resume()
 
@@ -243,7 +243,7 @@ async def _listen(services: Services, where: Environment, dispatcher: Dispatcher
 async def _serve_metrics(services: Services, listeners: Listeners, stack: AsyncExitStack) -> None:
     if services.settings.metrics is None:
         return
-    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
+    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where configured
 
     address = metrics_address(services.settings.metrics)
     server = MetricsServer(services=services, connections=lambda: listeners.connections)
@@ -314,7 +314,7 @@ async def run_until_signalled(settings: Settings, where: Environment, read: Call
     shutdown = ShutdownSignal()
     running: list[Reload] = []
     async with anyio.create_task_group() as group:
-        # Taken before the daemon starts: a signal that comes while it does must end it in order, too.
+        # Before the daemon starts: a signal that arrives meanwhile must end it in order, too.
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
 
             async def listen() -> None:

@@ -52,7 +52,7 @@ class Dispatcher:
         return CallContext(self._services.clock.wall_ms(), session)
 
     def handle(self, line: bytes, context: CallContext) -> Reply:
-        """Takes one line or message of a caller."""
+        """Handles one line or message of a caller."""
         envelope = read_envelope(line)
         if envelope is not None and (route := ROUTES.get(envelope.method)) is not None:
             parameters = route.read(line, envelope)
@@ -92,7 +92,7 @@ class Dispatcher:
         self.shutting_down = True
         for task in tuple(self._waiting):
             task.cancel()
-        # Those that wait for the disk alone are no tasks; a commit after theirs says that they have their replies.
+        # Commands that only wait for the disk are no tasks; once a commit after theirs is done, they have their replies.
         begun: list[asyncio.Future[Any]] = [*self._running, self._services.outbox.committed()]
         await asyncio.wait(begun, timeout=_FINISH_S)
 
@@ -142,7 +142,7 @@ class Dispatcher:
         return Pending(task, blocks=True)
 
     async def _finish(self, request: Request | Envelope, result: Any) -> bytes | None:
-        """The reply to a command whose result may have to be awaited, or be put on disk."""
+        """The reply to a command whose result has to be awaited, or has to be on disk first."""
         try:
             if inspect.isawaitable(result):
                 result = await result

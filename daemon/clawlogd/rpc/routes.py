@@ -20,7 +20,7 @@ class Route:
         handler: Carries it out.
         waits: Whether it only waits for something to happen.
         read: Reads its parameters from a request's text.
-        repeatable: Whether a call may bear an event id, so that repeating it changes nothing.
+        repeatable: Whether a call may have an event id, so that repeating it changes nothing.
     """
 
     __slots__ = ("handler", "params", "read", "repeatable", "waits")

@@ -1,7 +1,7 @@
 """Every task that the daemon knows, in memory; the outbox keeps the same on disk.
 
 Values are replaced whole. A change shows here at once, so that the next command builds on it, and is undone when its commit
-fails. Whoever follows the tasks is called at each change, in the order of ``ObserverOrder``.
+fails. Observers are called at each change, in the order of ``ObserverOrder``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Observer = Callable[[Task | None, Task | None], None]
 
 
 class ObserverOrder(IntEnum):
-    """Who learns of a change in which order: each may ask those before it about the task as it is now."""
+    """In which order the observers of a change are called: each may rely on those before it having seen the change."""
 
     LIVENESS = 1
-    """Has the agent's last sign, and watches its process."""
+    """Keeps the agent's last sign of life, and watches its process."""
     INTERRUPTS = 2
-    """Writes the stop's file, and notifies the callers that wait."""
+    """Write the stop's file, and notify the callers that wait."""
     HEARTBEATS = 3
-    """Schedules by what liveness says."""
+    """Schedule by what liveness knows."""
     WATCHERS = 4
     """Poll each backend for the tasks that it has; there is one for each backend."""
 

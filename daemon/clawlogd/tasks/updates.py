@@ -25,7 +25,7 @@ def set_status(
 
     Args:
         task: The task.
-        status: The new status, by the agent's word.
+        status: The new status, as the agent reports it.
         event_id: The event's id.
         at_ms: When it was reported, in milliseconds since 1970.
         summary: One line, cleaned.

@@ -46,7 +46,7 @@ def accept(services: Services, change: Change, context: CallContext, *, truncate
 
 
 def watched_process(pid: int | None, context: CallContext) -> WatchedProcess | None:
-    """The process that a caller names as standing for its task.
+    """Identifies the process that a caller names as its agent's.
 
     Raises:
         InvalidValue: No such process runs. (For a spooled call that is no error: it may have ended since.)

@@ -19,7 +19,7 @@ from clawlogd.services import Services
 from clawlogd.tasks.updates import acknowledge
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import accept
-from clawlogd.verbs.fields import EventId, KnownId, Params, Summary, TaskChoice, hint
+from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, TaskChoice, hint
 from clawlogd.verbs.verb import Durable, Verb
 
 _REFRESH_S = 1.0  # how long the backend is given to answer what it knows now
@@ -73,7 +73,7 @@ async def _wait_for_stop(services: Services, task_id: str, wait_s: float) -> Non
     requested = asyncio.Event()
     end = services.stops.watch(task_id, lambda state: requested.set() if state.interrupt_requested else None)
     try:
-        # Read after the watch has begun: a stop that comes between the two would be missed.
+        # Read after the subscription: a stop that arrives between the two would be missed.
         if services.stops.state(services.registry.get(task_id)).interrupt_requested:
             return
         with anyio.move_on_after(wait_s):
@@ -127,7 +127,7 @@ class InterruptAck(Params, frozen=True):
         ]
         | None
     ) = None
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     event_id: EventId | None = None
 
 

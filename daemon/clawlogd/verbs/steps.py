@@ -12,7 +12,7 @@ from clawlogd.services import Services
 from clawlogd.tasks.steps import set_step_status
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import accept
-from clawlogd.verbs.fields import EventId, KnownId, Params, Summary, hint, one_of
+from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 
@@ -22,7 +22,7 @@ class StepUpdate(Params, frozen=True):
     task_id: KnownId
     step: Annotated[int | str, hint("expected a step's id, its position from 1, or its title")]
     status: Annotated[StepStatus, hint(one_of(vocabulary.STEP_STATUSES))]
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     event_id: EventId | None = None
 
 

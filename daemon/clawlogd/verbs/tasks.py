@@ -17,7 +17,7 @@ from clawlogd.services import Services
 from clawlogd.tasks import creation, updates
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import accept, watched_process
-from clawlogd.verbs.fields import EventId, Id, KnownId, Lease, Params, Pid, Summary, Title, hint, one_of
+from clawlogd.verbs.fields import EventId, Id, KnownId, Lease, Params, Pid, SummaryText, Title, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 _encode = msgspec.json.Encoder().encode
@@ -47,7 +47,7 @@ class TaskCreate(Params, frozen=True):
     task_id: Id | None = None
     event_id: EventId | None = None
     base_url: Annotated[str, Meta(max_length=2000), hint("expected an http:// or https:// address")] | None = None
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     watch_pid: Pid | None = None
     lease_s: Lease | None = None
     metadata: Annotated[
@@ -77,7 +77,7 @@ class CreatedTask(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def create(services: Services, params: TaskCreate, context: CallContext) -> Durable:
-    """Adds a task; its backend is told as soon as it can be."""
+    """Adds a task, and starts to deliver it to its backend."""
     settings = services.settings
     task_id = params.task_id or new_uuid()
     creation.check_room(services.registry, task_id, settings.tasks.max_known)
@@ -106,7 +106,7 @@ class TaskUpdate(Params, frozen=True):
 
     task_id: KnownId
     status: Annotated[ReportedTaskStatus, hint(one_of(vocabulary.REPORTED_TASK_STATUSES))]
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     event_id: EventId | None = None
 
 

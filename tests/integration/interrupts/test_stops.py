@@ -35,7 +35,7 @@ async def test_a_check_that_waits_returns_as_soon_as_a_stop_is_asked_for(
 ) -> None:
     await begin(daemon, embedded.url, "waits")
     check = asyncio.create_task(daemon.call("interrupt.check", task_id="waits", wait_s=60))
-    await until(lambda: daemon.services.stops._watchers)
+    await until(lambda: daemon.services.stops.awaited)
     await ask_to_stop(api, "waits", "wrong branch")
     known = await check
     assert known["state"] == "requested"
