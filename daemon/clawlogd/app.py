@@ -169,8 +169,8 @@ async def _last_delivery(services: Services, stop: Stop) -> None:
 
             group.start_soon(hurried)
             for lane in services.backends:
-                while not lane.quiet:
-                    await lane.settled()
+                while lane.can_progress:
+                    await lane.next_round()
             group.cancel_scope.cancel()
 
 

@@ -113,7 +113,7 @@ class Backends:
             registry=self._registry,
             stops=self._stops,
             liveness=self._liveness,
-            delivered=lane.settled,
+            delivered=lane.next_round,
             upstream=self._upstream(base_url),
             settings=self._settings,
             clock=self._clock,

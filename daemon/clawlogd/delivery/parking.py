@@ -10,10 +10,11 @@ while that fails, until the one to blame is alone. That one is then tried less a
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _FIRST_DELAY_S = 5.0
-_MOST_TOGETHER = 1000
+_MAX_TRIAL = 1000
 
 
 @dataclass(slots=True)
@@ -27,13 +28,13 @@ class Parking:
     """The tasks that are set aside. Times are monotonic.
 
     Attributes:
-        together: How many events the next trial may hold.
+        trial_size: How many events the next trial may hold.
     """
 
     def __init__(self) -> None:
         self._suspects: dict[str, str] = {}
         self._parked: dict[str, _Parked] = {}
-        self.together = _MOST_TOGETHER
+        self.trial_size = _MAX_TRIAL
 
     def __len__(self) -> int:
         return len(self._parked)
@@ -60,7 +61,7 @@ class Parking:
         """
         freed = {*self._suspects, *(self.due(due_by) if due_by is not None else ())}
         self._suspects.clear()
-        self.leave(freed)
+        self.unpark(freed)
         return bool(freed)
 
     def park_suspects(self, now: float) -> None:
@@ -78,7 +79,7 @@ class Parking:
 
     def failed_together(self, count: int) -> None:
         """A trial of so many events failed: the next is of half of them."""
-        self.together = max(1, count // 2)
+        self.trial_size = max(1, count // 2)
 
     def failed(self, task_id: str, now: float, detail: str, max_delay_s: float) -> bool:
         """A parked task's event failed alone. Returns whether that was the first time."""
@@ -87,12 +88,12 @@ class Parking:
         self._parked[task_id] = _Parked(now + delay_s, delay_s * 2, detail)
         return first
 
-    def passed(self, task_ids: set[str]) -> None:
+    def succeeded(self, task_ids: AbstractSet[str]) -> None:
         """Parked tasks whose events got through go on as others do."""
-        self.together = min(self.together * 2, _MOST_TOGETHER)
-        self.leave(task_ids)
+        self.trial_size = min(self.trial_size * 2, _MAX_TRIAL)
+        self.unpark(task_ids)
 
-    def leave(self, task_ids: set[str]) -> None:
+    def unpark(self, task_ids: AbstractSet[str]) -> None:
         """Tasks go on as others do."""
         for task_id in task_ids:
             self._parked.pop(task_id, None)

@@ -16,7 +16,8 @@ from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Task
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import Answer, Outcome, Upstream
+from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.client import Upstream
 
 _decode = msgspec.json.Decoder(Event).decode
 _encode = msgspec.json.Encoder().encode
@@ -80,7 +81,7 @@ class BatchProfile:
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends all as one batch. A refusal of the batch as a whole decides an event only when it was alone."""
         records = [self._event(each) for each in events] + self._beats(beats)
-        answer, verdicts = await self._upstream.post_events(records)
+        answer, verdicts = await self._upstream.send_batch(records)
         if answer.outcome is Outcome.REFUSED and len(records) == 1 and events:
             return Round([Result(events[0], accepted=False, status=answer.status, detail=answer.detail)])
         if answer.outcome is Outcome.REFUSED and not events:
@@ -153,7 +154,7 @@ class PlainProfile:
                 return Round(results, answer, list(beats))
         for number, beat in enumerate(beats):
             task = self._registry.find(beat.task_id)
-            answer = await self._upstream.beat(beat, (task.remote_id if task else None) or beat.task_id)
+            answer = await self._upstream.send_heartbeat(beat, (task.remote_id if task else None) or beat.task_id)
             if answer.outcome is Outcome.REFUSED:
                 self._log.warning("heartbeat_refused", task_id=beat.task_id, detail=answer.detail)
             elif answer.outcome is not Outcome.DELIVERED:

@@ -28,7 +28,7 @@ class _Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class _Request:
+class _Query:
     """What is looked for.
 
     Attributes:
@@ -47,7 +47,7 @@ class _Request:
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
+class _Page:
     """What was found.
 
     Attributes:
@@ -79,9 +79,9 @@ class Selection:
     def __init__(self, *, outbox: Outbox, lane: int) -> None:
         self._outbox = outbox
         self._lane = lane
-        self._last: tuple[_Request, _Found] | None = None
+        self._last: tuple[_Query, _Page] | None = None
         self._out_of_turn: frozenset[int] = _NOTHING  # what was sent in the batch before the last beyond what that had reached
-        self._ahead: tuple[_Request, asyncio.Task[_Found]] | None = None
+        self._ahead: tuple[_Query, asyncio.Task[_Page]] | None = None
         self.oldest_ms: int | None = None
 
     async def next(self, limit: int, max_bytes: int, without: AbstractSet[str]) -> list[StoredEvent]:
@@ -95,9 +95,9 @@ class Selection:
         Raises:
             StorageFailed: They cannot be read.
         """
-        self.forget_ahead()
+        self.drop_ahead()
         self._out_of_turn = _NOTHING
-        request = _Request(limit, max_bytes, frozenset(without))
+        request = _Query(limit, max_bytes, frozenset(without))
         return self._note(request, await self._read(request))
 
     async def next_ahead(self, limit: int, max_bytes: int, without: AbstractSet[str]) -> list[StoredEvent] | None:
@@ -111,7 +111,7 @@ class Selection:
             return None
         return self._note(request, await reading)
 
-    def _note(self, request: _Request, found: _Found) -> list[StoredEvent]:
+    def _note(self, request: _Query, found: _Page) -> list[StoredEvent]:
         self._last = request, found
         self.oldest_ms = found.oldest_ms
         return found.events
@@ -121,7 +121,7 @@ class Selection:
         """Whether the events behind those on their way are read, or being read."""
         return self._ahead is not None
 
-    def look_ahead(self) -> None:
+    def read_ahead(self) -> None:
         """Begins to read what follows if all that was given last is delivered: where that was a full batch.
 
         What was given before that may be settled without having been committed yet, but nothing older.
@@ -130,30 +130,30 @@ class Selection:
             return
         request, found = self._last
         out_of_turn = frozenset(each.seq for each in found.events if each.seq > found.reached)
-        behind = _Request(request.limit, request.max_bytes, request.without, out_of_turn | self._out_of_turn, found.reached)
+        behind = _Query(request.limit, request.max_bytes, request.without, out_of_turn | self._out_of_turn, found.reached)
         self._out_of_turn = out_of_turn
         reading = asyncio.create_task(self._read(behind), name="outbox-ahead")
         reading.add_done_callback(_observed)
         self._ahead = behind, reading
 
-    def forget_ahead(self) -> None:
+    def drop_ahead(self) -> None:
         """Drops what was read ahead: not all of what is before it was delivered, or something else is to be sent first."""
         if self._ahead is not None:
             self._ahead[1].cancel()
             self._ahead = None
 
-    async def _read(self, request: _Request) -> _Found:
+    async def _read(self, request: _Query) -> _Page:
         backlog = self._last[1].backlog if self._last is not None else None
         return await self._outbox.read(lambda store: _find(store, self._lane, request, backlog))
 
 
-def _observed(reading: asyncio.Task[_Found]) -> None:
+def _observed(reading: asyncio.Task[_Page]) -> None:
     # What is dropped may have failed without asyncio calling that unheard.
     if not reading.cancelled():
         reading.exception()
 
 
-def _find(store: Store, lane: int, request: _Request, backlog: _Backlog | None) -> _Found:
+def _find(store: Store, lane: int, request: _Query, backlog: _Backlog | None) -> _Page:
     limit, max_bytes = request.limit, request.max_bytes
     found = store.pending(lane, limit + len(request.sent), max_bytes, without=request.without, after=request.after)
     found = [each for each in found if each.seq not in request.sent][:limit] if request.sent else found
@@ -161,13 +161,13 @@ def _find(store: Store, lane: int, request: _Request, backlog: _Backlog | None) 
     reached = found[-1].seq if found else request.after
     full = len(found) == limit or 2 * sum(len(each.body) for each in found) > max_bytes
     if not full or limit < _SHARE:
-        return _Found(found, reached, full, None, oldest_ms)
+        return _Page(found, reached, full, None, oldest_ms)
     if backlog is None or reached > backlog.end:
-        return _Found(found, reached, full, _Backlog(*store.backlog(lane)), oldest_ms)
+        return _Page(found, reached, full, _Backlog(*store.backlog(lane)), oldest_ms)
     newcomers = store.newcomers(lane, backlog.end, backlog.tasks | request.without, request.sent, limit // _SHARE)
     events = _fill(found, newcomers, limit, max_bytes)
     reached = max((each.seq for each in events if each.seq <= backlog.end), default=request.after)
-    return _Found(events, reached, full, backlog, oldest_ms)
+    return _Page(events, reached, full, backlog, oldest_ms)
 
 
 def _fill(found: list[StoredEvent], newcomers: list[StoredEvent], limit: int, max_bytes: int) -> list[StoredEvent]:

@@ -17,7 +17,7 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.outbox.schema import EventState
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import remote_ids
+from clawlogd.upstream.answers import remote_ids
 
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -79,7 +79,7 @@ class Settlement:
         if before is not None:
             await before
 
-    async def written(self) -> None:
+    async def committed(self) -> None:
         """Returns when all that was recorded is on disk.
 
         Raises:
@@ -89,8 +89,8 @@ class Settlement:
         if last is not None:
             await last
 
-    def failed(self) -> None:
-        """Says that the failure of what was recorded has been seen: ``written`` need not tell of it again."""
+    def acknowledge_failure(self) -> None:
+        """Notes that the failure of what was recorded has been seen: ``committed`` does not raise it again."""
         if self._last is not None and self._last.done():
             self._last = None
 

@@ -21,7 +21,8 @@ from clawlogd.interrupts.state import Asked, Stops
 from clawlogd.logs import Log
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import Answer, Outcome, Upstream
+from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.client import Upstream
 
 _SETTLE_S = 0.1  # tasks that come together are asked about together
 _HELD_LONG = 0.5  # a server that answers "nothing new" before this part of the wait does not hold requests

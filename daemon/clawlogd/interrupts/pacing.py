@@ -9,8 +9,8 @@ import anyio
 
 from clawlogd.logs import Log
 from clawlogd.settings import LiveSettings
+from clawlogd.upstream.answers import Answer
 from clawlogd.upstream.breaker import Breaker
-from clawlogd.upstream.client import Answer
 
 _LONGEST_S = 10.0  # one small request now and then is borne, and a stop should not wait longer for a backend that is back
 SHORTEST_PART = 0.8  # of the interval: polls are never further apart than it says, and do not keep time with others

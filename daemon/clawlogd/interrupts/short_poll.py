@@ -16,7 +16,8 @@ from clawlogd.liveness.evidence import Liveness
 from clawlogd.logs import Log
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import Answer, Outcome, Upstream
+from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.client import Upstream
 
 _AT_ONCE = 4  # one slow answer does not hold up the others
 _ANSWER_S = 10.0  # a question is asked again soon; nobody needs a late answer
@@ -78,7 +79,7 @@ class SinglePolls:
         if task is None:
             return None
         asked = self._stops.asking(task_id)
-        answer, control = await self._upstream.control(task.remote_id or task_id, timeout_s)
+        answer, control = await self._upstream.get_control(task.remote_id or task_id, timeout_s)
         current = self._registry.find(task_id)
         if control is not None and current is not None:
             self._stops.observe(current, control, asked)

@@ -22,6 +22,7 @@ from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
 from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.answers import Control
 
 
 class StopPhase(StrEnum):
@@ -43,16 +44,6 @@ class StopState(msgspec.Struct, frozen=True):
     reason: str | None = None
     requested_at: str | None = None
     age_s: float | None = None
-
-
-class Control(msgspec.Struct, frozen=True):
-    """What a backend says of one task, read from either of its routes."""
-
-    interrupt_requested: bool
-    mode: str | None = None
-    interrupt_id: str | None = None
-    reason: str | None = None
-    requested_at: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,8 @@ from clawlogd.liveness.evidence import Liveness
 from clawlogd.model import Task
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import Outcome, Upstream
+from clawlogd.upstream.answers import Outcome
+from clawlogd.upstream.client import Upstream
 
 
 class Watcher:

@@ -67,7 +67,7 @@ async def _decide_on(services: Services, params: DeadLetterChoice, wanted: list[
 def _release(services: Services, task_ids: set[str]) -> None:
     for lane in services.backends:
         for task_id in task_ids:
-            lane.release(task_id)
+            lane.requeue(task_id)
 
 
 def _behind(store: Store, dead: DeadEvent) -> list[StuckEvent]:

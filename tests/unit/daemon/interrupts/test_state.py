@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from clawlogd.errors import StorageFailed
-from clawlogd.interrupts.state import Asked, Control, StopPhase, StopState
+from clawlogd.interrupts.state import Asked, StopPhase, StopState
 from clawlogd.model import EventKind, TaskStatus
+from clawlogd.upstream.answers import Control
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start

@@ -10,7 +10,8 @@ from aiohttp import web
 
 from clawlogd.model import Event, EventKind, NewStep
 from clawlogd.settings import Http, LiveSettings, Settings
-from clawlogd.upstream.client import Outcome, Upstream, remote_ids
+from clawlogd.upstream.answers import Outcome, remote_ids
+from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.tokens import TokenSource
 from support.sidecar import SteppedClock
 
@@ -83,7 +84,7 @@ async def test_each_status_has_its_meaning(
     backend: Backend, upstream: Upstream, status: int, batch: Outcome, plain: Outcome
 ) -> None:
     backend.answer = lambda: web.json_response({}, status=status)
-    answer, verdicts = await upstream.post_events([RECORD])
+    answer, verdicts = await upstream.send_batch([RECORD])
     assert (answer.outcome, answer.status, verdicts) == (batch, status, [])
     answer = await upstream.send_event(status_event(), "t", None)
     assert (answer.outcome, answer.status) == (plain, status)
@@ -96,7 +97,7 @@ async def test_a_batch_is_read_event_by_event(backend: Backend, upstream: Upstre
         {"event_id": "3", "status": "rejected", "code": "unknown_step", "detail": "no"},
     ]
     backend.answer = lambda: web.json_response({"results": results})
-    answer, verdicts = await upstream.post_events([RECORD] * 3)
+    answer, verdicts = await upstream.send_batch([RECORD] * 3)
     assert answer.outcome is Outcome.DELIVERED
     assert [verdict.accepted for verdict in verdicts] == [True, True, False]
     assert (verdicts[2].code, verdicts[2].detail) == ("unknown_step", "no")
@@ -120,7 +121,7 @@ NO_RESULTS = [
 @pytest.mark.parametrize("body", [*NO_RESULTS, '{"results": NaN}'])
 async def test_a_batch_that_is_answered_in_another_form_is_tried_again(backend: Backend, upstream: Upstream, body: str) -> None:
     backend.answer = lambda: web.Response(text=body, content_type="application/json")
-    answer, verdicts = await upstream.post_events([RECORD])
+    answer, verdicts = await upstream.send_batch([RECORD])
     assert (answer.outcome, answer.status, verdicts) == (Outcome.TRANSIENT, 200, [])
     assert answer.detail
 
@@ -149,13 +150,13 @@ async def test_retry_after_is_believed_within_reason(
 ) -> None:
     headers = {"Retry-After": value}
     backend.answer = lambda: web.Response(status=503, headers=headers)
-    answer, _ = await upstream.post_events([RECORD])
+    answer, _ = await upstream.send_batch([RECORD])
     assert answer.retry_after_s == expected_s
 
 
 async def test_a_reply_over_the_bound_is_not_read_on(backend: Backend, upstream: Upstream) -> None:
     backend.answer = lambda: web.Response(text="x" * 3000)
-    answer, _ = await upstream.post_events([RECORD])
+    answer, _ = await upstream.send_batch([RECORD])
     assert answer.outcome is Outcome.TRANSIENT
     assert "over 2000 bytes" in answer.detail
 
@@ -164,7 +165,7 @@ async def test_nobody_there_is_said_in_plain_words(backend: Backend, clock: Step
     settings = LiveSettings(Settings())
     tokens = TokenSource(env={}, settings=settings)
     upstream = Upstream(base_url="http://127.0.0.1:9", tokens=tokens, settings=settings, clock=clock)
-    answer, _ = await upstream.post_events([RECORD])
+    answer, _ = await upstream.send_batch([RECORD])
     assert (answer.outcome, answer.status) == (Outcome.TRANSIENT, None)
     assert answer.detail.startswith("POST /api/events: cannot connect: ")
     await upstream.close()
@@ -187,13 +188,13 @@ async def test_a_refusal_is_told_in_the_backends_words_in_one_short_line(backend
 )
 async def test_a_control_state_in_another_form_is_no_answer(backend: Backend, upstream: Upstream, body: str) -> None:
     backend.answer = lambda: web.Response(text=body, content_type="application/json")
-    answer, control = await upstream.control("t")
+    answer, control = await upstream.get_control("t")
     assert (answer.outcome, control) == (Outcome.TRANSIENT, None)
 
 
 async def test_a_control_state_may_have_ids_of_any_kind(backend: Backend, upstream: Upstream) -> None:
     backend.answer = lambda: web.json_response({"interrupt_requested": True, "interrupt_id": 7, "reason": "x" * 1500})
-    _, control = await upstream.control("t")
+    _, control = await upstream.get_control("t")
     assert control is not None
     assert (control.interrupt_id, control.mode) == ("7", None)
     assert len(control.reason or "") == 1000
