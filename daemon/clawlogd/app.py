@@ -28,11 +28,10 @@ from clawlogd.interrupts.state import Stops
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import Heartbeats
 from clawlogd.logs import Log
+from clawlogd.outbox.integrity import Witness, is_damage
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery, open_store
 from clawlogd.outbox.reserve import Reserve
-from clawlogd.outbox.sqlite_errors import is_damage
-from clawlogd.outbox.witness import Witness
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import UnixListener, allowed_group

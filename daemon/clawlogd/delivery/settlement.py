@@ -12,9 +12,8 @@ from clawlogd.clock import Clock
 from clawlogd.delivery.profiles import Result
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind
-from clawlogd.outbox.group import DeadLetter
 from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.records import StoredEvent
+from clawlogd.outbox.records import Refusal, StoredEvent
 from clawlogd.outbox.schema import EventState
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import remote_ids
@@ -100,8 +99,8 @@ class Settlement:
 
     def dead_letter(self, stored: StoredEvent, status: int | None, detail: str) -> None:
         """Records that an event is a dead letter."""
-        letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
-        self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, letter)
+        refusal = Refusal(stored.seq, status, detail[:500], self._clock.wall_ms())
+        self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, refusal)
         kind = _decode(stored.body).kind if stored.intact else "damaged"
         self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
         if kind is EventKind.TASK_CREATED and self._dead_creations is not None:

@@ -12,7 +12,7 @@ _REMEMBERED = 8192  # at least; and at most twice as many
 _AHEAD_MS = 1000  # by how much a caller's clock may differ from ours without more ado
 
 
-class Repeats:
+class RecentEventIds:
     """Remembers the event ids of late, with what tells when each is on disk.
 
     Args:
@@ -39,17 +39,17 @@ class Repeats:
     def __contains__(self, event_id: bytes) -> bool:
         return event_id in self._young or event_id in self._old
 
-    async def settled(self, event_id: bytes) -> None:
+    async def committed(self, event_id: bytes) -> None:
         """Returns when a call that is remembered is on disk, or has failed."""
-        committed = self._young.get(event_id) or self._old.get(event_id)
-        if committed is not None:
-            await asyncio.wait([committed])
+        done = self._young.get(event_id) or self._old.get(event_id)
+        if done is not None:
+            await asyncio.wait([done])
 
     def remember(self, event_id: bytes, committed: asyncio.Future[None]) -> None:
         """Notes a call; and lets go of the older ones, when there are many."""
         self._young[event_id] = committed
         if len(self._young) >= _REMEMBERED:
-            self.ask_the_file_about(self._old)
+            self.check_the_file_for(self._old)
             self._old, self._young = self._young, {}
 
     def forget(self, event_id: bytes) -> None:
@@ -57,7 +57,7 @@ class Repeats:
         self._young.pop(event_id, None)
         self._old.pop(event_id, None)
 
-    def ask_the_file_about(self, event_ids: Iterable[bytes]) -> None:
+    def check_the_file_for(self, event_ids: Iterable[bytes]) -> None:
         """Has the file asked, from now on, about all that was minted up to the time of these."""
         minted_ms = [minted_at_ms(event_id) or 0 for event_id in event_ids]
         self._all_known_since_ms = max([self._all_known_since_ms, *minted_ms])

@@ -22,16 +22,13 @@ from clawlogd.clock import Clock
 from clawlogd.errors import DuplicateEvent, OutboxError, OutboxFull, StorageDamaged, StorageFailed
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
-from clawlogd.outbox import checksums
-from clawlogd.outbox.counts import Counts
-from clawlogd.outbox.duplicates import Repeats
-from clawlogd.outbox.group import DeadLetter, Group
-from clawlogd.outbox.rate import AcceptanceRate
+from clawlogd.outbox.counts import AcceptanceRate, OutboxCounts
+from clawlogd.outbox.duplicates import RecentEventIds
+from clawlogd.outbox.integrity import Witness, event_checksum, lane_number, storage_error
+from clawlogd.outbox.records import CommitGroup, Refusal
 from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.sqlite_errors import storage_error
 from clawlogd.outbox.store import Store
-from clawlogd.outbox.witness import Witness
 from clawlogd.settings import LiveSettings
 
 T = TypeVar("T")
@@ -66,16 +63,16 @@ class Outbox:
         self._log = Log("outbox")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._loop = asyncio.get_running_loop()
-        self._open: Group | None = None
+        self._open: CommitGroup | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._repeats = Repeats(clock)
+        self._recent = RecentEventIds(clock)
         self._lanes: dict[str, int] = {url: lane for lane, url in store.lanes()}
         self._lanes_on_disk = set(self._lanes.values())
         self._next_seq = max(store.last_seq(), witness.last_seq) + 1
         store.note_lost(self._next_seq - 1)
         witness.advance(self._next_seq - 1)
         self.lost = store.lost()
-        self.counts = Counts(store.waiting())
+        self.counts = OutboxCounts(store.waiting())
         self.storage_error: str | None = None
         self._reserve_used = False
         self._mending: asyncio.Task[None] | None = None
@@ -113,12 +110,12 @@ class Outbox:
         seq = self._next_seq
         self._next_seq = seq + 1
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
-        crc = checksums.of_event(seq, event_id, lane, event.task_id, at_ms, body)
+        crc = event_checksum(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
         self.counts.change(event.task_id, lane, len(body), EventState.PENDING, 1)
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
-        self._repeats.remember(event_id, group.done)
+        self._recent.remember(event_id, group.done)
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group."""
@@ -139,12 +136,12 @@ class Outbox:
         self.counts.change(task_id, lane, size_bytes, was, -1)
         group.undo.append(partial(self.counts.change, task_id, lane, size_bytes, was, 1))
 
-    def move(self, seq: int, lane: int, was: EventState, to: EventState, letter: DeadLetter | None = None) -> None:
+    def move(self, seq: int, lane: int, was: EventState, to: EventState, refusal: Refusal | None = None) -> None:
         """Records, with the open group, that an event is dead, held behind one that is, or pending again."""
         group = self._group()
         group.moved[seq] = to
-        if letter is not None:
-            group.dead.append(letter)
+        if refusal is not None:
+            group.refusals.append(refusal)
         self.counts.move(lane, was, to)
         group.undo.append(partial(self.counts.move, lane, to, was))
 
@@ -160,9 +157,9 @@ class Outbox:
         """Resolved when the open group is on disk; fails with ``StorageFailed`` otherwise."""
         return self._group().done
 
-    def _group(self) -> Group:
+    def _group(self) -> CommitGroup:
         if self._open is None:
-            self._open = Group(self._loop.create_future())
+            self._open = CommitGroup(self._loop.create_future())
             self._open.done.add_done_callback(_observed)
             if self._committing is None:
                 self._committing = self._loop.create_task(self._commit_all(), name="outbox-commit")
@@ -184,12 +181,12 @@ class Outbox:
         finally:
             self._committing = None
 
-    def _commit(self, group: Group) -> None:
+    def _commit(self, group: CommitGroup) -> None:
         try:
             self._store.commit(group)
         except StorageFailed:
             # The reserve is for the record of deliveries alone: new events would use it up at once.
-            if group.events or not group.moved or not self._reserve.release():
+            if group.events or not group.moved or not self._reserve.free():
                 raise
             self._reserve_used = True
             self._store.commit(group)
@@ -197,7 +194,7 @@ class Outbox:
         if group.events:
             self._witness.advance(group.events[-1][0])
 
-    def _confirm(self, group: Group) -> None:
+    def _confirm(self, group: CommitGroup) -> None:
         self._lanes_on_disk.update(group.lanes)
         self._rate.note(len(group.events))
         for action in group.after:
@@ -211,7 +208,7 @@ class Outbox:
             if listener := self._listeners.get(lane):
                 listener()
 
-    def _put_back(self, group: Group, error: OutboxError) -> None:
+    def _put_back(self, group: CommitGroup, error: OutboxError) -> None:
         failed = [group] if self._open is None else [group, self._open]
         self._open = None
         for each in reversed(failed):
@@ -219,11 +216,11 @@ class Outbox:
                 undo()
             for seq, event_id, lane, task_id, _, size, *_ in reversed(each.events):
                 self._next_seq = seq
-                self._repeats.forget(event_id)
+                self._recent.forget(event_id)
                 self.counts.change(task_id, lane, size, EventState.PENDING, -1)
         if isinstance(error, DuplicateEvent):
             # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
-            self._repeats.ask_the_file_about(event_id for _, event_id, *_ in group.events)
+            self._recent.check_the_file_for(event_id for _, event_id, *_ in group.events)
             self._log.warning("event_repeated", error=str(error))
         else:
             self._storage_failed(error)
@@ -265,7 +262,7 @@ class Outbox:
             store.make_room()
         except sqlite3.Error:
             # It may be the WAL that fills the disk: folding it into the space that is kept back frees all that it takes.
-            if not self._reserve.release():
+            if not self._reserve.free():
                 raise
             self._reserve_used = True
             store.make_room()
@@ -280,7 +277,7 @@ class Outbox:
         """The number of a backend's lane."""
         lane = self._lanes.get(base_url)
         if lane is None:
-            lane = self._lanes[base_url] = checksums.lane_number(base_url)
+            lane = self._lanes[base_url] = lane_number(base_url)
         return lane
 
     @property
@@ -316,7 +313,7 @@ class Outbox:
 
     def surely_new(self, event_id: bytes) -> bool:
         """Whether memory alone can say that this event id has not been seen; else see ``earlier_reply``."""
-        return self._repeats.surely_new(event_id)
+        return self._recent.surely_new(event_id)
 
     async def earlier_reply(self, event_id: bytes) -> bytes | None:
         """What the first call with this event id was answered, once that is on disk; None if there was none that held.
@@ -327,9 +324,9 @@ class Outbox:
             StorageFailed: The file cannot be read.
         """
         while True:
-            await self._repeats.settled(event_id)
+            await self._recent.committed(event_id)
             reply = await self.read(lambda store: store.reply(event_id))
-            if reply is not None or event_id not in self._repeats:
+            if reply is not None or event_id not in self._recent:
                 return reply
 
     # ── Keeping, reading, and the end ───────────────────────────────────────────────────────────────────────────────────────

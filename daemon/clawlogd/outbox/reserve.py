@@ -41,7 +41,7 @@ class Reserve:
             return False
         return True
 
-    def release(self) -> bool:
+    def free(self) -> bool:
         """Frees the space. Returns whether there was any."""
         try:
             self._path.unlink()

@@ -9,8 +9,8 @@ import msgspec
 
 from clawlog.protocol.errors import invalid_params
 from clawlogd.clock import rfc3339
-from clawlogd.model import Event, EventKind
-from clawlogd.outbox.records import DeadEvent, StuckEvent
+from clawlogd.model import Event
+from clawlogd.outbox.records import BlockedEvent, DeadLetter, creates_task
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store
 from clawlogd.services import Call, Services
@@ -70,18 +70,11 @@ def _release(services: Services, task_ids: set[str]) -> None:
             lane.requeue(task_id)
 
 
-def _behind(store: Store, dead: DeadEvent) -> list[StuckEvent]:
-    return store.held(dead.lane, dead.task_id) if _is_creation(dead.body) else []
+def _behind(store: Store, dead: DeadLetter) -> list[BlockedEvent]:
+    return store.held(dead.lane, dead.task_id) if creates_task(dead.body) else []
 
 
-def _is_creation(body: bytes) -> bool:
-    try:
-        return _decode(body).kind is EventKind.TASK_CREATED
-    except msgspec.DecodeError:  # a damaged record
-        return False
-
-
-def _view(dead: DeadEvent, waiting_behind: int) -> DeadLetterView:
+def _view(dead: DeadLetter, waiting_behind: int) -> DeadLetterView:
     try:
         event = _decode(dead.body)
     except msgspec.DecodeError:  # a damaged record

@@ -8,6 +8,8 @@ import pytest
 from clawlogd.errors import StorageFailed
 from clawlogd.interrupts.state import Asked, StopPhase, StopState
 from clawlogd.model import EventKind, TaskStatus
+from clawlogd.outbox.records import CommitGroup
+from clawlogd.outbox.store import Store
 from clawlogd.upstream.answers import Control
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
@@ -190,13 +192,14 @@ async def test_the_file_stands_for_as_long_as_the_stop_does_and_a_stale_one_is_r
 async def test_a_stop_that_the_disk_does_not_take_is_one_all_the_same_and_is_told_again(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(store: Store, group: CommitGroup) -> None:
+        del store, group
         raise StorageFailed("disk full")
 
     sidecar.create()
     await sidecar.events()
     with monkeypatch.context() as broken:
-        broken.setattr(sidecar.outbox, "_commit", fail)
+        broken.setattr(Store, "commit", fail)
         hear(sidecar, stop())
         assert sidecar.stops.delivered("t")
         await until(lambda: sidecar.outbox.storage_error is not None)

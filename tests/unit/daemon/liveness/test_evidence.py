@@ -11,6 +11,8 @@ from clawlogd.clock import rfc3339
 from clawlogd.errors import StorageFailed
 from clawlogd.liveness.processes import stopped
 from clawlogd.model import EventKind, Evidence, TaskStatus, WatchedProcess
+from clawlogd.outbox.records import CommitGroup
+from clawlogd.outbox.store import Store
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start
@@ -208,13 +210,14 @@ async def test_while_the_disk_takes_nothing_a_loss_is_tried_again_with_pauses(
     await sidecar.events()
     tries = 0
 
-    def fail(_: object) -> None:
+    def fail(store: Store, group: CommitGroup) -> None:
+        del store, group
         nonlocal tries
         tries += 1
         raise StorageFailed("disk full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(sidecar.outbox, "_commit", fail)
+        broken.setattr(Store, "commit", fail)
         sidecar.begin()
         for _ in range(200):
             assert sidecar.beats() == []  # and nothing is vouched for meanwhile
