@@ -24,9 +24,9 @@ from clawlogd.host.housekeeping import Housekeeping
 from clawlogd.host.reload import Reload
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.instance import InstanceError, bind_unix, private_folder, state_lock
-from clawlogd.interrupts.state import Stops
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
 from clawlogd.outbox.integrity import Witness, is_damage
 from clawlogd.outbox.queue import Outbox
@@ -112,7 +112,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
         spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=runtime)
 
         tasks = await stack.enter_async_context(_named_tasks())
-        services.stops.resume()
+        services.interrupts.resume()
         services.backends.start(services.heartbeats, tasks.spawn)
         await spool.drain()
         services.liveness.resume()
@@ -153,7 +153,7 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
             listeners.stop_accepting()
             await dispatcher.finish()
             await listeners.stop()
-            services.liveness.save_signs()
+            services.liveness.save_last_seen()
             await _last_delivery(services, stop)
 
 
@@ -237,12 +237,18 @@ async def _build(
             f"{state_dir}: the outbox cannot be opened: {error}; see whether the disk works, has space, and may be written to"
         ) from error
     liveness = Liveness(registry=registry, outbox=outbox, settings=settings, clock=clock)
-    stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")
+    interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")
     tokens = TokenSource(env=where.env, settings=settings)
     backends = Backends(
-        outbox=outbox, registry=registry, liveness=liveness, stops=stops, settings=settings, tokens=tokens, clock=clock
+        outbox=outbox,
+        registry=registry,
+        liveness=liveness,
+        interrupts=interrupts,
+        settings=settings,
+        tokens=tokens,
+        clock=clock,
     )
-    heartbeats = Heartbeats(
+    heartbeats = HeartbeatSchedule(
         registry=registry,
         liveness=liveness,
         settings=settings,
@@ -257,7 +263,7 @@ async def _build(
         registry=registry,
         liveness=liveness,
         heartbeats=heartbeats,
-        stops=stops,
+        interrupts=interrupts,
         backends=backends,
         runtime=runtime,
     )

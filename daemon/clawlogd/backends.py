@@ -7,10 +7,10 @@ from typing import Any
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
-from clawlogd.interrupts.state import Stops
-from clawlogd.interrupts.watcher import Watcher
+from clawlogd.interrupts.state import Interrupts
+from clawlogd.interrupts.watcher import InterruptWatcher
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
@@ -28,7 +28,7 @@ class Backends:
         outbox: Where events come from.
         registry: The tasks.
         liveness: Which tasks were active last.
-        stops: Where requests to stop go.
+        interrupts: What is known of people's interrupts.
         settings: Everything that can be set.
         tokens: The token, for the backend it belongs to.
         clock: Where the time is read.
@@ -40,7 +40,7 @@ class Backends:
         outbox: Outbox,
         registry: Registry,
         liveness: Liveness,
-        stops: Stops,
+        interrupts: Interrupts,
         settings: LiveSettings,
         tokens: TokenSource,
         clock: Clock,
@@ -48,17 +48,17 @@ class Backends:
         self._outbox = outbox
         self._registry = registry
         self._liveness = liveness
-        self._stops = stops
+        self._interrupts = interrupts
         self._settings = settings
         self._tokens = tokens
         self._clock = clock
-        self._heartbeats: Heartbeats | None = None
+        self._heartbeats: HeartbeatSchedule | None = None
         self._spawn: Spawn | None = None
         self._lanes: dict[str, Lane] = {}
-        self._watchers: dict[str, Watcher] = {}
+        self._watchers: dict[str, InterruptWatcher] = {}
         self._upstreams: list[Upstream] = []
 
-    def start(self, heartbeats: Heartbeats, spawn: Spawn) -> None:
+    def start(self, heartbeats: HeartbeatSchedule, spawn: Spawn) -> None:
         """Begins the lanes of all backends for which something waits or a task goes on."""
         self._heartbeats = heartbeats
         self._spawn = spawn
@@ -73,7 +73,7 @@ class Backends:
             lane = self._begin(base_url)
         return lane
 
-    def watcher(self, base_url: str) -> Watcher:
+    def watcher(self, base_url: str) -> InterruptWatcher:
         """A backend's watcher."""
         self.lane(base_url)
         return self._watchers[base_url]
@@ -108,12 +108,12 @@ class Backends:
             settings=self._settings,
             clock=self._clock,
         )
-        watcher = Watcher(
+        watcher = InterruptWatcher(
             base_url=base_url,
             registry=self._registry,
-            stops=self._stops,
+            interrupts=self._interrupts,
             liveness=self._liveness,
-            delivered=lane.next_round,
+            next_round=lane.next_round,
             upstream=self._upstream(base_url),
             settings=self._settings,
             clock=self._clock,

@@ -9,9 +9,9 @@ import msgspec
 from clawlog.protocol.summary import clean, one_line
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock
-from clawlogd.interrupts.state import Stops
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.rpc.session import Session
@@ -55,8 +55,8 @@ class Services:
     outbox: Outbox
     registry: Registry
     liveness: Liveness
-    heartbeats: Heartbeats
-    stops: Stops
+    heartbeats: HeartbeatSchedule
+    interrupts: Interrupts
     backends: Backends
     runtime: RuntimeInfo
 

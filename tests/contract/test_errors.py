@@ -139,7 +139,7 @@ async def test_a_daemon_that_ends_refuses_what_comes_and_cuts_short_what_waits(d
     waiting, other = await daemon.connect(), await daemon.connect()
     wait = asyncio.create_task(refusal(waiting, "interrupt.check", task_id="t", wait_s=300))
     flush = asyncio.create_task(refusal(other, "daemon.flush", timeout_s=300))
-    await until(lambda: daemon.services.stops._watchers)
+    await until(lambda: daemon.services.interrupts.awaited)
     daemon.ask_to_stop()
     for task in (wait, flush):
         error = await task

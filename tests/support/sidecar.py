@@ -49,7 +49,7 @@ class Sidecar:
         self.outbox = services.outbox
         self.registry = services.registry
         self.liveness = services.liveness
-        self.stops = services.stops
+        self.interrupts = services.interrupts
         self.heartbeats = services.heartbeats
         self.woken: list[str] = []
         self.slept = 0
@@ -69,7 +69,7 @@ class Sidecar:
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""
-        self.stops.resume()
+        self.interrupts.resume()
         self.liveness.resume()
         self.heartbeats.resume()
 
@@ -92,7 +92,7 @@ class Sidecar:
         return self.registry.get(task_id)
 
     def speak(self, task_id: str = "t", **words: Any) -> None:
-        self.liveness.spoke(self.task(task_id), **words)
+        self.liveness.record_command(self.task(task_id), **words)
 
     def beats(self) -> list[Beat]:
         """What the lane would send now."""

@@ -18,7 +18,7 @@ from clawlogd.delivery.report import LaneReport
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
 from clawlogd.errors import StorageFailed
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
@@ -47,7 +47,7 @@ class Lane:
         outbox: Outbox,
         registry: Registry,
         upstream: Upstream,
-        heartbeats: Heartbeats,
+        heartbeats: HeartbeatSchedule,
         settings: LiveSettings,
         clock: Clock,
     ) -> None:

@@ -64,7 +64,7 @@ class Housekeeping:
             await anyio.sleep(_ROUND_S)
             rounds += 1
             await self._spool.drain()
-            self._services.liveness.save_signs()
+            self._services.liveness.save_last_seen()
             self.tell_manager()
             self._leave_when_idle()
             if rounds % _ROUNDS_A_MINUTE == 0:

@@ -20,8 +20,8 @@ def heartbeat(services: Services, params: Heartbeat, call: Call) -> BeatAccepted
         task = msgspec.structs.replace(task, watched=process)
         services.registry.put(task)
     if not task.status.ended:
-        services.liveness.spoke(task, at_ms=call.spooled_at_ms, lease_s=params.lease_s, summary=summary)
+        services.liveness.record_command(task, at_ms=call.spooled_at_ms, lease_s=params.lease_s, summary=summary)
         if summary:
-            services.heartbeats.soon(task)
+            services.heartbeats.make_due(task)
     next_in_s = round(services.heartbeats.next_in_s(task), 3)
     return BeatAccepted(accepted=True, next_in_s=next_in_s, summary_truncated=truncated)

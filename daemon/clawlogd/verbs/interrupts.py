@@ -14,7 +14,7 @@ from clawlog.protocol.jsonrpc import encode_notification
 from clawlog.protocol.vocabulary import DEFAULT_MAX_AGE_S
 from clawlogd.clock import rfc3339
 from clawlogd.errors import StorageFailed
-from clawlogd.interrupts.state import StopPhase, StopState
+from clawlogd.interrupts.state import InterruptPhase, InterruptStatus
 from clawlogd.model import Event, EventKind, TaskStatus
 from clawlogd.services import Call, Durable, Services
 from clawlogd.verbs.params import InterruptAck, InterruptCheck, TaskGet
@@ -23,21 +23,21 @@ from clawlogd.verbs.tasks import accept, finished
 _ASK_S = 1.0  # how long the backend is given to say what it knows now
 
 
-def check(services: Services, params: InterruptCheck, call: Call) -> StopState | Awaitable[StopState]:
+def check(services: Services, params: InterruptCheck, call: Call) -> InterruptStatus | Awaitable[InterruptStatus]:
     """Says whether a stop is wanted: from memory while that is fresh enough, else from the backend.
 
     A check that waits is how others wait for an agent's stop, so it is no sign that the agent lives.
     """
     task = services.registry.get(params.task_id)
     if not task.status.ended and not params.wait_s:
-        services.liveness.spoke(task, at_ms=call.spooled_at_ms)
-    state = services.stops.state(task, params.max_age_s)
-    if params.wait_s or state.state is StopPhase.UNKNOWN or state.interrupt_requested:
+        services.liveness.record_command(task, at_ms=call.spooled_at_ms)
+    state = services.interrupts.status(task, params.max_age_s)
+    if params.wait_s or state.state is InterruptPhase.UNKNOWN or state.interrupt_requested:
         return _check(services, params)
     return state
 
 
-async def _check(services: Services, params: InterruptCheck) -> StopState:
+async def _check(services: Services, params: InterruptCheck) -> InterruptStatus:
     if params.wait_s:
         await _wait_for_stop(services, params.task_id, params.wait_s)
     state = await _known(services, params.task_id, params.max_age_s)
@@ -46,23 +46,23 @@ async def _check(services: Services, params: InterruptCheck) -> StopState:
     return state
 
 
-async def _known(services: Services, task_id: str, max_age_s: float) -> StopState:
+async def _known(services: Services, task_id: str, max_age_s: float) -> InterruptStatus:
     """What is known; asks the backend where that is older than allowed."""
     task = services.registry.get(task_id)
-    state = services.stops.state(task, max_age_s)
-    if state.state is not StopPhase.UNKNOWN:
+    state = services.interrupts.status(task, max_age_s)
+    if state.state is not InterruptPhase.UNKNOWN:
         return state
     answered = await services.backends.watcher(task.base_url).refresh(task, _ASK_S)
     # What the backend has just said is fresh, however little age the caller allows.
-    return services.stops.state(services.registry.get(task_id), None if answered else max_age_s)
+    return services.interrupts.status(services.registry.get(task_id), None if answered else max_age_s)
 
 
 async def _wait_for_stop(services: Services, task_id: str, wait_s: float) -> None:
     asked = asyncio.Event()
-    end = services.stops.watch(task_id, lambda state: asked.set() if state.interrupt_requested else None)
+    end = services.interrupts.subscribe(task_id, lambda state: asked.set() if state.interrupt_requested else None)
     try:
         # Looked at after the watch has begun: a stop that comes between the two would be slept through.
-        if services.stops.state(services.registry.get(task_id)).interrupt_requested:
+        if services.interrupts.status(services.registry.get(task_id)).interrupt_requested:
             return
         with anyio.move_on_after(wait_s):
             await asked.wait()
@@ -72,34 +72,34 @@ async def _wait_for_stop(services: Services, task_id: str, wait_s: float) -> Non
 
 async def _tell(services: Services, task_id: str) -> None:
     """Records that the agent is told. It is told even where that cannot be recorded."""
-    if services.stops.delivered(task_id):
+    if services.interrupts.mark_delivered(task_id):
         try:
             await asyncio.shield(services.outbox.committed())
         except StorageFailed:
             return
 
 
-def watch(services: Services, params: TaskGet, call: Call) -> Awaitable[StopState]:
+def watch(services: Services, params: TaskGet, call: Call) -> Awaitable[InterruptStatus]:
     """Answers as ``interrupt.check`` does, and then pushes each change until the connection closes."""
     services.registry.get(params.task_id)
     session = call.session
     if session is None:
         raise invalid_params("task_id", "cannot be watched from the spool", "watch over a connection")
 
-    def push(state: StopState) -> None:
+    def push(state: InterruptStatus) -> None:
         session.push(encode_notification("interrupt.changed", {"task_id": params.task_id, **msgspec.to_builtins(state)}))
         if state.interrupt_requested:
             # Not at once: this is called while the stop itself is being entered.
-            asyncio.get_running_loop().call_soon(services.stops.delivered, params.task_id)
+            asyncio.get_running_loop().call_soon(services.interrupts.mark_delivered, params.task_id)
 
-    session.at_close(services.stops.watch(params.task_id, push))
+    session.at_close(services.interrupts.subscribe(params.task_id, push))
     return _first_state(services, params.task_id)
 
 
-async def _first_state(services: Services, task_id: str) -> StopState:
+async def _first_state(services: Services, task_id: str) -> InterruptStatus:
     state = await _known(services, task_id, DEFAULT_MAX_AGE_S)
     if state.interrupt_requested:
-        services.stops.delivered(task_id)
+        services.interrupts.mark_delivered(task_id)
     return state
 
 

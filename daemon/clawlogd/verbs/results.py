@@ -6,7 +6,7 @@ import msgspec
 
 from clawlog.protocol.types import StepStatus
 from clawlogd.delivery.report import LaneReport
-from clawlogd.interrupts.state import StopState
+from clawlogd.interrupts.state import InterruptStatus
 from clawlogd.liveness.evidence import LifeState
 from clawlogd.model import Evidence, TaskStatus
 
@@ -79,7 +79,7 @@ class TaskView(msgspec.Struct, frozen=True):
     ended_at: str | None
     steps: tuple[StepView, ...]
     liveness: LivenessView
-    stop: StopState
+    stop: InterruptStatus
     pending: int
     delivered: bool
     metadata: dict[str, str]

@@ -61,7 +61,7 @@ def create(services: Services, params: TaskCreate, call: Call) -> Durable:
     reply = _encode(result)
     services.outbox.add(event, call.at_ms, base_url, reply)
     services.registry.put(task, steps=steps)
-    services.liveness.spoke(task, at_ms=call.spooled_at_ms)
+    services.liveness.record_command(task, at_ms=call.spooled_at_ms)
     services.backends.lane(base_url)
     return Durable(reply)
 
@@ -127,7 +127,7 @@ def accept(
     services.outbox.add(event, call.at_ms, task.base_url, reply)
     services.registry.put(task, head=head, steps=steps)
     if not task.status.ended:
-        services.liveness.spoke(task, at_ms=call.spooled_at_ms)
+        services.liveness.record_command(task, at_ms=call.spooled_at_ms)
     return Durable(reply)
 
 
@@ -203,7 +203,7 @@ def _view(services: Services, task: Task) -> TaskView:
             watch_pid=task.watched.pid if task.watched else None,
             lease_s=task.lease_s,
         ),
-        stop=services.stops.state(task),
+        stop=services.interrupts.status(task),
         pending=services.outbox.counts.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,

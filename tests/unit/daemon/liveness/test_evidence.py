@@ -89,7 +89,7 @@ async def test_nothing_is_vouched_for_after_the_end_and_nobody_is_lost_then(side
 async def test_a_beat_that_is_due_when_the_task_ends_is_not_sent(sidecar: Sidecar) -> None:
     sidecar.create()
     sidecar.heartbeats.tick()
-    sidecar.heartbeats.soon(sidecar.task())
+    sidecar.heartbeats.make_due(sidecar.task())
     sidecar.change(status=TaskStatus.DONE)
     assert sidecar.beats() == []
 
@@ -151,7 +151,7 @@ async def test_a_summary_travels_with_the_next_beat_once_and_comes_back_when_tha
     sidecar.create()
     sidecar.beats()
     sidecar.speak(summary="writing")
-    sidecar.heartbeats.soon(sidecar.task())
+    sidecar.heartbeats.make_due(sidecar.task())
     (beat,) = sidecar.beats()
     assert beat.summary == "writing"
     sidecar.heartbeats.put_back(beat_url := sidecar.task().base_url, [beat])
