@@ -12,9 +12,10 @@ import pytest
 
 from clawlog.protocol import errors
 from clawlog.protocol.errors import RpcError
-from clawlogd.rpc.dispatcher import VERBS, Verb
+from clawlogd.rpc.routes import ROUTES, Route
 from clawlogd.settings import Outbox, Tasks
-from clawlogd.verbs.params import NoParams
+from clawlogd.verbs.fields import NoParams
+from clawlogd.verbs.verb import Verb
 from support.callers import Caller, call
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon, until
@@ -140,7 +141,7 @@ async def test_a_daemon_that_ends_refuses_what_comes_and_cuts_short_what_waits(d
     wait = asyncio.create_task(refusal(waiting, "interrupt.check", task_id="t", wait_s=300))
     flush = asyncio.create_task(refusal(other, "daemon.flush", timeout_s=300))
     await until(lambda: daemon.services.interrupts.awaited)
-    daemon.ask_to_stop()
+    daemon.request_shutdown()
     for task in (wait, flush):
         error = await task
         assert (error.code, error.name) == (errors.SHUTTING_DOWN, "shutting_down")
@@ -176,7 +177,7 @@ async def test_a_fault_of_the_daemon_itself_is_said_without_its_details_and_logg
     def broken(*_: object) -> None:
         raise ZeroDivisionError("the inside")
 
-    monkeypatch.setitem(VERBS, "test.broken", Verb(NoParams, broken))
+    monkeypatch.setitem(ROUTES, "test.broken", Route(Verb("test.broken", NoParams, broken)))
     error = await refusal(caller, "test.broken")
     assert (error.code, error.name) == (errors.INTERNAL_ERROR, "internal_error")
     assert "inside" not in error.message

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from clawlogd.rpc.dispatcher import VERBS
+from clawlogd.verbs.catalogue import VERBS
 from support.callers import Caller, UnixCaller, exchange
 from support.plain_server import PlainServer, Recorded
 from support.running_daemon import RunningDaemon
@@ -76,7 +76,7 @@ def _record(heard: list[Any]) -> None:
 
 
 def test_every_verb_is_spoken_and_every_request_is_answered() -> None:
-    assert {json.loads(request)["method"] for request in requests()} >= VERBS.keys()
+    assert {json.loads(request)["method"] for request in requests()} >= {verb.name for verb in VERBS}
     assert len(requests()) == len(replies())
 
 

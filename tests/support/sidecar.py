@@ -12,7 +12,7 @@ from clawlogd import app
 from clawlogd.clock import Clock
 from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
-from clawlogd.services import RuntimeInfo, Services
+from clawlogd.services import Services
 from clawlogd.settings import Heartbeat, LiveSettings, Settings
 
 URL = "http://backend.test"
@@ -62,10 +62,8 @@ class Sidecar:
         private_folder(folder)
         stack = AsyncExitStack()
         where = app.Environment({}, folder, None, clock)
-        runtime = RuntimeInfo(str(folder), None, None, clock.monotonic())
-        settings = LiveSettings(Settings(heartbeat=heartbeat))
-        services, _ = await stack.enter_async_context(app._build(settings, where, runtime))
-        return cls(services, stack)
+        state = app.open_state(LiveSettings(Settings(heartbeat=heartbeat)), where, stack)
+        return cls(app.assemble(state, where, lambda name, work: None, stack), stack)
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""

@@ -21,7 +21,7 @@ from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 from clawlogd.upstream.answers import Control
 
 
@@ -78,7 +78,7 @@ class Interrupts:
         self._confirmed_at: dict[str, float] = {}  # as of when the backend's word on a task is known
         self._seen_at: dict[str, float] = {}  # when a task's interrupt was seen first
         self._subscribers: dict[str, list[Callable[[InterruptStatus], None]]] = {}
-        registry.observe(self._task_changed)
+        registry.observe(ObserverOrder.INTERRUPTS, self._task_changed)
 
     def resume(self) -> None:
         """Brings the files in line with what is known: those of an earlier run may be stale."""

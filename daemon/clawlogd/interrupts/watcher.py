@@ -18,7 +18,7 @@ from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.model import Task
 from clawlogd.settings import LiveSettings
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 from clawlogd.upstream.answers import Outcome
 from clawlogd.upstream.client import Upstream
 
@@ -70,7 +70,7 @@ class InterruptWatcher:
         self._queries: dict[str, asyncio.Task[bool]] = {}
         for task in registry:
             self._task_changed(None, task)
-        registry.observe(self._task_changed)
+        registry.observe(ObserverOrder.WATCHERS, self._task_changed)
 
     async def run(self) -> None:
         """Polls until cancelled."""

@@ -25,7 +25,7 @@ from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Evidence, Task
 from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 
 _SUSPEND_S = 2.0  # the wall clock ran on by more than this while the monotonic clock did not
 _SAVED_TO_MS = 100  # most commands have just saved their time themselves
@@ -87,9 +87,18 @@ class Liveness:
         outbox: Where an agent's loss is reported.
         settings: Leases and when a task is stalled.
         clock: Where the time is read.
+        reconsider: Called with a task's id and a monotonic time when it should be judged at that time, or as soon as can be.
     """
 
-    def __init__(self, *, registry: Registry, outbox: Outbox, settings: LiveSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        registry: Registry,
+        outbox: Outbox,
+        settings: LiveSettings,
+        clock: Clock,
+        reconsider: Callable[[str, float], None],
+    ) -> None:
         self._registry = registry
         self._outbox = outbox
         self._settings = settings
@@ -98,13 +107,9 @@ class Liveness:
         self._leases: dict[str, Lease] = {}
         self._unsaved: set[str] = set()
         self._processes: ProcessWatcher | None = None
-        self._doubt: Callable[[str, float], None] = lambda _, __: None
+        self._reconsider = reconsider
         self._offset_s = clock.wall_ms() / 1000 - clock.monotonic()
-        registry.observe(self._task_changed)
-
-    def when_in_doubt(self, doubt: Callable[[str, float], None]) -> None:
-        """Calls ``doubt`` with a task's id and a monotonic time when it should be judged at that time, or as soon as can be."""
-        self._doubt = doubt
+        registry.observe(ObserverOrder.LIVENESS, self._task_changed)
 
     def resume(self) -> None:
         """Begins to judge: a process that ended while no daemon ran is found, a lease goes on where it was.
@@ -144,7 +149,7 @@ class Liveness:
             self._leases[task.task_id] = lease = self._new_lease(seen_ms, length_s, known.summary if known else None)
         lease.summary = summary or lease.summary
         if lease.grace_until < grace_until:
-            self._doubt(task.task_id, lease.grace_until)
+            self._reconsider(task.task_id, lease.grace_until)
         if task.lost_ms is not None:
             self._log.info("agent_back", task_id=task.task_id)
         if task.lost_ms is not None or task.lease_s != length_s:
@@ -272,7 +277,7 @@ class Liveness:
         return Lease(seen_ms, now - age_s, length_s, expires, grace_until, summary)
 
     def _process_ended(self, task_id: str) -> None:
-        self._doubt(task_id, self._clock.monotonic())
+        self._reconsider(task_id, self._clock.monotonic())
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         task = after or before

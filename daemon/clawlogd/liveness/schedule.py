@@ -21,7 +21,7 @@ from clawlogd.liveness.evidence import Liveness
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Task
 from clawlogd.settings import LiveSettings
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
 _FIRST_CHECK_S = 2.0  # sooner than any lease runs out
@@ -79,8 +79,7 @@ class HeartbeatSchedule:
         self._scheduled: dict[str, _TaskTimes] = {}
         self._due: dict[str, dict[str, None]] = {}
         self._changed = asyncio.Event()
-        registry.observe(self._task_changed)
-        liveness.when_in_doubt(self._look_at)
+        registry.observe(ObserverOrder.HEARTBEATS, self._task_changed)
 
     def resume(self) -> None:
         """Schedules the tasks of an earlier run, spread over one interval at most."""
@@ -156,6 +155,13 @@ class HeartbeatSchedule:
         """How many heartbeats a backend's lane has to send."""
         return len(self._due.get(base_url, ()))
 
+    def judge_by(self, task_id: str, at: float) -> None:
+        """Judges a task at a monotonic time at the latest; in the past, as soon as can be."""
+        times = self._scheduled.get(task_id)
+        if times is not None and at < times.check:
+            times.check = at
+            self._check_by(at, task_id)
+
     def put_back(self, base_url: str, beats: list[Beat]) -> None:
         """Makes heartbeats due again that could not be sent."""
         for beat in beats:
@@ -189,12 +195,6 @@ class HeartbeatSchedule:
         now = self._clock.monotonic()
         self._scheduled[task_id] = times = _TaskTimes(beat=now + delay_s, check=now + min(delay_s, _FIRST_CHECK_S))
         self._check_by(times.check, task_id)
-
-    def _look_at(self, task_id: str, at: float) -> None:
-        times = self._scheduled.get(task_id)
-        if times is not None and at < times.check:
-            times.check = at
-            self._check_by(at, task_id)
 
     def _check_by(self, at: float, task_id: str) -> None:
         self._note(at, task_id)

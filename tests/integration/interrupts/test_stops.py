@@ -10,11 +10,9 @@ from typing import cast
 import pytest
 
 from clawlog.protocol.errors import RpcError
-from clawlogd.interrupts.state import InterruptStatus
-from clawlogd.services import Call
-from clawlogd.upstream.answers import Control
+from clawlogd.context import CallContext
+from clawlogd.interrupts.state import Control, InterruptStatus
 from clawlogd.verbs import interrupts
-from clawlogd.verbs.params import InterruptCheck
 from support.backend_process import BackendProcess
 from support.callers import call
 from support.plain_server import PlainServer
@@ -66,7 +64,7 @@ async def test_a_stop_that_comes_just_as_a_check_begins_to_wait_is_not_slept_thr
     services = daemon.services
     check = cast(
         "Awaitable[InterruptStatus]",
-        interrupts.check(services, InterruptCheck(task_id="t", wait_s=60.0), Call(services.clock.wall_ms())),
+        interrupts.check(services, interrupts.InterruptCheck(task_id="t", wait_s=60.0), CallContext(services.clock.wall_ms())),
     )
     services.interrupts.observe(services.registry.get("t"), Control(interrupt_requested=True, interrupt_id="now"))
     async with asyncio.timeout(5):

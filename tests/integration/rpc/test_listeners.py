@@ -153,7 +153,7 @@ async def test_commands_that_were_taken_over_zeromq_are_answered_before_the_end(
         )
     # Stopped in the very moment when some are taken and none of their commits has come back.
     await until(lambda: len(daemon.services.registry) > 0)
-    daemon.ask_to_stop()
+    daemon.request_shutdown()
     await daemon.stopped()
     results = 0
     while await caller._socket.poll(100):

@@ -5,9 +5,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from clawlog.protocol.errors import RpcError
+from clawlogd.errors import UnknownStep
 from clawlogd.model import Step, Stop, Task, TaskStatus
-from clawlogd.tasks.registry import Registry, find_step
+from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.steps import find_step
 
 
 class Undoing:
@@ -65,5 +66,5 @@ def test_an_acknowledgement_that_is_not_on_disk_is_undone(registry: Registry, ou
 
 
 def test_a_position_of_thousands_of_digits_is_an_unknown_step(registry: Registry) -> None:
-    with pytest.raises(RpcError, match="No step"):
+    with pytest.raises(UnknownStep, match="No step"):
         find_step(registry.get("t"), "9" * 5000)
