@@ -53,8 +53,8 @@ class Sidecar:
         self.heartbeats = services.heartbeats
         self.woken: list[str] = []
         self.slept = 0
-        self.heartbeats._wake = self.woken.append
-        self.heartbeats._slept = self._count_sleep
+        services.backends.wake = self.woken.append  # type: ignore[method-assign]
+        services.backends.retry_now = self._count_sleep  # type: ignore[method-assign]
 
     @classmethod
     async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:

@@ -1,4 +1,4 @@
-"""Which events go into a lane's next request: the oldest first, and in a backlog a share for tasks that have no part in it.
+"""Which events go into a lane's next request: the oldest first, and in a backlog a share for tasks that are not in it.
 
 After an outage a long queue is drained. A task that begins then would have to wait for all of it; so a part of each full
 batch is for the events of tasks that had none waiting when the backlog was found. Order within a task is kept: either all of
@@ -29,14 +29,14 @@ class _Backlog:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """What is looked for.
+    """Which events are wanted.
 
     Attributes:
         limit: How many events at most.
         max_bytes: How much at most.
-        without: Tasks that are passed over.
+        without: Tasks whose events are excluded.
         sent: Numbers of events that were sent already.
-        after: A number up to which everything that waits was sent already.
+        after: A number up to which all other waiting events were sent already.
     """
 
     limit: int
@@ -48,7 +48,7 @@ class _Query:
 
 @dataclass(frozen=True, slots=True)
 class _Page:
-    """What was found.
+    """The events that were found.
 
     Attributes:
         events: In the order in which they are to be sent.
@@ -85,12 +85,12 @@ class Selection:
         self.oldest_ms: int | None = None
 
     async def next(self, limit: int, max_bytes: int, without: AbstractSet[str]) -> list[StoredEvent]:
-        """The next events to send, in order within each task. Whatever was settled before must have been committed.
+        """The next events to send, in order within each task. All that was settled before must have been committed.
 
         Args:
             limit: How many at most.
             max_bytes: How much at most; a single event is given in any case.
-            without: Tasks that are passed over.
+            without: Tasks whose events are excluded.
 
         Raises:
             StorageFailed: They cannot be read.
@@ -101,7 +101,7 @@ class Selection:
         return self._note(request, await self._read(request))
 
     async def next_ahead(self, limit: int, max_bytes: int, without: AbstractSet[str]) -> list[StoredEvent] | None:
-        """What ``next`` would give once all that it gave last is settled, if just that was read ahead; else None."""
+        """What ``next`` returns once all events that it returned last are settled; None unless just that was read ahead."""
         ahead, self._ahead = self._ahead, None
         if ahead is None:
             return None
@@ -122,9 +122,10 @@ class Selection:
         return self._ahead is not None
 
     def read_ahead(self) -> None:
-        """Begins to read what follows if all that was given last is delivered: where that was a full batch.
+        """Begins to read what follows the events that were returned last, on the assumption that all of them are delivered.
 
-        What was given before that may be settled without having been committed yet, but nothing older.
+        Does nothing unless those were a full batch. The batch before that one may be settled without having been committed yet,
+        but nothing older.
         """
         if self._last is None or not self._last[1].full:
             return
@@ -133,11 +134,11 @@ class Selection:
         behind = _Query(request.limit, request.max_bytes, request.without, out_of_turn | self._out_of_turn, found.reached)
         self._out_of_turn = out_of_turn
         reading = asyncio.create_task(self._read(behind), name="outbox-ahead")
-        reading.add_done_callback(_observed)
+        reading.add_done_callback(_retrieved)
         self._ahead = behind, reading
 
     def drop_ahead(self) -> None:
-        """Drops what was read ahead: not all of what is before it was delivered, or something else is to be sent first."""
+        """Drops what was read ahead: not all events before it were delivered, or something else is to be sent first."""
         if self._ahead is not None:
             self._ahead[1].cancel()
             self._ahead = None
@@ -147,8 +148,8 @@ class Selection:
         return await self._outbox.read(lambda store: _find(store, self._lane, request, backlog))
 
 
-def _observed(reading: asyncio.Task[_Page]) -> None:
-    # What is dropped may have failed without asyncio calling that unheard.
+def _retrieved(reading: asyncio.Task[_Page]) -> None:
+    # What is dropped may have failed without asyncio logging the error as never retrieved.
     if not reading.cancelled():
         reading.exception()
 
@@ -171,7 +172,7 @@ def _find(store: Store, lane: int, request: _Query, backlog: _Backlog | None) ->
 
 
 def _fill(found: list[StoredEvent], newcomers: list[StoredEvent], limit: int, max_bytes: int) -> list[StoredEvent]:
-    """As many of the newcomers as a share of the room takes, before them as many of the others as still fit."""
+    """As many newcomers as fit into their share of the room, and before them as many of the others as still fit."""
     chosen = _fitting(newcomers, max_bytes // _SHARE)
     room = max_bytes - sum(len(each.body) + 1 for each in chosen)
     return [*_fitting(found[: limit - len(chosen)], room), *chosen] or found[:1]

@@ -1,4 +1,4 @@
-"""Records what became of events: delivered, refused for good, or held behind a task's creation that was refused."""
+"""Settles events: records that they were delivered, refused for good, or are held behind a creation that was refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _decode = msgspec.json.Decoder(Event).decode
 
 
 class Settlement:
-    """The records of one lane.
+    """Settles the events of one lane.
 
     Args:
         outbox: Where they are kept.
@@ -46,7 +46,7 @@ class Settlement:
         self.delivered = 0
 
     async def load(self) -> None:
-        """Finds out, once, behind which tasks' creations events are held.
+        """Reads, once, which tasks have a dead creation, behind which their events are held.
 
         Raises:
             StorageFailed: The file cannot be read.
@@ -55,14 +55,14 @@ class Settlement:
             self._dead_creations = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self._lane))
 
     def holds(self, task_id: str) -> bool:
-        """Whether a task's creation was refused, and nobody has decided on it."""
+        """Whether a task's creation is a dead letter that nobody has decided on."""
         return self._dead_creations is not None and task_id in self._dead_creations
 
     async def record(self, results: Sequence[Result]) -> None:
-        """Records what became of events. Returns when what was recorded before that is on disk.
+        """Records what became of events. Returns when what the last call recorded is on disk.
 
         Raises:
-            StorageFailed: That could not be written: it is as if it had not been delivered.
+            StorageFailed: That could not be written: those events are pending again.
         """
         for result in results:
             stored = result.stored
@@ -108,7 +108,7 @@ class Settlement:
             self._outbox.on_failure(partial(self._dead_creations.discard, stored.task_id))
 
     async def requeue_held(self, task_id: str) -> None:
-        """Lets what is held of a task be sent, as a person has decided.
+        """Makes the held events of a task pending, as a person has decided.
 
         Raises:
             StorageFailed: It could not be recorded.

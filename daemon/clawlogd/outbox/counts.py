@@ -14,7 +14,7 @@ _WINDOW_S = 900.0  # of the acceptance rate
 
 
 class OutboxCounts:
-    """The events that are accepted and not settled.
+    """How many events are accepted and not settled yet.
 
     Args:
         found: What the file holds.

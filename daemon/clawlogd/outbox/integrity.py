@@ -33,7 +33,7 @@ def row_checksum(key: str, body: bytes) -> int:
 
 
 def lane_number(base_url: str) -> int:
-    """A backend's number: made from its address, so that the one vouches for the other (63 bits: they do not collide)."""
+    """A backend's number: made from its address, so that each proves the other (63 bits: they do not collide)."""
     return int.from_bytes(hashlib.sha256(base_url.encode()).digest()[:8], "big") >> 1
 
 

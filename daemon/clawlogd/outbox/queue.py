@@ -1,9 +1,9 @@
-"""The outbox as the event loop sees it: group commit, bounds, counts, and the memory of repeated calls.
+"""The outbox as the event loop uses it: group commit, bounds, counts, and the memory of repeated calls.
 
-Everything that happens while one commit is on its way to the disk becomes the next: however many commands arrive, each waits
-for at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was put on top of it:
-memory is put back to what the disk has, and nothing is half-accepted. From then on new events are refused, while deliveries may
-use the reserve's space to be recorded, until the disk is found to take writes again.
+Everything that happens while one group is being committed becomes the next group: however many commands arrive, each waits for
+at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was built on it: memory
+is rolled back to what the disk has, and nothing is half-accepted. From then on new events are refused, while deliveries may use
+the reserve's space to be recorded, until a probe finds that the disk takes writes again.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from clawlogd.settings import LiveSettings
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
-_STORAGE_PROBE_S = 1.0  # how often is tried whether a disk that failed takes writes again
+_STORAGE_PROBE_S = 1.0  # how often a disk that failed is probed
 
 
 class Outbox:
@@ -42,15 +42,15 @@ class Outbox:
 
     Args:
         store: The open file.
-        witness: Knows how far the numbers had come, whatever became of the file.
+        witness: Has the last event number, whatever became of the file.
         reserve: Space to free when the disk is full.
         settings: The bounds.
         clock: Where the time is read.
 
     Attributes:
-        lost: Accepted events that were ever found to be gone.
+        lost: How many accepted events were ever found to be gone.
         counts: How much waits.
-        storage_error: Why nothing is accepted now.
+        storage_error: Why nothing is accepted now; None while events are.
         deciding: Held while an operator's decision on dead letters is carried out.
     """
 
@@ -75,7 +75,7 @@ class Outbox:
         self.counts = OutboxCounts(store.waiting())
         self.storage_error: str | None = None
         self._reserve_used = False
-        self._mending: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._listeners: dict[int, Callable[[], None]] = {}
         self.deciding = asyncio.Lock()
@@ -94,7 +94,7 @@ class Outbox:
 
         Raises:
             OutboxFull: A bound is reached.
-            StorageFailed: The disk did not take the last commit, and has not been found to be well since.
+            StorageFailed: The last commit failed, and no probe has found since that the disk takes writes.
         """
         if self.storage_error is not None:
             raise StorageFailed(self.storage_error)
@@ -118,7 +118,13 @@ class Outbox:
         self._recent.remember(event_id, group.done)
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
-        """Puts a task's row and the rows of some of its steps into the open group."""
+        """Puts a task's row and the rows of some of its steps into the open group.
+
+        Args:
+            task: The task.
+            head: Whether anything but steps changed.
+            steps: The steps that changed.
+        """
         group = self._open or self._group()
         if head:
             group.tasks[task.task_id] = task
@@ -126,11 +132,11 @@ class Outbox:
             group.steps[task.task_id, step.position] = step
 
     def forget(self, task_id: str) -> None:
-        """Takes a task's rows away with the open group."""
+        """Deletes a task's rows with the open group."""
         self._group().forgotten.append(task_id)
 
     def settle(self, seq: int, task_id: str, lane: int, size_bytes: int, was: EventState = EventState.PENDING) -> None:
-        """Records, with the open group, that an event has been delivered (or dropped by an operator)."""
+        """Records, with the open group, that an event is settled: it was delivered, or dropped by an operator."""
         group = self._group()
         group.moved[seq] = EventState.SETTLED
         self.counts.change(task_id, lane, size_bytes, was, -1)
@@ -146,11 +152,11 @@ class Outbox:
         group.undo.append(partial(self.counts.move, lane, to, was))
 
     def on_failure(self, undo: Callable[[], None]) -> None:
-        """Says what puts memory back if the open group cannot be committed."""
+        """Calls ``undo`` if the open group cannot be committed: it puts memory back."""
         self._group().undo.append(undo)
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Says what is due once the open group is on disk."""
+        """Calls ``action`` once the open group is on disk."""
         self._group().after.append(action)
 
     def committed(self) -> asyncio.Future[None]:
@@ -160,7 +166,7 @@ class Outbox:
     def _group(self) -> CommitGroup:
         if self._open is None:
             self._open = CommitGroup(self._loop.create_future())
-            self._open.done.add_done_callback(_observed)
+            self._open.done.add_done_callback(_retrieved)
             if self._committing is None:
                 self._committing = self._loop.create_task(self._commit_all(), name="outbox-commit")
         return self._open
@@ -172,9 +178,9 @@ class Outbox:
                 try:
                     await self._loop.run_in_executor(self._thread, self._commit, group)
                 except OutboxError as error:
-                    self._put_back(group, error)
+                    self._roll_back(group, error)
                 except Exception as error:  # noqa: BLE001 - nobody may wait for ever; the daemon ends by it
-                    self._put_back(group, StorageFailed(repr(error)))
+                    self._roll_back(group, StorageFailed(repr(error)))
                     self._break(error)
                 else:
                     self._confirm(group)
@@ -208,7 +214,7 @@ class Outbox:
             if listener := self._listeners.get(lane):
                 listener()
 
-    def _put_back(self, group: CommitGroup, error: OutboxError) -> None:
+    def _roll_back(self, group: CommitGroup, error: OutboxError) -> None:
         failed = [group] if self._open is None else [group, self._open]
         self._open = None
         for each in reversed(failed):
@@ -219,7 +225,7 @@ class Outbox:
                 self._recent.forget(event_id)
                 self.counts.change(task_id, lane, size, EventState.PENDING, -1)
         if isinstance(error, DuplicateEvent):
-            # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
+            # Memory took an old event for a new one, as it does after the clock was put back: the file is checked from now on.
             self._recent.check_the_file_for(event_id for _, event_id, *_ in group.events)
             self._log.warning("event_repeated", error=str(error))
         else:
@@ -231,13 +237,13 @@ class Outbox:
     # ── A disk that fails ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def until_broken(self) -> None:
-        """Raises when the file turns out to be damaged: the daemon must end, for its next start recovers what can be read."""
+        """Raises when the file turns out to be damaged: the daemon must end, so that its next start recovers what is left."""
         await asyncio.shield(self._broken)
 
     def _break(self, error: Exception) -> None:
         if not self._broken.done():
             self._broken.set_exception(error)
-            self._broken.exception()  # heard, even when the daemon is ending already
+            self._broken.exception()  # retrieved, even when the daemon is ending already
 
     def _storage_failed(self, error: OutboxError) -> None:
         if isinstance(error, StorageDamaged):
@@ -245,8 +251,8 @@ class Outbox:
         if self.storage_error is None:
             self._log.error("storage_failed", error=str(error))
         self.storage_error = str(error)
-        if self._mending is None:
-            self._mending = self._loop.create_task(self._until_storage_works(), name="outbox-mending")
+        if self._probing is None:
+            self._probing = self._loop.create_task(self._until_storage_works(), name="outbox-probe")
 
     async def _until_storage_works(self) -> None:
         works = False
@@ -255,13 +261,13 @@ class Outbox:
             with contextlib.suppress(StorageFailed):
                 works = await self.read(self._storage_works)
         self._log.info("storage_recovered")
-        self.storage_error = self._mending = None
+        self.storage_error = self._probing = None
 
     def _storage_works(self, store: Store) -> bool:
         try:
             store.make_room()
         except sqlite3.Error:
-            # It may be the WAL that fills the disk: folding it into the space that is kept back frees all that it takes.
+            # It may be the WAL that fills the disk: folding it into the reserve's space frees all that it takes.
             if not self._reserve.free():
                 raise
             self._reserve_used = True
@@ -274,7 +280,7 @@ class Outbox:
     # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def lane(self, base_url: str) -> int:
-        """The number of a backend's lane."""
+        """The number of a backend's lane: it is made from the address."""
         lane = self._lanes.get(base_url)
         if lane is None:
             lane = self._lanes[base_url] = lane_number(base_url)
@@ -282,12 +288,12 @@ class Outbox:
 
     @property
     def base_urls(self) -> list[str]:
-        """The backends that are known."""
+        """The backends that ever had an event, or have one in the open group."""
         return list(self._lanes)
 
     @property
     def waiting_for(self) -> list[str]:
-        """The backends for which something waits, be it for a person's decision."""
+        """The backends for which an event is pending, dead or held."""
         return [
             url
             for url, lane in self._lanes.items()
@@ -312,11 +318,11 @@ class Outbox:
     # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def surely_new(self, event_id: bytes) -> bool:
-        """Whether memory alone can say that this event id has not been seen; else see ``earlier_reply``."""
+        """Whether memory alone shows that this event id is new; else ``earlier_reply`` asks the file."""
         return self._recent.surely_new(event_id)
 
     async def earlier_reply(self, event_id: bytes) -> bytes | None:
-        """What the first call with this event id was answered, once that is on disk; None if there was none that held.
+        """What the first call with this event id was answered, once that is on disk; None if no call was accepted.
 
         When it returns None, nothing else has run since: a caller that goes on at once is the first.
 
@@ -329,10 +335,10 @@ class Outbox:
             if reply is not None or event_id not in self._recent:
                 return reply
 
-    # ── Keeping, reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
+    # ── Reading, pruning, and the end ──────────────────────────────────────────────────────────────────────────────
 
     async def read(self, query: Callable[[Store], T]) -> T:
-        """Runs a query in the outbox's thread, after the commits that were asked for before.
+        """Runs a query in the outbox's thread, after the commits that were begun before.
 
         Raises:
             StorageFailed: The disk is full or failed, or the file is damaged.
@@ -346,7 +352,7 @@ class Outbox:
             raise failed from error
 
     async def prune(self, before_ms: int) -> int:
-        """Forgets some of the settled events that happened before a time. Returns how many.
+        """Deletes some of the settled events that happened before a time. Returns how many.
 
         Raises:
             StorageFailed: The disk is full or failed.
@@ -360,8 +366,8 @@ class Outbox:
 
     async def close(self) -> None:
         """Commits what is open, and folds the WAL into the file, which is sealed unless it turned out to be damaged."""
-        if self._mending is not None:
-            self._mending.cancel()
+        if self._probing is not None:
+            self._probing.cancel()
         while self._open is not None or self._committing is not None:
             if self._committing is not None:
                 await asyncio.wait([self._committing])
@@ -372,7 +378,7 @@ class Outbox:
         self._thread.shutdown()
 
 
-def _observed(future: asyncio.Future[None]) -> None:
-    # A group that nobody waits for (such as a lane's bookkeeping) may fail without asyncio calling that unheard.
+def _retrieved(future: asyncio.Future[None]) -> None:
+    # A group that nobody waits for (such as a lane's records) may fail without asyncio logging that as never retrieved.
     if not future.cancelled():
         future.exception()

@@ -41,15 +41,14 @@ class Store:
         path: The database's file. Made with mode 0600 (the process's umask is 077).
 
     Attributes:
-        damaged_rows: Keys of task and step rows whose checksum does not fit, as far as they have been read. They are passed
-            over.
+        damaged_rows: Keys of task and step rows whose checksum does not fit, as far as they have been read. They are skipped.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: sqlite3.Connection | None = None
         self.damaged_rows: list[str] = []
-        self._cramped = False
+        self._short_of_space = False
 
     def open(self) -> None:
         """Opens the file, or makes it, and brings it to the current schema.
@@ -61,7 +60,7 @@ class Store:
         if self._path.exists():
             refuse_newer(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
-        # What is no UTF-8 any more is damage for the checksums to find, not a failure of the read.
+        # Text that is not UTF-8 any more is damage for the checksums to find, not a failure of the read.
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -104,7 +103,7 @@ class Store:
         """
         try:
             try:
-                if self._cramped:
+                if self._short_of_space:
                     # Space that was freed since is better spent on folding the WAL, which frees more, than on a longer WAL.
                     self._fold_if_it_fits()
                 self._commit(group)
@@ -114,11 +113,11 @@ class Store:
         except sqlite3.IntegrityError as error:
             raise DuplicateEvent(str(error)) from error
         except sqlite3.Error as error:
-            self._cramped = True
+            self._short_of_space = True
             with contextlib.suppress(sqlite3.Error):
                 self.touch()
             raise storage_error(error) from error
-        self._cramped = False
+        self._short_of_space = False
 
     def _commit(self, group: CommitGroup) -> None:
         with _transaction(self.connection):
@@ -150,7 +149,7 @@ class Store:
         self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def touch(self) -> None:
-        """Writes something that changes nothing: to try whether the disk takes it, and over what a failed commit left.
+        """Writes something that changes nothing: to probe whether the disk takes it, and over what a failed commit left.
 
         Such a commit may lie whole in the WAL although it could not be synced. After a crash SQLite would take it for good, and
         what was refused would be there after all; this write takes the place of its beginning.
@@ -173,7 +172,7 @@ class Store:
         return seq
 
     def lanes(self) -> list[tuple[int, str]]:
-        """Number and address of every backend that ever had an event, where the one vouches for the other."""
+        """Number and address of every backend that ever had an event, where the number is that of the address."""
         rows = self.connection.execute("SELECT lane, base_url FROM lanes").fetchall()
         return [(lane, base_url) for lane, base_url in rows if lane == lane_number(base_url)]
 
@@ -330,7 +329,7 @@ class Store:
     # ── Keeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def prune(self, before_ms: int, limit: int = 5000) -> int:
-        """Forgets settled events that happened before a time. Returns how many."""
+        """Deletes settled events that happened before a time. Returns how many."""
         connection = self.connection
         with _transaction(connection):
             newest = connection.execute("SELECT max(seq) FROM events").fetchone()[0]  # stays: it says how far the numbers are

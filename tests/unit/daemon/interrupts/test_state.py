@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -168,10 +170,12 @@ async def test_those_who_wait_are_told_of_each_change_once_and_no_more_after_the
     assert [each.state for each in also] == [InterruptPhase.REQUESTED, InterruptPhase.ACKNOWLEDGED]
 
 
-async def test_the_file_stands_for_as_long_as_the_stop_does_and_a_stale_one_is_removed_at_the_start(start: Start) -> None:
+async def test_the_file_stands_for_as_long_as_the_stop_does_and_a_stale_one_is_removed_at_the_start(
+    start: Start, tmp_path: Path
+) -> None:
     first: Sidecar = await start()
     first.begin()
-    folder = first.interrupts._folder
+    folder = tmp_path / "state" / "run" / "stop"
     first.create("a")
     first.create("b")
     for task_id in ("a", "b"):

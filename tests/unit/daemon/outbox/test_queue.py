@@ -45,8 +45,8 @@ LANE = lane_number(URL)
 
 
 @pytest.fixture(autouse=True)
-def quick_mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that failed is tried again at once."""
+def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that failed is probed at once."""
     monkeypatch.setattr(queue, "_STORAGE_PROBE_S", 0.01)
 
 
@@ -69,7 +69,7 @@ async def waiting_seqs(outbox: Outbox) -> list[int]:
     return [stored.seq for stored in await outbox.read(lambda store: store.pending(LANE, 1000, 1 << 20))]
 
 
-async def mended(outbox: Outbox) -> None:
+async def until_recovered(outbox: Outbox) -> None:
     await until(lambda: outbox.storage_error is None)
 
 
@@ -165,7 +165,7 @@ async def test_a_failed_commit_fails_everything_on_top_of_it_and_puts_memory_bac
     assert (outbox.counts.waiting, outbox.counts.size_bytes, +outbox.counts.pending, +outbox.counts.by_task) == was
     with pytest.raises(StorageFailed, match="SQLITE_FULL"):
         add(outbox, 4)  # until the disk has been found to take writes
-    await mended(outbox)
+    await until_recovered(outbox)
     await add(outbox, 4)
     assert await waiting_seqs(outbox) == [1, 2]
     assert await outbox.earlier_reply(raw_id(2)) is None
@@ -184,7 +184,7 @@ async def test_on_a_full_disk_the_reserve_is_for_the_record_of_deliveries_alone(
     outbox.settle(1, "t", LANE, outbox.counts.size_bytes)
     await outbox.committed()
     assert outbox.counts.waiting == 0
-    await mended(outbox)
+    await until_recovered(outbox)
     assert (tmp_path / "ballast").stat().st_size == 4096
 
 
@@ -215,7 +215,7 @@ async def test_room_that_is_only_in_the_reserve_is_no_room_for_new_events(
 
         await until(tried_often)
         assert not recovered
-    await mended(outbox)
+    await until_recovered(outbox)
     assert (tmp_path / "ballast").exists()
     await add(outbox, 2)
 
@@ -233,7 +233,7 @@ async def test_while_the_reserve_is_in_use_nothing_new_is_accepted(
         assert outbox.counts.waiting == 0
         with pytest.raises(StorageFailed):
             await add(outbox, 2)
-    await mended(outbox)
+    await until_recovered(outbox)
     await add(outbox, 2)
 
 
@@ -253,7 +253,7 @@ async def test_a_repetition_of_a_call_that_failed_is_a_first_call(new_outbox: Ca
     failing = add(outbox, 1)
     assert await outbox.earlier_reply(raw_id(1)) is None
     assert isinstance(failing.exception(), StorageFailed)
-    await mended(outbox)
+    await until_recovered(outbox)
 
 
 async def test_only_what_was_minted_since_the_start_is_surely_new(
