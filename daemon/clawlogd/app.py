@@ -25,9 +25,9 @@ from clawlogd.host.supervision import supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
 from clawlogd.instance import bind_unix, private_folder, state_lock
-from clawlogd.interrupts.state import Stops
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.listeners import Listeners, make_listeners
@@ -180,7 +180,7 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
         clock=clock,
         reconsider=lambda task_id, at: heartbeats.judge_by(task_id, at),  # noqa: PLW0108 - built below
     )
-    heartbeats = Heartbeats(
+    heartbeats = HeartbeatSchedule(
         registry=registry,
         liveness=liveness,
         settings=settings,
@@ -188,13 +188,15 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
         wake=lambda base_url: backends.wake(base_url),  # noqa: PLW0108 - built below
         slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
     )
-    stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(where.state_dir / "run") / "stop")
+    interrupts = Interrupts(
+        registry=registry, outbox=outbox, clock=clock, folder=private_folder(where.state_dir / "run") / "stop"
+    )
     backends = Backends(
         outbox=outbox,
         registry=registry,
         liveness=liveness,
         heartbeats=heartbeats,
-        stops=stops,
+        interrupts=interrupts,
         settings=settings,
         tokens=TokenSource(env=where.env, settings=settings),
         clock=clock,
@@ -209,7 +211,7 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
         registry=registry,
         liveness=liveness,
         heartbeats=heartbeats,
-        stops=stops,
+        interrupts=interrupts,
         backends=backends,
         runtime=RuntimeInfo(str(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )
@@ -220,7 +222,7 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
 
 async def _resume(services: Services, spool: Spool) -> None:
     """Resumes the work of an earlier run. The order matters."""
-    services.stops.resume()  # the files of an earlier run may be stale, and agents read them at any time
+    services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
     services.backends.resume()
     await spool.drain()
     # Last, because only now everything that the agents reported is known: none is declared lost before.
@@ -283,7 +285,7 @@ async def _end(services: Services, dispatcher: Dispatcher, listeners: Listeners,
     listeners.stop_accepting()
     await dispatcher.finish()
     await listeners.stop()
-    services.liveness.save_signs()
+    services.liveness.save_last_seen()
     await _last_delivery(services, shutdown)
 
 
@@ -298,8 +300,8 @@ async def _last_delivery(services: Services, shutdown: ShutdownSignal) -> None:
 
             group.start_soon(cut_short)
             for lane in services.backends:
-                while not lane.quiet:
-                    await lane.settled()
+                while lane.can_progress:
+                    await lane.next_round()
             group.cancel_scope.cancel()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
-from clawlogd.interrupts.state import Stops
-from clawlogd.interrupts.watcher import Watcher
+from clawlogd.interrupts.state import Interrupts
+from clawlogd.interrupts.watcher import InterruptWatcher
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
@@ -29,7 +29,7 @@ class Backends:
         registry: The tasks.
         liveness: Which tasks were active last.
         heartbeats: Has the heartbeats that are due.
-        stops: Where requests to stop go.
+        interrupts: What is known of people's interrupts.
         settings: Everything that can be set.
         tokens: The token, for the backend it belongs to.
         clock: Where the time is read.
@@ -42,8 +42,8 @@ class Backends:
         outbox: Outbox,
         registry: Registry,
         liveness: Liveness,
-        heartbeats: Heartbeats,
-        stops: Stops,
+        heartbeats: HeartbeatSchedule,
+        interrupts: Interrupts,
         settings: LiveSettings,
         tokens: TokenSource,
         clock: Clock,
@@ -53,13 +53,13 @@ class Backends:
         self._registry = registry
         self._liveness = liveness
         self._heartbeats = heartbeats
-        self._stops = stops
+        self._interrupts = interrupts
         self._settings = settings
         self._tokens = tokens
         self._clock = clock
         self._spawn = spawn
         self._lanes: dict[str, Lane] = {}
-        self._watchers: dict[str, Watcher] = {}
+        self._watchers: dict[str, InterruptWatcher] = {}
         self._upstreams: list[Upstream] = []
 
     def resume(self) -> None:
@@ -75,7 +75,7 @@ class Backends:
             lane = self._start(base_url)
         return lane
 
-    def watcher(self, base_url: str) -> Watcher:
+    def watcher(self, base_url: str) -> InterruptWatcher:
         """A backend's watcher, started if there is none yet."""
         self.lane(base_url)
         return self._watchers[base_url]
@@ -109,12 +109,12 @@ class Backends:
             settings=self._settings,
             clock=self._clock,
         )
-        watcher = Watcher(
+        watcher = InterruptWatcher(
             base_url=base_url,
             registry=self._registry,
-            stops=self._stops,
+            interrupts=self._interrupts,
             liveness=self._liveness,
-            delivered=lane.settled,
+            next_round=lane.next_round,
             upstream=self._upstream(base_url),
             settings=self._settings,
             clock=self._clock,

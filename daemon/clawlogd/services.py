@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock
 from clawlogd.context import CallContext
-from clawlogd.interrupts.state import Stops
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
@@ -55,7 +55,7 @@ class Services:
         registry: The tasks.
         liveness: Which agents are alive, and on what evidence.
         heartbeats: When each task's heartbeat is due.
-        stops: People's requests to stop.
+        interrupts: What is known of people's interrupts.
         backends: A lane and a watcher for each backend.
         runtime: What was found or chosen at the start.
     """
@@ -65,8 +65,8 @@ class Services:
     outbox: Outbox
     registry: Registry
     liveness: Liveness
-    heartbeats: Heartbeats
-    stops: Stops
+    heartbeats: HeartbeatSchedule
+    interrupts: Interrupts
     backends: Backends
     runtime: RuntimeInfo
 
@@ -91,5 +91,5 @@ class Services:
         self.outbox.add(change.event, context.at_ms, task.base_url, reply)
         self.registry.put(task, head=change.head, steps=change.steps)
         if not task.status.ended:
-            self.liveness.spoke(task, at_ms=context.spooled_at_ms)
+            self.liveness.record_command(task, at_ms=context.spooled_at_ms)
         self.backends.lane(task.base_url)  # a backend that has no lane yet gets one

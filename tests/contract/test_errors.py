@@ -140,7 +140,7 @@ async def test_a_daemon_that_ends_refuses_what_comes_and_cuts_short_what_waits(d
     waiting, other = await daemon.connect(), await daemon.connect()
     wait = asyncio.create_task(refusal(waiting, "interrupt.check", task_id="t", wait_s=300))
     flush = asyncio.create_task(refusal(other, "daemon.flush", timeout_s=300))
-    await until(lambda: daemon.services.stops.awaited)
+    await until(lambda: daemon.services.interrupts.awaited)
     daemon.request_shutdown()
     for task in (wait, flush):
         error = await task
@@ -152,7 +152,7 @@ async def test_a_commit_that_fails_refuses_and_puts_everything_back(daemon: Runn
     await daemon.call("task.create", title="T", task_id="t", steps=["one"], base_url=NOBODY)
     before = await daemon.call("task.get", task_id="t")
     # SQLite itself refuses to grow the file, as on a full disk.
-    await daemon.services.outbox.read(lambda store: store._connection.execute("PRAGMA max_page_count = 1").fetchone())
+    await daemon.services.outbox.read(lambda store: store.connection.execute("PRAGMA max_page_count = 1").fetchone())
     callers = [await daemon.connect() for _ in range(3)]
     big: dict[str, Any] = {"title": "x" * 200, "steps": ["部" * 200] * 50, "base_url": NOBODY}
     refused = await asyncio.gather(
@@ -166,7 +166,7 @@ async def test_a_commit_that_fails_refuses_and_puts_everything_back(daemon: Runn
     status = await daemon.call("daemon.status")
     assert status["outbox"]["storage_error"] is not None
     assert any("the last commit failed" in problem for problem in status["problems"])
-    await daemon.services.outbox.read(lambda store: store._connection.execute("PRAGMA max_page_count = 1000000").fetchone())
+    await daemon.services.outbox.read(lambda store: store.connection.execute("PRAGMA max_page_count = 1000000").fetchone())
     await until(lambda: daemon.services.outbox.storage_error is None)  # found out by itself
     await call(callers[2], "task.create", **big, task_id="big")
 

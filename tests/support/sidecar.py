@@ -50,12 +50,12 @@ class Sidecar:
         self.outbox = services.outbox
         self.registry = services.registry
         self.liveness = services.liveness
-        self.stops = services.stops
+        self.interrupts = services.interrupts
         self.heartbeats = services.heartbeats
         self.woken: list[str] = []
         self.slept = 0
-        self.heartbeats._wake = self.woken.append
-        self.heartbeats._slept = self._count_sleep
+        services.backends.wake = self.woken.append  # type: ignore[method-assign]
+        services.backends.retry_now = self._count_sleep  # type: ignore[method-assign]
 
     @classmethod
     async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:
@@ -70,7 +70,7 @@ class Sidecar:
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""
-        self.stops.resume()
+        self.interrupts.resume()
         self.liveness.resume()
         self.heartbeats.resume()
 
@@ -93,7 +93,7 @@ class Sidecar:
         return self.registry.get(task_id)
 
     def speak(self, task_id: str = "t", **words: Any) -> None:
-        self.liveness.spoke(self.task(task_id), **words)
+        self.liveness.record_command(self.task(task_id), **words)
 
     def beats(self) -> list[Beat]:
         """What the lane would send now."""

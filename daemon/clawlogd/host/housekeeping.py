@@ -61,7 +61,7 @@ class Housekeeping:
             await anyio.sleep(_ROUND_S)
             rounds += 1
             await self._drain_spool()
-            self._services.liveness.save_signs()
+            self._services.liveness.save_last_seen()
             report_status(self._services, self._manager)
             self._end_when_idle()
             if rounds % _ROUNDS_PER_TIDYING == 0:

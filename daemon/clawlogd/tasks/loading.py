@@ -8,11 +8,10 @@ from pathlib import Path
 
 from clawlogd.clock import Clock
 from clawlogd.instance import InstanceError
+from clawlogd.outbox.integrity import Witness, is_damage
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery, open_store
 from clawlogd.outbox.reserve import Reserve
-from clawlogd.outbox.sqlite_errors import is_damage
-from clawlogd.outbox.witness import Witness
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 

@@ -233,7 +233,7 @@ async def flush(services: Services, params: FlushRequest, context: CallContext) 
         while left() and any(lane.pending for lane in lanes):
             async with anyio.create_task_group() as waits:
                 for lane in lanes:
-                    waits.start_soon(_first, lane.settled, waits.cancel_scope)
+                    waits.start_soon(_first, lane.next_round, waits.cancel_scope)
     return Flushed(flushed=not left(), pending=left())
 
 

@@ -12,8 +12,8 @@ from msgspec import Meta
 from clawlogd.clock import rfc3339
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
-from clawlogd.model import Event, EventKind
-from clawlogd.outbox.records import DeadEvent, StuckEvent
+from clawlogd.model import Event
+from clawlogd.outbox.records import BlockedEvent, DeadLetter, creates_task
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store
 from clawlogd.services import Services
@@ -105,22 +105,15 @@ async def _decide_on(services: Services, params: DeadLetterChoice, wanted: list[
 def _release(services: Services, task_ids: set[str]) -> None:
     for lane in services.backends:
         for task_id in task_ids:
-            lane.release(task_id)
+            lane.requeue(task_id)
 
 
-def _behind(store: Store, dead: DeadEvent) -> list[StuckEvent]:
+def _behind(store: Store, dead: DeadLetter) -> list[BlockedEvent]:
     """The events that are held behind a dead letter: those of a task whose creation was refused."""
-    return store.held(dead.lane, dead.task_id) if _is_creation(dead.body) else []
+    return store.held(dead.lane, dead.task_id) if creates_task(dead.body) else []
 
 
-def _is_creation(body: bytes) -> bool:
-    try:
-        return _decode(body).kind is EventKind.TASK_CREATED
-    except msgspec.DecodeError:  # a damaged record
-        return False
-
-
-def _view(dead: DeadEvent, waiting_behind: int) -> DeadLetterView:
+def _view(dead: DeadLetter, waiting_behind: int) -> DeadLetterView:
     try:
         event = _decode(dead.body)
     except msgspec.DecodeError:  # a damaged record

@@ -45,9 +45,9 @@ def heartbeat(services: Services, params: TaskHeartbeat, context: CallContext) -
         task = msgspec.structs.replace(task, watched=process)
         services.registry.put(task)
     if not task.status.ended:
-        services.liveness.spoke(task, at_ms=context.spooled_at_ms, lease_s=params.lease_s, summary=summary)
+        services.liveness.record_command(task, at_ms=context.spooled_at_ms, lease_s=params.lease_s, summary=summary)
         if summary:
-            services.heartbeats.soon(task)
+            services.heartbeats.make_due(task)
     next_in_s = round(services.heartbeats.next_in_s(task), 3)
     return HeartbeatAccepted(accepted=True, next_in_s=next_in_s, summary_truncated=truncated)
 

@@ -14,7 +14,7 @@ from clawlog.protocol import vocabulary
 from clawlog.protocol.ids import new_uuid
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue, StorageFailed
-from clawlogd.interrupts.state import StopPhase, StopState
+from clawlogd.interrupts.state import InterruptPhase, InterruptStatus
 from clawlogd.services import Services
 from clawlogd.tasks.updates import acknowledge
 from clawlogd.text import clean_summary
@@ -35,21 +35,21 @@ class InterruptCheck(Params, frozen=True):
     )
 
 
-def check(services: Services, params: InterruptCheck, context: CallContext) -> StopState | Awaitable[StopState]:
+def check(services: Services, params: InterruptCheck, context: CallContext) -> InterruptStatus | Awaitable[InterruptStatus]:
     """Answers whether a stop is requested: from memory while that is fresh enough, else from the backend.
 
     A check that waits is how others wait for an agent's stop, so it is no sign that the agent lives.
     """
     task = services.registry.get(params.task_id)
     if not task.status.ended and not params.wait_s:
-        services.liveness.spoke(task, at_ms=context.spooled_at_ms)
-    state = services.stops.state(task, params.max_age_s)
-    if params.wait_s or state.state is StopPhase.UNKNOWN or state.interrupt_requested:
+        services.liveness.record_command(task, at_ms=context.spooled_at_ms)
+    state = services.interrupts.status(task, params.max_age_s)
+    if params.wait_s or state.state is InterruptPhase.UNKNOWN or state.interrupt_requested:
         return _check(services, params)
     return state
 
 
-async def _check(services: Services, params: InterruptCheck) -> StopState:
+async def _check(services: Services, params: InterruptCheck) -> InterruptStatus:
     if params.wait_s:
         await _wait_for_stop(services, params.task_id, params.wait_s)
     state = await _fresh_state(services, params.task_id, params.max_age_s)
@@ -58,23 +58,23 @@ async def _check(services: Services, params: InterruptCheck) -> StopState:
     return state
 
 
-async def _fresh_state(services: Services, task_id: str, max_age_s: float) -> StopState:
+async def _fresh_state(services: Services, task_id: str, max_age_s: float) -> InterruptStatus:
     """What is known of a task's stop; asks the backend where that is older than allowed."""
     task = services.registry.get(task_id)
-    state = services.stops.state(task, max_age_s)
-    if state.state is not StopPhase.UNKNOWN:
+    state = services.interrupts.status(task, max_age_s)
+    if state.state is not InterruptPhase.UNKNOWN:
         return state
     answered = await services.backends.watcher(task.base_url).refresh(task, _REFRESH_S)
     # What the backend has just answered is fresh, however little age the caller allows.
-    return services.stops.state(services.registry.get(task_id), None if answered else max_age_s)
+    return services.interrupts.status(services.registry.get(task_id), None if answered else max_age_s)
 
 
 async def _wait_for_stop(services: Services, task_id: str, wait_s: float) -> None:
     requested = asyncio.Event()
-    end = services.stops.watch(task_id, lambda state: requested.set() if state.interrupt_requested else None)
+    end = services.interrupts.subscribe(task_id, lambda state: requested.set() if state.interrupt_requested else None)
     try:
         # Read after the subscription: a stop that arrives between the two would be missed.
-        if services.stops.state(services.registry.get(task_id)).interrupt_requested:
+        if services.interrupts.status(services.registry.get(task_id)).interrupt_requested:
             return
         with anyio.move_on_after(wait_s):
             await requested.wait()
@@ -84,34 +84,34 @@ async def _wait_for_stop(services: Services, task_id: str, wait_s: float) -> Non
 
 async def _record_delivery(services: Services, task_id: str) -> None:
     """Records that the stop is delivered to the agent. It is, even where that cannot be recorded."""
-    if services.stops.delivered(task_id):
+    if services.interrupts.mark_delivered(task_id):
         try:
             await asyncio.shield(services.outbox.committed())
         except StorageFailed:
             return
 
 
-def watch(services: Services, params: TaskChoice, context: CallContext) -> Awaitable[StopState]:
+def watch(services: Services, params: TaskChoice, context: CallContext) -> Awaitable[InterruptStatus]:
     """Answers as ``interrupt.check`` does, and then pushes each change until the connection closes."""
     services.registry.get(params.task_id)
     session = context.session
     if session is None:
         raise InvalidValue("task_id", "cannot be watched from the spool", "watch over a connection")
 
-    def push(state: StopState) -> None:
+    def push(state: InterruptStatus) -> None:
         session.notify("interrupt.changed", {"task_id": params.task_id, **msgspec.to_builtins(state)})
         if state.interrupt_requested:
             # Not at once: this is called while the stop itself is being entered.
-            asyncio.get_running_loop().call_soon(services.stops.delivered, params.task_id)
+            asyncio.get_running_loop().call_soon(services.interrupts.mark_delivered, params.task_id)
 
-    session.at_close(services.stops.watch(params.task_id, push))
+    session.at_close(services.interrupts.subscribe(params.task_id, push))
     return _first_state(services, params.task_id)
 
 
-async def _first_state(services: Services, task_id: str) -> StopState:
+async def _first_state(services: Services, task_id: str) -> InterruptStatus:
     state = await _fresh_state(services, task_id, vocabulary.DEFAULT_MAX_AGE_S)
     if state.interrupt_requested:
-        services.stops.delivered(task_id)
+        services.interrupts.mark_delivered(task_id)
     return state
 
 

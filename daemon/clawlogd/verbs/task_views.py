@@ -7,7 +7,7 @@ import msgspec
 from clawlog.protocol.types import StepStatus
 from clawlogd.clock import rfc3339
 from clawlogd.context import CallContext
-from clawlogd.interrupts.state import StopState
+from clawlogd.interrupts.state import InterruptStatus
 from clawlogd.liveness.evidence import LifeState
 from clawlogd.model import Evidence, Task, TaskStatus
 from clawlogd.services import Services
@@ -47,7 +47,7 @@ class TaskView(msgspec.Struct, frozen=True):
     ended_at: str | None
     steps: tuple[StepView, ...]
     liveness: LivenessView
-    stop: StopState
+    stop: InterruptStatus
     pending: int
     delivered: bool
     metadata: dict[str, str]
@@ -97,7 +97,7 @@ def _view(services: Services, task: Task) -> TaskView:
             watch_pid=task.watched.pid if task.watched else None,
             lease_s=task.lease_s,
         ),
-        stop=services.stops.state(task),
+        stop=services.interrupts.status(task),
         pending=services.outbox.counts.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,

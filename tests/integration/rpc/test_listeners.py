@@ -107,9 +107,9 @@ async def test_a_watcher_that_leaves_is_told_nothing_more(daemon: RunningDaemon)
     await daemon.call("task.create", title="T", task_id="t")
     watcher = await daemon.connect()
     await call(watcher, "interrupt.watch", task_id="t")
-    assert len(daemon.services.stops.awaited) == 1
+    assert len(daemon.services.interrupts.awaited) == 1
     await watcher.close()
-    await until(lambda: not daemon.services.stops.awaited)
+    await until(lambda: not daemon.services.interrupts.awaited)
 
 
 def count_open_files() -> int:
@@ -127,7 +127,7 @@ async def test_a_watcher_over_zeromq_that_has_gone_is_forgotten_when_there_is_ne
     await call(watcher, "interrupt.watch", task_id="t")
     await watcher.close()
     plain.ask_to_stop(plain.only_task.task_id)
-    await until(lambda: not daemon.services.stops.awaited)
+    await until(lambda: not daemon.services.interrupts.awaited)
     assert (await daemon.call("interrupt.check", task_id="t"))["state"] == "requested"
 
 

@@ -8,13 +8,13 @@ from collections.abc import Callable
 from support.daemon_process import DaemonProcess
 
 _WITHOUT_HEARTBEATS = """
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.main import main
 
 async def returns(self):
     pass
 
-Heartbeats.run = returns
+HeartbeatSchedule.run = returns
 main()
 """
 
