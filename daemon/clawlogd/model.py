@@ -81,7 +81,7 @@ class WatchedProcess(msgspec.Struct, frozen=True):
     pidfd_inode: int | None = None
 
 
-class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
+class Interrupt(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person's request to stop a task.
 
     Attributes:
@@ -138,7 +138,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         watched: The process whose end means that its agent is gone.
         upstream: Whether the backend has it.
         remote_id: The backend's own id, where it differs.
-        stop: The newest request to stop it.
+        interrupt: The newest request to stop it; ``stop`` on disk.
         metadata: The caller's own pairs.
     """
 
@@ -157,7 +157,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     watched: WatchedProcess | None = None
     upstream: bool = False
     remote_id: str | None = None
-    stop: Stop | None = None
+    interrupt: Interrupt | None = msgspec.field(default=None, name="stop")
     metadata: dict[str, str] = {}
 
     @property
@@ -166,9 +166,9 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.lost_ms is None and self.status not in _ENDED
 
     @property
-    def stopping(self) -> bool:
+    def interrupt_pending(self) -> bool:
         """Whether a stop is requested, not acknowledged, and the task has not ended."""
-        return self.stop is not None and not self.stop.acknowledged and not self.status.ended
+        return self.interrupt is not None and not self.interrupt.acknowledged and not self.status.ended
 
     def with_step(self, step: Step) -> Task:
         """The task with one step replaced, by its position."""

@@ -123,10 +123,11 @@ class Registry:
 
     def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
         now = self._tasks.get(task_id)
-        if before is not None and now is not None and now.stop is not None and now.stopping and before.stop != now.stop:
+        kept = now.interrupt if now is not None and now.interrupt_pending else None
+        if before is not None and kept is not None and before.interrupt != kept:
             # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
             # one, too, but the receipt of that is gone: it is delivered again.
-            before = msgspec.structs.replace(before, stop=msgspec.structs.replace(now.stop, delivered=False))
+            before = msgspec.structs.replace(before, interrupt=msgspec.structs.replace(kept, delivered=False))
         if before is None:
             self._tasks.pop(task_id, None)
         else:

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from clawlogd.errors import InvalidValue, TaskFinished
-from clawlogd.model import EventKind, Step, Stop, Task, TaskStatus, WatchedProcess
+from clawlogd.model import EventKind, Interrupt, Step, Task, TaskStatus, WatchedProcess
 from clawlogd.tasks.creation import create
 from clawlogd.tasks.steps import set_step_status
 from clawlogd.tasks.updates import acknowledge, set_status
@@ -96,10 +96,10 @@ def test_a_reopened_task_keeps_its_process_only_while_that_runs(*, still_runs: b
 
 
 def test_an_acknowledgement_answers_the_newest_stop_and_no_other() -> None:
-    stopping = changed(TASK, stop=Stop("i2"))
+    stopping = changed(TASK, interrupt=Interrupt("i2"))
     change = acknowledge(stopping, None, **REPORT)
     assert change.event.interrupt_id == "i2"
-    assert change.task.stop == Stop("i2", delivered=True, acknowledged=True)
+    assert change.task.interrupt == Interrupt("i2", delivered=True, acknowledged=True)
     assert (change.task.status, change.task.finished) == (TaskStatus.INTERRUPTED, False)
     with pytest.raises(InvalidValue, match="the stop known here is 'i2'"):
         acknowledge(stopping, "i1", **REPORT)
