@@ -7,38 +7,35 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import anyio
-from anyio.abc import TaskGroup
 
 from clawlog import locations
-from clawlogd.backends import Backends
+from clawlogd.backends import Backends, Spawn
 from clawlogd.clock import Clock, SystemClock
 from clawlogd.host.housekeeping import Housekeeping
 from clawlogd.host.reload import Reload
+from clawlogd.host.status import report_status
+from clawlogd.host.supervision import supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
-from clawlogd.instance import InstanceError, bind_unix, private_folder, state_lock
-from clawlogd.interrupts.state import Stops
+from clawlogd.host.watchdog import feed_watchdog
+from clawlogd.instance import bind_unix, private_folder, state_lock
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
-from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.recovery import Recovery, open_store
-from clawlogd.outbox.reserve import Reserve
-from clawlogd.outbox.sqlite_errors import is_damage
-from clawlogd.outbox.witness import Witness
 from clawlogd.rpc.dispatcher import Dispatcher
+from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
-from clawlogd.rpc.unix import UnixListener, allowed_group
+from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
-from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
-from clawlogd.tasks.registry import Registry
+from clawlogd.settings import LiveSettings, Settings, metrics_address
+from clawlogd.tasks.loading import LoadedState, load_state
 from clawlogd.upstream.tokens import TokenSource
 
 _log = Log("app")
@@ -51,7 +48,7 @@ class Environment:
     Attributes:
         env: The environment variables.
         state_dir: The state folder.
-        socket_path: Where the Unix socket goes; None when the service manager passes it on.
+        socket_path: Where the Unix socket is bound; None when the service manager passes one on.
         clock: Where the time is read.
     """
 
@@ -75,27 +72,37 @@ def _is_zmq(key: str, value: str) -> bool:
     return key == "CLAWLOG_SOCKET" and value.startswith("zmq:")
 
 
-class Stop:
-    """Asks a running daemon to end: once softly, a second time at once."""
+class ShutdownSignal:
+    """Asks a running daemon to end: once in good order, a second time at once.
+
+    Attributes:
+        requested: Set by the first request.
+        forced: Set by the second: the last attempt to deliver is cut short.
+    """
 
     def __init__(self) -> None:
-        self.asked = anyio.Event()
-        self.hurried = anyio.Event()
+        self.requested = anyio.Event()
+        self.forced = anyio.Event()
 
-    def ask(self) -> None:
-        """Asks; the second time cuts the last try to deliver short."""
-        if self.asked.is_set():
-            self.hurried.set()
-        self.asked.set()
+    def request(self) -> None:
+        """Asks the daemon to end."""
+        if self.requested.is_set():
+            self.forced.set()
+        self.requested.set()
 
 
-async def run(settings: Settings, where: Environment, stop: Stop, ready: Callable[[Services], None] | None = None) -> None:
-    """Runs the daemon until it is asked to stop.
+async def run(
+    settings: Settings,
+    where: Environment,
+    shutdown: ShutdownSignal,
+    ready: Callable[[Services], None] | None = None,
+) -> None:
+    """Runs the daemon until it is asked to end.
 
     Args:
         settings: Everything that can be set.
         where: Where it runs.
-        stop: Asks it to end.
+        shutdown: Asks it to end.
         ready: Called once it serves.
 
     Raises:
@@ -106,222 +113,139 @@ async def run(settings: Settings, where: Environment, stop: Stop, ready: Callabl
     private_folder(where.state_dir)
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(where.state_dir))
-        manager = ServiceManager(where.env)
-        runtime = RuntimeInfo(str(where.state_dir), None, settings.zmq, where.clock.monotonic())
+        closing = await stack.enter_async_context(_closing())  # left after the tasks have ended
         live_settings = LiveSettings(settings)
-        services, dispatcher = await stack.enter_async_context(_build(live_settings, where, runtime))
-        spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=runtime)
+        state = load_state(where.state_dir, live_settings, where.clock)
+        closing.push_async_callback(state.outbox.close)
+        supervisor = await stack.enter_async_context(supervised())
+        services = assemble(state, live_settings, where, supervisor.spawn, closing)
+        dispatcher = Dispatcher(services=services)
+        spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=services.runtime)
+        await _resume(services, spool)
 
-        tasks = await stack.enter_async_context(_named_tasks())
-        services.stops.resume()
-        services.backends.start(services.heartbeats, tasks.spawn)
-        await spool.drain()
-        services.liveness.resume()
-        services.heartbeats.resume()
-
+        manager = ServiceManager(where.env)
         listeners = await _listen(services, where, dispatcher, stack)
+        await _serve_metrics(services, listeners, stack)
         housekeeping = Housekeeping(
             services=services,
-            dispatcher=dispatcher,
-            spool=spool,
+            drain_spool=spool.drain,
             manager=manager,
-            stop=stop.ask,
+            request_shutdown=shutdown.request,
             connections=lambda: listeners.connections,
+            last_command=lambda: dispatcher.last_command,
         )
-        await _serve_metrics(services, listeners, stack)
-        tasks.spawn("outbox", services.outbox.until_broken)
-        tasks.spawn("heartbeats", services.heartbeats.run)
-        tasks.spawn("housekeeping", housekeeping.run)
-        if manager.watchdog_s is not None:
-            tasks.spawn("watchdog", housekeeping.feed_watchdog)
-        _log.info(
-            "ready",
-            state_dir=runtime.state_dir,
-            socket=runtime.socket,
-            zmq=runtime.zmq,
-            metrics=runtime.metrics,
-            pid=os.getpid(),
-        )
-        housekeeping.tell_manager()
-        manager.ready()
+        _spawn_loops(services, housekeeping, manager, supervisor.spawn)
+        _report_ready(services, manager)
         if ready is not None:
             ready(services)
 
-        await stop.asked.wait()
+        await shutdown.requested.wait()
         with anyio.CancelScope(shield=True), anyio.move_on_after(services.settings.shutdown.deadline_s):
             manager.stopping()
-            _log.info("stopping", pending=services.outbox.counts.waiting)
-            listeners.stop_accepting()
-            await dispatcher.finish()
-            await listeners.stop()
-            services.liveness.save_signs()
-            await _last_delivery(services, stop)
+            await _end(services, dispatcher, listeners, shutdown)
 
 
-async def _last_delivery(services: Services, stop: Stop) -> None:
-    """One bounded try to deliver what waits; a second request to stop cuts it short."""
-    with anyio.move_on_after(services.settings.shutdown.deliver_s):
-        async with anyio.create_task_group() as group:
-
-            async def hurried() -> None:
-                await stop.hurried.wait()
-                group.cancel_scope.cancel()
-
-            group.start_soon(hurried)
-            for lane in services.backends:
-                while not lane.quiet:
-                    await lane.settled()
-            group.cancel_scope.cancel()
+# ── Building ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class NamedTasks:
-    """The daemon's long-lived tasks. One that ends unexpectedly brings the daemon down, under its name.
+@asynccontextmanager
+async def _closing() -> AsyncIterator[AsyncExitStack]:
+    """A stack of what is to be closed, whatever ended the daemon; a cancellation does not cut it short."""
+    closing = AsyncExitStack()
+    try:
+        yield closing
+    finally:
+        with anyio.CancelScope(shield=True):
+            await closing.aclose()
+
+
+def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spawn: Spawn, closing: AsyncExitStack) -> Services:
+    """Builds the services, each complete.
 
     Args:
-        group: Runs them.
+        state: What was read from the state folder.
+        settings: The settings in force.
+        where: Where the daemon runs.
+        spawn: Runs long-lived tasks.
+        closing: Closes what has to be closed once those have ended.
     """
-
-    def __init__(self, group: TaskGroup) -> None:
-        self._group = group
-
-    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Begins a task."""
-        self._group.start_soon(self._guard, name, work, name=name)
-
-    async def _guard(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        try:
-            await work()
-        except Exception as error:
-            _log.error("task_failed", task=name, error=repr(error), exc_info=error)
-            raise
-
-
-@asynccontextmanager
-async def _named_tasks() -> AsyncIterator[NamedTasks]:
-    async with anyio.create_task_group() as group:
-        try:
-            yield NamedTasks(group)
-        finally:
-            group.cancel_scope.cancel()
-
-
-def _open(settings: LiveSettings, state_dir: Path, clock: Clock) -> tuple[Outbox, Registry, Recovery | None]:
-    """Opens the outbox, and reads the tasks."""
-    witness = Witness(state_dir / "outbox.seq")
-    reserve = Reserve(state_dir / "ballast", settings.now.outbox.ballast_bytes)
-    reserve.restore()
-    checked = False
-    while True:
-        store, recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
-        try:
-            outbox = Outbox(store=store, witness=witness, reserve=reserve, settings=settings, clock=clock)
-            registry = Registry(outbox=outbox)
-            registry.load(store)
-        except sqlite3.DatabaseError as error:
-            store.close()
-            if checked or not is_damage(error):
-                raise
-            checked = True  # from now on: it was sealed, the medium lost some of it since, and opening it took the seal away
-        else:
-            return outbox, registry, recovery
-
-
-@asynccontextmanager
-async def _build(
-    settings: LiveSettings, where: Environment, runtime: RuntimeInfo
-) -> AsyncIterator[tuple[Services, Dispatcher]]:
-    clock, state_dir = where.clock, where.state_dir
-    try:
-        outbox, registry, runtime.recovery = _open(settings, state_dir, clock)
-    except (OSError, sqlite3.Error) as error:
-        raise InstanceError(
-            f"{state_dir}: the outbox cannot be opened: {error}; see whether the disk works, has space, and may be written to"
-        ) from error
-    liveness = Liveness(registry=registry, outbox=outbox, settings=settings, clock=clock)
-    stops = Stops(registry=registry, outbox=outbox, clock=clock, folder=private_folder(state_dir / "run") / "stop")
-    tokens = TokenSource(env=where.env, settings=settings)
-    backends = Backends(
-        outbox=outbox, registry=registry, liveness=liveness, stops=stops, settings=settings, tokens=tokens, clock=clock
+    outbox, registry, clock = state.outbox, state.registry, where.clock
+    # Three services know each other in a ring: liveness has a task judged earlier by the schedule, the schedule wakes lanes,
+    # and lanes take the due heartbeats from the schedule. It is closed by calls that name what is built below; only loops and
+    # commands make them, and none of those runs before all is built.
+    liveness = Liveness(
+        registry=registry,
+        outbox=outbox,
+        settings=settings,
+        clock=clock,
+        reconsider=lambda task_id, at: heartbeats.judge_by(task_id, at),  # noqa: PLW0108 - built below
     )
-    heartbeats = Heartbeats(
+    heartbeats = HeartbeatSchedule(
         registry=registry,
         liveness=liveness,
         settings=settings,
         clock=clock,
-        wake=backends.wake,
-        slept=backends.retry_now,
+        wake=lambda base_url: backends.wake(base_url),  # noqa: PLW0108 - built below
+        slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
     )
-    services = Services(
+    interrupts = Interrupts(
+        registry=registry, outbox=outbox, clock=clock, folder=private_folder(where.state_dir / "run") / "stop"
+    )
+    backends = Backends(
+        outbox=outbox,
+        registry=registry,
+        liveness=liveness,
+        heartbeats=heartbeats,
+        interrupts=interrupts,
+        settings=settings,
+        tokens=TokenSource(env=where.env, settings=settings),
+        clock=clock,
+        spawn=spawn,
+    )
+    closing.push_async_callback(backends.close)
+    closing.callback(liveness.close)
+    return Services(
         live_settings=settings,
         clock=clock,
         outbox=outbox,
         registry=registry,
         liveness=liveness,
         heartbeats=heartbeats,
-        stops=stops,
+        interrupts=interrupts,
         backends=backends,
-        runtime=runtime,
+        runtime=RuntimeInfo(str(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )
-    try:
-        yield services, Dispatcher(services=services)
-    finally:
-        with anyio.CancelScope(shield=True):
-            liveness.close()
-            await backends.close()
-            await outbox.close()
 
 
-class _Listeners:
-    def __init__(self, unix: list[UnixListener], zeromq: Any) -> None:
-        self._unix = unix
-        self._zeromq = zeromq
-
-    @property
-    def connections(self) -> int:
-        return sum(listener.connections for listener in self._unix)
-
-    def stop_accepting(self) -> None:
-        for listener in self._unix:
-            listener.stop_accepting()
-
-    async def stop(self) -> None:
-        for listener in self._unix:
-            await listener.stop()
-        if self._zeromq is not None:
-            await self._zeromq.stop()
+# ── Starting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _listen(services: Services, where: Environment, dispatcher: Dispatcher, stack: AsyncExitStack) -> _Listeners:
-    settings, runtime = services.settings, services.runtime
-    zeromq = None
-    if settings.zmq is not None:
-        from clawlogd.rpc.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where wanted
+async def _resume(services: Services, spool: Spool) -> None:
+    """Resumes the work of an earlier run. The order matters."""
+    services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
+    services.backends.resume()
+    await spool.drain()
+    # Last, because only now everything that the agents reported is known: none is declared lost before.
+    services.liveness.resume()
+    services.heartbeats.resume()
 
-        path = ipc_path(settings.zmq)
-        zeromq = ZeromqListener(
-            endpoint=settings.zmq,
-            bound=bind_unix(path) if path else None,
-            dispatcher=dispatcher,
-            settings=services.live_settings,
-        )
-        await zeromq.start()
-    group = allowed_group(settings.listen.group)
+
+async def _listen(services: Services, where: Environment, dispatcher: Dispatcher, stack: AsyncExitStack) -> Listeners:
+    group = allowed_group(services.settings.listen.group)
     sockets = passed_sockets(where.env)
     if not sockets and where.socket_path is not None:
-        sock = bind_unix(where.socket_path, group_id=group.gr_gid if group else None)
+        sockets = [bind_unix(where.socket_path, group_id=group.gr_gid if group else None)]
         stack.callback(where.socket_path.unlink, missing_ok=True)
-        sockets = [sock]
-    unix = [UnixListener(sock=sock, dispatcher=dispatcher, group=group, settings=services.live_settings) for sock in sockets]
-    for listener in unix:
-        await listener.start()
-    runtime.socket = str(sockets[0].getsockname()) if sockets else None
-    return _Listeners(unix, zeromq)
+    listeners = make_listeners(sockets, group, dispatcher, services.live_settings)
+    await listeners.start()
+    services.runtime.socket = str(sockets[0].getsockname()) if sockets else None
+    return listeners
 
 
-async def _serve_metrics(services: Services, listeners: _Listeners, stack: AsyncExitStack) -> None:
+async def _serve_metrics(services: Services, listeners: Listeners, stack: AsyncExitStack) -> None:
     if services.settings.metrics is None:
         return
-    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
+    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where configured
 
     address = metrics_address(services.settings.metrics)
     server = MetricsServer(services=services, connections=lambda: listeners.connections)
@@ -331,18 +255,68 @@ async def _serve_metrics(services: Services, listeners: _Listeners, stack: Async
         stack.callback(address.path.unlink, missing_ok=True)
 
 
+def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: ServiceManager, spawn: Spawn) -> None:
+    spawn("outbox", services.outbox.until_broken)
+    spawn("heartbeats", services.heartbeats.run)
+    spawn("housekeeping", housekeeping.run)
+    if (interval_s := manager.watchdog_s) is not None:
+        spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))
+
+
+def _report_ready(services: Services, manager: ServiceManager) -> None:
+    runtime = services.runtime
+    _log.info(
+        "ready",
+        state_dir=runtime.state_dir,
+        socket=runtime.socket,
+        zmq=runtime.zmq,
+        metrics=runtime.metrics,
+        pid=os.getpid(),
+    )
+    report_status(services, manager)
+    manager.ready()
+
+
+# ── Ending ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _end(services: Services, dispatcher: Dispatcher, listeners: Listeners, shutdown: ShutdownSignal) -> None:
+    _log.info("stopping", pending=services.outbox.counts.waiting)
+    listeners.stop_accepting()
+    await dispatcher.finish()
+    await listeners.stop()
+    services.liveness.save_last_seen()
+    await _last_delivery(services, shutdown)
+
+
+async def _last_delivery(services: Services, shutdown: ShutdownSignal) -> None:
+    """One bounded attempt to deliver what waits; a second request to end cuts it short."""
+    with anyio.move_on_after(services.settings.shutdown.deliver_s):
+        async with anyio.create_task_group() as group:
+
+            async def cut_short() -> None:
+                await shutdown.forced.wait()
+                group.cancel_scope.cancel()
+
+            group.start_soon(cut_short)
+            for lane in services.backends:
+                while lane.can_progress:
+                    await lane.next_round()
+            group.cancel_scope.cancel()
+
+
 async def run_until_signalled(settings: Settings, where: Environment, read: Callable[[], Settings]) -> None:
-    """Runs the daemon until SIGTERM or SIGINT; a second one cuts the last try to deliver short. SIGHUP reloads.
+    """Runs the daemon until SIGTERM or SIGINT; a second one cuts the last attempt to deliver short. SIGHUP reloads.
 
     Args:
         settings: Everything that can be set.
         where: Where it runs.
         read: Reads the settings again, for a reload.
     """
-    stop = Stop()
+    shutdown = ShutdownSignal()
     running: list[Reload] = []
     async with anyio.create_task_group() as group:
-        # Taken before the daemon starts: a signal that comes while it does must end it in order, too.
+        # Before the daemon starts: a signal that arrives meanwhile must end it in order, too.
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
 
             async def listen() -> None:
@@ -352,11 +326,14 @@ async def run_until_signalled(settings: Settings, where: Environment, read: Call
                             reload()
                     else:
                         _log.info("signal", name=signal.Signals(number).name)
-                        stop.ask()
+                        shutdown.request()
 
             group.start_soon(listen)
             manager = ServiceManager(where.env)
             await run(
-                settings, where, stop, lambda services: running.append(Reload(services=services, read=read, manager=manager))
+                settings,
+                where,
+                shutdown,
+                lambda services: running.append(Reload(services=services, read=read, manager=manager)),
             )
             group.cancel_scope.cancel()

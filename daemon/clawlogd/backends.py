@@ -1,4 +1,4 @@
-"""Every backend that a task names: its lane and its watcher, begun when they are first wanted."""
+"""Every backend that a task names: its lane and its watcher, started when they are first needed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from typing import Any
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
-from clawlogd.interrupts.state import Stops
-from clawlogd.interrupts.watcher import Watcher
+from clawlogd.interrupts.state import Interrupts
+from clawlogd.interrupts.watcher import InterruptWatcher
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
@@ -28,10 +28,12 @@ class Backends:
         outbox: Where events come from.
         registry: The tasks.
         liveness: Which tasks were active last.
-        stops: Where requests to stop go.
+        heartbeats: Has the heartbeats that are due.
+        interrupts: What is known of people's interrupts.
         settings: Everything that can be set.
         tokens: The token, for the backend it belongs to.
         clock: Where the time is read.
+        spawn: Runs lanes and watchers.
     """
 
     def __init__(
@@ -40,50 +42,50 @@ class Backends:
         outbox: Outbox,
         registry: Registry,
         liveness: Liveness,
-        stops: Stops,
+        heartbeats: HeartbeatSchedule,
+        interrupts: Interrupts,
         settings: LiveSettings,
         tokens: TokenSource,
         clock: Clock,
+        spawn: Spawn,
     ) -> None:
         self._outbox = outbox
         self._registry = registry
         self._liveness = liveness
-        self._stops = stops
+        self._heartbeats = heartbeats
+        self._interrupts = interrupts
         self._settings = settings
         self._tokens = tokens
         self._clock = clock
-        self._heartbeats: Heartbeats | None = None
-        self._spawn: Spawn | None = None
+        self._spawn = spawn
         self._lanes: dict[str, Lane] = {}
-        self._watchers: dict[str, Watcher] = {}
+        self._watchers: dict[str, InterruptWatcher] = {}
         self._upstreams: list[Upstream] = []
 
-    def start(self, heartbeats: Heartbeats, spawn: Spawn) -> None:
-        """Begins the lanes of all backends for which something waits or a task goes on."""
-        self._heartbeats = heartbeats
-        self._spawn = spawn
+    def resume(self) -> None:
+        """Starts the lanes of all backends that have undelivered events or live tasks of an earlier run."""
         tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
         for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)
 
     def lane(self, base_url: str) -> Lane:
-        """A backend's lane."""
+        """A backend's lane, started if there is none yet."""
         lane = self._lanes.get(base_url)
         if lane is None:
-            lane = self._begin(base_url)
+            lane = self._start(base_url)
         return lane
 
-    def watcher(self, base_url: str) -> Watcher:
-        """A backend's watcher."""
+    def watcher(self, base_url: str) -> InterruptWatcher:
+        """A backend's watcher, started if there is none yet."""
         self.lane(base_url)
         return self._watchers[base_url]
 
     def wake(self, base_url: str) -> None:
-        """Says that beats for a backend are due."""
+        """Wakes a backend's lane: heartbeats for it are due."""
         self.lane(base_url).wake()
 
     def retry_now(self) -> None:
-        """Ends all pauses: there is reason to think that backends can be reached again, or are behind dead connections."""
+        """Ends all pauses between attempts: backends may be reachable again, or connections may be dead."""
         for lane in self._lanes.values():
             lane.retry_now()
         for watcher in self._watchers.values():
@@ -97,8 +99,7 @@ class Backends:
         for upstream in self._upstreams:
             await upstream.close()
 
-    def _begin(self, base_url: str) -> Lane:
-        assert self._heartbeats is not None and self._spawn is not None, "start() comes first"  # noqa: S101, PT018
+    def _start(self, base_url: str) -> Lane:
         lane = Lane(
             base_url=base_url,
             outbox=self._outbox,
@@ -108,12 +109,12 @@ class Backends:
             settings=self._settings,
             clock=self._clock,
         )
-        watcher = Watcher(
+        watcher = InterruptWatcher(
             base_url=base_url,
             registry=self._registry,
-            stops=self._stops,
+            interrupts=self._interrupts,
             liveness=self._liveness,
-            delivered=lane.settled,
+            next_round=lane.next_round,
             upstream=self._upstream(base_url),
             settings=self._settings,
             clock=self._clock,

@@ -1,21 +1,19 @@
-"""What a verb works with, in one object that is built once; and what a verb hands back."""
+"""The daemon's services in one object, which is built once by the composition root and handed to the verbs."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-import msgspec
-
-from clawlog.protocol.summary import clean, one_line
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock
-from clawlogd.interrupts.state import Stops
+from clawlogd.context import CallContext
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import Heartbeats
+from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
-from clawlogd.rpc.session import Session
 from clawlogd.settings import LiveSettings, Settings
+from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.registry import Registry
 
 
@@ -48,15 +46,27 @@ class RuntimeInfo:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The daemon's services, as the verbs use them."""
+    """The daemon's services, as the verbs use them.
+
+    Attributes:
+        live_settings: The settings in force, across reloads.
+        clock: Where the time is read.
+        outbox: The durable queue.
+        registry: The tasks.
+        liveness: Which agents are alive, and on what evidence.
+        heartbeats: When each task's heartbeat is due.
+        interrupts: What is known of people's interrupts.
+        backends: A lane and a watcher for each backend.
+        runtime: What was found or chosen at the start.
+    """
 
     live_settings: LiveSettings
     clock: Clock
     outbox: Outbox
     registry: Registry
     liveness: Liveness
-    heartbeats: Heartbeats
-    stops: Stops
+    heartbeats: HeartbeatSchedule
+    interrupts: Interrupts
     backends: Backends
     runtime: RuntimeInfo
 
@@ -65,37 +75,21 @@ class Services:
         """The settings in force."""
         return self.live_settings.now
 
-    def summary(self, text: str | None) -> tuple[str | None, bool]:
-        """A caller's summary made fit to be kept; and whether it was cut. Empty becomes None."""
-        if text is None:
-            return None, False
-        settings = self.settings.summary
-        line, truncated = clean(text, max_chars=settings.max_chars, mask=settings.mask_credentials)
-        return line or None, truncated
+    def accept(self, change: TaskChange, context: CallContext, reply: bytes | None = None) -> None:
+        """Makes a change of a task: in memory now, and on disk with the open group.
 
-    def title(self, text: str) -> str:
-        """A caller's title as one line."""
-        return one_line(text)
+        Args:
+            change: What was decided on.
+            context: When it was made, and whether it is a sign of life of now.
+            reply: What a call with the same event id will be answered.
 
-
-class Call(msgspec.Struct, frozen=True, gc=False):
-    """The circumstances of a command.
-
-    Attributes:
-        at_ms: When the caller made it: now, or earlier for a spooled one.
-        session: The connection it came by; None for a spooled one.
-    """
-
-    at_ms: int
-    session: Session | None = None
-
-    @property
-    def spooled_at_ms(self) -> int | None:
-        """When a spooled command was made; None for one that is made now."""
-        return self.at_ms if self.session is None else None
-
-
-class Durable(msgspec.Struct, frozen=True, gc=False):
-    """A result that may be told once the open group is on disk, as JSON."""
-
-    result: bytes
+        Raises:
+            OutboxFull: A bound is reached.
+            StorageFailed: The disk does not take writes.
+        """
+        task = change.task
+        self.outbox.add(change.event, context.at_ms, task.base_url, reply)
+        self.registry.put(task, head=change.head, steps=change.steps)
+        if not task.status.ended:
+            self.liveness.record_command(task, at_ms=context.spooled_at_ms)
+        self.backends.lane(task.base_url)  # a backend that has no lane yet gets one

@@ -12,9 +12,10 @@ import pytest
 
 from clawlog.protocol import errors
 from clawlog.protocol.errors import RpcError
-from clawlogd.rpc.dispatcher import VERBS, Verb
-from clawlogd.settings import Outbox, Tasks
-from clawlogd.verbs.params import NoParams
+from clawlogd.rpc.routes import ROUTES, Route
+from clawlogd.settings import OutboxBounds, Tasks
+from clawlogd.verbs.fields import NoParams
+from clawlogd.verbs.verb import Verb
 from support.callers import Caller, call
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon, until
@@ -86,7 +87,7 @@ async def test_a_task_id_that_is_taken_is_refused(caller: Caller) -> None:
 async def test_a_full_outbox_refuses_and_changes_nothing_until_there_is_room(
     new_daemon: Callable[..., RunningDaemon], plain: PlainServer
 ) -> None:
-    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=Outbox(max_events=2)))
+    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=OutboxBounds(max_events=2)))
     await daemon.start()
     await plain.stop()
     caller = await daemon.connect()
@@ -115,7 +116,7 @@ async def test_a_full_outbox_refuses_and_changes_nothing_until_there_is_room(
 
 
 async def test_an_outbox_full_of_bytes_refuses_too(new_daemon: Callable[..., RunningDaemon]) -> None:
-    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=Outbox(max_bytes=1024)))
+    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=OutboxBounds(max_bytes=1024)))
     await daemon.start()
     caller = await daemon.connect()
     await call(caller, "task.create", title="x" * 200, task_id="t", base_url=NOBODY)
@@ -139,8 +140,8 @@ async def test_a_daemon_that_ends_refuses_what_comes_and_cuts_short_what_waits(d
     waiting, other = await daemon.connect(), await daemon.connect()
     wait = asyncio.create_task(refusal(waiting, "interrupt.check", task_id="t", wait_s=300))
     flush = asyncio.create_task(refusal(other, "daemon.flush", timeout_s=300))
-    await until(lambda: daemon.services.stops._watchers)
-    daemon.ask_to_stop()
+    await until(lambda: daemon.services.interrupts.awaited)
+    daemon.request_shutdown()
     for task in (wait, flush):
         error = await task
         assert (error.code, error.name) == (errors.SHUTTING_DOWN, "shutting_down")
@@ -151,7 +152,7 @@ async def test_a_commit_that_fails_refuses_and_puts_everything_back(daemon: Runn
     await daemon.call("task.create", title="T", task_id="t", steps=["one"], base_url=NOBODY)
     before = await daemon.call("task.get", task_id="t")
     # SQLite itself refuses to grow the file, as on a full disk.
-    await daemon.services.outbox.read(lambda store: store._connection.execute("PRAGMA max_page_count = 1").fetchone())
+    await daemon.services.outbox.read(lambda store: store.connection.execute("PRAGMA max_page_count = 1").fetchone())
     callers = [await daemon.connect() for _ in range(3)]
     big: dict[str, Any] = {"title": "x" * 200, "steps": ["部" * 200] * 50, "base_url": NOBODY}
     refused = await asyncio.gather(
@@ -165,7 +166,7 @@ async def test_a_commit_that_fails_refuses_and_puts_everything_back(daemon: Runn
     status = await daemon.call("daemon.status")
     assert status["outbox"]["storage_error"] is not None
     assert any("the last commit failed" in problem for problem in status["problems"])
-    await daemon.services.outbox.read(lambda store: store._connection.execute("PRAGMA max_page_count = 1000000").fetchone())
+    await daemon.services.outbox.read(lambda store: store.connection.execute("PRAGMA max_page_count = 1000000").fetchone())
     await until(lambda: daemon.services.outbox.storage_error is None)  # found out by itself
     await call(callers[2], "task.create", **big, task_id="big")
 
@@ -176,7 +177,7 @@ async def test_a_fault_of_the_daemon_itself_is_said_without_its_details_and_logg
     def broken(*_: object) -> None:
         raise ZeroDivisionError("the inside")
 
-    monkeypatch.setitem(VERBS, "test.broken", Verb(NoParams, broken))
+    monkeypatch.setitem(ROUTES, "test.broken", Route(Verb("test.broken", NoParams, broken)))
     error = await refusal(caller, "test.broken")
     assert (error.code, error.name) == (errors.INTERNAL_ERROR, "internal_error")
     assert "inside" not in error.message

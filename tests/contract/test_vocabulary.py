@@ -33,7 +33,7 @@ def test_the_type_checker_knows_the_same_words(of_the_type_checker: object, word
     [
         (model.TaskStatus, vocabulary.TASK_STATUSES),
         (model.Evidence, vocabulary.EVIDENCE),
-        (state.StopPhase, vocabulary.INTERRUPT_STATES),
+        (state.InterruptPhase, vocabulary.INTERRUPT_STATES),
         (evidence.LifeState, vocabulary.LIVENESS_STATES),
         (StopPhase, vocabulary.INTERRUPT_STATES),
         (fields.ReportedStatus, vocabulary.REPORTED_TASK_STATUSES),

@@ -84,7 +84,7 @@ class DaemonOnFastClock:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="daemon-on-fast-clock", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: app.Stop | None = None
+        self._stop: app.ShutdownSignal | None = None
         self._error: BaseException | None = None
         self.logged: list[str] = []
 
@@ -117,7 +117,7 @@ class DaemonOnFastClock:
             logger.propagate = True
 
     async def _main(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), app.Stop()
+        self._loop, self._stop = asyncio.get_running_loop(), app.ShutdownSignal()
         await app.run(self._settings, self._where, self._stop, lambda _: self._ready.set())
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from faults.oracle import Verdict
-from faults.rig import Bench
+from faults.rig import Rig
 
-Scenario = Callable[[Bench], None]
+Scenario = Callable[[Rig], None]
 Need = Callable[[], str | None]
 """Why something that a fault needs is not there; None when it is."""
 
@@ -73,9 +73,9 @@ def fault(name: str, *needs: Need, timeout_s: float = 60.0) -> Callable[[Scenari
 def run(which: Fault, *, long: bool = False, progress: Callable[[str], None] = lambda _: None) -> Report:
     """Brings a fault about, and judges."""
     started = time.monotonic()
-    with Bench(long=long, progress=progress) as bench:
-        which.scenario(bench)
-        return Report(bench.verdict(), bench.recovery_s, time.monotonic() - started, bench.notes)
+    with Rig(long=long, progress=progress) as rig:
+        which.scenario(rig)
+        return Report(rig.verdict(), rig.recovery_s, time.monotonic() - started, rig.notes)
 
 
 # ── What faults need ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -24,7 +24,7 @@ RECOVERY_S = 60.0
 """The longest that a scenario waits for everything to arrive once its fault is over."""
 
 
-class Bench:
+class Rig:
     """One scenario's world, on temporary state.
 
     Args:
@@ -45,7 +45,7 @@ class Bench:
         self._daemons: list[Daemon] = []
         self.daemon = self.make_daemon()
 
-    def __enter__(self) -> Bench:
+    def __enter__(self) -> Rig:
         self.backend.up()
         return self
 

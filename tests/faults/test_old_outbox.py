@@ -12,7 +12,7 @@ import pytest
 
 from clawlogd.outbox.schema import CURRENT_VERSION
 from faults.load import connected
-from faults.rig import Bench
+from faults.rig import Rig
 
 VERSION_1 = Path(__file__).parent / "data" / "outbox-v1.db"
 """Written by the first version: never to be made anew. It holds a delivered task with one refused and one waiting event, a task
@@ -22,36 +22,36 @@ BACKEND_THEN = "http://backend.example"
 
 
 @pytest.fixture
-def bench() -> Iterator[Bench]:
-    with Bench() as bench:
-        bench.daemon.state_dir.mkdir(mode=0o700)
-        yield bench
+def rig() -> Iterator[Rig]:
+    with Rig() as rig:
+        rig.daemon.state_dir.mkdir(mode=0o700)
+        yield rig
 
 
-def place_version_1(bench: Bench) -> None:
+def place_version_1(rig: Rig) -> None:
     """Puts the old file in place, its backend's address replaced by that of this test's."""
-    shutil.copyfile(VERSION_1, bench.daemon.outbox_path)
-    with closing(sqlite3.connect(bench.daemon.outbox_path)) as old, old:
+    shutil.copyfile(VERSION_1, rig.daemon.outbox_path)
+    with closing(sqlite3.connect(rig.daemon.outbox_path)) as old, old:
         assert old.execute("PRAGMA user_version").fetchone() == (1,)
-        old.execute("UPDATE lanes SET base_url = ?", (bench.backend.base_url,))
+        old.execute("UPDATE lanes SET base_url = ?", (rig.backend.base_url,))
         change = "UPDATE tasks SET body = CAST(replace(CAST(body AS TEXT), ?, ?) AS BLOB)"
-        old.execute(change, (BACKEND_THEN, bench.backend.base_url))
+        old.execute(change, (BACKEND_THEN, rig.backend.base_url))
 
 
-def test_the_oldest_file_is_taken_over_whole(bench: Bench) -> None:
-    place_version_1(bench)
+def test_the_oldest_file_is_taken_over_whole(rig: Rig) -> None:
+    place_version_1(rig)
     # What the backend was told before.
-    bench.backend.accept_task("task-old", ["task-old-1", "task-old-2"])
-    bench.daemon.start()
-    status = bench.daemon.status()
+    rig.backend.accept_task("task-old", ["task-old-1", "task-old-2"])
+    rig.daemon.start()
+    status = rig.daemon.status()
     assert (status["outbox"]["lost"], status["outbox"]["damaged"], status["outbox"]["recovered_from"]) == (0, 0, None)
-    bench.until(lambda: len(bench.backend.history) == 3, "what waited is delivered")
-    assert [(change.task_id, change.kind, change.status) for change in bench.backend.history] == [
+    rig.until(lambda: len(rig.backend.history) == 3, "what waited is delivered")
+    assert [(change.task_id, change.kind, change.status) for change in rig.backend.history] == [
         ("task-old", "step_status", "running"),
         ("task-new", "task_created", None),
         ("task-new", "task_status", "done"),
     ]
-    with connected(bench.daemon.socket_path) as connection:
+    with connected(rig.daemon.socket_path) as connection:
         letters = connection.call("deadletter.list")["result"]["dead_letters"]
         assert [(each["task_id"], each["kind"], each["backend_status"], each["waiting_behind"]) for each in letters] == [
             ("task-old", "step_status", 422, 0),
@@ -73,28 +73,28 @@ def test_the_oldest_file_is_taken_over_whole(bench: Bench) -> None:
         )
         assert again["result"] == {"accepted": True, "event_id": "01900000-0000-7000-8000-000000000002", "pending": 2}
         connection.call("deadletter.retry", all=True)
-    bench.recover()
-    assert [change.kind for change in bench.backend.history if change.task_id == "task-dead"] == ["task_created", "step_status"]
+    rig.recover()
+    assert [change.kind for change in rig.backend.history if change.task_id == "task-dead"] == ["task_created", "step_status"]
 
 
-def test_a_damaged_old_file_is_recovered_too(bench: Bench) -> None:
-    place_version_1(bench)
-    with bench.daemon.outbox_path.open("r+b") as file:
+def test_a_damaged_old_file_is_recovered_too(rig: Rig) -> None:
+    place_version_1(rig)
+    with rig.daemon.outbox_path.open("r+b") as file:
         file.seek(-4096, 2)
         file.write(bytes(4096))
-    bench.daemon.start()
-    status = bench.daemon.status()
+    rig.daemon.start()
+    status = rig.daemon.status()
     assert status["outbox"]["recovered_from"] is not None
     assert not status["healthy"]
 
 
-def test_a_file_of_a_newer_version_is_refused_and_not_touched(bench: Bench) -> None:
-    place_version_1(bench)
-    with closing(sqlite3.connect(bench.daemon.outbox_path)) as newer:
+def test_a_file_of_a_newer_version_is_refused_and_not_touched(rig: Rig) -> None:
+    place_version_1(rig)
+    with closing(sqlite3.connect(rig.daemon.outbox_path)) as newer:
         newer.execute(f"PRAGMA user_version = {CURRENT_VERSION + 1}")
-    before = bench.daemon.outbox_path.read_bytes()
-    assert bench.daemon.spawn().wait(20) == 69
-    assert f"schema version {CURRENT_VERSION + 1}" in bench.daemon.log_tail()
-    assert "Traceback" not in bench.daemon.log_tail()
-    assert bench.daemon.outbox_path.read_bytes() == before
-    assert not list(bench.daemon.state_dir.glob("*.corrupt-*"))
+    before = rig.daemon.outbox_path.read_bytes()
+    assert rig.daemon.spawn().wait(20) == 69
+    assert f"schema version {CURRENT_VERSION + 1}" in rig.daemon.log_tail()
+    assert "Traceback" not in rig.daemon.log_tail()
+    assert rig.daemon.outbox_path.read_bytes() == before
+    assert not list(rig.daemon.state_dir.glob("*.corrupt-*"))

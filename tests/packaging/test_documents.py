@@ -16,8 +16,8 @@ import pytest
 from clawlog.protocol import errors
 from clawlog.scripting import options
 from clawlogd.main import build_parser
-from clawlogd.rpc.dispatcher import VERBS
 from clawlogd.settings import AT_START, Section, Settings
+from clawlogd.verbs.catalogue import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -138,10 +138,7 @@ def test_the_table_of_methods_is_that_of_the_dispatcher() -> None:
     for method, parameters in re.findall(r"^\| `([a-z.]+)` \|(.*?)\|", table, re.MULTILINE):
         bare = re.sub(r"\([^)]*\)", "", parameters)
         told[method] = {name: bool(star) for name, star in re.findall(r"`(\w+)`(\*?)", bare)}
-    taken = {
-        method: {field.encode_name: field.required for field in msgspec.structs.fields(verb.params)}
-        for method, verb in VERBS.items()
-    }
+    taken = {verb.name: {field.encode_name: field.required for field in msgspec.structs.fields(verb.params)} for verb in VERBS}
     assert told == taken
 
 

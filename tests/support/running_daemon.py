@@ -29,7 +29,7 @@ class RunningDaemon:
     """A daemon that a test starts, calls and stops, as often as it likes, over one state folder.
 
     Attributes:
-        services: Its services, to look into.
+        services: Its services, to inspect.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class RunningDaemon:
         self.socket_path = folder / "d.sock"
         self._env = dict(env or {})
         self._clock = clock or SystemClock()
-        self._stop = app.Stop()
+        self._shutdown = app.ShutdownSignal()
         self._task: asyncio.Task[None] | None = None
         self._callers: list[UnixCaller] = []
         self._caller: UnixCaller | None = None
@@ -55,8 +55,8 @@ class RunningDaemon:
         """Starts it, and returns when it serves."""
         ready: asyncio.Future[Services] = asyncio.get_running_loop().create_future()
         where = app.Environment(self._env, self.state_dir, self.socket_path, self._clock)
-        self._stop = app.Stop()
-        self._task = asyncio.create_task(app.run(self.settings, where, self._stop, ready.set_result), name="daemon")
+        self._shutdown = app.ShutdownSignal()
+        self._task = asyncio.create_task(app.run(self.settings, where, self._shutdown, ready.set_result), name="daemon")
         async with asyncio.timeout(LIMIT_S):
             await asyncio.wait([ready, self._task], return_when=asyncio.FIRST_COMPLETED)
         if not ready.done():
@@ -65,9 +65,9 @@ class RunningDaemon:
             await failed
         self._services = ready.result()
 
-    def ask_to_stop(self) -> None:
+    def request_shutdown(self) -> None:
         """What a signal does."""
-        self._stop.ask()
+        self._shutdown.request()
 
     async def stopped(self) -> None:
         """Returns when it has ended, with the error that it ended with."""
@@ -79,7 +79,7 @@ class RunningDaemon:
 
     async def stop(self) -> None:
         """Ends it in good order."""
-        self.ask_to_stop()
+        self.request_shutdown()
         await self.stopped()
 
     async def connect(self) -> UnixCaller:

@@ -12,8 +12,9 @@ from clawlogd import app
 from clawlogd.clock import Clock
 from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
-from clawlogd.services import RuntimeInfo, Services
+from clawlogd.services import Services
 from clawlogd.settings import Heartbeat, LiveSettings, Settings
+from clawlogd.tasks.loading import load_state
 
 URL = "http://backend.test"
 
@@ -49,12 +50,12 @@ class Sidecar:
         self.outbox = services.outbox
         self.registry = services.registry
         self.liveness = services.liveness
-        self.stops = services.stops
+        self.interrupts = services.interrupts
         self.heartbeats = services.heartbeats
         self.woken: list[str] = []
         self.slept = 0
-        self.heartbeats._wake = self.woken.append
-        self.heartbeats._slept = self._count_sleep
+        services.backends.wake = self.woken.append  # type: ignore[method-assign]
+        services.backends.retry_now = self._count_sleep  # type: ignore[method-assign]
 
     @classmethod
     async def over(cls, folder: Path, clock: Clock, heartbeat: Heartbeat) -> Self:
@@ -62,14 +63,14 @@ class Sidecar:
         private_folder(folder)
         stack = AsyncExitStack()
         where = app.Environment({}, folder, None, clock)
-        runtime = RuntimeInfo(str(folder), None, None, clock.monotonic())
         settings = LiveSettings(Settings(heartbeat=heartbeat))
-        services, _ = await stack.enter_async_context(app._build(settings, where, runtime))
-        return cls(services, stack)
+        state = load_state(folder, settings, clock)
+        stack.push_async_callback(state.outbox.close)
+        return cls(app.assemble(state, settings, where, lambda name, work: None, stack), stack)
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""
-        self.stops.resume()
+        self.interrupts.resume()
         self.liveness.resume()
         self.heartbeats.resume()
 
@@ -92,7 +93,7 @@ class Sidecar:
         return self.registry.get(task_id)
 
     def speak(self, task_id: str = "t", **words: Any) -> None:
-        self.liveness.spoke(self.task(task_id), **words)
+        self.liveness.record_command(self.task(task_id), **words)
 
     def beats(self) -> list[Beat]:
         """What the lane would send now."""

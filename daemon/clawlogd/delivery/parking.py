@@ -1,4 +1,4 @@
-"""Which tasks a lane sets aside, because their next event fails while others get through.
+"""Which tasks a lane parks, because their next event fails while others get through.
 
 A failure may be the backend's or one event's, and a status alone does not tell. While the breaker is open each probe carries
 another task's event; those that failed are suspects. Once a probe gets through they are parked: they are tried apart from the
@@ -10,10 +10,11 @@ while that fails, until the one to blame is alone. That one is then tried less a
 
 from __future__ import annotations
 
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _FIRST_DELAY_S = 5.0
-_MOST_TOGETHER = 1000
+_MAX_TRIAL = 1000
 
 
 @dataclass(slots=True)
@@ -24,28 +25,28 @@ class _Parked:
 
 
 class Parking:
-    """The tasks that are set aside. Times are monotonic.
+    """The tasks that are parked, and those suspected. Times are monotonic.
 
     Attributes:
-        together: How many events the next trial may hold.
+        trial_size: How many events the next trial may hold.
     """
 
     def __init__(self) -> None:
         self._suspects: dict[str, str] = {}
         self._parked: dict[str, _Parked] = {}
-        self.together = _MOST_TOGETHER
+        self.trial_size = _MAX_TRIAL
 
     def __len__(self) -> int:
         return len(self._parked)
 
     @property
     def excluded(self) -> set[str]:
-        """The tasks whose events are passed over."""
+        """The tasks whose events are not sent in regular rounds."""
         return {*self._parked, *self._suspects}
 
     @property
     def detail(self) -> str | None:
-        """What the backend said of one of the parked."""
+        """What the backend answered for one of the parked tasks; None when none is parked."""
         return next((each.detail for each in self._parked.values()), None)
 
     def suspect(self, task_id: str, detail: str) -> None:
@@ -53,47 +54,47 @@ class Parking:
         self._suspects[task_id] = detail
 
     def clear_suspects(self, due_by: float | None = None) -> bool:
-        """Nothing is left to probe with: the suspects go on as others do. Returns whether there were any.
+        """Clears the suspects, when no other task is left to probe with. Returns whether there were any.
 
         Args:
-            due_by: If given, so do the parked that are due by then: nothing at all gets through, and they may be innocent.
+            due_by: If given, the parked tasks that are due by then are unparked, too: nothing gets through at all.
         """
         freed = {*self._suspects, *(self.due(due_by) if due_by is not None else ())}
         self._suspects.clear()
-        self.leave(freed)
+        self.unpark(freed)
         return bool(freed)
 
     def park_suspects(self, now: float) -> None:
-        """Another task's event got through: the suspects are tried apart from now on."""
+        """Parks the suspects, when another task's event got through: they are tried apart from now on."""
         suspects, self._suspects = self._suspects, {}
         self._parked.update({task_id: _Parked(now, _FIRST_DELAY_S, detail) for task_id, detail in suspects.items()})
 
     def due(self, now: float) -> list[str]:
-        """The tasks that are to be tried."""
+        """The parked tasks that are to be tried."""
         return [task_id for task_id, each in self._parked.items() if each.due <= now]
 
     def next_due(self) -> float | None:
-        """When the next task is to be tried; None when none is parked."""
+        """When the next parked task is to be tried; None when none is parked."""
         return min((each.due for each in self._parked.values()), default=None)
 
     def failed_together(self, count: int) -> None:
-        """A trial of so many events failed: the next is of half of them."""
-        self.together = max(1, count // 2)
+        """Notes that a trial of so many events failed: the next is of half of them."""
+        self.trial_size = max(1, count // 2)
 
     def failed(self, task_id: str, now: float, detail: str, max_delay_s: float) -> bool:
-        """A parked task's event failed alone. Returns whether that was the first time."""
+        """Notes that a parked task's event failed alone. Returns whether that was the first time."""
         parked = self._parked[task_id]
         first, delay_s = parked.delay_s == _FIRST_DELAY_S, min(parked.delay_s, max_delay_s)
         self._parked[task_id] = _Parked(now + delay_s, delay_s * 2, detail)
         return first
 
-    def passed(self, task_ids: set[str]) -> None:
-        """Parked tasks whose events got through go on as others do."""
-        self.together = min(self.together * 2, _MOST_TOGETHER)
-        self.leave(task_ids)
+    def succeeded(self, task_ids: AbstractSet[str]) -> None:
+        """Unparks tasks whose events got through."""
+        self.trial_size = min(self.trial_size * 2, _MAX_TRIAL)
+        self.unpark(task_ids)
 
-    def leave(self, task_ids: set[str]) -> None:
-        """Tasks go on as others do."""
+    def unpark(self, task_ids: AbstractSet[str]) -> None:
+        """Sends the tasks' events in regular rounds again."""
         for task_id in task_ids:
             self._parked.pop(task_id, None)
 

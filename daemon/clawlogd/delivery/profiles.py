@@ -1,6 +1,6 @@
-"""The two ways to bring events and beats to a backend: many in one request, or each by its own route.
+"""The two ways to send events and heartbeats to a backend: many in one request, or each by its own route.
 
-Both answer in the same form: what became of each event that was sent, and what stopped the rest, if something did.
+Both return the same: what became of each event that was sent, and what kept the rest from being sent, if something did.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Task
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import Answer, Outcome, Upstream
+from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.client import Upstream
 
 _decode = msgspec.json.Decoder(Event).decode
 _encode = msgspec.json.Encoder().encode
@@ -30,7 +31,7 @@ class Result:
         stored: The event.
         accepted: Whether the backend has it; if not, it will not take it.
         status: The HTTP status, where there was one for this event alone.
-        detail: What the backend said.
+        detail: What the backend answered.
         body: The decoded reply to this event alone.
     """
 
@@ -43,12 +44,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What one attempt to send brought.
+    """What came of one attempt to send.
 
     Attributes:
-        results: For the events that were decided.
-        failure: Why the others were not.
-        unsent: Beats that did not get through.
+        results: For each event whose fate is known, in order.
+        failure: Why the fate of the others is not.
+        unsent: Heartbeats that were not delivered.
     """
 
     results: list[Result]
@@ -78,9 +79,9 @@ class BatchProfile:
         self._log = Log("lane", backend=upstream.base_url)
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
-        """Sends all as one batch. A refusal of the batch as a whole decides an event only when it was alone."""
+        """Sends all as one batch. A refusal of the batch as a whole settles an event only when it was alone."""
         records = [self._event(each) for each in events] + self._beats(beats)
-        answer, verdicts = await self._upstream.post_events(records)
+        answer, verdicts = await self._upstream.send_batch(records)
         if answer.outcome is Outcome.REFUSED and len(records) == 1 and events:
             return Round([Result(events[0], accepted=False, status=answer.status, detail=answer.detail)])
         if answer.outcome is Outcome.REFUSED and not events:
@@ -107,7 +108,7 @@ class BatchProfile:
         )
 
     def _beats(self, beats: Sequence[Beat]) -> list[bytes]:
-        # A beat is no event: its id serves the batch's form alone, and is never used again. So those of a batch are counted on.
+        # A heartbeat is no event: it has an id only because a batch's records have one. So the ids of a batch are counted up.
         minted = new_uuid()[:24]
         records: list[bytes] = []
         for number, beat in enumerate(beats):
@@ -153,7 +154,7 @@ class PlainProfile:
                 return Round(results, answer, list(beats))
         for number, beat in enumerate(beats):
             task = self._registry.find(beat.task_id)
-            answer = await self._upstream.beat(beat, (task.remote_id if task else None) or beat.task_id)
+            answer = await self._upstream.send_heartbeat(beat, (task.remote_id if task else None) or beat.task_id)
             if answer.outcome is Outcome.REFUSED:
                 self._log.warning("heartbeat_refused", task_id=beat.task_id, detail=answer.detail)
             elif answer.outcome is not Outcome.DELIVERED:

@@ -1,4 +1,4 @@
-"""Records what became of events: delivered, refused for good, or held behind a task's creation that was refused."""
+"""Settles events: records that they were delivered, refused for good, or are held behind a creation that was refused."""
 
 from __future__ import annotations
 
@@ -12,18 +12,17 @@ from clawlogd.clock import Clock
 from clawlogd.delivery.profiles import Result
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind
-from clawlogd.outbox.group import DeadLetter
 from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.records import StoredEvent
+from clawlogd.outbox.records import Refusal, StoredEvent
 from clawlogd.outbox.schema import EventState
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import remote_ids
+from clawlogd.upstream.answers import remote_ids
 
 _decode = msgspec.json.Decoder(Event).decode
 
 
 class Settlement:
-    """The records of one lane.
+    """Settles the events of one lane.
 
     Args:
         outbox: Where they are kept.
@@ -47,7 +46,7 @@ class Settlement:
         self.delivered = 0
 
     async def load(self) -> None:
-        """Finds out, once, behind which tasks' creations events are held.
+        """Reads, once, which tasks have a dead creation, behind which their events are held.
 
         Raises:
             StorageFailed: The file cannot be read.
@@ -56,14 +55,14 @@ class Settlement:
             self._dead_creations = await self._outbox.read(lambda store: store.tasks_with_dead_creation(self._lane))
 
     def holds(self, task_id: str) -> bool:
-        """Whether a task's creation was refused, and nobody has decided on it."""
+        """Whether a task's creation is a dead letter that nobody has decided on."""
         return self._dead_creations is not None and task_id in self._dead_creations
 
     async def record(self, results: Sequence[Result]) -> None:
-        """Records what became of events. Returns when what was recorded before that is on disk.
+        """Records what became of events. Returns when what the last call recorded is on disk.
 
         Raises:
-            StorageFailed: That could not be written: it is as if it had not been delivered.
+            StorageFailed: That could not be written: those events are pending again.
         """
         for result in results:
             stored = result.stored
@@ -79,7 +78,7 @@ class Settlement:
         if before is not None:
             await before
 
-    async def written(self) -> None:
+    async def committed(self) -> None:
         """Returns when all that was recorded is on disk.
 
         Raises:
@@ -89,8 +88,8 @@ class Settlement:
         if last is not None:
             await last
 
-    def failed(self) -> None:
-        """Says that the failure of what was recorded has been seen: ``written`` need not tell of it again."""
+    def acknowledge_failure(self) -> None:
+        """Notes that the failure of what was recorded has been seen: ``committed`` does not raise it again."""
         if self._last is not None and self._last.done():
             self._last = None
 
@@ -100,8 +99,8 @@ class Settlement:
 
     def dead_letter(self, stored: StoredEvent, status: int | None, detail: str) -> None:
         """Records that an event is a dead letter."""
-        letter = DeadLetter(stored.seq, status, detail[:500], self._clock.wall_ms())
-        self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, letter)
+        refusal = Refusal(stored.seq, status, detail[:500], self._clock.wall_ms())
+        self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, refusal)
         kind = _decode(stored.body).kind if stored.intact else "damaged"
         self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
         if kind is EventKind.TASK_CREATED and self._dead_creations is not None:
@@ -109,7 +108,7 @@ class Settlement:
             self._outbox.on_failure(partial(self._dead_creations.discard, stored.task_id))
 
     async def requeue_held(self, task_id: str) -> None:
-        """Lets what is held of a task be sent, as a person has decided.
+        """Makes the held events of a task pending, as a person has decided.
 
         Raises:
             StorageFailed: It could not be recorded.

@@ -1,24 +1,21 @@
-"""What has to be done from time to time: pruning, forgetting, checking records, the spool, the watchdog, leaving when idle."""
+"""What has to be done from time to time: pruning, forgetting, checking records, draining the spool, ending when idle."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
 
 from clawlogd.errors import OutboxError
+from clawlogd.host.status import report_status
 from clawlogd.host.systemd import ServiceManager
 from clawlogd.logs import Log
 from clawlogd.outbox.store import Store
-from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.rpc.spool import Spool
-from clawlogd.services import Call, Services
-from clawlogd.verbs import daemon
-from clawlogd.verbs.params import NoParams
+from clawlogd.services import Services
 
 _ROUND_S = 2.0
-_ROUNDS_A_MINUTE = 30
+_ROUNDS_PER_TIDYING = 30  # so once a minute
 _CHECKED_AT_ONCE = 2000
 _BREATH_S = 0.05
 
@@ -28,29 +25,29 @@ class Housekeeping:
 
     Args:
         services: What they are done on.
-        dispatcher: Knows when the last command came.
-        spool: Looked into now and then.
-        manager: Told how the daemon stands.
-        stop: Asks the daemon to end.
+        drain_spool: Makes the calls that were spooled since the last round.
+        manager: Is told the daemon's status.
+        request_shutdown: Ends the daemon, when it is idle.
         connections: How many callers are connected.
+        last_command: When the last command came, monotonic.
     """
 
     def __init__(
         self,
         *,
         services: Services,
-        dispatcher: Dispatcher,
-        spool: Spool,
+        drain_spool: Callable[[], Awaitable[object]],
         manager: ServiceManager,
-        stop: Callable[[], None],
+        request_shutdown: Callable[[], None],
         connections: Callable[[], int],
+        last_command: Callable[[], float],
     ) -> None:
         self._services = services
-        self._dispatcher = dispatcher
-        self._spool = spool
+        self._drain_spool = drain_spool
         self._manager = manager
-        self._stop = stop
+        self._request_shutdown = request_shutdown
         self._connections = connections
+        self._last_command = last_command
         self._log = Log("housekeeping")
 
     async def run(self) -> None:
@@ -63,24 +60,20 @@ class Housekeeping:
         while True:
             await anyio.sleep(_ROUND_S)
             rounds += 1
-            await self._spool.drain()
-            self._services.liveness.save_signs()
-            self.tell_manager()
-            self._leave_when_idle()
-            if rounds % _ROUNDS_A_MINUTE == 0:
-                self._forget()
-                await self._prune()
+            await self._drain_spool()
+            self._services.liveness.save_last_seen()
+            report_status(self._services, self._manager)
+            self._end_when_idle()
+            if rounds % _ROUNDS_PER_TIDYING == 0:
+                await self.tidy()
 
-    async def feed_watchdog(self) -> None:
-        """Tells the service manager that the event loop turns, and that the outbox's thread answers."""
-        assert self._manager.watchdog_s is not None  # noqa: S101 - started only then
-        while True:
-            await self._services.outbox.read(lambda _: None)
-            self._manager.alive()
-            await anyio.sleep(self._manager.watchdog_s / 3)
+    async def tidy(self) -> None:
+        """Forgets the tasks that are long over, and prunes the events that were delivered long ago."""
+        self._forget()
+        await self._prune()
 
     async def _check_records(self) -> None:
-        """Holds every waiting record against its checksum, a stretch at a time. What does not fit is buried when met."""
+        """Compares every waiting record with its checksum. One that does not fit becomes a dead letter when its turn comes."""
         after: int | None = 0
         while after is not None:
             bad, after = await self._services.outbox.read(partial(Store.damaged, after=after, limit=_CHECKED_AT_ONCE))
@@ -110,19 +103,11 @@ class Housekeeping:
             ):
                 self._services.registry.forget(task.task_id)
 
-    def _leave_when_idle(self) -> None:
+    def _end_when_idle(self) -> None:
         idle_exit_s = self._services.settings.idle_exit_s
         if not idle_exit_s or self._connections() or self._services.outbox.counts.waiting:
             return
-        idle_s = self._services.clock.monotonic() - self._dispatcher.last_command
+        idle_s = self._services.clock.monotonic() - self._last_command()
         if idle_s > idle_exit_s and not any(task.live for task in self._services.registry):
             self._log.info("idle_exit", idle_s=round(idle_s))
-            self._stop()
-
-    def tell_manager(self) -> None:
-        """Says in one line how the daemon stands."""
-        if not self._manager.listens:
-            return
-        report = daemon.status(self._services, NoParams(), Call(self._services.clock.wall_ms()))
-        waits = f"waiting events: {report.outbox.pending}, live tasks: {report.tasks.live}"
-        self._manager.status(f"{waits}; {'; '.join(report.problems)}" if report.problems else waits)
+            self._request_shutdown()

@@ -1,6 +1,6 @@
 """The daemon's metrics for Prometheus, over HTTP on this machine alone. Imported only when they are asked for.
 
-Everything is read from ``daemon.status`` and the outbox's counts when somebody looks: the daemon keeps no counters for this.
+Everything is read from the daemon's status and the outbox's counts when it is scraped: the daemon keeps no counters for this.
 Names follow https://prometheus.io/docs/practices/naming/. No label bears a task's id: there may be thousands.
 """
 
@@ -18,11 +18,9 @@ from prometheus_client.registry import Collector
 
 from clawlogd.delivery.report import LaneState
 from clawlogd.instance import InstanceError, bind_unix
-from clawlogd.services import Call, Services
+from clawlogd.services import Services
 from clawlogd.settings import MetricsAddress
-from clawlogd.verbs import daemon
-from clawlogd.verbs.params import NoParams
-from clawlogd.verbs.results import DaemonStatus
+from clawlogd.verbs.daemon import DaemonStatus, current_status
 
 _PREFIX = "clawlogd_"
 
@@ -73,7 +71,7 @@ class _DaemonCollector(Collector):
         self._connections = connections
 
     def collect(self) -> Iterator[Metric]:
-        status = daemon.status(self._services, NoParams(), Call(self._services.clock.wall_ms()))
+        status = current_status(self._services)
         yield InfoMetricFamily(
             f"{_PREFIX}build", "The version that runs.", {"version": status.version, "protocol": str(status.protocol)}
         )

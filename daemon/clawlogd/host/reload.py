@@ -1,8 +1,8 @@
-"""Reads the settings again while the daemon runs, and puts in force what can change without a restart.
+"""Reads the settings again while the daemon runs, and applies what can change without a restart.
 
 Nothing is lost by it: no caller is disconnected, no event touched. A file that cannot be used changes nothing, and
-``daemon.status`` says so until a good one is read. A setting that only a restart can change keeps its value and is named in
-the log. The token needs no reload: it is read anew for each request.
+``daemon.status`` names it as a problem until a good one is read. A setting that only a restart can change keeps its value and
+is named in the log. The token needs no reload: it is read anew for each request.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class Reload:
     """Reloads one daemon's settings.
 
     Args:
-        services: Follow the settings in force.
-        read: Reads the settings from where they stand.
-        manager: Told when it begins and when it is over.
+        services: Have the settings in force.
+        read: Reads the settings from their sources.
+        manager: Is told when it begins and when it is over.
     """
 
     def __init__(self, *, services: Services, read: Callable[[], Settings], manager: ServiceManager) -> None:
@@ -32,10 +32,10 @@ class Reload:
         self._manager = manager
 
     def __call__(self) -> None:
-        """Reloads, and lets all lanes try again at once: there may be a reason to."""
+        """Reloads, and has all lanes try again at once: the reason for a failure may be gone."""
         self._manager.reloading()
         try:
-            self._adopt(self._read())
+            self._apply(self._read())
             self._services.runtime.reload_error = None
         except SettingsError as error:
             self._services.runtime.reload_error = str(error)
@@ -43,7 +43,7 @@ class Reload:
         self._services.backends.retry_now()
         self._manager.ready()
 
-    def _adopt(self, read: Settings) -> None:
+    def _apply(self, read: Settings) -> None:
         before = dict(flatten(self._services.settings))
         changed = [key for key, value in flatten(read) if value != before[key]]
         fixed = [key for key in changed if key in AT_START]

@@ -12,14 +12,17 @@ from clawlogd.logs import Log
 _log = Log("service")
 
 _FIRST_DESCRIPTOR = 3
-_PATIENCE_S = 2.0  # for what must not go unheard; the rest is said again soon
+_SEND_TIMEOUT_S = 2.0  # for messages that must arrive; the others are repeated soon
 
 
 class ServiceManager:
-    """Tells the service manager how the daemon stands.
+    """Reports to the service manager; does nothing where there is none.
 
     Args:
-        env: The environment.
+        env: The environment variables.
+
+    Attributes:
+        watchdog_s: After how long without a feed the manager acts; None where it does not watch this process.
     """
 
     def __init__(self, env: Mapping[str, str]) -> None:
@@ -32,40 +35,40 @@ class ServiceManager:
 
     @property
     def listens(self) -> bool:
-        """Whether there is one."""
+        """Whether there is a service manager."""
         return bool(self._address)
 
     def ready(self) -> None:
-        """The daemon serves."""
-        self._send("READY=1", patience_s=_PATIENCE_S)
+        """Reports that the daemon serves."""
+        self._send("READY=1", timeout_s=_SEND_TIMEOUT_S)
 
     def status(self, text: str) -> None:
-        """One line for ``systemctl status``; said only when it changed."""
+        """Reports one line for ``systemctl status``; sent only when it has changed."""
         if text != self._last_status and self._send(f"STATUS={text}"):
             self._last_status = text
 
     def alive(self) -> None:
-        """The daemon makes progress."""
+        """Feeds the watchdog."""
         self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """The configuration is being read again; ``ready`` ends that."""
+        """Reports that the settings are read again; ``ready`` ends that."""
         began_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
-        self._send(f"RELOADING=1\nMONOTONIC_USEC={began_us}", patience_s=_PATIENCE_S)
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={began_us}", timeout_s=_SEND_TIMEOUT_S)
 
     def stopping(self) -> None:
-        """The daemon ends."""
-        self._send("STOPPING=1", patience_s=_PATIENCE_S)
+        """Reports that the daemon ends."""
+        self._send("STOPPING=1", timeout_s=_SEND_TIMEOUT_S)
 
-    def _send(self, message: str, patience_s: float = 0.0) -> bool:
+    def _send(self, message: str, timeout_s: float = 0.0) -> bool:
         if not self._address:
             return False
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
-            sock.settimeout(patience_s)
+            sock.settimeout(timeout_s)
             try:
                 sock.sendto(message.encode(), self._address)
             except OSError:
-                return False  # a manager that is gone, or does not listen, must not take the daemon with it
+                return False  # a manager that is gone, or does not listen, must not end the daemon
         return True
 
 

@@ -1,4 +1,4 @@
-"""How long a watcher waits between polls, and after one that failed."""
+"""How long a watcher waits between polls, and after a poll that failed."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ import anyio
 
 from clawlogd.logs import Log
 from clawlogd.settings import LiveSettings
+from clawlogd.upstream.answers import Answer
 from clawlogd.upstream.breaker import Breaker
-from clawlogd.upstream.client import Answer
 
-_LONGEST_S = 10.0  # one small request now and then is borne, and a stop should not wait longer for a backend that is back
+_LONGEST_S = 10.0  # a small request now and then does no harm, and a backend that is back should soon be asked
 SHORTEST_PART = 0.8  # of the interval: polls are never further apart than it says, and do not keep time with others
 _SHORTEST_S = 0.05
 

@@ -1,8 +1,8 @@
-"""What is known of people's requests to stop, and how fresh that knowledge is.
+"""What is known of people's requests to interrupt a task, and how fresh that knowledge is.
 
-A stop lives in its task's record, so it survives a restart. Each stage of its way to the agent is an event for the backend:
-seen by the daemon, delivered to the agent, acknowledged. Each is committed together with the record, so that it is told once,
-whenever the daemon may be killed. "No" is only ever said from knowledge that is fresh enough.
+An interrupt is kept in its task's record, so it survives a restart. Each stage of its way to the agent is an event for the
+backend: seen by the daemon, delivered to the agent, acknowledged. Each is committed together with the record, so that it is
+reported once, whenever the daemon may be killed. "No interrupt" is answered only from knowledge that is fresh enough.
 """
 
 from __future__ import annotations
@@ -19,13 +19,14 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
-from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
+from clawlogd.model import Event, EventKind, Interrupt, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
+from clawlogd.upstream.answers import Control
 
 
-class StopPhase(StrEnum):
-    """Where a stop stands, as ``interrupt.check`` says it."""
+class InterruptPhase(StrEnum):
+    """The stage of an interrupt, as ``interrupt.check`` answers it."""
 
     NONE = "none"
     REQUESTED = "requested"
@@ -33,10 +34,10 @@ class StopPhase(StrEnum):
     UNKNOWN = "unknown"
 
 
-class StopState(msgspec.Struct, frozen=True):
+class InterruptStatus(msgspec.Struct, frozen=True):
     """The answer to ``interrupt.check``."""
 
-    state: StopPhase
+    state: InterruptPhase
     interrupt_requested: bool
     interrupt_id: str | None = None
     mode: str | None = None
@@ -45,37 +46,27 @@ class StopState(msgspec.Struct, frozen=True):
     age_s: float | None = None
 
 
-class Control(msgspec.Struct, frozen=True):
-    """What a backend says of one task, read from either of its routes."""
-
-    interrupt_requested: bool
-    mode: str | None = None
-    interrupt_id: str | None = None
-    reason: str | None = None
-    requested_at: str | None = None
-
-
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The circumstances of a question to the backend: its answer may be older than what came to be known meanwhile.
+class ControlQuery:
+    """When a task's control state was asked for: the answer may be older than what became known meanwhile.
 
     Attributes:
-        at: When it was asked, monotonic.
-        ack_on_its_way: Whether the backend may not have had the task's last acknowledgement by then.
+        asked_at: When it was asked for, monotonic.
+        ack_in_flight: Whether the backend may not have had the task's last acknowledgement by then.
     """
 
-    at: float
-    ack_on_its_way: bool = True
+    asked_at: float
+    ack_in_flight: bool = True
 
 
-class Stops:
-    """Keeps the stops.
+class Interrupts:
+    """Keeps the interrupts of all tasks.
 
     Args:
-        registry: Whose tasks bear them.
+        registry: The tasks, whose records hold them.
         outbox: Where the receipts go.
         clock: Where the time is read.
-        folder: Where a pending stop is also a file named for its task, for hooks that only look.
+        folder: Where a pending interrupt is also a file named for its task, for hooks that only check whether it is there.
     """
 
     def __init__(self, *, registry: Registry, outbox: Outbox, clock: Clock, folder: Path) -> None:
@@ -84,138 +75,140 @@ class Stops:
         self._clock = clock
         self._folder = folder
         self._log = Log("stops")
-        self._confirmed: dict[str, float] = {}
-        self._learned: dict[str, float] = {}
-        self._watchers: dict[str, list[Callable[[StopState], None]]] = {}
-        registry.observe(self._task_changed)
+        self._confirmed_at: dict[str, float] = {}  # as of when the backend's word on a task is known
+        self._seen_at: dict[str, float] = {}  # when a task's interrupt was seen first
+        self._subscribers: dict[str, list[Callable[[InterruptStatus], None]]] = {}
+        registry.observe(ObserverOrder.INTERRUPTS, self._task_changed)
 
     def resume(self) -> None:
-        """Makes the files fit what is known: those of an earlier run may be stale."""
+        """Brings the files in line with what is known: those of an earlier run may be stale."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self._folder.iterdir():
             path.unlink()
         for task in self._registry:
-            self._show(task)
+            self._write_file(task)
 
-    # ── What the backend says ──────────────────────────────────────────────────────────────────────────────────────
+    # ── What the backend answers ───────────────────────────────────────────────────────────────────────────────────
 
-    def asking(self, task_id: str) -> Asked:
-        """To be called right before the backend is asked about a task; its answer wants it."""
-        return Asked(self._clock.monotonic(), ack_on_its_way=self._outbox.counts.by_task[task_id] > 0)
+    def begin_query(self, task_id: str) -> ControlQuery:
+        """Called right before the backend is asked about a task; ``observe`` needs the result with the answer."""
+        return ControlQuery(self._clock.monotonic(), ack_in_flight=self._outbox.counts.by_task[task_id] > 0)
 
     def confirm(self, task_id: str, at: float) -> None:
-        """Notes that the backend has spoken for a task (or, by silence about it, said that nothing changed).
+        """Notes that the backend has answered for a task, be it by leaving it out of what changed.
 
         Args:
             task_id: The task.
             at: As of when, monotonic.
         """
-        self._confirmed[task_id] = max(at, self._confirmed.get(task_id, at))
+        self._confirmed_at[task_id] = max(at, self._confirmed_at.get(task_id, at))
 
-    def observe(self, task: Task, control: Control, asked: Asked | None = None) -> bool:
-        """Takes in what the backend says of a task.
+    def observe(self, task: Task, control: Control, query: ControlQuery | None = None) -> bool:
+        """Takes in a task's control state, as the backend answered it.
 
         Args:
             task: The task.
-            control: The backend's words.
-            asked: When it was asked; by default just now.
+            control: The backend's answer.
+            query: When it was asked for; by default just now.
 
         Returns:
             Whether that was news.
         """
-        asked = asked or self.asking(task.task_id)
-        self.confirm(task.task_id, asked.at)
-        known = task.stop
+        query = query or self.begin_query(task.task_id)
+        self.confirm(task.task_id, query.asked_at)
+        known = task.interrupt
         if not control.interrupt_requested:
-            if known is None or self._learned.get(task.task_id, -math.inf) > asked.at:
-                return False  # a "no" from before the stop is not its withdrawal
+            if known is None or self._seen_at.get(task.task_id, -math.inf) > query.asked_at:
+                return False  # a "no" from before the interrupt is not its withdrawal
             if known.acknowledged and not known.nameless:
                 return False
             # Withdrawn; or answered, and the server has no ids: the next request is a new one.
             self._put(task, None)
             return True
-        stop = Stop(
+        interrupt = Interrupt(
             control.interrupt_id or nameless_id(control.requested_at),
             control.mode or "soft_stop",
             control.reason,
             control.requested_at,
         )
-        # A server without ids that still wants a stop after it had the acknowledgement wants another one.
-        again = known is not None and known.nameless and known.acknowledged and not asked.ack_on_its_way
-        if known is not None and known.interrupt_id == stop.interrupt_id and not again:
+        # A server without ids that still requests an interrupt after it had the acknowledgement requests another one.
+        again = known is not None and known.nameless and known.acknowledged and not query.ack_in_flight
+        if known is not None and known.interrupt_id == interrupt.interrupt_id and not again:
             return False
-        self._receipt(task, EventKind.INTERRUPT_SEEN, stop)
-        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=stop.interrupt_id)
-        self._learned[task.task_id] = self._clock.monotonic()
-        self._put(task, stop)
+        self._receipt(task, EventKind.INTERRUPT_SEEN, interrupt)
+        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=interrupt.interrupt_id)
+        self._seen_at[task.task_id] = self._clock.monotonic()
+        self._put(task, interrupt)
         return True
 
-    # ── What the agent is told, and answers ────────────────────────────────────────────────────────────────────────
+    # ── What the agent is answered, and answers ────────────────────────────────────────────────────────────────────
 
-    def state(self, task: Task, max_age_s: float | None = None) -> StopState:
-        """What is known of a task's stop.
+    def status(self, task: Task, max_age_s: float | None = None) -> InterruptStatus:
+        """What is known of a task's interrupt.
 
         Args:
             task: The task.
-            max_age_s: How old a "no" may be; without it, however old.
+            max_age_s: How old the knowledge may be that there is none, in seconds; None for any age.
         """
-        confirmed = self._confirmed.get(task.task_id)
-        age_s = None if confirmed is None else self._clock.monotonic() - confirmed
-        stop = task.stop
-        if stop is not None and not stop.acknowledged and not task.stopping:
-            stop = None  # the task ended without an answer to it
-        if stop is not None and not stop.acknowledged:
-            phase = StopPhase.REQUESTED
+        confirmed_at = self._confirmed_at.get(task.task_id)
+        age_s = None if confirmed_at is None else self._clock.monotonic() - confirmed_at
+        interrupt = task.interrupt
+        if interrupt is not None and not interrupt.acknowledged and not task.interrupt_pending:
+            interrupt = None  # the task ended without an answer to it
+        if interrupt is not None and not interrupt.acknowledged:
+            phase = InterruptPhase.REQUESTED
         elif max_age_s is not None and (age_s is None or age_s > max_age_s) and not task.status.ended:
-            phase = StopPhase.UNKNOWN
-        elif stop is not None:
-            phase = StopPhase.ACKNOWLEDGED
+            phase = InterruptPhase.UNKNOWN
+        elif interrupt is not None:
+            phase = InterruptPhase.ACKNOWLEDGED
         else:
-            phase = StopPhase.NONE
+            phase = InterruptPhase.NONE
         age_s = None if age_s is None else round(age_s, 3)
-        if stop is None:
-            return StopState(phase, interrupt_requested=False, age_s=age_s)
-        return StopState(
+        if interrupt is None:
+            return InterruptStatus(phase, interrupt_requested=False, age_s=age_s)
+        return InterruptStatus(
             state=phase,
-            interrupt_requested=phase is StopPhase.REQUESTED,
-            interrupt_id=stop.interrupt_id,
-            mode=stop.mode,
-            reason=stop.reason,
-            requested_at=stop.requested_at,
+            interrupt_requested=phase is InterruptPhase.REQUESTED,
+            interrupt_id=interrupt.interrupt_id,
+            mode=interrupt.mode,
+            reason=interrupt.reason,
+            requested_at=interrupt.requested_at,
             age_s=age_s,
         )
 
-    def delivered(self, task_id: str) -> bool:
-        """Notes that the agent has been told of its stop. Returns whether that is news, with a receipt on its way."""
+    def mark_delivered(self, task_id: str) -> bool:
+        """Notes that the agent has been answered with its interrupt. Returns whether that is news, and a receipt is queued."""
         task = self._registry.find(task_id)
-        if task is None or task.stop is None or not task.stopping or task.stop.delivered:
+        if task is None or task.interrupt is None or not task.interrupt_pending or task.interrupt.delivered:
             return False
-        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.stop):
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt):
             return False
-        self._put(task, msgspec.structs.replace(task.stop, delivered=True))
+        self._put(task, msgspec.structs.replace(task.interrupt, delivered=True))
         return True
 
     @property
     def awaited(self) -> Collection[str]:
-        """The tasks whose stop somebody waits for."""
-        return self._watchers.keys()
+        """The tasks whose interrupt somebody waits for."""
+        return self._subscribers.keys()
 
-    def watch(self, task_id: str, watcher: Callable[[StopState], None]) -> Callable[[], None]:
-        """Calls ``watcher`` at each change of a task's stop. Returns what ends that."""
-        self._watchers.setdefault(task_id, []).append(watcher)
+    def subscribe(self, task_id: str, subscriber: Callable[[InterruptStatus], None]) -> Callable[[], None]:
+        """Calls ``subscriber`` at each change of a task's interrupt. Returns what ends that."""
+        self._subscribers.setdefault(task_id, []).append(subscriber)
 
-        def end() -> None:
-            watchers = self._watchers.get(task_id, [])
-            if watcher in watchers:
-                watchers.remove(watcher)
-            if not watchers:
-                self._watchers.pop(task_id, None)
+        def unsubscribe() -> None:
+            subscribers = self._subscribers.get(task_id, [])
+            if subscriber in subscribers:
+                subscribers.remove(subscriber)
+            if not subscribers:
+                self._subscribers.pop(task_id, None)
 
-        return end
+        return unsubscribe
 
-    def _receipt(self, task: Task, kind: EventKind, stop: Stop) -> bool:
+    def _receipt(self, task: Task, kind: EventKind, interrupt: Interrupt) -> bool:
         now_ms = self._clock.wall_ms()
-        event = Event(event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=stop.backend_id)
+        event = Event(
+            event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=interrupt.backend_id
+        )
         try:
             self._outbox.add(event, now_ms, task.base_url)
         except OutboxError as error:
@@ -223,29 +216,29 @@ class Stops:
             return False
         return True
 
-    def _put(self, task: Task, stop: Stop | None) -> None:
+    def _put(self, task: Task, interrupt: Interrupt | None) -> None:
         current = self._registry.find(task.task_id)
         if current is not None:
-            self._registry.put(msgspec.structs.replace(current, stop=stop))
+            self._registry.put(msgspec.structs.replace(current, interrupt=interrupt))
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         if after is None:
             if before is not None:
-                self._confirmed.pop(before.task_id, None)
-                self._learned.pop(before.task_id, None)
+                self._confirmed_at.pop(before.task_id, None)
+                self._seen_at.pop(before.task_id, None)
                 self._file(before.task_id).unlink(missing_ok=True)
             return
-        if (_phase(before) if before else (False, None, False)) == _phase(after):
+        if (_visible(before) if before else (False, None, False)) == _visible(after):
             return
-        self._show(after)
-        for watcher in tuple(self._watchers.get(after.task_id, ())):
-            watcher(self.state(after))
+        self._write_file(after)
+        for subscriber in tuple(self._subscribers.get(after.task_id, ())):
+            subscriber(self.status(after))
 
-    def _show(self, task: Task) -> None:
+    def _write_file(self, task: Task) -> None:
         path = self._file(task.task_id)
         try:
-            if task.stop is not None and task.stopping:
-                path.write_text(f"{task.stop.interrupt_id}\n{task.stop.reason or ''}\n", encoding="utf-8")
+            if task.interrupt is not None and task.interrupt_pending:
+                path.write_text(f"{task.interrupt.interrupt_id}\n{task.interrupt.reason or ''}\n", encoding="utf-8")
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
@@ -255,7 +248,7 @@ class Stops:
         return self._folder / task_id
 
 
-def _phase(task: Task) -> tuple[bool, str | None, bool]:
-    """What of a task's stop is news to those who wait; that the agent has been told is none to those who told it."""
-    stop = task.stop
-    return (task.stopping, stop.interrupt_id, stop.acknowledged) if stop else (False, None, False)
+def _visible(task: Task) -> tuple[bool, str | None, bool]:
+    """What subscribers are called for when it changes: not for the delivery, which they make themselves."""
+    interrupt = task.interrupt
+    return (task.interrupt_pending, interrupt.interrupt_id, interrupt.acknowledged) if interrupt else (False, None, False)

@@ -1,7 +1,7 @@
-"""Looks for requests to stop at one backend: on its own connections and its own timer, never behind deliveries.
+"""Polls one backend for interrupts: on its own connections and its own timer, never behind deliveries.
 
-Where the backend has the batch route, requests for all tasks are held open until something changes. Else each task is asked
-about in turn. ``refresh`` asks anew about one task, for a caller who wants fresher knowledge.
+Where the backend has the route for many tasks, long polls are held open until something changes. Else each task is polled for
+in turn. ``refresh`` asks anew about one task, for a caller who needs fresher knowledge.
 """
 
 from __future__ import annotations
@@ -12,25 +12,26 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from clawlogd.clock import Clock
-from clawlogd.interrupts.long_poll import HeldPolls
-from clawlogd.interrupts.short_poll import SinglePolls
-from clawlogd.interrupts.state import Stops
+from clawlogd.interrupts.long_poll import LongPolls
+from clawlogd.interrupts.short_poll import ShortPolls
+from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.model import Task
 from clawlogd.settings import LiveSettings
-from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.client import Outcome, Upstream
+from clawlogd.tasks.registry import ObserverOrder, Registry
+from clawlogd.upstream.answers import Outcome
+from clawlogd.upstream.client import Upstream
 
 
-class Watcher:
-    """Watches one backend.
+class InterruptWatcher:
+    """Polls one backend for the interrupts of its tasks.
 
     Args:
         base_url: Its address.
         registry: The tasks.
-        stops: Where what is found goes.
+        interrupts: Where what is found goes.
         liveness: Which tasks were active last.
-        delivered: Returns after something was delivered: a task must be there before it can be asked about.
+        next_round: Returns after the lane's next round: a task must be delivered before it can be asked about.
         upstream: The backend, over connections of the watcher's own.
         settings: Intervals, and delays after failures.
         clock: Where the time is read.
@@ -41,60 +42,62 @@ class Watcher:
         *,
         base_url: str,
         registry: Registry,
-        stops: Stops,
+        interrupts: Interrupts,
         liveness: Liveness,
-        delivered: Callable[[], Awaitable[None]],
+        next_round: Callable[[], Awaitable[None]],
         upstream: Upstream,
         settings: LiveSettings,
         clock: Clock,
     ) -> None:
         self.base_url = base_url
         self._registry = registry
-        self._delivered = delivered
+        self._next_round = next_round
         self._settings = settings
         self._clock = clock
-        self._watched: dict[str, str] = {}
-        self._held = HeldPolls(upstream=upstream, registry=registry, stops=stops, settings=settings, clock=clock)
-        self._single = SinglePolls(
+        self._polled: dict[str, str] = {}
+        self._long_polls = LongPolls(
+            upstream=upstream, registry=registry, interrupts=interrupts, settings=settings, clock=clock
+        )
+        self._short_polls = ShortPolls(
             upstream=upstream,
             registry=registry,
-            stops=stops,
+            interrupts=interrupts,
             liveness=liveness,
-            watched=self._watched,
+            polled=self._polled,
             settings=settings,
             clock=clock,
         )
-        self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._queries: dict[str, asyncio.Task[bool]] = {}
         for task in registry:
             self._task_changed(None, task)
-        registry.observe(self._task_changed)
+        registry.observe(ObserverOrder.WATCHERS, self._task_changed)
 
     async def run(self) -> None:
-        """Watches until cancelled."""
+        """Polls until cancelled."""
         while True:
-            await self._held.run()
-            await self._single.run(until=self._clock.monotonic() + self._settings.now.poll.recheck_batch_s)
+            await self._long_polls.run()
+            await self._short_polls.run(until=self._clock.monotonic() + self._settings.now.poll.recheck_batch_s)
 
     async def refresh(self, task: Task, timeout_s: float) -> bool:
-        """Asks the backend about one task, once; what it says is in ``stops`` afterwards. Returns whether it said anything."""
-        asking = self._asking.get(task.task_id)
-        if asking is None:
-            asking = asyncio.create_task(self._ask(task.task_id, timeout_s), name=f"ask {task.task_id}")
-            self._asking[task.task_id] = asking
-            asking.add_done_callback(lambda _: self._asking.pop(task.task_id, None))
-        await asyncio.wait([asking], timeout=timeout_s)
-        return asking.done() and asking.result()
+        """Asks the backend about one task, once; ``interrupts`` knows of it afterwards. Returns whether it answered in time."""
+        query = self._queries.get(task.task_id)
+        if query is None:
+            query = asyncio.create_task(self._ask(task.task_id, timeout_s), name=f"ask {task.task_id}")
+            self._queries[task.task_id] = query
+            query.add_done_callback(lambda _: self._queries.pop(task.task_id, None))
+        await asyncio.wait([query], timeout=timeout_s)
+        return query.done() and query.result()
 
     def retry_now(self) -> None:
         """Asks anew now: connections may have died while the machine slept."""
-        self._held.retry_now()
-        self._single.retry_now()
+        self._long_polls.retry_now()
+        self._short_polls.retry_now()
 
     async def _ask(self, task_id: str, timeout_s: float) -> bool:
         with anyio.move_on_after(timeout_s):
             while (task := self._registry.find(task_id)) is not None and not task.upstream:
-                await self._delivered()
-            answer = await self._single.ask(task_id, timeout_s)
+                await self._next_round()
+            answer = await self._short_polls.ask(task_id, timeout_s)
             return answer is not None and answer.outcome is Outcome.DELIVERED
         return False
 
@@ -103,8 +106,8 @@ class Watcher:
         if task is None or task.base_url != self.base_url:
             return
         if after is None or not after.upstream or after.status.ended:
-            self._watched.pop(task.task_id, None)
-            self._held.unwatch(task.task_id)
-        elif after.task_id not in self._watched:
-            self._watched[after.task_id] = after.remote_id or after.task_id
-            self._held.watch(after.task_id, self._watched[after.task_id])
+            self._polled.pop(task.task_id, None)
+            self._long_polls.remove(task.task_id)
+        elif after.task_id not in self._polled:
+            self._polled[after.task_id] = after.remote_id or after.task_id
+            self._long_polls.add(after.task_id, self._polled[after.task_id])

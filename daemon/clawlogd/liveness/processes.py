@@ -1,4 +1,4 @@
-"""Does a process still run? By pidfd where there is one, else by polling.
+"""Whether processes still run: by pidfd where there is one, else by polling.
 
 A reused pid is never taken for the one that was meant: a process is its number, its start and its boot together. One process is
 watched once, for however many tasks, and pidfds take no more than a share of the descriptors: callers need theirs.
@@ -47,7 +47,7 @@ def identify(pid: int) -> WatchedProcess | None:
 
 
 def _hidden(pid: int) -> WatchedProcess:
-    """A process that may not be looked at: the kernel still tells it from any other of this boot, from 6.9 on."""
+    """A process that ``/proc`` hides: the kernel still tells it from any other of this boot, from 6.9 on."""
     inode = _pidfd_inode(pid)
     return WatchedProcess(pid, None, _boot_id() if inode else None, inode)
 
@@ -91,11 +91,11 @@ class _Watched:
 
 
 class ProcessWatcher:
-    """Tells when processes end.
+    """Reports when processes end.
 
     Args:
         ended: Called with the id of each task whose process has ended, or turns out not to run.
-        poll_s: How often is looked where the kernel gives no pidfd.
+        poll_s: How often processes are checked where the kernel gives no pidfd.
         max_pidfds: How many processes are watched by pidfd, the others by polling; by default a share of this process's bound.
     """
 
@@ -117,7 +117,7 @@ class ProcessWatcher:
         self.unwatch(task_id)
         watched = self._watched.get(process) or self._begin(process)
         if watched is None:
-            self._loop.call_soon(self._tell_unless_watching, task_id)
+            self._loop.call_soon(self._report_unless_watched, task_id)
             return
         watched.task_ids.add(task_id)
         self._by_task[task_id] = watched
@@ -131,7 +131,7 @@ class ProcessWatcher:
                 self._end(watched)
 
     def running(self, task_id: str) -> bool:
-        """Whether the process that is watched for a task runs, as far as has been seen."""
+        """Whether the process that is watched for a task runs, as far as is known."""
         return task_id in self._by_task
 
     def close(self) -> None:
@@ -143,7 +143,7 @@ class ProcessWatcher:
 
     def _begin(self, process: WatchedProcess) -> _Watched | None:
         pidfd = self._open(process.pid)
-        if not runs(process):  # looked at after the pidfd was opened, so that it is this process that the pidfd stands for
+        if not runs(process):  # checked after the pidfd was opened, so that it is this process that the pidfd stands for
             if pidfd is not None:
                 os.close(pidfd)
             return None
@@ -185,7 +185,7 @@ class ProcessWatcher:
             if not runs(watched.process):
                 self._gone(watched)
 
-    def _tell_unless_watching(self, task_id: str) -> None:
+    def _report_unless_watched(self, task_id: str) -> None:
         if task_id not in self._by_task:
             self._ended(task_id)
 

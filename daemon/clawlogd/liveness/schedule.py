@@ -1,7 +1,7 @@
-"""When each task's heartbeat is due. What it says is decided when it is sent: beats are never stored and never queued.
+"""When each task's heartbeat is due. Its content is decided when it is sent: heartbeats are never stored and never queued.
 
-Due beats are handed to the task's lane as ids alone; the lane asks for their content when it has a request to put them into.
-During an outage a task is simply due, once, however long that lasts; the first request after it carries a true beat.
+A lane gets the ids of the tasks that are due, and asks for the heartbeats themselves when it has a request to put them into.
+During an outage a task is simply due, once, however long that lasts; the first request after it has a true heartbeat.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ from clawlogd.liveness.evidence import Liveness
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Task
 from clawlogd.settings import LiveSettings
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.registry import ObserverOrder, Registry
 
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
-_FIRST_LOOK_S = 2.0  # sooner than any lease runs out
-_AGAIN_S = 2.0  # until a loss that could not be recorded is tried again
-_LOOK_S = 5.0  # how often is looked for a suspend
+_FIRST_CHECK_S = 2.0  # sooner than any lease runs out
+_RETRY_S = 2.0  # until a loss that could not be recorded is tried again
+_TICK_S = 5.0  # how often a suspend is checked for
 _STALLED_S = 2.0  # a loop that woke later than this was itself stopped
 _RESUMED_PER_S = 200  # after a restart the tasks of an earlier run beat as soon as they can without crowding
 _BEAT_BYTES = 400  # one beat in a batch, but for its summary
 
 
 @dataclass(slots=True)
-class _Plan:
+class _TaskTimes:
     """One task's times, monotonic.
 
     Attributes:
-        beat: When its next beat is due.
-        look: When it is judged next: then, or earlier, when its evidence runs out.
+        beat: When its next heartbeat is due.
+        check: When it is judged next: then, or earlier, when its evidence runs out.
     """
 
     beat: float
-    look: float
+    check: float
 
 
-class Heartbeats:
-    """The timetable.
+class HeartbeatSchedule:
+    """The schedule of all live tasks.
 
     Args:
         registry: The tasks.
-        liveness: Says whether a beat would be true.
+        liveness: Has the evidence that a heartbeat is sent on.
         settings: Interval and jitter.
         clock: Where the time is read.
-        wake: Called with a backend's address when beats for it are due.
+        wake: Called with a backend's address when heartbeats for it are due.
         slept: Called when the machine has been asleep: connections may be dead, and pauses are over.
     """
 
@@ -74,36 +74,35 @@ class Heartbeats:
         self._wake = wake
         self._slept = slept
         self._log = Log("heartbeats")
-        self._times: list[float] = []  # a heap
-        self._looks: dict[float, list[str]] = {}
-        self._plans: dict[str, _Plan] = {}
+        self._check_times: list[float] = []  # a heap
+        self._checks: dict[float, list[str]] = {}
+        self._scheduled: dict[str, _TaskTimes] = {}
         self._due: dict[str, dict[str, None]] = {}
         self._changed = asyncio.Event()
-        registry.observe(self._task_changed)
-        liveness.when_in_doubt(self._look_at)
+        registry.observe(ObserverOrder.HEARTBEATS, self._task_changed)
 
     def resume(self) -> None:
         """Schedules the tasks of an earlier run, spread over one interval at most."""
         live = [task.task_id for task in self._registry if task.live]
         spread_s = min(self._settings.now.heartbeat.interval_s, len(live) / _RESUMED_PER_S)
         for task_id in live:
-            self._plan(task_id, random.uniform(0, spread_s))  # noqa: S311 - no secret
+            self._schedule(task_id, random.uniform(0, spread_s))  # noqa: S311 - no secret
 
-    def soon(self, task: Task) -> None:
-        """Makes a beat of a task due now, beside its regular ones."""
+    def make_due(self, task: Task) -> None:
+        """Makes a heartbeat of a task due now, beside its regular ones."""
         if task.live and task.upstream:
             self._due.setdefault(task.base_url, {})[task.task_id] = None
             self._wake(task.base_url)
 
     def next_in_s(self, task: Task) -> float:
-        """In how many seconds the task's next beat is due."""
+        """In how many seconds the task's next heartbeat is due."""
         if task.task_id in self._due.get(task.base_url, {}):
             return 0.0
-        plan = self._plans.get(task.task_id)
-        return max(0.0, plan.beat - self._clock.monotonic()) if plan else 0.0
+        times = self._scheduled.get(task.task_id)
+        return max(0.0, times.beat - self._clock.monotonic()) if times else 0.0
 
     async def run(self) -> None:
-        """Notes due beats, and lost agents, until cancelled."""
+        """Notes due heartbeats, and lost agents, until cancelled."""
         loop = asyncio.get_running_loop()
         while True:
             self._changed.clear()
@@ -112,28 +111,28 @@ class Heartbeats:
             with anyio.move_on_after(delay_s):
                 await self._changed.wait()
             if (late_s := loop.time() - planned) > _STALLED_S:
-                # This process was stopped, and what agents said meanwhile waits unread.
+                # This process was suspended itself, and commands that agents sent meanwhile wait unread.
                 self._log.info("late", late_s=round(late_s, 1))
-                self._liveness.be_patient()
+                self._liveness.extend_grace()
 
     def tick(self) -> float:
         """Notes what is due by now. Returns in how many seconds there may be more."""
-        if self._liveness.notice_suspend():
+        if self._liveness.detect_suspend():
             self._slept()
         now = self._clock.monotonic()
         woken: dict[str, None] = {}
-        while self._times and self._times[0] <= now:
-            at = heapq.heappop(self._times)
-            for task_id in self._looks.pop(at):
-                plan = self._plans.get(task_id)
-                if plan is not None and plan.look == at:  # else it was planned anew since
-                    self._look(task_id, plan, now, woken)
+        while self._check_times and self._check_times[0] <= now:
+            at = heapq.heappop(self._check_times)
+            for task_id in self._checks.pop(at):
+                times = self._scheduled.get(task_id)
+                if times is not None and times.check == at:  # else it was scheduled anew since
+                    self._check(task_id, times, now, woken)
         for base_url in woken:
             self._wake(base_url)
-        return min(self._times[0] - now, _LOOK_S) if self._times else _LOOK_S
+        return min(self._check_times[0] - now, _TICK_S) if self._check_times else _TICK_S
 
     def take(self, base_url: str, room: int, room_bytes: int) -> list[Beat]:
-        """The true beats of the tasks that are due at a backend.
+        """Takes the heartbeats that are due at a backend, for which there is still evidence.
 
         Args:
             base_url: The backend.
@@ -153,70 +152,71 @@ class Heartbeats:
         return beats
 
     def due_count(self, base_url: str) -> int:
-        """How many beats a backend's lane has to send."""
+        """How many heartbeats a backend's lane has to send."""
         return len(self._due.get(base_url, ()))
 
+    def judge_by(self, task_id: str, at: float) -> None:
+        """Judges a task at a monotonic time at the latest; in the past, as soon as can be."""
+        times = self._scheduled.get(task_id)
+        if times is not None and at < times.check:
+            times.check = at
+            self._check_by(at, task_id)
+
     def put_back(self, base_url: str, beats: list[Beat]) -> None:
-        """Makes beats due again that could not be sent."""
+        """Makes heartbeats due again that could not be sent."""
         for beat in beats:
             self._due.setdefault(base_url, {})[beat.task_id] = None
-            self._liveness.unsent(beat)
+            self._liveness.restore_summary(beat)
 
-    def _look(self, task_id: str, plan: _Plan, now: float, woken: dict[str, None]) -> None:
+    def _check(self, task_id: str, times: _TaskTimes, now: float, woken: dict[str, None]) -> None:
         task = self._registry.find(task_id)
         if task is None or not task.live:
-            del self._plans[task_id]
+            del self._scheduled[task_id]
             return
         judgement = self._liveness.judge(task)
         if judgement.lost is not None and self._liveness.declare_lost(task, judgement.lost):
             return
-        if plan.beat <= now:
-            plan.beat = self._following(now)
+        if times.beat <= now:
+            times.beat = self._following(now)
             if task.upstream and judgement.evidence is not None:
                 self._due.setdefault(task.base_url, {})[task_id] = None
                 woken[task.base_url] = None
-        plan.look = min(plan.beat, judgement.until if judgement.lost is None else now + _AGAIN_S)
-        self._note(plan.look, task_id)
+        times.check = min(times.beat, judgement.until if judgement.lost is None else now + _RETRY_S)
+        self._note(times.check, task_id)
 
     def _following(self, now: float) -> float:
-        """When a task that beats now beats again: drawn anew each time, so that no two tasks stay together."""
+        """When the next heartbeat of a task is due: drawn anew each time, so that no two tasks stay together."""
         settings = self._settings.now.heartbeat
         grid_s = min(_GRID_S, settings.jitter_s)
         at = now + settings.interval_s + random.uniform(grid_s - settings.jitter_s, settings.jitter_s)  # noqa: S311 - no secret
         return max(math.floor(at / grid_s) * grid_s if grid_s else at, now + _GRID_S / 2)
 
-    def _plan(self, task_id: str, delay_s: float) -> None:
+    def _schedule(self, task_id: str, delay_s: float) -> None:
         now = self._clock.monotonic()
-        self._plans[task_id] = plan = _Plan(beat=now + delay_s, look=now + min(delay_s, _FIRST_LOOK_S))
-        self._push(plan.look, task_id)
+        self._scheduled[task_id] = times = _TaskTimes(beat=now + delay_s, check=now + min(delay_s, _FIRST_CHECK_S))
+        self._check_by(times.check, task_id)
 
-    def _look_at(self, task_id: str, at: float) -> None:
-        plan = self._plans.get(task_id)
-        if plan is not None and at < plan.look:
-            plan.look = at
-            self._push(at, task_id)
-
-    def _push(self, at: float, task_id: str) -> None:
+    def _check_by(self, at: float, task_id: str) -> None:
         self._note(at, task_id)
         self._changed.set()
 
     def _note(self, at: float, task_id: str) -> None:
-        """Enters a look. Most fall on whole seconds, so there are few times, each with many tasks."""
-        tasks = self._looks.get(at)
+        """Enters the time of a check. Most fall on whole seconds, so there are few times, each with many tasks."""
+        tasks = self._checks.get(at)
         if tasks is None:
-            self._looks[at] = [task_id]
-            heapq.heappush(self._times, at)
+            self._checks[at] = [task_id]
+            heapq.heappush(self._check_times, at)
         else:
             tasks.append(task_id)
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         if after is None or not after.live:
             if before is not None:
-                self._plans.pop(before.task_id, None)
+                self._scheduled.pop(before.task_id, None)
                 self._due.get(before.base_url, {}).pop(before.task_id, None)
             return
-        if after.task_id not in self._plans:
+        if after.task_id not in self._scheduled:
             # The regular beats begin anywhere within an interval: tasks that were created together do not beat together.
-            self._plan(after.task_id, random.uniform(0, self._settings.now.heartbeat.interval_s))  # noqa: S311 - no secret
+            self._schedule(after.task_id, random.uniform(0, self._settings.now.heartbeat.interval_s))  # noqa: S311 - no secret
         if before is None or not before.live or (after.upstream and not before.upstream):
-            self.soon(after)
+            self.make_due(after)

@@ -1,16 +1,20 @@
-"""How much waits, counted in memory as it comes and goes: nobody has to ask the file."""
+"""How much waits and how fast it comes, counted in memory: nobody has to ask the file."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
-from clawlogd.outbox.records import Waiting
+from clawlogd.clock import Clock
+from clawlogd.outbox.records import WaitingCount
 from clawlogd.outbox.schema import EventState
 
+_WINDOW_S = 900.0  # of the acceptance rate
 
-class Counts:
-    """The events that are accepted and not settled.
+
+class OutboxCounts:
+    """How many events are accepted and not settled yet.
 
     Args:
         found: What the file holds.
@@ -24,7 +28,7 @@ class Counts:
         size_bytes: What their bodies take.
     """
 
-    def __init__(self, found: Iterable[Waiting]) -> None:
+    def __init__(self, found: Iterable[WaitingCount]) -> None:
         self.pending: Counter[int] = Counter()
         self.dead: Counter[int] = Counter()
         self.held: Counter[int] = Counter()
@@ -54,3 +58,32 @@ class Counts:
 
     def _of(self, state: EventState) -> Counter[int]:
         return {EventState.PENDING: self.pending, EventState.DEAD: self.dead, EventState.HELD: self.held}[state]
+
+
+class AcceptanceRate:
+    """How many events are accepted in an hour, lately: it says for how long the outbox can go on filling.
+
+    An exponential mean over a quarter of an hour.
+
+    Args:
+        clock: Where the time is read.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = self._at = clock.monotonic()
+        self._per_s = 0.0
+        self._since = 0
+
+    def note(self, count: int) -> None:
+        """So many more events were accepted."""
+        self._since += count
+
+    def per_hour(self) -> float:
+        """Events in an hour."""
+        now = self._clock.monotonic()
+        self._per_s = self._per_s * math.exp((self._at - now) / _WINDOW_S) + self._since / _WINDOW_S
+        self._at, self._since = now, 0
+        # A young mean has not yet seen a whole window: scaled up to what it has seen.
+        seen = 1.0 - math.exp(-(now - self._began + 1.0) / _WINDOW_S)
+        return self._per_s / seen * 3600

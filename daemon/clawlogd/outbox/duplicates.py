@@ -1,4 +1,4 @@
-"""Which calls are repetitions, as far as memory alone can tell: it spares most calls a look into the file."""
+"""Which calls are repetitions, as far as memory alone can show: so most calls need not ask the file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from clawlog.protocol.ids import minted_at_ms
 from clawlogd.clock import Clock
 
 _REMEMBERED = 8192  # at least; and at most twice as many
-_AHEAD_MS = 1000  # by how much a caller's clock may differ from ours without more ado
+_AHEAD_MS = 1000  # by how much a caller's clock may be ahead of ours
 
 
-class Repeats:
-    """Remembers the event ids of late, with what tells when each is on disk.
+class RecentEventIds:
+    """Remembers recent event ids, each with the future of its commit.
 
     Args:
         clock: Where the time is read.
@@ -26,10 +26,10 @@ class Repeats:
         self._all_known_since_ms = clock.wall_ms()
 
     def surely_new(self, event_id: bytes) -> bool:
-        """Whether memory alone can say that this event id has not been seen.
+        """Whether memory alone shows that this event id is new.
 
-        It can for an id that was minted after this process began (or after the newest call that it has let go of), and that
-        it does not remember. For all others the file must be asked.
+        It does for an id that was minted after this process began (or after the newest one that was evicted), and that is not
+        remembered. For all others the file must be asked.
         """
         minted_ms = minted_at_ms(event_id)
         if minted_ms is None or not self._all_known_since_ms < minted_ms <= self._clock.wall_ms() + _AHEAD_MS:
@@ -39,25 +39,25 @@ class Repeats:
     def __contains__(self, event_id: bytes) -> bool:
         return event_id in self._young or event_id in self._old
 
-    async def settled(self, event_id: bytes) -> None:
-        """Returns when a call that is remembered is on disk, or has failed."""
-        committed = self._young.get(event_id) or self._old.get(event_id)
-        if committed is not None:
-            await asyncio.wait([committed])
+    async def committed(self, event_id: bytes) -> None:
+        """Returns when the commit of a remembered event has succeeded or failed."""
+        done = self._young.get(event_id) or self._old.get(event_id)
+        if done is not None:
+            await asyncio.wait([done])
 
     def remember(self, event_id: bytes, committed: asyncio.Future[None]) -> None:
-        """Notes a call; and lets go of the older ones, when there are many."""
+        """Remembers an event id; evicts the older ones, when there are many."""
         self._young[event_id] = committed
         if len(self._young) >= _REMEMBERED:
-            self.ask_the_file_about(self._old)
+            self.check_the_file_for(self._old)
             self._old, self._young = self._young, {}
 
     def forget(self, event_id: bytes) -> None:
-        """Lets go of a call that failed."""
+        """Forgets an event id whose commit failed."""
         self._young.pop(event_id, None)
         self._old.pop(event_id, None)
 
-    def ask_the_file_about(self, event_ids: Iterable[bytes]) -> None:
-        """Has the file asked, from now on, about all that was minted up to the time of these."""
+    def check_the_file_for(self, event_ids: Iterable[bytes]) -> None:
+        """Makes the file be asked, from now on, for every id that was minted up to the time of these."""
         minted_ms = [minted_at_ms(event_id) or 0 for event_id in event_ids]
         self._all_known_since_ms = max([self._all_known_since_ms, *minted_ms])

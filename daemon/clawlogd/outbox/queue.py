@@ -1,9 +1,9 @@
-"""The outbox as the event loop sees it: group commit, bounds, counts, and the memory of repeated calls.
+"""The outbox as the event loop uses it: group commit, bounds, counts, and the memory of repeated calls.
 
-Everything that happens while one commit is on its way to the disk becomes the next: however many commands arrive, each waits
-for at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was put on top of it:
-memory is put back to what the disk has, and nothing is half-accepted. From then on new events are refused, while deliveries may
-use the reserve's space to be recorded, until the disk is found to take writes again.
+Everything that happens while one group is being committed becomes the next group: however many commands arrive, each waits for
+at most two commits. All disk work is done by one thread. When a commit fails, so does everything that was built on it: memory
+is rolled back to what the disk has, and nothing is half-accepted. From then on new events are refused, while deliveries may use
+the reserve's space to be recorded, until a probe finds that the disk takes writes again.
 """
 
 from __future__ import annotations
@@ -22,22 +22,19 @@ from clawlogd.clock import Clock
 from clawlogd.errors import DuplicateEvent, OutboxError, OutboxFull, StorageDamaged, StorageFailed
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
-from clawlogd.outbox import checksums
-from clawlogd.outbox.counts import Counts
-from clawlogd.outbox.duplicates import Repeats
-from clawlogd.outbox.group import DeadLetter, Group
-from clawlogd.outbox.rate import AcceptanceRate
+from clawlogd.outbox.counts import AcceptanceRate, OutboxCounts
+from clawlogd.outbox.duplicates import RecentEventIds
+from clawlogd.outbox.integrity import Witness, event_checksum, lane_number, storage_error
+from clawlogd.outbox.records import CommitGroup, Refusal
 from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.sqlite_errors import storage_error
 from clawlogd.outbox.store import Store
-from clawlogd.outbox.witness import Witness
 from clawlogd.settings import LiveSettings
 
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
-_STORAGE_PROBE_S = 1.0  # how often is tried whether a disk that failed takes writes again
+_STORAGE_PROBE_S = 1.0  # how often a disk that failed is probed
 
 
 class Outbox:
@@ -45,15 +42,15 @@ class Outbox:
 
     Args:
         store: The open file.
-        witness: Knows how far the numbers had come, whatever became of the file.
+        witness: Has the last event number, whatever became of the file.
         reserve: Space to free when the disk is full.
         settings: The bounds.
         clock: Where the time is read.
 
     Attributes:
-        lost: Accepted events that were ever found to be gone.
+        lost: How many accepted events were ever found to be gone.
         counts: How much waits.
-        storage_error: Why nothing is accepted now.
+        storage_error: Why nothing is accepted now; None while events are.
         deciding: Held while an operator's decision on dead letters is carried out.
     """
 
@@ -66,19 +63,19 @@ class Outbox:
         self._log = Log("outbox")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._loop = asyncio.get_running_loop()
-        self._open: Group | None = None
+        self._open: CommitGroup | None = None
         self._committing: asyncio.Task[None] | None = None
-        self._repeats = Repeats(clock)
+        self._recent = RecentEventIds(clock)
         self._lanes: dict[str, int] = {url: lane for lane, url in store.lanes()}
         self._lanes_on_disk = set(self._lanes.values())
         self._next_seq = max(store.last_seq(), witness.last_seq) + 1
         store.note_lost(self._next_seq - 1)
         witness.advance(self._next_seq - 1)
         self.lost = store.lost()
-        self.counts = Counts(store.waiting())
+        self.counts = OutboxCounts(store.waiting())
         self.storage_error: str | None = None
         self._reserve_used = False
-        self._mending: asyncio.Task[None] | None = None
+        self._probing: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = self._loop.create_future()
         self._listeners: dict[int, Callable[[], None]] = {}
         self.deciding = asyncio.Lock()
@@ -97,7 +94,7 @@ class Outbox:
 
         Raises:
             OutboxFull: A bound is reached.
-            StorageFailed: The disk did not take the last commit, and has not been found to be well since.
+            StorageFailed: The last commit failed, and no probe has found since that the disk takes writes.
         """
         if self.storage_error is not None:
             raise StorageFailed(self.storage_error)
@@ -113,15 +110,21 @@ class Outbox:
         seq = self._next_seq
         self._next_seq = seq + 1
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
-        crc = checksums.of_event(seq, event_id, lane, event.task_id, at_ms, body)
+        crc = event_checksum(seq, event_id, lane, event.task_id, at_ms, body)
         group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
         self.counts.change(event.task_id, lane, len(body), EventState.PENDING, 1)
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
-        self._repeats.remember(event_id, group.done)
+        self._recent.remember(event_id, group.done)
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
-        """Puts a task's row and the rows of some of its steps into the open group."""
+        """Puts a task's row and the rows of some of its steps into the open group.
+
+        Args:
+            task: The task.
+            head: Whether anything but steps changed.
+            steps: The steps that changed.
+        """
         group = self._open or self._group()
         if head:
             group.tasks[task.task_id] = task
@@ -129,41 +132,41 @@ class Outbox:
             group.steps[task.task_id, step.position] = step
 
     def forget(self, task_id: str) -> None:
-        """Takes a task's rows away with the open group."""
+        """Deletes a task's rows with the open group."""
         self._group().forgotten.append(task_id)
 
     def settle(self, seq: int, task_id: str, lane: int, size_bytes: int, was: EventState = EventState.PENDING) -> None:
-        """Records, with the open group, that an event has been delivered (or dropped by an operator)."""
+        """Records, with the open group, that an event is settled: it was delivered, or dropped by an operator."""
         group = self._group()
         group.moved[seq] = EventState.SETTLED
         self.counts.change(task_id, lane, size_bytes, was, -1)
         group.undo.append(partial(self.counts.change, task_id, lane, size_bytes, was, 1))
 
-    def move(self, seq: int, lane: int, was: EventState, to: EventState, letter: DeadLetter | None = None) -> None:
+    def move(self, seq: int, lane: int, was: EventState, to: EventState, refusal: Refusal | None = None) -> None:
         """Records, with the open group, that an event is dead, held behind one that is, or pending again."""
         group = self._group()
         group.moved[seq] = to
-        if letter is not None:
-            group.dead.append(letter)
+        if refusal is not None:
+            group.refusals.append(refusal)
         self.counts.move(lane, was, to)
         group.undo.append(partial(self.counts.move, lane, to, was))
 
     def on_failure(self, undo: Callable[[], None]) -> None:
-        """Says what puts memory back if the open group cannot be committed."""
+        """Calls ``undo`` if the open group cannot be committed: it puts memory back."""
         self._group().undo.append(undo)
 
     def after_commit(self, action: Callable[[], None]) -> None:
-        """Says what is due once the open group is on disk."""
+        """Calls ``action`` once the open group is on disk."""
         self._group().after.append(action)
 
     def committed(self) -> asyncio.Future[None]:
         """Resolved when the open group is on disk; fails with ``StorageFailed`` otherwise."""
         return self._group().done
 
-    def _group(self) -> Group:
+    def _group(self) -> CommitGroup:
         if self._open is None:
-            self._open = Group(self._loop.create_future())
-            self._open.done.add_done_callback(_observed)
+            self._open = CommitGroup(self._loop.create_future())
+            self._open.done.add_done_callback(_retrieved)
             if self._committing is None:
                 self._committing = self._loop.create_task(self._commit_all(), name="outbox-commit")
         return self._open
@@ -175,21 +178,21 @@ class Outbox:
                 try:
                     await self._loop.run_in_executor(self._thread, self._commit, group)
                 except OutboxError as error:
-                    self._put_back(group, error)
+                    self._roll_back(group, error)
                 except Exception as error:  # noqa: BLE001 - nobody may wait for ever; the daemon ends by it
-                    self._put_back(group, StorageFailed(repr(error)))
+                    self._roll_back(group, StorageFailed(repr(error)))
                     self._break(error)
                 else:
                     self._confirm(group)
         finally:
             self._committing = None
 
-    def _commit(self, group: Group) -> None:
+    def _commit(self, group: CommitGroup) -> None:
         try:
             self._store.commit(group)
         except StorageFailed:
             # The reserve is for the record of deliveries alone: new events would use it up at once.
-            if group.events or not group.moved or not self._reserve.release():
+            if group.events or not group.moved or not self._reserve.free():
                 raise
             self._reserve_used = True
             self._store.commit(group)
@@ -197,7 +200,7 @@ class Outbox:
         if group.events:
             self._witness.advance(group.events[-1][0])
 
-    def _confirm(self, group: Group) -> None:
+    def _confirm(self, group: CommitGroup) -> None:
         self._lanes_on_disk.update(group.lanes)
         self._rate.note(len(group.events))
         for action in group.after:
@@ -211,7 +214,7 @@ class Outbox:
             if listener := self._listeners.get(lane):
                 listener()
 
-    def _put_back(self, group: Group, error: OutboxError) -> None:
+    def _roll_back(self, group: CommitGroup, error: OutboxError) -> None:
         failed = [group] if self._open is None else [group, self._open]
         self._open = None
         for each in reversed(failed):
@@ -219,11 +222,11 @@ class Outbox:
                 undo()
             for seq, event_id, lane, task_id, _, size, *_ in reversed(each.events):
                 self._next_seq = seq
-                self._repeats.forget(event_id)
+                self._recent.forget(event_id)
                 self.counts.change(task_id, lane, size, EventState.PENDING, -1)
         if isinstance(error, DuplicateEvent):
-            # Memory took an old event for a new one, as it does when the clock was put back: the file is asked from now on.
-            self._repeats.ask_the_file_about(event_id for _, event_id, *_ in group.events)
+            # Memory took an old event for a new one, as it does after the clock was put back: the file is checked from now on.
+            self._recent.check_the_file_for(event_id for _, event_id, *_ in group.events)
             self._log.warning("event_repeated", error=str(error))
         else:
             self._storage_failed(error)
@@ -234,13 +237,13 @@ class Outbox:
     # ── A disk that fails ──────────────────────────────────────────────────────────────────────────────────────────
 
     async def until_broken(self) -> None:
-        """Raises when the file turns out to be damaged: the daemon must end, for its next start recovers what can be read."""
+        """Raises when the file turns out to be damaged: the daemon must end, so that its next start recovers what is left."""
         await asyncio.shield(self._broken)
 
     def _break(self, error: Exception) -> None:
         if not self._broken.done():
             self._broken.set_exception(error)
-            self._broken.exception()  # heard, even when the daemon is ending already
+            self._broken.exception()  # retrieved, even when the daemon is ending already
 
     def _storage_failed(self, error: OutboxError) -> None:
         if isinstance(error, StorageDamaged):
@@ -248,8 +251,8 @@ class Outbox:
         if self.storage_error is None:
             self._log.error("storage_failed", error=str(error))
         self.storage_error = str(error)
-        if self._mending is None:
-            self._mending = self._loop.create_task(self._until_storage_works(), name="outbox-mending")
+        if self._probing is None:
+            self._probing = self._loop.create_task(self._until_storage_works(), name="outbox-probe")
 
     async def _until_storage_works(self) -> None:
         works = False
@@ -258,14 +261,14 @@ class Outbox:
             with contextlib.suppress(StorageFailed):
                 works = await self.read(self._storage_works)
         self._log.info("storage_recovered")
-        self.storage_error = self._mending = None
+        self.storage_error = self._probing = None
 
     def _storage_works(self, store: Store) -> bool:
         try:
             store.make_room()
         except sqlite3.Error:
-            # It may be the WAL that fills the disk: folding it into the space that is kept back frees all that it takes.
-            if not self._reserve.release():
+            # It may be the WAL that fills the disk: folding it into the reserve's space frees all that it takes.
+            if not self._reserve.free():
                 raise
             self._reserve_used = True
             store.make_room()
@@ -277,20 +280,20 @@ class Outbox:
     # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def lane(self, base_url: str) -> int:
-        """The number of a backend's lane."""
+        """The number of a backend's lane: it is made from the address."""
         lane = self._lanes.get(base_url)
         if lane is None:
-            lane = self._lanes[base_url] = checksums.lane_number(base_url)
+            lane = self._lanes[base_url] = lane_number(base_url)
         return lane
 
     @property
     def base_urls(self) -> list[str]:
-        """The backends that are known."""
+        """The backends that ever had an event, or have one in the open group."""
         return list(self._lanes)
 
     @property
     def waiting_for(self) -> list[str]:
-        """The backends for which something waits, be it for a person's decision."""
+        """The backends for which an event is pending, dead or held."""
         return [
             url
             for url, lane in self._lanes.items()
@@ -315,11 +318,11 @@ class Outbox:
     # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def surely_new(self, event_id: bytes) -> bool:
-        """Whether memory alone can say that this event id has not been seen; else see ``earlier_reply``."""
-        return self._repeats.surely_new(event_id)
+        """Whether memory alone shows that this event id is new; else ``earlier_reply`` asks the file."""
+        return self._recent.surely_new(event_id)
 
     async def earlier_reply(self, event_id: bytes) -> bytes | None:
-        """What the first call with this event id was answered, once that is on disk; None if there was none that held.
+        """What the first call with this event id was answered, once that is on disk; None if no call was accepted.
 
         When it returns None, nothing else has run since: a caller that goes on at once is the first.
 
@@ -327,15 +330,15 @@ class Outbox:
             StorageFailed: The file cannot be read.
         """
         while True:
-            await self._repeats.settled(event_id)
+            await self._recent.committed(event_id)
             reply = await self.read(lambda store: store.reply(event_id))
-            if reply is not None or event_id not in self._repeats:
+            if reply is not None or event_id not in self._recent:
                 return reply
 
-    # ── Keeping, reading, and the end ───────────────────────────────────────────────────────────────────────────────────────
+    # ── Reading, pruning, and the end ──────────────────────────────────────────────────────────────────────────────
 
     async def read(self, query: Callable[[Store], T]) -> T:
-        """Runs a query in the outbox's thread, after the commits that were asked for before.
+        """Runs a query in the outbox's thread, after the commits that were begun before.
 
         Raises:
             StorageFailed: The disk is full or failed, or the file is damaged.
@@ -349,7 +352,7 @@ class Outbox:
             raise failed from error
 
     async def prune(self, before_ms: int) -> int:
-        """Forgets some of the settled events that happened before a time. Returns how many.
+        """Deletes some of the settled events that happened before a time. Returns how many.
 
         Raises:
             StorageFailed: The disk is full or failed.
@@ -363,8 +366,8 @@ class Outbox:
 
     async def close(self) -> None:
         """Commits what is open, and folds the WAL into the file, which is sealed unless it turned out to be damaged."""
-        if self._mending is not None:
-            self._mending.cancel()
+        if self._probing is not None:
+            self._probing.cancel()
         while self._open is not None or self._committing is not None:
             if self._committing is not None:
                 await asyncio.wait([self._committing])
@@ -375,7 +378,7 @@ class Outbox:
         self._thread.shutdown()
 
 
-def _observed(future: asyncio.Future[None]) -> None:
-    # A group that nobody waits for (such as a lane's bookkeeping) may fail without asyncio calling that unheard.
+def _retrieved(future: asyncio.Future[None]) -> None:
+    # A group that nobody waits for (such as a lane's records) may fail without asyncio logging that as never retrieved.
     if not future.cancelled():
         future.exception()

@@ -1,8 +1,8 @@
 """Opening the outbox, whatever state its file is in.
 
-The whole file is checked at each start, unless it is just what the last daemon closed (see ``seal``). A damaged one is kept
-aside, never deleted; what can be read of it goes into a new one. The new one takes its place only when it is whole, so that a
-crash or a full disk amid a recovery costs nothing. A file of an unknown schema is left alone.
+The whole file is checked at each start, unless it is just what the last daemon closed (see ``integrity.Seal``). A damaged one
+is kept aside, never deleted; what can be read of it goes into a new one. The new one takes its place only when it is whole, so
+that a crash or a full disk amid a recovery costs nothing. A file of an unknown schema is left alone.
 """
 
 from __future__ import annotations
@@ -17,9 +17,8 @@ from pathlib import Path
 
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
+from clawlogd.outbox.integrity import Seal, is_damage
 from clawlogd.outbox.schema import CURRENT_VERSION, EventState, migrate, version_of
-from clawlogd.outbox.seal import Seal
-from clawlogd.outbox.sqlite_errors import is_damage
 from clawlogd.outbox.store import Store, fsync_folder
 
 _STRETCH = 64  # event numbers that are read together where the file is damaged

@@ -1,6 +1,7 @@
-"""A file that does nothing but take space, so that some can be freed when the disk is full.
+"""A file that only takes space, so that some can be freed when the disk is full.
 
 On a full disk even the record that an event was delivered cannot be written. The reserve's space is enough for many of those.
+The file is named ``ballast``.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ class Reserve:
         self._size_bytes = size_bytes
 
     def restore(self) -> bool:
-        """Takes the space, if it is not held already and the disk has it to spare. Returns whether it is held."""
+        """Takes the space, unless it is held already. Returns whether it is held: the disk may not have it."""
         if not self._size_bytes:
             return False
         try:
@@ -41,7 +42,7 @@ class Reserve:
             return False
         return True
 
-    def release(self) -> bool:
+    def free(self) -> bool:
         """Frees the space. Returns whether there was any."""
         try:
             self._path.unlink()

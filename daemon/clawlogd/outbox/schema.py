@@ -12,7 +12,7 @@ import sqlite3
 from enum import IntEnum
 from pathlib import Path
 
-from clawlogd.outbox import checksums
+from clawlogd.outbox.integrity import event_checksum, lane_number, row_checksum
 
 
 class EventState(IntEnum):
@@ -132,9 +132,9 @@ def migrate(connection: sqlite3.Connection, to: int = CURRENT_VERSION) -> None:
     version = version_of(connection)
     if version > CURRENT_VERSION:
         raise UnknownSchemaError(version)
-    connection.create_function("lane_number", 1, checksums.lane_number, deterministic=True)
-    connection.create_function("event_checksum", 6, checksums.of_event, deterministic=True)
-    connection.create_function("row_checksum", 2, checksums.of_row, deterministic=True)
+    connection.create_function("lane_number", 1, lane_number, deterministic=True)
+    connection.create_function("event_checksum", 6, event_checksum, deterministic=True)
+    connection.create_function("row_checksum", 2, row_checksum, deterministic=True)
     for number, script in enumerate(MIGRATIONS[version:to], start=version + 1):
         try:
             connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")

@@ -14,9 +14,8 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clawlogd.errors import DuplicateEvent
-from clawlogd.outbox import checksums
-from clawlogd.outbox.group import Group
-from clawlogd.outbox.records import DeadEvent, StoredEvent, StuckEvent, Waiting
+from clawlogd.outbox.integrity import Seal, event_checksum, lane_number, row_checksum, storage_error
+from clawlogd.outbox.records import BlockedEvent, CommitGroup, DeadLetter, StoredEvent, WaitingCount, creates_task
 from clawlogd.outbox.schema import (
     CURRENT_VERSION,
     EventState,
@@ -25,8 +24,6 @@ from clawlogd.outbox.schema import (
     refuse_newer,
     schema_of,
 )
-from clawlogd.outbox.seal import Seal
-from clawlogd.outbox.sqlite_errors import storage_error
 from clawlogd.outbox.writing import write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
@@ -34,7 +31,7 @@ _NEWCOMERS_LOOKED_AT = 10_000
 # Task ids as one value: SQLite takes a bounded number of them, and an outage may make suspects of every task.
 _CHOSEN = "AND task_id IN (SELECT value FROM json_each(?))"
 _PASSED_OVER = "AND task_id NOT IN (SELECT value FROM json_each(?))"
-_STUCK = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
+_BLOCKED = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
 
 
 class Store:
@@ -44,15 +41,14 @@ class Store:
         path: The database's file. Made with mode 0600 (the process's umask is 077).
 
     Attributes:
-        damaged_rows: Keys of task and step rows whose checksum does not fit, as far as they have been read. They are passed
-            over.
+        damaged_rows: Keys of task and step rows whose checksum does not fit, as far as they have been read. They are skipped.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._opened: sqlite3.Connection | None = None
         self.damaged_rows: list[str] = []
-        self._cramped = False
+        self._short_of_space = False
 
     def open(self) -> None:
         """Opens the file, or makes it, and brings it to the current schema.
@@ -64,7 +60,7 @@ class Store:
         if self._path.exists():
             refuse_newer(self._path)
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False, cached_statements=64)
-        # What is no UTF-8 any more is damage for the checksums to find, not a failure of the read.
+        # Text that is not UTF-8 any more is damage for the checksums to find, not a failure of the read.
         connection.text_factory = lambda raw: raw.decode("utf-8", "replace")
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -92,12 +88,12 @@ class Store:
 
     def check(self) -> str | None:
         """SQLite's own check, of every page and every index: None when all is well, else what is wrong first."""
-        if schema_of(self._connection) != current_schema():
+        if schema_of(self.connection) != current_schema():
             return "its tables are not those that were made"
-        found: str = self._connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
+        found: str = self.connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
         return None if found == "ok" else found
 
-    def commit(self, group: Group) -> None:
+    def commit(self, group: CommitGroup) -> None:
         """Makes a group durable, all of it or nothing.
 
         Raises:
@@ -107,7 +103,7 @@ class Store:
         """
         try:
             try:
-                if self._cramped:
+                if self._short_of_space:
                     # Space that was freed since is better spent on folding the WAL, which frees more, than on a longer WAL.
                     self._fold_if_it_fits()
                 self._commit(group)
@@ -117,15 +113,15 @@ class Store:
         except sqlite3.IntegrityError as error:
             raise DuplicateEvent(str(error)) from error
         except sqlite3.Error as error:
-            self._cramped = True
+            self._short_of_space = True
             with contextlib.suppress(sqlite3.Error):
                 self.touch()
             raise storage_error(error) from error
-        self._cramped = False
+        self._short_of_space = False
 
-    def _commit(self, group: Group) -> None:
-        with _transaction(self._connection):
-            write(self._connection, group)
+    def _commit(self, group: CommitGroup) -> None:
+        with _transaction(self.connection):
+            write(self.connection, group)
 
     def make_room(self) -> None:
         """Folds the WAL into the file and cuts it off: on a full disk that may be all the space that is needed.
@@ -143,27 +139,28 @@ class Store:
         One that is begun without would take the last of it, for nothing.
         """
         with contextlib.suppress(sqlite3.Error, OSError):
-            (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-            (page_bytes,) = self._connection.execute("PRAGMA page_size").fetchone()
+            (pages,) = self.connection.execute("PRAGMA page_count").fetchone()
+            (page_bytes,) = self.connection.execute("PRAGMA page_size").fetchone()
             disk = os.statvfs(self._path)
             if pages * page_bytes - self._path.stat().st_size <= disk.f_bavail * disk.f_frsize:
                 self._fold()
 
     def _fold(self) -> None:
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def touch(self) -> None:
-        """Writes something that changes nothing: to try whether the disk takes it, and over what a failed commit left.
+        """Writes something that changes nothing: to probe whether the disk takes it, and over what a failed commit left.
 
         Such a commit may lie whole in the WAL although it could not be synced. After a crash SQLite would take it for good, and
         what was refused would be there after all; this write takes the place of its beginning.
         """
-        with _transaction(self._connection):
+        with _transaction(self.connection):
             # An UPDATE that changes nothing would not be written at all.
-            self._connection.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
+            self.connection.execute(f"PRAGMA user_version = {CURRENT_VERSION}")
 
     @property
-    def _connection(self) -> sqlite3.Connection:
+    def connection(self) -> sqlite3.Connection:
+        """The one connection, for the outbox's thread alone."""
         assert self._opened is not None, "open() comes first"  # noqa: S101
         return self._opened
 
@@ -171,30 +168,30 @@ class Store:
 
     def last_seq(self) -> int:
         """The highest number given out, as far as the file knows."""
-        seq: int = self._connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
+        seq: int = self.connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()[0]
         return seq
 
     def lanes(self) -> list[tuple[int, str]]:
-        """Number and address of every backend that ever had an event, where the one vouches for the other."""
-        rows = self._connection.execute("SELECT lane, base_url FROM lanes").fetchall()
-        return [(lane, base_url) for lane, base_url in rows if lane == checksums.lane_number(base_url)]
+        """Number and address of every backend that ever had an event, where the number is that of the address."""
+        rows = self.connection.execute("SELECT lane, base_url FROM lanes").fetchall()
+        return [(lane, base_url) for lane, base_url in rows if lane == lane_number(base_url)]
 
-    def waiting(self) -> Iterator[Waiting]:
+    def waiting(self) -> Iterator[WaitingCount]:
         """How much waits, by lane, state and task."""
         # One lane and state after the other: one GROUP BY of all three would sort all rows by all three.
         for lane, state in self._places():
-            rows = self._connection.execute(
+            rows = self.connection.execute(
                 "SELECT task_id, count(*), sum(size) FROM events INDEXED BY events_waiting "
                 "WHERE lane = ? AND state = ? AND state <> 1 GROUP BY task_id",
                 (lane, state),
             )
             for task_id, count, size_bytes in rows:
-                yield Waiting(lane, EventState(state), task_id, count, size_bytes)
+                yield WaitingCount(lane, EventState(state), task_id, count, size_bytes)
 
     def _places(self) -> Iterator[tuple[int, int]]:
         """Each lane and state in which something waits: by leaps over the index, not by a walk."""
         leap = "SELECT lane, state FROM events INDEXED BY events_waiting WHERE state <> 1"
-        one = self._connection.execute
+        one = self.connection.execute
         place = one(f"{leap} ORDER BY lane, state LIMIT 1").fetchone()
         while place is not None:
             yield place
@@ -205,16 +202,16 @@ class Store:
 
     def tasks(self) -> list[tuple[str, bytes]]:
         """Every task row that is intact."""
-        rows = self._connection.execute("SELECT task_id, body, crc FROM tasks").fetchall()
+        rows = self.connection.execute("SELECT task_id, body, crc FROM tasks").fetchall()
         return [(task_id, body) for task_id, body, crc in rows if self._fits(task_id, body, crc)]
 
     def steps(self) -> list[tuple[str, bytes]]:
         """Every step row that is intact, in order within its task."""
-        rows = self._connection.execute("SELECT task_id, position, body, crc FROM steps ORDER BY task_id, position").fetchall()
+        rows = self.connection.execute("SELECT task_id, position, body, crc FROM steps ORDER BY task_id, position").fetchall()
         return [(task_id, body) for task_id, position, body, crc in rows if self._fits(f"{task_id}/{position}", body, crc)]
 
     def _fits(self, key: str, body: bytes, crc: int) -> bool:
-        fits = crc == checksums.of_row(key, body)
+        fits = crc == row_checksum(key, body)
         if not fits:
             self.damaged_rows.append(key)
         return fits
@@ -260,7 +257,7 @@ class Store:
             sent: Events that are passed over.
             limit: How many at most.
         """
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT seq, task_id FROM events INDEXED BY events_waiting "
             "WHERE lane = ? AND state = 0 AND state <> 1 AND seq > ? ORDER BY seq LIMIT ?",
             (lane, after, _NEWCOMERS_LOOKED_AT),
@@ -273,11 +270,11 @@ class Store:
     def backlog(self, lane: int) -> tuple[int, frozenset[str]]:
         """The newest event's number, and every task that has events waiting in a lane."""
         query = "SELECT DISTINCT task_id FROM events INDEXED BY events_waiting WHERE lane = ? AND state <> 1"
-        return self.last_seq(), frozenset(task_id for (task_id,) in self._connection.execute(query, (lane,)))
+        return self.last_seq(), frozenset(task_id for (task_id,) in self.connection.execute(query, (lane,)))
 
     def oldest_ms(self, lane: int) -> int | None:
         """When the oldest event that waits in a lane happened."""
-        row = self._connection.execute(
+        row = self.connection.execute(
             "SELECT at_ms FROM events INDEXED BY events_waiting "
             "WHERE lane = ? AND state = 0 AND state <> 1 ORDER BY seq LIMIT 1",
             (lane,),
@@ -286,54 +283,54 @@ class Store:
 
     def _select_pending(self, lane: int, condition: str, values: Sequence[object]) -> Iterator[StoredEvent]:
         # "state <> 1" stands there for the planner: it is the condition of the partial index.
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT seq, event_id, task_id, at_ms, size, coalesce(body, x''), crc FROM events "  # noqa: S608 - only "?"
             f"INDEXED BY events_waiting WHERE lane = ? AND state = 0 AND state <> 1 {condition}",
             (lane, *values),
         )
         for seq, event_id, task_id, at_ms, size, body, crc in rows:
-            intact = crc == checksums.of_event(seq, event_id, lane, task_id, at_ms, body)
+            intact = crc == event_checksum(seq, event_id, lane, task_id, at_ms, body)
             yield StoredEvent(seq, event_id, task_id, at_ms, size, body, intact)
 
     def reply(self, event_id: bytes) -> bytes | None:
         """What the first call with this event id was answered; None where there was none."""
-        row = self._connection.execute("SELECT reply FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        row = self.connection.execute("SELECT reply FROM events WHERE event_id = ?", (event_id,)).fetchone()
         return (row[0] or b"null") if row else None
 
-    def dead(self, event_ids: Sequence[bytes] | None = None) -> list[DeadEvent]:
+    def dead(self, event_ids: Sequence[bytes] | None = None) -> list[DeadLetter]:
         """Dead letters, oldest first: those named, or all (at most 10,000)."""
         only = "" if event_ids is None else f"AND event_id IN ({','.join('?' * len(event_ids))})"
-        rows = self._connection.execute(
-            f"{_STUCK}, d.status, coalesce(d.reply, ''), coalesce(d.at_ms, e.at_ms) "
+        rows = self.connection.execute(
+            f"{_BLOCKED}, d.status, coalesce(d.reply, ''), coalesce(d.at_ms, e.at_ms) "
             "FROM events AS e LEFT JOIN dead_letters AS d USING (seq) "
             f"WHERE state <> 1 AND state = 2 {only} ORDER BY seq LIMIT 10000",
             tuple(event_ids or ()),
         )
-        return [DeadEvent(*row) for row in rows]
+        return [DeadLetter(*row) for row in rows]
 
     def tasks_with_dead_creation(self, lane: int) -> set[str]:
         """Tasks of a lane whose ``task_created`` is a dead letter."""
-        rows = self._connection.execute(
-            "SELECT task_id FROM events INDEXED BY events_waiting WHERE lane = ? AND state = 2 AND state <> 1 "
-            'AND instr(body, CAST(\'"kind":"task_created"\' AS BLOB)) > 0',
+        rows = self.connection.execute(
+            "SELECT task_id, coalesce(body, x'') FROM events INDEXED BY events_waiting "
+            "WHERE lane = ? AND state = 2 AND state <> 1",
             (lane,),
         )
-        return {task_id for (task_id,) in rows}
+        return {task_id for task_id, body in rows if creates_task(body)}
 
-    def held(self, lane: int, task_id: str) -> list[StuckEvent]:
+    def held(self, lane: int, task_id: str) -> list[BlockedEvent]:
         """What waits behind a task's dead creation."""
-        rows = self._connection.execute(
-            f"{_STUCK} FROM events AS e INDEXED BY events_waiting "
+        rows = self.connection.execute(
+            f"{_BLOCKED} FROM events AS e INDEXED BY events_waiting "
             "WHERE lane = ? AND state = 3 AND state <> 1 AND task_id = ? ORDER BY seq",
             (lane, task_id),
         )
-        return [StuckEvent(*row) for row in rows]
+        return [BlockedEvent(*row) for row in rows]
 
     # ── Keeping ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def prune(self, before_ms: int, limit: int = 5000) -> int:
-        """Forgets settled events that happened before a time. Returns how many."""
-        connection = self._connection
+        """Deletes settled events that happened before a time. Returns how many."""
+        connection = self.connection
         with _transaction(connection):
             newest = connection.execute("SELECT max(seq) FROM events").fetchone()[0]  # stays: it says how far the numbers are
             query = "SELECT seq FROM events INDEXED BY events_settled WHERE state = 1 AND at_ms < ? AND seq <> ? LIMIT ?"
@@ -347,7 +344,7 @@ class Store:
 
         They are entered into the ledger, so that each is counted once. Returns how many were found now.
         """
-        connection = self._connection
+        connection = self.connection
         query = "SELECT count(*) + (SELECT pruned_count + lost_count FROM ledger) FROM events"
         lost: int = last_seq - connection.execute(query).fetchone()[0]
         if lost > 0:
@@ -356,7 +353,7 @@ class Store:
 
     def lost(self) -> int:
         """How many accepted events were ever found to be gone."""
-        count: int = self._connection.execute("SELECT lost_count FROM ledger").fetchone()[0]
+        count: int = self.connection.execute("SELECT lost_count FROM ledger").fetchone()[0]
         return count
 
     def damaged(self, after: int, limit: int) -> tuple[list[int], int | None]:
@@ -365,12 +362,12 @@ class Store:
         Returns:
             The numbers of those that do not fit, and the last number looked at (None at the end).
         """
-        rows = self._connection.execute(
+        rows = self.connection.execute(
             "SELECT seq, event_id, lane, task_id, at_ms, coalesce(body, x''), crc FROM events "
             "WHERE state <> 1 AND seq > ? ORDER BY seq LIMIT ?",
             (after, limit),
         ).fetchall()
-        bad = [row[0] for row in rows if row[6] != checksums.of_event(*row[:6])]
+        bad = [row[0] for row in rows if row[6] != event_checksum(*row[:6])]
         return bad, rows[-1][0] if rows else None
 
 

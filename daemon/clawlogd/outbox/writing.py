@@ -10,8 +10,8 @@ from typing import TypeVar
 import msgspec
 
 from clawlogd.model import Step, Task
-from clawlogd.outbox import checksums
-from clawlogd.outbox.group import Group
+from clawlogd.outbox.integrity import row_checksum
+from clawlogd.outbox.records import CommitGroup
 from clawlogd.outbox.schema import EventState
 
 T = TypeVar("T")
@@ -20,7 +20,7 @@ _encode = msgspec.json.Encoder().encode
 _CHUNK_SIZES = (256, 64, 32, 16, 8, 4, 2, 1)
 
 
-def write(connection: sqlite3.Connection, group: Group) -> None:
+def write(connection: sqlite3.Connection, group: CommitGroup) -> None:
     """Writes all of a group, within a transaction that the caller has begun.
 
     Raises:
@@ -54,10 +54,10 @@ def write(connection: sqlite3.Connection, group: Group) -> None:
         settled += [(seq,) for state, seq in others if state is EventState.PENDING]
     if settled and connection.execute("SELECT EXISTS (SELECT 1 FROM dead_letters)").fetchone()[0]:
         many("DELETE FROM dead_letters WHERE seq = ?", settled)
-    if group.dead:
+    if group.refusals:
         many(
             "INSERT OR REPLACE INTO dead_letters (seq, status, reply, at_ms) VALUES (?, ?, ?, ?)",
-            ((each.seq, each.status, each.reply, each.at_ms) for each in group.dead),
+            ((each.seq, each.status, each.reply, each.at_ms) for each in group.refusals),
         )
     if group.forgotten:
         gone = [(task_id,) for task_id in group.forgotten]
@@ -67,7 +67,7 @@ def write(connection: sqlite3.Connection, group: Group) -> None:
 
 def _row(columns: tuple[object, ...], key: str, value: Task | Step) -> tuple[object, ...]:
     body = _encode(value)
-    return (*columns, body, checksums.of_row(key, body))
+    return (*columns, body, row_checksum(key, body))
 
 
 def _insert(connection: sqlite3.Connection, statement: str, rows: Sequence[tuple[object, ...]]) -> None:

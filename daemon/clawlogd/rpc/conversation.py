@@ -9,10 +9,11 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Sequence
 
-from clawlogd.rpc.dispatcher import Dispatcher, Pending, Reply
-from clawlogd.rpc.session import Session
+from clawlogd.rpc.dispatcher import Dispatcher
+from clawlogd.rpc.replies import Pending, Reply
+from clawlogd.rpc.session import ConnectionSession
 
-_MOST_IN_HAND = 2048  # requests that are begun and not yet answered, or read and not yet begun
+_MAX_UNANSWERED = 2048  # requests that have begun and are not yet answered, or are read and have not yet begun
 
 
 class Conversation:
@@ -21,8 +22,8 @@ class Conversation:
     Args:
         dispatcher: Runs the verbs.
         send: Sends replies, each one message.
-        hold: Called with True when no more should be read from the caller for now, with False when it may go on.
-        answered: Called whenever everything asked has been answered.
+        hold: Called with True when no more should be read from the caller for now, with False when reading may go on.
+        answered: Called whenever every request has been answered.
     """
 
     def __init__(
@@ -43,29 +44,29 @@ class Conversation:
         self._blocked = False
         self._awaited: asyncio.Future[object] | None = None
         self._closed = False
-        self.session = Session(self._push)
+        self.session = ConnectionSession(self._push)
 
-    def take(self, lines: Sequence[bytes | None]) -> None:
-        """Takes the caller's next messages; None stands for one over the bound."""
+    def receive(self, lines: Sequence[bytes | None]) -> None:
+        """Processes the caller's next messages; None stands for one over the bound."""
         self._waiting.extend(lines)
         self._go_on()
 
     @property
     def idle(self) -> bool:
-        """Whether everything asked has been answered."""
+        """Whether every request has been answered."""
         return not self._waiting and not self._replies
 
     def close(self) -> None:
-        """Forgets the caller. What it asked for is still done; nobody hears the replies."""
+        """Ends with the caller. Its requests are still carried out; the replies are dropped."""
         self._closed = True
         self.session.close()
 
     def _go_on(self) -> None:
-        call = self._dispatcher.call(self.session)
+        context = self._dispatcher.context(self.session)
         out: list[bytes] = []
         while self._waiting and not self._blocked:
             line = self._waiting.popleft()
-            reply = self._dispatcher.too_large() if line is None else self._dispatcher.handle(line, call)
+            reply = self._dispatcher.too_large() if line is None else self._dispatcher.handle(line, context)
             if isinstance(reply, Pending):
                 self._replies.append(reply)
                 if reply.blocks:
@@ -97,7 +98,7 @@ class Conversation:
                 out.append(reply)
         if out and not self._closed:
             self._send(out)
-        if self._held is not (len(replies) + len(self._waiting) > _MOST_IN_HAND):
+        if self._held is not (len(replies) + len(self._waiting) > _MAX_UNANSWERED):
             self._held = not self._held
             self._hold(self._held)
         if not replies and not self._waiting:

@@ -1,10 +1,10 @@
-"""The quick way in: a request as programs usually write it, read straight into typed values.
+"""The fast path in: a request as programs usually write it, read straight into typed values.
 
 msgspec reads JSON many times as fast as the standard library and refuses the same malformed texts, but for two: it takes the
 last of two members with the same name, and integers of any length. So a text counts as read only when the number of its names
-shows that there are none such, and its id is no long integer (a parameter is bounded by its type, or names something that must
-exist). Every other text (a batch, a notification, one that is not quite
-right) is left to the protocol's own reader, which has the last word and the words for what is wrong.
+shows that no name stands there twice, and its id is no long integer (a parameter is bounded by its type, or names something
+that must exist). Every other text (a batch, a notification, one with a mistake) is left to the protocol's own reader, which
+decides, and explains what is wrong.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import ClassVar, Generic, Literal
 
 import msgspec
 
-from clawlogd.verbs.params import P
+from clawlogd.verbs.fields import P
 
 _ENVELOPE_NAMES = 4
 _INTEGER_BOUND = 10**18
@@ -58,7 +58,7 @@ class ParamsReader(Generic[P]):
 
     def __init__(self, kind: type[P]) -> None:
         self._decode = msgspec.json.Decoder(kind).decode
-        # A default that is made anew each time counts as given: then such a text, if it leaves it out, is read the other way.
+        # A default that is made anew each time counts as given: a text without it goes to the protocol's reader.
         self._defaults = [
             _REQUIRED if field.default is msgspec.NODEFAULT else field.default for field in msgspec.structs.fields(kind)
         ]
@@ -70,5 +70,5 @@ class ParamsReader(Generic[P]):
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
         given = sum(map(is_not, msgspec.structs.astuple(params), self._defaults))
-        # As many names stand in the text as members were read: so no name stands there twice.
+        # The text has as many names as members were read: so no name is there twice.
         return params if text.count(b'":') == _ENVELOPE_NAMES + given else None

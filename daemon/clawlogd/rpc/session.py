@@ -1,32 +1,38 @@
-"""A caller's connection, as the verbs see it: somewhere to push notifications to, until it closes."""
+"""A caller's connection, as a command sees it: notifications go out over it, until it closes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+
+from clawlog.protocol.jsonrpc import encode_notification
 
 
-class Session:
-    """One connection.
+class ConnectionSession:
+    """The session of one connection; a ``CallerSession``.
 
     Args:
-        push: Sends one message to the caller.
+        send: Sends one message to the caller.
     """
 
-    def __init__(self, push: Callable[[bytes], None]) -> None:
-        self.push = push
+    def __init__(self, send: Callable[[bytes], None]) -> None:
+        self._send = send
         self._at_close: list[Callable[[], None]] = []
 
-    def at_close(self, action: Callable[[], None]) -> None:
-        """Says what to do when the connection closes."""
+    def notify(self, method: str, params: Mapping[str, object], /) -> None:
+        """Sends the caller a notification."""
+        self._send(encode_notification(method, params))
+
+    def at_close(self, action: Callable[[], None], /) -> None:
+        """Registers what to do when the connection closes."""
         self._at_close.append(action)
 
     @property
-    def watching(self) -> bool:
-        """Whether something is pushed to this caller from time to time."""
+    def subscribed(self) -> bool:
+        """Whether the caller is notified of something from time to time."""
         return bool(self._at_close)
 
     def close(self) -> None:
-        """Runs what was asked for, once."""
+        """Runs what was registered, once."""
         actions, self._at_close = self._at_close, []
         for action in actions:
             action()

@@ -1,22 +1,22 @@
-"""Takes in what programs wrote to the spool while no daemon could be reached: in order, each call once.
+"""Drains the spool: the calls that programs wrote down while no daemon could be reached, in order, each made once.
 
-A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, goes to ``refused/``:
-a person can look at it, and it holds up nothing.
+A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, is moved to
+``refused/``: a person can read it, and it holds up nothing.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from clawlog.protocol.errors import OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED, RpcError
-from clawlog.protocol.spool import SUFFIX, decode
+from clawlog.protocol.errors import RpcError
+from clawlog.protocol.spool import SUFFIX, SpooledCalls, decode
 from clawlogd.clock import parse_rfc3339
+from clawlogd.context import CallContext
 from clawlogd.logs import Log
 from clawlogd.outbox.store import fsync_folder
 from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.services import Call, RuntimeInfo
-
-_NOT_NOW = frozenset({OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED})
+from clawlogd.rpc.refusals import NOT_NOW
+from clawlogd.services import RuntimeInfo
 
 
 class Spool:
@@ -35,8 +35,8 @@ class Spool:
         self._log = Log("spool")
 
     async def drain(self) -> int:
-        """Takes in every file that is there. Returns how many; stops early when nothing can be accepted now."""
-        taken = 0
+        """Makes the calls of every file that is there. Returns of how many; stops early when nothing can be accepted now."""
+        drained = 0
         for path in self._files():
             try:
                 calls = decode(path.read_bytes())
@@ -46,24 +46,31 @@ class Spool:
             except (OSError, ValueError) as error:
                 self._set_aside(path, str(error))
                 continue
-            refusals: list[str] = []
-            for method, params in calls.requests:
-                try:
-                    await self._dispatcher.run(method, params, Call(at_ms))
-                except RpcError as error:
-                    if error.code in _NOT_NOW:
-                        self._log.warning("spool_waits", error=error.message)
-                        return taken
-                    refusals.append(f"{method}: {error.message}")
+            refusals = await self._perform(calls, at_ms)
+            if refusals is None:
+                break
             if refusals:
                 self._set_aside(path, "\n".join(refusals))
                 continue
             path.unlink(missing_ok=True)
-            taken += 1
-        if taken:
+            drained += 1
+        if drained:
             fsync_folder(self._folder)
-            self._log.info("spool_drained", calls=taken)
-        return taken
+            self._log.info("spool_drained", calls=drained)
+        return drained
+
+    async def _perform(self, calls: SpooledCalls, at_ms: int) -> list[str] | None:
+        """Makes the calls of one file. Returns why some were refused; None when nothing can be accepted now."""
+        refusals: list[str] = []
+        for method, params in calls.requests:
+            try:
+                await self._dispatcher.run(method, params, CallContext(at_ms))
+            except RpcError as error:
+                if error.code in NOT_NOW:
+                    self._log.warning("spool_waits", error=error.message)
+                    return None
+                refusals.append(f"{method}: {error.message}")
+        return refusals
 
     def _files(self) -> list[Path]:
         try:

@@ -1,6 +1,6 @@
 """The Unix socket: one JSON value per line, for programs of the same user (or of an allowed group).
 
-The socket is private from the moment it exists, and each caller's user is checked by the kernel's word.
+The socket is private from the moment it exists, and each caller's user is checked by its kernel credentials.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from clawlogd.settings import LiveSettings, SettingsError
 _BACKLOG = 512
 _LAST_REPLIES_S = 2.0
 _UCRED = struct.Struct("3i")  # pid, uid, gid: see unix(7), SO_PEERCRED
-_MOST_UNSENT_BYTES = 1024 * 1024
+_MAX_UNSENT_BYTES = 1024 * 1024
 
 
 class UnixListener:
     """Serves a bound Unix socket.
 
     Args:
-        sock: The socket, bound; it is put to listening here.
+        sock: The socket, bound; ``start`` listens on it.
         dispatcher: Runs the verbs.
         group: A group whose members are let in beside the daemon's own user.
         settings: How many callers at once.
@@ -50,17 +50,17 @@ class UnixListener:
 
     async def start(self) -> None:
         """Begins to accept."""
-        # Not create_unix_server: from Python 3.13 on it takes the path away at the end, though it may be the service manager's.
+        # Not create_unix_server: from Python 3.13 on it removes the path at the end, which may be the service manager's.
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=_BACKLOG)
 
     def stop_accepting(self) -> None:
-        """Takes no new callers."""
+        """Accepts no new connections."""
         if self._server is not None:
             self._server.close()
 
     async def stop(self) -> None:
-        """Lets what is in hand be answered (briefly), and closes."""
+        """Gives the requests that have begun a short time to be answered, and closes."""
         with anyio.move_on_after(_LAST_REPLIES_S):
             for connection in list(self._connections):
                 await connection.until_answered()
@@ -73,7 +73,7 @@ class UnixListener:
         return len(self._connections)
 
     def admit(self, connection: _Connection) -> bool:
-        """Takes a new connection in, unless its user is not allowed or there are too many."""
+        """Accepts a new connection, unless its user is not allowed or there are too many."""
         uid = connection.peer_uid()
         if uid not in {os.geteuid(), 0} and not self._in_group(uid):
             self._log.warning("peer_refused", uid=uid)
@@ -87,8 +87,8 @@ class UnixListener:
         self._connections.add(connection)
         return True
 
-    def left(self, connection: _Connection) -> None:
-        """Forgets a connection."""
+    def discard(self, connection: _Connection) -> None:
+        """Forgets a connection that has closed."""
         self._connections.discard(connection)
 
     def _in_group(self, uid: int) -> bool:
@@ -125,9 +125,9 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._ending = False
         self._gone = False
-        self._full = False  # the caller does not read its replies
-        self._busy = False  # too much of the caller's is in hand
-        self._answered: asyncio.Future[None] | None = None  # somebody waits for it
+        self._write_paused = False  # the caller does not read its replies
+        self._held = False  # too many of the caller's requests are unanswered
+        self._answered: asyncio.Future[None] | None = None  # made when somebody waits for it
         self.conversation = Conversation(
             dispatcher=listener.dispatcher, send=self._send, hold=self._hold, answered=self._all_answered
         )
@@ -135,7 +135,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101 - what a stream server makes
         self._transport = transport
-        transport.set_write_buffer_limits(high=_MOST_UNSENT_BYTES)
+        transport.set_write_buffer_limits(high=_MAX_UNSENT_BYTES)
         if not self._listener.admit(self):
             transport.abort()
 
@@ -147,41 +147,41 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         lines = self._lines.feed(data)
         if lines:
-            self.conversation.take(lines)
+            self.conversation.receive(lines)
         if self._lines.overflowed and not self._ending:
             self._end()
-            self.conversation.take([None])  # answered when its turn comes
+            self.conversation.receive([None])  # answered in its turn
 
     def eof_received(self) -> bool:
         # A caller that has shut its sending side (as nc -N does) still gets the replies that are due. Its last line may lack
-        # its end.
+        # a line end.
         self.data_received(b"\n")
         self._end()
         return not self.conversation.idle
 
     def pause_writing(self) -> None:
-        self._full = True
-        self._read_or_wait()
+        self._write_paused = True
+        self._pause_or_resume()
 
     def resume_writing(self) -> None:
-        self._full = False
-        self._read_or_wait()
+        self._write_paused = False
+        self._pause_or_resume()
 
     def connection_lost(self, exc: Exception | None) -> None:
         del exc
         self._gone = True
-        self._nothing_due()
+        self._release_waiter()
         self.conversation.close()
-        self._listener.left(self)
+        self._listener.discard(self)
 
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
 
     def _end(self) -> None:
-        """Reads no more, and closes when what was asked has been answered."""
+        """Reads no more, and closes when every request has been answered."""
         self._ending = True
-        self._read_or_wait()
+        self._pause_or_resume()
 
     async def until_answered(self) -> None:
         """Returns when no reply is due any more."""
@@ -190,11 +190,11 @@ class _Connection(asyncio.Protocol):
             await self._answered
 
     def _all_answered(self) -> None:
-        self._nothing_due()
+        self._release_waiter()
         if self._ending:
             self.close()
 
-    def _nothing_due(self) -> None:
+    def _release_waiter(self) -> None:
         if self._answered is not None and not self._answered.done():
             self._answered.set_result(None)
 
@@ -203,13 +203,13 @@ class _Connection(asyncio.Protocol):
             self._transport.write(b"\n".join(messages) + b"\n")
 
     def _hold(self, held: bool) -> None:  # noqa: FBT001 - a callback of one argument
-        self._busy = held
-        self._read_or_wait()
+        self._held = held
+        self._pause_or_resume()
 
-    def _read_or_wait(self) -> None:
+    def _pause_or_resume(self) -> None:
         if self._transport is None or self._transport.is_closing():
             return
-        if self._full or self._busy or self._ending:
+        if self._write_paused or self._held or self._ending:
             self._transport.pause_reading()
         else:
             self._transport.resume_reading()

@@ -1,6 +1,6 @@
-"""ZeroMQ: a ROUTER that REQ and DEALER sockets speak to, one JSON value per message.
+"""ZeroMQ: a ROUTER for REQ and DEALER sockets, one JSON value per message.
 
-``ipc://`` lies in the private folder beside the Unix socket; ``tcp://`` wants CURVE and an allow-list of client keys.
+``ipc://`` lies in the private folder beside the Unix socket; ``tcp://`` needs CURVE and an allow-list of client keys.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.settings import LiveSettings, SettingsError, check_zmq, ipc_path
 
 _HIGH_WATER_MARK = 10_000
-_MOST_AT_ONCE = 500  # messages, before others get their turn
-_UNREAD_S = 0.05  # until it is tried again to send to a caller that does not read
-_FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
+_MAX_PER_TURN = 500  # messages, before other work of the event loop
+_RETRY_SEND_S = 0.05  # until a message is sent again to a caller that does not read
+_MAX_FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
 
 
 class ZeromqListener:
@@ -52,7 +52,7 @@ class ZeromqListener:
         # Not an asyncio socket: that one makes a future for every message, which costs more than the message.
         self._socket = self._context.socket(zmq.ROUTER)
         self._unsent: dict[bytes, deque[list[bytes]]] = {}
-        self._look_again: asyncio.TimerHandle | None = None
+        self._next_service: asyncio.TimerHandle | None = None
         self._socket.setsockopt(zmq.LINGER, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_LINE_BYTES * 2)  # over it libzmq drops the caller; up to it we answer
         self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
@@ -79,8 +79,8 @@ class ZeromqListener:
             self._close()
             reason = zmq.strerror(error.errno or 0)
             raise InstanceError(f"{self._endpoint}: cannot be bound: {reason}; choose another with --zmq") from None
-        asyncio.get_running_loop().add_reader(self._socket.FD, self._look)
-        self._look()
+        asyncio.get_running_loop().add_reader(self._socket.FD, self._service)
+        self._service()
 
     async def stop(self) -> None:
         """Closes the endpoint."""
@@ -93,44 +93,44 @@ class ZeromqListener:
     def _close(self) -> None:
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._socket.FD)
-        if self._look_again is not None:
-            self._look_again.cancel()
+        if self._next_service is not None:
+            self._next_service.cancel()
         if self._authenticator is not None:
             self._authenticator.stop()
         self._socket.close()
         self._context.term()
 
-    def _look(self) -> None:
-        """Takes what has come, and sends what could not be sent before.
+    def _service(self) -> None:
+        """Receives what has arrived, and sends what could not be sent before.
 
-        libzmq says only once that there is news, and may think it heard whenever the socket is used: so all of it is taken, and
-        it is looked again after each time that something was sent.
+        libzmq's descriptor is edge-triggered, and any use of the socket may clear it: so everything is received, and the socket
+        is serviced again after each send.
         """
-        if self._look_again is not None:
-            self._look_again.cancel()
-            self._look_again = None
+        if self._next_service is not None:
+            self._next_service.cancel()
+            self._next_service = None
         for key in list(self._unsent):
-            self._send_on(key)
-        came: dict[tuple[bytes, ...], list[bytes]] = {}
-        for _ in range(_MOST_AT_ONCE):
+            self._send_unsent(key)
+        arrived: dict[tuple[bytes, ...], list[bytes]] = {}
+        for _ in range(_MAX_PER_TURN):
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 break
-            if 2 <= len(frames) <= _FRAMES:
-                came.setdefault(tuple(frames[:-1]), []).append(frames[-1])
+            if 2 <= len(frames) <= _MAX_FRAMES:
+                arrived.setdefault(tuple(frames[:-1]), []).append(frames[-1])
         else:
-            self._look_soon()
-        for address, messages in came.items():
+            self._service_soon()
+        for address, messages in arrived.items():
             self._take(address, messages)
 
-    def _look_soon(self, delay_s: float = 0.0) -> None:
+    def _service_soon(self, delay_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         at = loop.time() + delay_s
-        if self._look_again is None or self._look_again.when() > at:  # a caller that does not read delays no other
-            if self._look_again is not None:
-                self._look_again.cancel()
-            self._look_again = loop.call_at(at, self._look)
+        if self._next_service is None or self._next_service.when() > at:  # a caller that does not read delays no other
+            if self._next_service is not None:
+                self._next_service.cancel()
+            self._next_service = loop.call_at(at, self._service)
 
     def _take(self, address: tuple[bytes, ...], messages: list[bytes]) -> None:
         key = b"\0".join(address)
@@ -142,15 +142,15 @@ class ZeromqListener:
                 hold=lambda _: None,
                 answered=lambda: self._answered(key),
             )
-        conversation.take([message if len(message) <= MAX_LINE_BYTES else None for message in messages])
+        conversation.receive([message if len(message) <= MAX_LINE_BYTES else None for message in messages])
 
     def _send(self, key: bytes, address: tuple[bytes, ...], messages: list[bytes]) -> None:
         self._unsent.setdefault(key, deque()).extend([*address, message] for message in messages)
-        self._send_on(key)
-        self._look_soon()
+        self._send_unsent(key)
+        self._service_soon()
 
-    def _send_on(self, key: bytes) -> None:
-        """Sends what there is for a caller, as far as it goes."""
+    def _send_unsent(self, key: bytes) -> None:
+        """Sends what waits for a caller, as much as its socket takes."""
         unsent = self._unsent[key]
         try:
             while unsent:
@@ -158,22 +158,22 @@ class ZeromqListener:
                 unsent.popleft()
         except zmq.Again:
             if len(unsent) <= _HIGH_WATER_MARK:
-                self._look_soon(_UNREAD_S)
+                self._service_soon(_RETRY_SEND_S)
                 return
             self._log.warning("caller_reads_nothing", unsent=len(unsent))
-            self._hang_up(key)
+            self._drop(key)
         except zmq.ZMQError:
-            self._hang_up(key)  # the caller is gone: a ROUTER learns it only by trying
+            self._drop(key)  # the caller is gone: a ROUTER finds out only by sending
         del self._unsent[key]
 
-    def _hang_up(self, key: bytes) -> None:
+    def _drop(self, key: bytes) -> None:
         conversation = self._conversations.pop(key, None)
         if conversation is not None:
             conversation.close()
 
     def _answered(self, key: bytes) -> None:
         conversation = self._conversations.get(key)
-        if conversation is not None and not conversation.session.watching:
+        if conversation is not None and not conversation.session.subscribed:
             del self._conversations[key]
 
     def _secure(self) -> None:

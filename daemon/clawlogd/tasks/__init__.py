@@ -1,1 +1,1 @@
-"""Tasks: all that the daemon knows, and what an update does to a task."""
+"""Tasks: the registry of those that are known, and what an update does to one (create, status, step, acknowledgement)."""

@@ -1,19 +1,20 @@
 """Every task that the daemon knows, in memory; the outbox keeps the same on disk.
 
 Values are replaced whole. A change shows here at once, so that the next command builds on it, and is undone when its commit
-fails.
+fails. Observers are called at each change, in the order of ``ObserverOrder``.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from enum import IntEnum
 from functools import partial
 
 import msgspec
 
 from clawlog.protocol import vocabulary
-from clawlog.protocol.errors import UNKNOWN_STEP, UNKNOWN_TASK, RpcError, invalid_params
+from clawlogd.errors import InvalidValue, UnknownTask
 from clawlogd.model import Step, Task
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
@@ -22,6 +23,19 @@ _ID = re.compile(vocabulary.ID_PATTERN)
 
 Observer = Callable[[Task | None, Task | None], None]
 """Called with a task before and after a change; None where there is none."""
+
+
+class ObserverOrder(IntEnum):
+    """In which order the observers of a change are called: each may rely on those before it having seen the change."""
+
+    LIVENESS = 1
+    """Keeps the agent's last sign of life, and watches its process."""
+    INTERRUPTS = 2
+    """Write the stop's file, and notify the callers that wait."""
+    HEARTBEATS = 3
+    """Schedule by what liveness knows."""
+    WATCHERS = 4
+    """Poll each backend for the tasks that it has; there is one for each backend."""
 
 
 class Registry:
@@ -34,10 +48,10 @@ class Registry:
     def __init__(self, *, outbox: Outbox) -> None:
         self._outbox = outbox
         self._tasks: dict[str, Task] = {}
-        self._observers: list[Observer] = []
+        self._observers: list[tuple[ObserverOrder, Observer]] = []
 
     def load(self, store: Store) -> None:
-        """Takes over what the file holds."""
+        """Reads the tasks that the file holds, but for those of which a row is damaged."""
         steps: dict[str, list[Step]] = {}
         decode_step = msgspec.json.Decoder(Step).decode
         for task_id, body in store.steps():
@@ -49,9 +63,15 @@ class Registry:
                 continue
             self._tasks[task_id] = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
 
-    def observe(self, observer: Observer) -> None:
-        """Tells ``observer`` of every change but those of steps alone, from now on, also of one that is undone."""
-        self._observers.append(observer)
+    def observe(self, order: ObserverOrder, observer: Observer) -> None:
+        """Calls ``observer`` at every change but those of steps alone, from now on, also at one that is undone.
+
+        Args:
+            order: Its place among the others, whichever registered first.
+            observer: Is called; must not raise.
+        """
+        self._observers.append((order, observer))
+        self._observers.sort(key=lambda each: each[0])  # stable: those of one place stay in the order of registration
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -67,17 +87,14 @@ class Registry:
         """The task with this id.
 
         Raises:
-            RpcError: ``unknown_task``; ``invalid_params`` where no task could have that id.
+            UnknownTask: There is none.
+            InvalidValue: No task could have that id.
         """
         task = self._tasks.get(task_id)
         if task is None:
             if not _ID.match(task_id):
-                raise invalid_params("task_id", "does not fit", vocabulary.ID_HINT)
-            raise RpcError(
-                UNKNOWN_TASK,
-                f"No task {task_id!r} is known here; create it first, or check the id (a task is forgotten 24 h after its end)",
-                task_id=task_id,
-            )
+                raise InvalidValue("task_id", "does not fit", vocabulary.ID_HINT)
+            raise UnknownTask(task_id)
         return task
 
     def put(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
@@ -88,56 +105,36 @@ class Registry:
             head: Whether anything but steps changed.
             steps: The steps that changed.
         """
-        before = self._tasks.get(task.task_id)
+        task_id = task.task_id
+        before = self._tasks.get(task_id)
         self._outbox.save(task, head=head, steps=steps)
-        self._outbox.on_failure(partial(self._undo, task.task_id, before, head))
-        self._set(task.task_id, task, head=head)
+        self._outbox.on_failure(partial(self._undo, task_id, before, head))
+        self._tasks[task_id] = task
+        if head:
+            self._notify(before, task)
 
     def forget(self, task_id: str) -> None:
-        """Takes a task away."""
+        """Removes a task, now from memory and with the open group from disk."""
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
         self._outbox.on_failure(partial(self._undo, task_id, before))
-        self._set(task_id, None)
+        self._tasks.pop(task_id, None)
+        self._notify(before, None)
 
     def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
         now = self._tasks.get(task_id)
-        if before is not None and now is not None and now.stop is not None and now.stopping and before.stop != now.stop:
-            # That a person wants it to stop is a fact, whether or not the disk could take it down. That the agent has been told
-            # is one, too, but its receipt is gone: it is told again.
-            before = msgspec.structs.replace(before, stop=msgspec.structs.replace(now.stop, delivered=False))
-        self._set(task_id, before, head=head)
-
-    def _set(self, task_id: str, after: Task | None, *, head: bool = True) -> None:
-        before = self._tasks.get(task_id)
-        if after is None:
+        kept = now.interrupt if now is not None and now.interrupt_pending else None
+        if before is not None and kept is not None and before.interrupt != kept:
+            # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
+            # one, too, but the receipt of that is gone: it is delivered again.
+            before = msgspec.structs.replace(before, interrupt=msgspec.structs.replace(kept, delivered=False))
+        if before is None:
             self._tasks.pop(task_id, None)
         else:
-            self._tasks[task_id] = after
+            self._tasks[task_id] = before
         if head:
-            for observer in self._observers:
-                observer(before, after)
+            self._notify(now, before)
 
-
-def find_step(task: Task, wanted: int | str) -> Step:
-    """The step that a caller means by an id, a 1-based position (or its digits) or an exact, unambiguous title.
-
-    Raises:
-        RpcError: ``unknown_step``, with the choices.
-    """
-    if isinstance(wanted, str):
-        for step in task.steps:
-            if step.step_id == wanted:
-                return step
-    if isinstance(wanted, int) or (wanted.isascii() and wanted.isdigit() and len(wanted) < 10):
-        position = int(wanted)
-        if 1 <= position <= len(task.steps):
-            return task.steps[position - 1]
-    titled = [step for step in task.steps if step.title == wanted]
-    if len(titled) == 1:
-        return titled[0]
-    choices = [{"step_id": step.step_id, "position": step.position, "title": step.title} for step in task.steps]
-    named = repr(wanted if isinstance(wanted, int) else wanted[:80])
-    why = f"{len(titled)} steps have the title {named}" if titled else f"No step {named} in task {task.task_id}"
-    listed = "; ".join(f"{step.position} {step.title}" for step in task.steps[:20]) or "the task has no steps"
-    raise RpcError(UNKNOWN_STEP, f"{why}; give an id, a position or a title of: {listed}", steps=choices)
+    def _notify(self, before: Task | None, after: Task | None) -> None:
+        for _, observer in self._observers:
+            observer(before, after)

@@ -3,22 +3,81 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Annotated
 
 import anyio
+import msgspec
+from msgspec import Meta
 
 from clawlog.protocol import vocabulary
 from clawlogd import __version__
+from clawlogd.context import CallContext
 from clawlogd.delivery.report import LaneReport, LaneState
-from clawlogd.services import Call, Services
+from clawlogd.services import Services
 from clawlogd.tasks.registry import Registry
-from clawlogd.verbs.params import Flush, NoParams
-from clawlogd.verbs.results import Counts, DaemonStatus, Flushed, OutboxReport
+from clawlogd.verbs.fields import KnownId, NoParams, Params, hint
+from clawlogd.verbs.verb import Verb
+
+# ── Status ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def status(services: Services, params: NoParams, call: Call) -> DaemonStatus:
-    """How the daemon stands, and what of that wants a person's attention."""
-    del params, call
+class TaskCounts(msgspec.Struct, frozen=True):
+    """Tasks by their state."""
+
+    known: int
+    live: int
+    lost: int
+    stopping: int
+
+
+class OutboxReport(msgspec.Struct, frozen=True):
+    """The outbox as ``daemon.status`` shows it."""
+
+    pending: int
+    dead_letters: int
+    bytes: int
+    max_events: int
+    max_bytes: int
+    accepted_per_hour: float
+    hours_left: float | None
+    lost: int
+    damaged: int
+    storage_error: str | None
+    recovered_from: str | None
+    recovered_why: str | None
+    spool_set_aside: int
+
+
+class DaemonStatus(msgspec.Struct, frozen=True):
+    """Answers ``daemon.status``."""
+
+    version: str
+    protocol: int
+    pid: int
+    uptime_s: float
+    state_dir: str
+    socket: str | None
+    zmq: str | None
+    metrics: str | None
+    base_url: str
+    healthy: bool
+    problems: tuple[str, ...]
+    tasks: TaskCounts
+    outbox: OutboxReport
+    backends: tuple[LaneReport, ...]
+    memory_bytes: int
+
+
+def status(services: Services, params: NoParams, context: CallContext) -> DaemonStatus:
+    """Shows the daemon's health and its queue."""
+    del params, context
+    return current_status(services)
+
+
+def current_status(services: Services) -> DaemonStatus:
+    """The daemon's health and queue as they are now, and what of that needs a person's attention."""
     reports = tuple(lane.report() for lane in services.backends)
     outbox = _outbox_report(services)
     problems = [_lane_problem(report) for report in reports if _broken(report)]
@@ -47,7 +106,7 @@ def status(services: Services, params: NoParams, call: Call) -> DaemonStatus:
     )
 
 
-def _counts(registry: Registry) -> Counts:
+def _counts(registry: Registry) -> TaskCounts:
     live = lost = stopping = 0
     for task in registry:
         if not task.status.ended:
@@ -55,33 +114,9 @@ def _counts(registry: Registry) -> Counts:
                 live += 1
             else:
                 lost += 1
-            if task.stop is not None and task.stopping:
+            if task.interrupt_pending:
                 stopping += 1
-    return Counts(len(registry), live, lost, stopping)
-
-
-async def flush(services: Services, params: Flush, call: Call) -> Flushed:
-    """Returns once nothing waits (of one task, or at all), or when it cannot get better, or at the timeout."""
-    del call
-    task = services.registry.get(params.task_id) if params.task_id is not None else None
-    lanes = [services.backends.lane(task.base_url)] if task else list(services.backends)
-
-    def left() -> int:
-        return services.outbox.counts.by_task[task.task_id] if task else services.outbox.counts.waiting
-
-    for lane in lanes:
-        lane.retry_now()
-    with anyio.move_on_after(params.timeout_s):
-        while left() and any(lane.pending for lane in lanes):
-            async with anyio.create_task_group() as waits:
-                for lane in lanes:
-                    waits.start_soon(_first, lane.settled, waits.cancel_scope)
-    return Flushed(flushed=not left(), pending=left())
-
-
-async def _first(wait: object, scope: anyio.CancelScope) -> None:
-    await wait()  # type: ignore[operator]
-    scope.cancel()
+    return TaskCounts(len(registry), live, lost, stopping)
 
 
 def _outbox_report(services: Services) -> OutboxReport:
@@ -159,3 +194,54 @@ def _resident_bytes() -> int:
     except (OSError, IndexError, ValueError):
         return 0
     return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+# ── Flush ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class FlushRequest(Params, frozen=True):
+    """``daemon.flush``."""
+
+    timeout_s: Annotated[float, Meta(ge=0, le=3600), hint("expected 0 to 3600 seconds")] = 30.0
+    task_id: KnownId | None = None
+
+
+class Flushed(msgspec.Struct, frozen=True):
+    """Answers ``daemon.flush``.
+
+    Attributes:
+        flushed: Whether nothing waits any more.
+        pending: How many events do.
+    """
+
+    flushed: bool
+    pending: int
+
+
+async def flush(services: Services, params: FlushRequest, context: CallContext) -> Flushed:
+    """Returns once nothing waits (of one task, or at all), or when waiting longer is pointless, or at the timeout."""
+    del context
+    task = services.registry.get(params.task_id) if params.task_id is not None else None
+    lanes = [services.backends.lane(task.base_url)] if task else list(services.backends)
+
+    def left() -> int:
+        return services.outbox.counts.by_task[task.task_id] if task else services.outbox.counts.waiting
+
+    for lane in lanes:
+        lane.retry_now()
+    with anyio.move_on_after(params.timeout_s):
+        while left() and any(lane.pending for lane in lanes):
+            async with anyio.create_task_group() as waits:
+                for lane in lanes:
+                    waits.start_soon(_first, lane.next_round, waits.cancel_scope)
+    return Flushed(flushed=not left(), pending=left())
+
+
+async def _first(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) -> None:
+    """Waits, then cancels the others of the scope."""
+    await wait()
+    scope.cancel()
+
+
+STATUS = Verb("daemon.status", NoParams, status)
+FLUSH = Verb("daemon.flush", FlushRequest, flush, waits=True)

@@ -2,37 +2,42 @@
 
 from __future__ import annotations
 
-import msgspec
+from typing import Annotated
 
-from clawlog.protocol import ids, vocabulary
-from clawlogd.clock import rfc3339
-from clawlogd.model import Event, EventKind, TaskStatus
-from clawlogd.services import Call, Durable, Services
-from clawlogd.tasks.registry import find_step
-from clawlogd.verbs.params import StepUpdate
-from clawlogd.verbs.tasks import accept, finished
+from clawlog.protocol import vocabulary
+from clawlog.protocol.ids import new_uuid
+from clawlog.protocol.types import StepStatus
+from clawlogd.context import CallContext
+from clawlogd.services import Services
+from clawlogd.tasks.steps import set_step_status
+from clawlogd.text import clean_summary
+from clawlogd.verbs.changes import accept
+from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, hint, one_of
+from clawlogd.verbs.verb import Durable, Verb
 
 
-def update(services: Services, params: StepUpdate, call: Call) -> Durable:
-    """Says where one step stands. The first step that runs makes its task run."""
-    task = services.registry.get(params.task_id)
-    if task.finished:
-        raise finished(task)
-    step = find_step(task, params.step)
-    summary, truncated = services.summary(params.summary)
-    status = params.status
-    event = Event(
-        event_id=params.event_id or ids.new_uuid(),
-        task_id=task.task_id,
-        kind=EventKind.STEP_STATUS,
-        at=rfc3339(call.at_ms),
-        step_id=step.step_id,
-        status=status,
+class StepUpdate(Params, frozen=True):
+    """``step.update``."""
+
+    task_id: KnownId
+    step: Annotated[int | str, hint("expected a step's id, its position from 1, or its title")]
+    status: Annotated[StepStatus, hint(one_of(vocabulary.STEP_STATUSES))]
+    summary: SummaryText | None = None
+    event_id: EventId | None = None
+
+
+def update(services: Services, params: StepUpdate, context: CallContext) -> Durable:
+    """Sets the status of one step. The first one that is reported on makes its task run."""
+    summary, truncated = clean_summary(params.summary, services.settings.summary)
+    change = set_step_status(
+        services.registry.get(params.task_id),
+        params.step,
+        params.status,
+        event_id=params.event_id or new_uuid(),
+        at_ms=context.at_ms,
         summary=summary,
     )
-    changed = msgspec.structs.replace(step, status=status, summary=summary or step.summary)
-    after = task.with_step(changed)
-    begins = task.status is TaskStatus.PENDING and status != vocabulary.PENDING
-    if begins:
-        after = msgspec.structs.replace(after, status=TaskStatus.RUNNING)
-    return accept(services, event, call, after, head=begins, steps=(changed,), truncated=truncated)
+    return accept(services, change, context, truncated=truncated)
+
+
+UPDATE = Verb("step.update", StepUpdate, update)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from faults.proxy import Cut, CuttingProxy, How
 from faults.registry import fault
-from faults.rig import Bench
+from faults.rig import Rig
 
 SEEDS = (20260101, 20260102, 20260103)
 KNOWN: tuple[list[Cut], ...] = (
@@ -28,27 +28,27 @@ _cut = st.builds(
 
 
 @fault("a proxy cuts connections at random")
-def cut_at_random(bench: Bench) -> None:
-    proxy = CuttingProxy(bench.backend.port)
+def cut_at_random(rig: Rig) -> None:
+    proxy = CuttingProxy(rig.backend.port)
     url = f"http://127.0.0.1:{proxy.port}"
     try:
-        bench.daemon.start()
-        for number in SEEDS[: bench.scale(1, len(SEEDS))]:
-            _try(bench, proxy, url, number, examples=bench.scale(4, 60))
-        bench.recover()
-        bench.notes["connections cut"] = proxy.cuts
+        rig.daemon.start()
+        for number in SEEDS[: rig.scale(1, len(SEEDS))]:
+            _try(rig, proxy, url, number, examples=rig.scale(4, 60))
+        rig.recover()
+        rig.notes["connections cut"] = proxy.cuts
         assert proxy.cuts, "connections were cut"
     finally:
-        bench.daemon.kill()
+        rig.daemon.kill()
         proxy.close()
 
 
-def _try(bench: Bench, proxy: CuttingProxy, url: str, number: int, examples: int) -> None:
+def _try(rig: Rig, proxy: CuttingProxy, url: str, number: int, examples: int) -> None:
     def property_(cuts: list[Cut]) -> None:
         proxy.order(cuts)
-        bench.send(6, agents=2, per_task=5, base_url=url)
-        bench.recover()
-        verdict = bench.verdict()
+        rig.send(6, agents=2, per_task=5, base_url=url)
+        rig.recover()
+        verdict = rig.verdict()
         assert verdict.holds, verdict
 
     test = given(cuts=st.lists(_cut, min_size=1, max_size=6))(property_)

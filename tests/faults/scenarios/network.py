@@ -6,26 +6,26 @@ from typing import Any
 
 from faults.backend import RETRY_AFTERS, Misbehaviour, Poison, always, at_random
 from faults.registry import fault
-from faults.rig import Bench
+from faults.rig import Rig
 
 
-def _lane(bench: Bench) -> dict[str, Any]:
-    lane: dict[str, Any] = bench.daemon.status()["backends"][0]
+def _lane(rig: Rig) -> dict[str, Any]:
+    lane: dict[str, Any] = rig.daemon.status()["backends"][0]
     return lane
 
 
 def _enter_misbehaviour(what: Misbehaviour) -> None:
     @fault(f"backend: {what}")
-    def misbehaves(bench: Bench) -> None:
-        bench.daemon.start()
-        with bench.load(agents=4, pause_s=0.01):
-            bench.accept_more(20)
-            with bench.backend.misbehaving(always(what)):
-                before = bench.backend.requests
-                bench.accept_more(bench.scale(40, 400))
-                bench.until(lambda: bench.backend.requests >= before + 3, "the daemon tries again")
-            bench.accept_more(20)
-        bench.recover()
+    def misbehaves(rig: Rig) -> None:
+        rig.daemon.start()
+        with rig.load(agents=4, pause_s=0.01):
+            rig.accept_more(20)
+            with rig.backend.misbehaving(always(what)):
+                before = rig.backend.requests
+                rig.accept_more(rig.scale(40, 400))
+                rig.until(lambda: rig.backend.requests >= before + 3, "the daemon tries again")
+            rig.accept_more(20)
+        rig.recover()
 
 
 for _what in Misbehaviour:
@@ -33,75 +33,73 @@ for _what in Misbehaviour:
 
 
 @fault("backend down and refusing connections")
-def down(bench: Bench) -> None:
-    bench.backend.down()
-    bench.daemon.start()
-    with bench.load(agents=4, pause_s=0.005) as load:
-        bench.accept_more(bench.scale(200, 5000))
-        bench.until(lambda: _lane(bench)["state"] == "outage", "the outage shows")
-        bench.accept_more(50)
-    status = bench.daemon.status()
+def down(rig: Rig) -> None:
+    rig.backend.down()
+    rig.daemon.start()
+    with rig.load(agents=4, pause_s=0.005) as load:
+        rig.accept_more(rig.scale(200, 5000))
+        rig.until(lambda: _lane(rig)["state"] == "outage", "the outage shows")
+        rig.accept_more(50)
+    status = rig.daemon.status()
     lane = status["backends"][0]
     assert lane["outage_since"], "an operator learns since when"
     assert "cannot connect" in lane["last_error"], "and why"
     assert status["outbox"]["hours_left"] > 0, "and for how long it can go on"
-    assert bench.daemon.log_count("backend_unavailable") == 1, "one line in the log for an outage"
-    bench.notes["slowest reply, ms"] = round(load.slowest_reply_s * 1000)
-    bench.backend.up()
-    bench.recover()
+    assert rig.daemon.log_count("backend_unavailable") == 1, "one line in the log for an outage"
+    rig.notes["slowest reply, ms"] = round(load.slowest_reply_s * 1000)
+    rig.backend.up()
+    rig.recover()
 
 
 @fault("backend wants a new token")
-def token_changes(bench: Bench) -> None:
-    token_file = bench.folder / "token"
+def token_changes(rig: Rig) -> None:
+    token_file = rig.folder / "token"
     token_file.write_text("old")
-    bench.backend.token = "old"
-    bench.daemon = bench.make_daemon(env={"CLAWLOG_TOKEN_FILE": str(token_file)})
-    bench.daemon.start()
-    with bench.load(agents=2, pause_s=0.01):
-        bench.accept_more(20)
-        bench.backend.token = "new"
-        bench.accept_more(20)
-        bench.until(
-            lambda: bench.daemon.status()["backends"][0]["state"] == "unauthorized", "it says that the token is refused"
-        )
+    rig.backend.token = "old"
+    rig.daemon = rig.make_daemon(env={"CLAWLOG_TOKEN_FILE": str(token_file)})
+    rig.daemon.start()
+    with rig.load(agents=2, pause_s=0.01):
+        rig.accept_more(20)
+        rig.backend.token = "new"
+        rig.accept_more(20)
+        rig.until(lambda: rig.daemon.status()["backends"][0]["state"] == "unauthorized", "it says that the token is refused")
         token_file.write_text("new")
-        bench.accept_more(20)
-    status = bench.recover()
+        rig.accept_more(20)
+    status = rig.recover()
     assert status["outbox"]["dead_letters"] == 0, "a refused token drops nothing"
 
 
 @fault("429 and 503 with every form of Retry-After")
-def retry_after(bench: Bench) -> None:
-    bench.backend.retry_afters = RETRY_AFTERS
+def retry_after(rig: Rig) -> None:
+    rig.backend.retry_afters = RETRY_AFTERS
     policy = at_random(0.7, 7, [Misbehaviour.TOO_MANY, Misbehaviour.UNAVAILABLE])
-    bench.daemon.start()
-    with bench.load(agents=4, pause_s=0.01), bench.backend.misbehaving(policy):
-        bench.until(lambda: bench.backend.requests >= bench.scale(15, 60), "every form was met", timeout_s=120)
-    bench.recover()
+    rig.daemon.start()
+    with rig.load(agents=4, pause_s=0.01), rig.backend.misbehaving(policy):
+        rig.until(lambda: rig.backend.requests >= rig.scale(15, 60), "every form was met", timeout_s=120)
+    rig.recover()
 
 
 def _enter_poison(poison: Poison) -> None:
     @fault(f"one poison event in a batch of 500: {poison}")
-    def poisoned(bench: Bench) -> None:
-        bench.backend.poison = poison
-        bench.backend.is_poison = lambda change: bool(change.summary and change.summary.endswith("mark 77"))
-        bench.backend.down()
-        bench.daemon.start()
-        bench.send(500 // 4, agents=4, together=20, per_task=124)
-        poisons = sum(bool(bench.backend.is_poison(change)) for change in bench.ledger.outcomes())
-        bench.backend.up()
+    def poisoned(rig: Rig) -> None:
+        rig.backend.poison = poison
+        rig.backend.is_poison = lambda change: bool(change.summary and change.summary.endswith("mark 77"))
+        rig.backend.down()
+        rig.daemon.start()
+        rig.send(500 // 4, agents=4, together=20, per_task=124)
+        poisons = sum(bool(rig.backend.is_poison(change)) for change in rig.ledger.outcomes())
+        rig.backend.up()
         if poison is Poison.WHOLE_500:
             # Indistinguishable from a fault that passes: kept and tried again, while all other tasks go on.
-            bench.until(lambda: len(bench.backend.history) >= 500 - 4 * 48, "all but the poison's successors arrive")
-            bench.send(20, agents=2, per_task=10)
-            bench.until(lambda: bench.daemon.status()["outbox"]["pending"] <= 4 * 48, "new tasks are not held up")
-            bench.backend.is_poison = lambda _: False
-            bench.recover()
+            rig.until(lambda: len(rig.backend.history) >= 500 - 4 * 48, "all but the poison's successors arrive")
+            rig.send(20, agents=2, per_task=10)
+            rig.until(lambda: rig.daemon.status()["outbox"]["pending"] <= 4 * 48, "new tasks are not held up")
+            rig.backend.is_poison = lambda _: False
+            rig.recover()
         else:
-            status = bench.recover()
+            status = rig.recover()
             assert status["outbox"]["dead_letters"] == poisons, "each poison event is a dead letter, and nothing else is"
-            bench.reported_gone = poisons
+            rig.reported_gone = poisons
 
     del poisoned
 
@@ -111,23 +109,23 @@ for _poison in Poison:
 
 
 @fault("a third of all requests fail, in all ways")
-def a_third_fails(bench: Bench) -> None:
-    bench.backend.retry_afters = RETRY_AFTERS[:4]
-    bench.daemon.start()
-    events = bench.scale(1_600, 100_000)
-    with bench.backend.misbehaving(at_random(1 / 3, 3)):
-        bench.send(events // 16, agents=16, together=20, per_task=99, timeout_s=300)
-        bench.recover(timeout_s=300)
+def a_third_fails(rig: Rig) -> None:
+    rig.backend.retry_afters = RETRY_AFTERS[:4]
+    rig.daemon.start()
+    events = rig.scale(1_600, 100_000)
+    with rig.backend.misbehaving(at_random(1 / 3, 3)):
+        rig.send(events // 16, agents=16, together=20, per_task=99, timeout_s=300)
+        rig.recover(timeout_s=300)
 
 
 @fault("plain profile alone, the server's own ids, a third of all requests fail")
-def plain_profile(bench: Bench) -> None:
-    bench.backend.plain_only = True
-    bench.backend.own_ids = True
-    bench.backend.retry_afters = RETRY_AFTERS[:4]
-    bench.daemon.start()
+def plain_profile(rig: Rig) -> None:
+    rig.backend.plain_only = True
+    rig.backend.own_ids = True
+    rig.backend.retry_afters = RETRY_AFTERS[:4]
+    rig.daemon.start()
     # A plain backend gets one request for each event: those that cost a whole timeout each are for the long form.
     slow = {Misbehaviour.HANG, Misbehaviour.DRIP}
-    with bench.backend.misbehaving(at_random(1 / 3, 4, bench.scale(set(Misbehaviour) - slow, set(Misbehaviour)))):
-        bench.send(bench.scale(15, 500), agents=4, timeout_s=120)
-        bench.recover(timeout_s=300)
+    with rig.backend.misbehaving(at_random(1 / 3, 4, rig.scale(set(Misbehaviour) - slow, set(Misbehaviour)))):
+        rig.send(rig.scale(15, 500), agents=4, timeout_s=120)
+        rig.recover(timeout_s=300)

@@ -38,6 +38,6 @@ async def test_one_that_waits_sees_the_backend_come_back(daemon: RunningDaemon, 
     await plain.stop()
     await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
     flush = asyncio.create_task(daemon.call("daemon.flush", timeout_s=30))
-    await until(lambda: len(daemon.services.backends._lanes) == 1)
+    await until(lambda: len(list(daemon.services.backends)) == 1)
     await plain.start()
     assert await flush == {"flushed": True, "pending": 0}

@@ -12,9 +12,7 @@ from clawlog.protocol.errors import RpcError
 from clawlogd.clock import SystemClock
 from clawlogd.host.housekeeping import Housekeeping
 from clawlogd.host.systemd import ServiceManager
-from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.rpc.spool import Spool
-from clawlogd.settings import Outbox, Tasks
+from clawlogd.settings import OutboxBounds, Tasks
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon
 
@@ -44,7 +42,7 @@ async def daemon(new_daemon: Callable[..., RunningDaemon], clock: AheadClock) ->
     settings = msgspec.structs.replace(
         QUICK,
         tasks=Tasks(forget_ended_after_s=HOUR_S, forget_lost_after_s=3 * HOUR_S),
-        outbox=Outbox(keep_delivered_s=2 * HOUR_S),
+        outbox=OutboxBounds(keep_delivered_s=2 * HOUR_S),
     )
     started = new_daemon(settings, clock=clock)
     await started.start()
@@ -53,17 +51,19 @@ async def daemon(new_daemon: Callable[..., RunningDaemon], clock: AheadClock) ->
 
 async def tidy(daemon: RunningDaemon) -> None:
     """A minute's chores, now."""
-    dispatcher = Dispatcher(services=daemon.services)
+
+    async def nothing_spooled() -> None:
+        """The daemon's own housekeeping drains the spool."""
+
     chores = Housekeeping(
         services=daemon.services,
-        dispatcher=dispatcher,
-        spool=Spool(folder=daemon.state_dir / "spool", dispatcher=dispatcher, runtime=daemon.services.runtime),
+        drain_spool=nothing_spooled,
         manager=ServiceManager({}),
-        stop=lambda: None,
+        request_shutdown=lambda: None,
         connections=lambda: 1,
+        last_command=daemon.services.clock.monotonic,
     )
-    chores._forget()
-    await chores._prune()
+    await chores.tidy()
 
 
 async def known(daemon: RunningDaemon) -> set[str]:

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from clawlogd.clock import SystemClock
-from clawlogd.interrupts.long_poll import HeldPolls
+from clawlogd.interrupts.long_poll import LongPolls
 from clawlogd.settings import Heartbeat, LiveSettings, Poll
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.tokens import TokenSource
@@ -142,7 +142,7 @@ async def test_a_stop_passes_deliveries_that_hang(daemon: RunningDaemon, polled:
         await daemon.call("task.update", task_id="t", status=status)
     started = asyncio.get_running_loop().time()
     check = asyncio.create_task(daemon.call("interrupt.check", task_id="t", wait_s=30))
-    await until(lambda: "t" in daemon.services.stops.awaited)
+    await until(lambda: "t" in daemon.services.interrupts.awaited)
     polled.ask_to_stop("t", "s1")
     assert (await check)["state"] == "requested"
     assert asyncio.get_running_loop().time() - started < 5
@@ -177,12 +177,17 @@ async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer,
     sidecar = await Sidecar.over(tmp_path / "state", clock, Heartbeat())
     settings = LiveSettings(HELD)
     upstream = Upstream(base_url=polled.url, tokens=TokenSource(env={}, settings=settings), settings=settings, clock=clock)
-    polls = HeldPolls(
-        upstream=upstream, registry=sidecar.registry, stops=sidecar.stops, settings=settings, clock=clock, most_ids=4000
+    polls = LongPolls(
+        upstream=upstream,
+        registry=sidecar.registry,
+        interrupts=sidecar.interrupts,
+        settings=settings,
+        clock=clock,
+        most_ids=4000,
     )
     for number in range(10_000):
         sidecar.create(f"t{number}", base_url=polled.url)
-        polls.watch(f"t{number}", f"t{number}")
+        polls.add(f"t{number}", f"t{number}")
     running = asyncio.create_task(polls.run())
     try:
         await until(lambda: len(frozenset().union(*(poll.task_ids for poll in polled.polls if poll.wait_s))) == 10_000)

@@ -44,7 +44,7 @@ async def test_who_was_active_last_and_who_is_waited_for_is_asked_about_in_every
     watcher = await daemon.connect()
     await watcher.send(b'{"jsonrpc":"2.0","id":1,"method":"interrupt.check","params":{"task_id":"t7","wait_s":60}}')
     await daemon.call("task.heartbeat", task_id="t3")
-    await until(lambda: "t7" in daemon.services.stops.awaited)
+    await until(lambda: "t7" in daemon.services.interrupts.awaited)
     polled.asked_singly.clear()
     await until(lambda: len(polled.asked_singly) >= 80)
     times = Counter(polled.asked_singly)

@@ -10,10 +10,9 @@ from typing import cast
 import pytest
 
 from clawlog.protocol.errors import RpcError
-from clawlogd.interrupts.state import Control, StopState
-from clawlogd.services import Call
+from clawlogd.context import CallContext
+from clawlogd.interrupts.state import Control, InterruptStatus
 from clawlogd.verbs import interrupts
-from clawlogd.verbs.params import InterruptCheck
 from support.backend_process import BackendProcess
 from support.callers import call
 from support.plain_server import PlainServer
@@ -36,7 +35,7 @@ async def test_a_check_that_waits_returns_as_soon_as_a_stop_is_asked_for(
 ) -> None:
     await begin(daemon, embedded.url, "waits")
     check = asyncio.create_task(daemon.call("interrupt.check", task_id="waits", wait_s=60))
-    await until(lambda: daemon.services.stops._watchers)
+    await until(lambda: daemon.services.interrupts.awaited)
     await ask_to_stop(api, "waits", "wrong branch")
     known = await check
     assert known["state"] == "requested"
@@ -64,10 +63,10 @@ async def test_a_stop_that_comes_just_as_a_check_begins_to_wait_is_not_slept_thr
     await begin(daemon, plain.url, "t")
     services = daemon.services
     check = cast(
-        "Awaitable[StopState]",
-        interrupts.check(services, InterruptCheck(task_id="t", wait_s=60.0), Call(services.clock.wall_ms())),
+        "Awaitable[InterruptStatus]",
+        interrupts.check(services, interrupts.InterruptCheck(task_id="t", wait_s=60.0), CallContext(services.clock.wall_ms())),
     )
-    services.stops.observe(services.registry.get("t"), Control(interrupt_requested=True, interrupt_id="now"))
+    services.interrupts.observe(services.registry.get("t"), Control(interrupt_requested=True, interrupt_id="now"))
     async with asyncio.timeout(5):
         assert (await check).interrupt_id == "now"
 

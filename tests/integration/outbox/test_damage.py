@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from clawlogd.outbox.integrity import Seal
 from clawlogd.outbox.schema import MIGRATIONS
-from clawlogd.outbox.seal import Seal
 from support.plain_server import PlainServer
 from support.running_daemon import RunningDaemon, until
 

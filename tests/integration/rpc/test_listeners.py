@@ -28,7 +28,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take on an
 
 @contextmanager
 def another_user() -> Iterator[None]:
-    """Connections made within are another user's, by the kernel's word."""
+    """Connections made within are another user's, by their kernel credentials."""
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
     try:
@@ -107,9 +107,9 @@ async def test_a_watcher_that_leaves_is_told_nothing_more(daemon: RunningDaemon)
     await daemon.call("task.create", title="T", task_id="t")
     watcher = await daemon.connect()
     await call(watcher, "interrupt.watch", task_id="t")
-    assert len(daemon.services.stops._watchers) == 1
+    assert len(daemon.services.interrupts.awaited) == 1
     await watcher.close()
-    await until(lambda: not daemon.services.stops._watchers)
+    await until(lambda: not daemon.services.interrupts.awaited)
 
 
 def count_open_files() -> int:
@@ -127,7 +127,7 @@ async def test_a_watcher_over_zeromq_that_has_gone_is_forgotten_when_there_is_ne
     await call(watcher, "interrupt.watch", task_id="t")
     await watcher.close()
     plain.ask_to_stop(plain.only_task.task_id)
-    await until(lambda: not daemon.services.stops._watchers)
+    await until(lambda: not daemon.services.interrupts.awaited)
     assert (await daemon.call("interrupt.check", task_id="t"))["state"] == "requested"
 
 
@@ -153,7 +153,7 @@ async def test_commands_that_were_taken_over_zeromq_are_answered_before_the_end(
         )
     # Stopped in the very moment when some are taken and none of their commits has come back.
     await until(lambda: len(daemon.services.registry) > 0)
-    daemon.ask_to_stop()
+    daemon.request_shutdown()
     await daemon.stopped()
     results = 0
     while await caller._socket.poll(100):

@@ -23,7 +23,7 @@ from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.settings import Settings as BackendSettings
 from clawlogd.clock import SystemClock
 from clawlogd.model import Task
-from clawlogd.outbox.group import Group
+from clawlogd.outbox.records import CommitGroup
 from clawlogd.outbox.store import Store
 from clawlogd.settings import Heartbeat, Settings
 from support import daemon_process
@@ -332,7 +332,7 @@ def _make_older(store: Store) -> None:
     assert task.watched is not None
     assert task.watched.started_ticks is not None
     other = msgspec.structs.replace(task.watched, started_ticks=task.watched.started_ticks - 1, pidfd_inode=None)
-    group = Group(asyncio.get_running_loop().create_future())
+    group = CommitGroup(asyncio.get_running_loop().create_future())
     group.tasks[task_id] = msgspec.structs.replace(task, watched=other)
     store.commit(group)
     store.close()

@@ -12,12 +12,11 @@ import pytest
 
 from clawlogd.liveness.processes import identify
 from clawlogd.model import WatchedProcess
+from clawlogd.outbox.integrity import Witness
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.store import Store
-from clawlogd.outbox.witness import Witness
-from clawlogd.settings import Heartbeat, LiveSettings, Settings
-from clawlogd.settings import Outbox as OutboxSettings
+from clawlogd.settings import Heartbeat, LiveSettings, OutboxBounds, Settings
 from support.sidecar import Sidecar, SteppedClock
 
 
@@ -31,7 +30,7 @@ async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Calla
     """Opens the outbox of the test's folder; the second time, the first must have been closed."""
     opened: list[Outbox] = []
 
-    def open_(store: Store | None = None, *, ballast_bytes: int = 0, **bounds: int) -> Outbox:
+    def open_(store: Store | None = None, *, reserve: Reserve | None = None, **bounds: int) -> Outbox:
         if store is None:
             store = Store(tmp_path / "outbox.db")
             store.open()
@@ -39,8 +38,8 @@ async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Calla
             Outbox(
                 store=store,
                 witness=Witness(tmp_path / "outbox.seq"),
-                reserve=Reserve(tmp_path / "ballast", ballast_bytes),
-                settings=LiveSettings(Settings(outbox=OutboxSettings(**bounds))),
+                reserve=reserve or Reserve(tmp_path / "ballast", 0),
+                settings=LiveSettings(Settings(outbox=OutboxBounds(**bounds))),
                 clock=clock,
             )
         )

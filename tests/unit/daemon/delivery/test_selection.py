@@ -46,13 +46,13 @@ class Queue:
                 if committed is not None:
                     await committed
                 found = await self.selection.next(limit, MUCH, set())
-            self.selection.look_ahead()
+            self.selection.read_ahead()
             for _ in range(arrivals.randrange(4)):
                 self._outbox.add(event(next(self._numbers), arrivals.choice("abcdefgh"), summary=""), 1000, URL)
             for _ in range(arrivals.randrange(20)):
                 await asyncio.sleep(0)
             if arrivals.random() < 0.1:
-                self.selection.forget_ahead()  # not delivered
+                self.selection.drop_ahead()  # not delivered
                 continue
             seen += found
             for each in found:
@@ -145,15 +145,15 @@ async def test_what_was_read_ahead_serves_only_for_what_it_was_asked_for(queue: 
     await queue.add(*["a", "b"] * 20)
     assert len(await queue.batch(8)) == 8
     for limit, without in ((7, set[str]()), (8, {"a"})):
-        queue.selection.look_ahead()
+        queue.selection.read_ahead()
         assert queue.selection.is_ahead
         assert await queue.selection.next_ahead(limit, MUCH, without) is None
-    queue.selection.look_ahead()
+    queue.selection.read_ahead()
     assert [each.seq for each in await queue.selection.next_ahead(8, MUCH, set()) or ()] == list(range(9, 17))
 
 
 async def test_behind_the_last_batch_nothing_is_read_ahead(queue: Queue) -> None:
     await queue.add("a", "b")
     await queue.batch(8)
-    queue.selection.look_ahead()
+    queue.selection.read_ahead()
     assert not queue.selection.is_ahead

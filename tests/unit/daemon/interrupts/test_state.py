@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
 from clawlogd.errors import StorageFailed
-from clawlogd.interrupts.state import Asked, Control, StopPhase, StopState
+from clawlogd.interrupts.state import ControlQuery, InterruptPhase, InterruptStatus
 from clawlogd.model import EventKind, TaskStatus
+from clawlogd.outbox.records import CommitGroup
+from clawlogd.outbox.store import Store
+from clawlogd.upstream.answers import Control
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start
@@ -20,12 +25,12 @@ def stop(interrupt_id: str | None = "s1", requested_at: str | None = "2026-02-28
     return Control(True, "soft_stop", interrupt_id, "wrong host", requested_at)
 
 
-def hear(sidecar: Sidecar, control: Control, asked: Asked | None = None) -> bool:
-    return sidecar.stops.observe(sidecar.task(), control, asked)
+def hear(sidecar: Sidecar, control: Control, asked: ControlQuery | None = None) -> bool:
+    return sidecar.interrupts.observe(sidecar.task(), control, asked)
 
 
-def phase(sidecar: Sidecar, max_age_s: float | None = None) -> StopPhase:
-    return sidecar.stops.state(sidecar.task(), max_age_s).state
+def phase(sidecar: Sidecar, max_age_s: float | None = None) -> InterruptPhase:
+    return sidecar.interrupts.status(sidecar.task(), max_age_s).state
 
 
 async def receipts(sidecar: Sidecar) -> list[tuple[EventKind, str | None]]:
@@ -33,57 +38,57 @@ async def receipts(sidecar: Sidecar) -> list[tuple[EventKind, str | None]]:
 
 
 def acknowledge(sidecar: Sidecar) -> None:
-    known = sidecar.task().stop
+    known = sidecar.task().interrupt
     assert known is not None
-    sidecar.change(status=TaskStatus.INTERRUPTED, stop=msgspec.structs.replace(known, delivered=True, acknowledged=True))
+    sidecar.change(status=TaskStatus.INTERRUPTED, interrupt=msgspec.structs.replace(known, delivered=True, acknowledged=True))
 
 
 async def test_no_is_said_only_from_knowledge_that_is_young_enough_and_a_stop_from_any(
     sidecar: Sidecar, clock: SteppedClock
 ) -> None:
     sidecar.create()
-    assert phase(sidecar, 5) is StopPhase.UNKNOWN
-    assert sidecar.stops.state(sidecar.task(), 5).age_s is None
+    assert phase(sidecar, 5) is InterruptPhase.UNKNOWN
+    assert sidecar.interrupts.status(sidecar.task(), 5).age_s is None
     hear(sidecar, NO)
-    assert phase(sidecar, 5) is StopPhase.NONE
+    assert phase(sidecar, 5) is InterruptPhase.NONE
     clock.pass_(5.5)
-    known = sidecar.stops.state(sidecar.task(), 5)
-    assert (known.state, known.interrupt_requested, known.age_s) == (StopPhase.UNKNOWN, False, 5.5)
+    known = sidecar.interrupts.status(sidecar.task(), 5)
+    assert (known.state, known.interrupt_requested, known.age_s) == (InterruptPhase.UNKNOWN, False, 5.5)
     hear(sidecar, stop())
     clock.pass_(3600)
-    assert phase(sidecar, 5) is StopPhase.REQUESTED
+    assert phase(sidecar, 5) is InterruptPhase.REQUESTED
 
 
 async def test_the_age_counts_from_the_question_not_from_the_answer(sidecar: Sidecar, clock: SteppedClock) -> None:
     sidecar.create()
-    asked = sidecar.stops.asking("t")
+    asked = sidecar.interrupts.begin_query("t")
     clock.pass_(4)  # a slow answer tells how things stood, at the earliest, when it was asked for
     hear(sidecar, NO, asked)
-    assert sidecar.stops.state(sidecar.task()).age_s == 4
+    assert sidecar.interrupts.status(sidecar.task()).age_s == 4
 
 
 async def test_each_stage_has_one_receipt_however_often_it_is_heard_or_told(sidecar: Sidecar) -> None:
     sidecar.create()
     assert hear(sidecar, stop())
     assert not hear(sidecar, stop())
-    assert sidecar.stops.delivered("t")
-    assert not sidecar.stops.delivered("t")
+    assert sidecar.interrupts.mark_delivered("t")
+    assert not sidecar.interrupts.mark_delivered("t")
     assert not hear(sidecar, stop())
     acknowledge(sidecar)
     assert not hear(sidecar, stop())  # the backend does not have the acknowledgement yet
-    assert phase(sidecar) is StopPhase.ACKNOWLEDGED
+    assert phase(sidecar) is InterruptPhase.ACKNOWLEDGED
     assert await receipts(sidecar) == [(RECEIPTS[0], "s1"), (RECEIPTS[1], "s1")]
 
 
 async def test_a_new_request_after_an_acknowledgement_is_a_new_stop(sidecar: Sidecar) -> None:
     sidecar.create()
     hear(sidecar, stop("s1"))
-    sidecar.stops.delivered("t")
+    sidecar.interrupts.mark_delivered("t")
     acknowledge(sidecar)
     sidecar.change(status=TaskStatus.RUNNING)
     assert hear(sidecar, stop("s2"))
-    assert phase(sidecar) is StopPhase.REQUESTED
-    sidecar.stops.delivered("t")
+    assert phase(sidecar) is InterruptPhase.REQUESTED
+    sidecar.interrupts.mark_delivered("t")
     assert [interrupt_id for _, interrupt_id in await receipts(sidecar)] == ["s1", "s1", "s2", "s2"]
 
 
@@ -96,12 +101,12 @@ async def test_on_a_server_without_ids_a_new_request_after_an_acknowledgement_is
     hear(sidecar, stop(None, requested_at))
     acknowledge(sidecar)
     sidecar.change(status=TaskStatus.RUNNING)
-    asked = sidecar.stops.asking("t")
-    assert asked.ack_on_its_way  # the receipt at least waits for the backend
+    asked = sidecar.interrupts.begin_query("t")
+    assert asked.ack_in_flight  # the receipt at least waits for the backend
     assert not hear(sidecar, stop(None, requested_at), asked)
     sidecar.outbox.counts.by_task.clear()  # all is delivered
-    assert hear(sidecar, stop(None, requested_at), sidecar.stops.asking("t"))
-    assert phase(sidecar) is StopPhase.REQUESTED
+    assert hear(sidecar, stop(None, requested_at), sidecar.interrupts.begin_query("t"))
+    assert phase(sidecar) is InterruptPhase.REQUESTED
     acknowledge(sidecar)
     sidecar.change(status=TaskStatus.RUNNING)
     hear(sidecar, NO)
@@ -113,24 +118,24 @@ async def test_an_answer_from_before_a_stop_does_not_withdraw_it_and_a_later_one
     sidecar: Sidecar, clock: SteppedClock
 ) -> None:
     sidecar.create()
-    asked_before = sidecar.stops.asking("t")
+    asked_before = sidecar.interrupts.begin_query("t")
     clock.pass_(1)
     hear(sidecar, stop())
     assert not hear(sidecar, NO, asked_before)
-    assert phase(sidecar) is StopPhase.REQUESTED
+    assert phase(sidecar) is InterruptPhase.REQUESTED
     clock.pass_(1)
     assert hear(sidecar, NO)
-    assert phase(sidecar) is StopPhase.NONE
+    assert phase(sidecar) is InterruptPhase.NONE
 
 
 async def test_a_task_that_ended_has_nothing_to_stop_until_it_is_reopened(sidecar: Sidecar) -> None:
     sidecar.create()
     hear(sidecar, stop())
     sidecar.change(status=TaskStatus.DONE)
-    assert phase(sidecar, 5) is StopPhase.NONE
-    assert not sidecar.stops.delivered("t")
+    assert phase(sidecar, 5) is InterruptPhase.NONE
+    assert not sidecar.interrupts.mark_delivered("t")
     sidecar.change(status=TaskStatus.RUNNING)
-    assert phase(sidecar, 5) is StopPhase.REQUESTED
+    assert phase(sidecar, 5) is InterruptPhase.REQUESTED
 
 
 async def test_a_stop_survives_a_restart_with_what_was_told_of_it(start: Start) -> None:
@@ -138,41 +143,43 @@ async def test_a_stop_survives_a_restart_with_what_was_told_of_it(start: Start) 
     first.begin()
     first.create()
     hear(first, stop())
-    first.stops.delivered("t")
+    first.interrupts.mark_delivered("t")
     before = await receipts(first)
     await first.close()
     second: Sidecar = await start()
     second.begin()
-    assert phase(second, 5) is StopPhase.REQUESTED
+    assert phase(second, 5) is InterruptPhase.REQUESTED
     assert not hear(second, stop())
-    assert not second.stops.delivered("t")
+    assert not second.interrupts.mark_delivered("t")
     assert await receipts(second) == before
 
 
 async def test_those_who_wait_are_told_of_each_change_once_and_no_more_after_they_left(sidecar: Sidecar) -> None:
     sidecar.create()
-    told: list[StopState] = []
-    also: list[StopState] = []
-    leave = sidecar.stops.watch("t", told.append)
-    sidecar.stops.watch("t", also.append)
+    told: list[InterruptStatus] = []
+    also: list[InterruptStatus] = []
+    leave = sidecar.interrupts.subscribe("t", told.append)
+    sidecar.interrupts.subscribe("t", also.append)
     hear(sidecar, NO)
     hear(sidecar, stop())
-    sidecar.stops.delivered("t")
+    sidecar.interrupts.mark_delivered("t")
     leave()
     leave()
     acknowledge(sidecar)
-    assert [each.state for each in told] == [StopPhase.REQUESTED]
-    assert [each.state for each in also] == [StopPhase.REQUESTED, StopPhase.ACKNOWLEDGED]
+    assert [each.state for each in told] == [InterruptPhase.REQUESTED]
+    assert [each.state for each in also] == [InterruptPhase.REQUESTED, InterruptPhase.ACKNOWLEDGED]
 
 
-async def test_the_file_stands_for_as_long_as_the_stop_does_and_a_stale_one_is_removed_at_the_start(start: Start) -> None:
+async def test_the_file_stands_for_as_long_as_the_stop_does_and_a_stale_one_is_removed_at_the_start(
+    start: Start, tmp_path: Path
+) -> None:
     first: Sidecar = await start()
     first.begin()
-    folder = first.stops._folder
+    folder = tmp_path / "state" / "run" / "stop"
     first.create("a")
     first.create("b")
     for task_id in ("a", "b"):
-        first.stops.observe(first.task(task_id), stop(f"stop-{task_id}"))
+        first.interrupts.observe(first.task(task_id), stop(f"stop-{task_id}"))
     assert sorted(path.name for path in folder.iterdir()) == ["a", "b"]
     assert (folder / "a").read_text(encoding="utf-8") == "stop-a\nwrong host\n"
     first.change("b", status=TaskStatus.DONE)
@@ -189,17 +196,18 @@ async def test_the_file_stands_for_as_long_as_the_stop_does_and_a_stale_one_is_r
 async def test_a_stop_that_the_disk_does_not_take_is_one_all_the_same_and_is_told_again(
     sidecar: Sidecar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(_: object) -> None:
+    def fail(store: Store, group: CommitGroup) -> None:
+        del store, group
         raise StorageFailed("disk full")
 
     sidecar.create()
     await sidecar.events()
     with monkeypatch.context() as broken:
-        broken.setattr(sidecar.outbox, "_commit", fail)
+        broken.setattr(Store, "commit", fail)
         hear(sidecar, stop())
-        assert sidecar.stops.delivered("t")
+        assert sidecar.interrupts.mark_delivered("t")
         await until(lambda: sidecar.outbox.storage_error is not None)
-        assert phase(sidecar) is StopPhase.REQUESTED
+        assert phase(sidecar) is InterruptPhase.REQUESTED
     await until(lambda: sidecar.outbox.storage_error is None)
-    assert sidecar.stops.delivered("t")
+    assert sidecar.interrupts.mark_delivered("t")
     assert await receipts(sidecar) == [(RECEIPTS[1], "s1")]

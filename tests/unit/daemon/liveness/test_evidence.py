@@ -11,6 +11,8 @@ from clawlogd.clock import rfc3339
 from clawlogd.errors import StorageFailed
 from clawlogd.liveness.processes import stopped
 from clawlogd.model import EventKind, Evidence, TaskStatus, WatchedProcess
+from clawlogd.outbox.records import CommitGroup
+from clawlogd.outbox.store import Store
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start
@@ -87,7 +89,7 @@ async def test_nothing_is_vouched_for_after_the_end_and_nobody_is_lost_then(side
 async def test_a_beat_that_is_due_when_the_task_ends_is_not_sent(sidecar: Sidecar) -> None:
     sidecar.create()
     sidecar.heartbeats.tick()
-    sidecar.heartbeats.soon(sidecar.task())
+    sidecar.heartbeats.make_due(sidecar.task())
     sidecar.change(status=TaskStatus.DONE)
     assert sidecar.beats() == []
 
@@ -149,7 +151,7 @@ async def test_a_summary_travels_with_the_next_beat_once_and_comes_back_when_tha
     sidecar.create()
     sidecar.beats()
     sidecar.speak(summary="writing")
-    sidecar.heartbeats.soon(sidecar.task())
+    sidecar.heartbeats.make_due(sidecar.task())
     (beat,) = sidecar.beats()
     assert beat.summary == "writing"
     sidecar.heartbeats.put_back(beat_url := sidecar.task().base_url, [beat])
@@ -208,13 +210,14 @@ async def test_while_the_disk_takes_nothing_a_loss_is_tried_again_with_pauses(
     await sidecar.events()
     tries = 0
 
-    def fail(_: object) -> None:
+    def fail(store: Store, group: CommitGroup) -> None:
+        del store, group
         nonlocal tries
         tries += 1
         raise StorageFailed("disk full")
 
     with monkeypatch.context() as broken:
-        broken.setattr(sidecar.outbox, "_commit", fail)
+        broken.setattr(Store, "commit", fail)
         sidecar.begin()
         for _ in range(200):
             assert sidecar.beats() == []  # and nothing is vouched for meanwhile

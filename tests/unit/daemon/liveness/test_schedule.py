@@ -135,7 +135,7 @@ async def test_the_last_sign_is_on_disk_within_a_housekeeping_round(start: Start
     first.create()
     clock.pass_(30)
     first.speak()
-    first.liveness.save_signs()
+    first.liveness.save_last_seen()
     await first.events()
     await first.close()
     second: Sidecar = await start()

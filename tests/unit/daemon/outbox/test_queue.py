@@ -14,11 +14,11 @@ from clawlog.protocol import ids
 from clawlogd.errors import DuplicateEvent, OutboxFull, StorageDamaged, StorageFailed
 from clawlogd.model import Step, Task
 from clawlogd.outbox import queue
-from clawlogd.outbox.checksums import lane_number
-from clawlogd.outbox.group import DeadLetter, Group
+from clawlogd.outbox.integrity import Seal, lane_number
 from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.records import CommitGroup, Refusal
+from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.schema import EventState
-from clawlogd.outbox.seal import Seal
 from clawlogd.outbox.store import Store
 from support.events import URL, event, raw_id
 from support.running_daemon import until
@@ -30,10 +30,10 @@ class Disk(Store):
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
-        self.groups: list[Group] = []
+        self.groups: list[CommitGroup] = []
         self.full_for = 0
 
-    def commit(self, group: Group) -> None:
+    def commit(self, group: CommitGroup) -> None:
         if self.full_for:
             self.full_for -= 1
             raise StorageFailed("database or disk is full (SQLITE_FULL)")
@@ -45,8 +45,8 @@ LANE = lane_number(URL)
 
 
 @pytest.fixture(autouse=True)
-def quick_mending(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that failed is tried again at once."""
+def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A disk that failed is probed at once."""
     monkeypatch.setattr(queue, "_STORAGE_PROBE_S", 0.01)
 
 
@@ -57,11 +57,19 @@ def disk(tmp_path: Path) -> Disk:
     return disk
 
 
+@pytest.fixture
+def reserve(tmp_path: Path) -> Reserve:
+    """Some space that is held in reserve."""
+    reserve = Reserve(tmp_path / "ballast", 4096)
+    assert reserve.restore()
+    return reserve
+
+
 async def waiting_seqs(outbox: Outbox) -> list[int]:
     return [stored.seq for stored in await outbox.read(lambda store: store.pending(LANE, 1000, 1 << 20))]
 
 
-async def mended(outbox: Outbox) -> None:
+async def until_recovered(outbox: Outbox) -> None:
     await until(lambda: outbox.storage_error is None)
 
 
@@ -94,7 +102,7 @@ async def test_counts_follow_each_event_on_its_way(outbox: Outbox) -> None:
     size = outbox.counts.size_bytes
     assert (outbox.counts.waiting, outbox.counts.pending[LANE], dict(outbox.counts.by_task)) == (3, 3, {"a": 2, "b": 1})
     outbox.settle(1, "a", LANE, size // 3)
-    outbox.move(2, LANE, EventState.PENDING, EventState.DEAD, DeadLetter(2, 422, "no", 0))
+    outbox.move(2, LANE, EventState.PENDING, EventState.DEAD, Refusal(2, 422, "no", 0))
     outbox.move(3, LANE, EventState.PENDING, EventState.HELD)
     await outbox.committed()
     assert (outbox.counts.waiting, outbox.counts.pending[LANE], outbox.counts.dead[LANE], outbox.counts.held[LANE]) == (
@@ -113,7 +121,7 @@ async def test_counts_and_lanes_are_the_same_after_a_restart(new_outbox: Callabl
         add(first, number, f"t{number % 2}")
     first.add(event(9), 0, "http://another.test")
     first.settle(1, "t1", LANE, 0)
-    first.move(2, LANE, EventState.PENDING, EventState.DEAD, DeadLetter(2, 422, "no", 0))
+    first.move(2, LANE, EventState.PENDING, EventState.DEAD, Refusal(2, 422, "no", 0))
     await first.committed()
     was, urls = standing(first), sorted(first.base_urls)
     await first.close()
@@ -157,17 +165,16 @@ async def test_a_failed_commit_fails_everything_on_top_of_it_and_puts_memory_bac
     assert (outbox.counts.waiting, outbox.counts.size_bytes, +outbox.counts.pending, +outbox.counts.by_task) == was
     with pytest.raises(StorageFailed, match="SQLITE_FULL"):
         add(outbox, 4)  # until the disk has been found to take writes
-    await mended(outbox)
+    await until_recovered(outbox)
     await add(outbox, 4)
     assert await waiting_seqs(outbox) == [1, 2]
     assert await outbox.earlier_reply(raw_id(2)) is None
 
 
 async def test_on_a_full_disk_the_reserve_is_for_the_record_of_deliveries_alone(
-    new_outbox: Callable[..., Outbox], disk: Disk, tmp_path: Path
+    new_outbox: Callable[..., Outbox], disk: Disk, reserve: Reserve, tmp_path: Path
 ) -> None:
-    outbox = new_outbox(disk, ballast_bytes=4096)
-    outbox._reserve.restore()
+    outbox = new_outbox(disk, reserve=reserve)
     await add(outbox, 1)
     disk.full_for = 1
     with pytest.raises(StorageFailed):
@@ -177,15 +184,14 @@ async def test_on_a_full_disk_the_reserve_is_for_the_record_of_deliveries_alone(
     outbox.settle(1, "t", LANE, outbox.counts.size_bytes)
     await outbox.committed()
     assert outbox.counts.waiting == 0
-    await mended(outbox)
+    await until_recovered(outbox)
     assert (tmp_path / "ballast").stat().st_size == 4096
 
 
 async def test_room_that_is_only_in_the_reserve_is_no_room_for_new_events(
-    new_outbox: Callable[..., Outbox], disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    new_outbox: Callable[..., Outbox], disk: Disk, reserve: Reserve, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox = new_outbox(disk, ballast_bytes=4096)
-    outbox._reserve.restore()
+    outbox = new_outbox(disk, reserve=reserve)
     make_room, tries = disk.make_room, 0
 
     def only_beside_the_reserve() -> None:
@@ -209,26 +215,25 @@ async def test_room_that_is_only_in_the_reserve_is_no_room_for_new_events(
 
         await until(tried_often)
         assert not recovered
-    await mended(outbox)
+    await until_recovered(outbox)
     assert (tmp_path / "ballast").exists()
     await add(outbox, 2)
 
 
 async def test_while_the_reserve_is_in_use_nothing_new_is_accepted(
-    new_outbox: Callable[..., Outbox], disk: Disk, monkeypatch: pytest.MonkeyPatch
+    new_outbox: Callable[..., Outbox], disk: Disk, reserve: Reserve, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    outbox = new_outbox(disk, ballast_bytes=4096)
-    outbox._reserve.restore()
+    outbox = new_outbox(disk, reserve=reserve)
     await add(outbox, 1)
     with monkeypatch.context() as full:
-        full.setattr(outbox._reserve, "restore", lambda: False)
+        full.setattr(reserve, "restore", lambda: False)
         disk.full_for = 1  # and it is a delivery that finds this out
         outbox.settle(1, "t", LANE, outbox.counts.size_bytes)
         await outbox.committed()
         assert outbox.counts.waiting == 0
         with pytest.raises(StorageFailed):
             await add(outbox, 2)
-    await mended(outbox)
+    await until_recovered(outbox)
     await add(outbox, 2)
 
 
@@ -248,7 +253,7 @@ async def test_a_repetition_of_a_call_that_failed_is_a_first_call(new_outbox: Ca
     failing = add(outbox, 1)
     assert await outbox.earlier_reply(raw_id(1)) is None
     assert isinstance(failing.exception(), StorageFailed)
-    await mended(outbox)
+    await until_recovered(outbox)
 
 
 async def test_only_what_was_minted_since_the_start_is_surely_new(

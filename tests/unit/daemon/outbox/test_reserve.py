@@ -13,16 +13,16 @@ def test_it_takes_space_gives_it_once_and_takes_it_again(tmp_path: Path) -> None
     assert reserve.restore() is True
     assert file.stat().st_blocks * 512 >= 1 << 16
     assert reserve.restore() is True
-    assert reserve.release() is True
+    assert reserve.free() is True
     assert not file.exists()
-    assert reserve.release() is False
+    assert reserve.free() is False
     assert reserve.restore() is True
 
 
 def test_a_reserve_of_nothing_is_none(tmp_path: Path) -> None:
     reserve = Reserve(tmp_path / "ballast", 0)
     assert reserve.restore() is False
-    assert reserve.release() is False
+    assert reserve.free() is False
     assert list(tmp_path.iterdir()) == []
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from clawlogd.errors import DuplicateEvent, StorageFailed
 from clawlogd.model import Step, Task
-from clawlogd.outbox import checksums
-from clawlogd.outbox.group import DeadLetter, Group
+from clawlogd.outbox.integrity import event_checksum
+from clawlogd.outbox.records import CommitGroup, Refusal
 from clawlogd.outbox.schema import CURRENT_VERSION, EventState, UnknownSchemaError
 from clawlogd.outbox.store import Store
 from support.events import raw_id
@@ -27,11 +27,11 @@ def store(tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def group(*rows: tuple[int, str], lane: int = 1) -> Group:
-    made = Group(cast("asyncio.Future[None]", None))  # nobody waits for it
+def group(*rows: tuple[int, str], lane: int = 1) -> CommitGroup:
+    made = CommitGroup(cast("asyncio.Future[None]", None))  # nobody waits for it
     for seq, task_id in rows:
         body = b'{"n":%d}' % seq
-        crc = checksums.of_event(seq, raw_id(seq), lane, task_id, seq * 1000, body)
+        crc = event_checksum(seq, raw_id(seq), lane, task_id, seq * 1000, body)
         made.events.append((seq, raw_id(seq), lane, task_id, seq * 1000, len(body), crc, body, b"reply %d" % seq))
     return made
 
@@ -56,7 +56,7 @@ def test_a_group_is_there_whole_or_not_at_all(store: Store) -> None:
 
 def test_it_survives_being_closed_and_is_made_durable_at_each_commit(store: Store, tmp_path: Path) -> None:
     store.commit(group((1, "a")))
-    connection = store._connection
+    connection = store.connection
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert connection.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
     store.close()
@@ -95,7 +95,7 @@ def test_a_delivered_event_keeps_its_id_and_reply_and_loses_its_body(store: Stor
     assert seqs(store) == [2]
     assert store.reply(raw_id(1)) == b"reply 1"
     assert store.reply(raw_id(9)) is None
-    assert store._connection.execute("SELECT body FROM events WHERE seq = 1").fetchone() == (None,)
+    assert store.connection.execute("SELECT body FROM events WHERE seq = 1").fetchone() == (None,)
 
 
 def test_what_waits_is_counted_by_lane_state_and_task(store: Store) -> None:
@@ -118,7 +118,7 @@ def test_dead_letters_bear_the_backends_answer_until_they_are_decided(store: Sto
     store.commit(group((1, "a"), (2, "a"), (3, "a")))
     moves = group()
     moves.moved |= {1: EventState.DEAD, 2: EventState.HELD}
-    moves.dead.append(DeadLetter(1, 422, "no such step", 5))
+    moves.refusals.append(Refusal(1, 422, "no such step", 5))
     store.commit(moves)
     (dead,) = store.dead()
     assert (dead.seq, dead.status, dead.reply, dead.at_ms, dead.lane) == (1, 422, "no such step", 5, 1)
@@ -133,6 +133,27 @@ def test_dead_letters_bear_the_backends_answer_until_they_are_decided(store: Sto
     back.moved |= {1: EventState.PENDING, 2: EventState.PENDING}
     store.commit(back)
     assert (store.dead(), store.held(1, "a"), seqs(store)) == ([], [], [1, 2, 3])
+
+
+@pytest.mark.parametrize(
+    ("body", "creates"),
+    [
+        (b'{"kind":"task_created"}', True),
+        (b'{"title": "T", "kind": "task_created"}', True),
+        (b'{"kind":"task_status","metadata":{"kind":"task_created"}}', False),
+        (b'{"kind":"agent_mood"}', False),  # of a newer version
+        (b'{"kind":"task_created"', False),  # damaged
+    ],
+)
+def test_events_are_held_behind_a_dead_letter_that_creates_their_task_alone(
+    store: Store, body: bytes, *, creates: bool
+) -> None:
+    made = group((1, "a"))
+    seq, event_id, lane, task_id, at_ms, _, crc, _, reply = made.events[0]
+    made.events[0] = (seq, event_id, lane, task_id, at_ms, len(body), crc, body, reply)
+    made.moved[1] = EventState.DEAD
+    store.commit(made)
+    assert store.tasks_with_dead_creation(1) == ({"a"} if creates else set())
 
 
 @pytest.mark.parametrize(
@@ -190,10 +211,10 @@ def test_a_newer_schema_is_refused_and_left_alone(store: Store, tmp_path: Path) 
 
 def test_a_write_that_fails_is_told_as_one_and_leaves_nothing(store: Store) -> None:
     store.commit(group((1, "a")))
-    store._connection.execute("PRAGMA query_only = ON")
+    store.connection.execute("PRAGMA query_only = ON")
     with pytest.raises(StorageFailed, match="SQLITE_READONLY"):
         store.commit(group((2, "a")))
-    store._connection.execute("PRAGMA query_only = OFF")
+    store.connection.execute("PRAGMA query_only = OFF")
     store.commit(group((2, "b")))
     assert [(each.seq, each.task_id) for each in store.pending(1, 10, 1000)] == [(1, "a"), (2, "b")]
 
@@ -216,9 +237,9 @@ def test_many_rows_go_in_by_few_statements_and_none_is_left_out(store: Store) ->
     many = group(*((seq, f"task {seq % 7}") for seq in range(1, 1224)))
     many.steps |= {("a", position): Step(f"s{position}", position, "T") for position in range(1, 201)}
     statements: list[str] = []
-    store._connection.set_trace_callback(statements.append)
+    store.connection.set_trace_callback(statements.append)
     store.commit(many)
-    store._connection.set_trace_callback(None)
+    store.connection.set_trace_callback(None)
     assert seqs(store, limit=2000) == list(range(1, 1224))
     assert len(store.steps()) == 200
     assert len(statements) < 60

@@ -10,11 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from clawlog.protocol.errors import RpcError
 from clawlog.protocol.jsonrpc import Request, decode
+from clawlogd.errors import InvalidValue
 from clawlogd.rpc.decoding import read_envelope
-from clawlogd.rpc.dispatcher import VERBS
-from clawlogd.verbs.params import Params, parse
+from clawlogd.rpc.parameters import parse
+from clawlogd.rpc.routes import ROUTES
+from clawlogd.verbs.fields import Params
 
 UUID = "01890000-0000-7000-8000-000000000000"
 UPDATE = {"task_id": "t", "step": "1", "status": "done", "summary": '数 :" x', "event_id": UUID}
@@ -23,20 +24,20 @@ UPDATE = {"task_id": "t", "step": "1", "status": "done", "summary": '数 :" x', 
 def quickly(text: bytes) -> tuple[Any, Params] | None:
     """The id and the parameters by the quick reader, if it takes the text."""
     envelope = read_envelope(text)
-    if envelope is None or (verb := VERBS.get(envelope.method)) is None:
+    if envelope is None or (route := ROUTES.get(envelope.method)) is None:
         return None
-    params = verb.read(text, envelope)
+    params = route.read(text, envelope)
     return None if params is None else (envelope.id, params)
 
 
 def strictly(text: bytes) -> tuple[Any, Params] | None:
     """The same by the protocol's reader; None where it refuses."""
     message = decode(text)
-    if not isinstance(message, Request) or message.method not in VERBS:
+    if not isinstance(message, Request) or message.method not in ROUTES:
         return None
     try:
-        return message.id, parse(VERBS[message.method].params, dict(message.params))
-    except RpcError:
+        return message.id, parse(ROUTES[message.method].params, dict(message.params))
+    except InvalidValue:
         return None
 
 

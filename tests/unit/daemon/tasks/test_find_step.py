@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from clawlog.protocol.errors import UNKNOWN_STEP, RpcError
+from clawlogd.errors import StepChoice, UnknownStep
 from clawlogd.model import Step, Task
-from clawlogd.tasks.registry import find_step
+from clawlogd.tasks.steps import find_step
 
 TASK = Task(
     "t",
@@ -44,19 +44,16 @@ def test_an_id_goes_before_a_position_and_a_position_before_a_title(wanted: int 
 
 @pytest.mark.parametrize("wanted", [0, -1, 7, "0", "7", "٣", "²", "", " 1", "检查", "T-1", "CHECK"])
 def test_nothing_is_guessed(wanted: int | str) -> None:
-    with pytest.raises(RpcError, match="No step") as refused:
+    with pytest.raises(UnknownStep, match="No step"):
         find_step(TASK, wanted)
-    assert refused.value.code == UNKNOWN_STEP
 
 
 def test_an_ambiguous_title_is_refused_with_the_choices() -> None:
-    with pytest.raises(RpcError, match="2 steps have the title 'twice'") as refused:
+    with pytest.raises(UnknownStep, match="2 steps have the title 'twice'") as refused:
         find_step(TASK, "twice")
-    assert refused.value.data["steps"] == [
-        {"step_id": step.step_id, "position": step.position, "title": step.title} for step in TASK.steps
-    ]
+    assert refused.value.choices == tuple(StepChoice(step.step_id, step.position, step.title) for step in TASK.steps)
 
 
 def test_a_task_without_steps_says_so() -> None:
-    with pytest.raises(RpcError, match="the task has no steps"):
+    with pytest.raises(UnknownStep, match="the task has no steps"):
         find_step(Task("t", "T", "http://x", 0), 1)

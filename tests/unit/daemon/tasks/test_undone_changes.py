@@ -5,9 +5,10 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from clawlog.protocol.errors import RpcError
-from clawlogd.model import Step, Stop, Task, TaskStatus
-from clawlogd.tasks.registry import Registry, find_step
+from clawlogd.errors import UnknownStep
+from clawlogd.model import Interrupt, Step, Task, TaskStatus
+from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.steps import find_step
 
 
 class Undoing:
@@ -50,20 +51,20 @@ def test_a_failed_change_is_as_if_it_had_not_been(registry: Registry, outbox: Un
 def test_a_stop_stays_known_when_the_disk_cannot_take_it_down(registry: Registry, outbox: Undoing) -> None:
     before = registry.get("t")
     registry.put(msgspec.structs.replace(before, summary="more"))
-    registry.put(msgspec.structs.replace(registry.get("t"), stop=Stop("i1", reason="enough", delivered=True)))
+    registry.put(msgspec.structs.replace(registry.get("t"), interrupt=Interrupt("i1", reason="enough", delivered=True)))
     outbox.fail()
-    assert registry.get("t") == msgspec.structs.replace(before, stop=Stop("i1", reason="enough"))
+    assert registry.get("t") == msgspec.structs.replace(before, interrupt=Interrupt("i1", reason="enough"))
 
 
 def test_an_acknowledgement_that_is_not_on_disk_is_undone(registry: Registry, outbox: Undoing) -> None:
-    asked = msgspec.structs.replace(registry.get("t"), stop=Stop("i1"))
+    asked = msgspec.structs.replace(registry.get("t"), interrupt=Interrupt("i1"))
     registry.put(asked)
     outbox.undo.clear()
-    registry.put(msgspec.structs.replace(asked, status=TaskStatus.INTERRUPTED, stop=Stop("i1", acknowledged=True)))
+    registry.put(msgspec.structs.replace(asked, status=TaskStatus.INTERRUPTED, interrupt=Interrupt("i1", acknowledged=True)))
     outbox.fail()
     assert registry.get("t") == asked
 
 
 def test_a_position_of_thousands_of_digits_is_an_unknown_step(registry: Registry) -> None:
-    with pytest.raises(RpcError, match="No step"):
+    with pytest.raises(UnknownStep, match="No step"):
         find_step(registry.get("t"), "9" * 5000)

@@ -1,16 +1,16 @@
-"""What each answer of a backend means for what was sent to it."""
+"""One request to a backend over a real socket, and what its answer means for what was sent."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
 
 import pytest
 from aiohttp import web
 
-from clawlogd.model import Event, EventKind, NewStep
+from clawlogd.model import Event, EventKind
 from clawlogd.settings import Http, LiveSettings, Settings
-from clawlogd.upstream.client import Outcome, Upstream, remote_ids
+from clawlogd.upstream.answers import Control, Outcome
+from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.tokens import TokenSource
 from support.sidecar import SteppedClock
 
@@ -83,7 +83,7 @@ async def test_each_status_has_its_meaning(
     backend: Backend, upstream: Upstream, status: int, batch: Outcome, plain: Outcome
 ) -> None:
     backend.answer = lambda: web.json_response({}, status=status)
-    answer, verdicts = await upstream.post_events([RECORD])
+    answer, verdicts = await upstream.send_batch([RECORD])
     assert (answer.outcome, answer.status, verdicts) == (batch, status, [])
     answer = await upstream.send_event(status_event(), "t", None)
     assert (answer.outcome, answer.status) == (plain, status)
@@ -96,66 +96,15 @@ async def test_a_batch_is_read_event_by_event(backend: Backend, upstream: Upstre
         {"event_id": "3", "status": "rejected", "code": "unknown_step", "detail": "no"},
     ]
     backend.answer = lambda: web.json_response({"results": results})
-    answer, verdicts = await upstream.post_events([RECORD] * 3)
+    answer, verdicts = await upstream.send_batch([RECORD] * 3)
     assert answer.outcome is Outcome.DELIVERED
     assert [verdict.accepted for verdict in verdicts] == [True, True, False]
     assert (verdicts[2].code, verdicts[2].detail) == ("unknown_step", "no")
 
 
-NO_RESULTS = [
-    "",
-    "[]",
-    "null",
-    "{}",
-    '{"results": {}}',
-    '{"results": []}',
-    '{"results": [1]}',
-    '{"results": [{"event_id": "1"}]}',
-    '{"results": [{"event_id": "1", "status": "maybe"}]}',
-    '{"results": [{}, {}]}',
-    "<html>",
-]
-
-
-@pytest.mark.parametrize("body", [*NO_RESULTS, '{"results": NaN}'])
-async def test_a_batch_that_is_answered_in_another_form_is_tried_again(backend: Backend, upstream: Upstream, body: str) -> None:
-    backend.answer = lambda: web.Response(text=body, content_type="application/json")
-    answer, verdicts = await upstream.post_events([RECORD])
-    assert (answer.outcome, answer.status, verdicts) == (Outcome.TRANSIENT, 200, [])
-    assert answer.detail
-
-
-@pytest.mark.parametrize(
-    ("value", "expected_s"),
-    [
-        ("0", 0.0),
-        ("7", 7.0),
-        (" 7 ", 7.0),
-        ("1000000000", 300.0),
-        ("9" * 400, 300.0),
-        ("-5", None),
-        ("1.5", None),
-        ("soon", None),
-        ("", None),
-        ("Sat, 28 Feb 2026 08:00:30 GMT", 30.0),
-        ("Sat, 28 Feb 2026 07:00:00 GMT", 0.0),
-        ("Sat, 28 Feb 2099 08:00:00 GMT", 300.0),
-        ("Sat, 28 Feb 99999999 08:00:00 GMT", None),
-        ("٣", None),
-    ],
-)
-async def test_retry_after_is_believed_within_reason(
-    backend: Backend, upstream: Upstream, value: str, expected_s: float | None
-) -> None:
-    headers = {"Retry-After": value}
-    backend.answer = lambda: web.Response(status=503, headers=headers)
-    answer, _ = await upstream.post_events([RECORD])
-    assert answer.retry_after_s == expected_s
-
-
 async def test_a_reply_over_the_bound_is_not_read_on(backend: Backend, upstream: Upstream) -> None:
     backend.answer = lambda: web.Response(text="x" * 3000)
-    answer, _ = await upstream.post_events([RECORD])
+    answer, _ = await upstream.send_batch([RECORD])
     assert answer.outcome is Outcome.TRANSIENT
     assert "over 2000 bytes" in answer.detail
 
@@ -164,7 +113,7 @@ async def test_nobody_there_is_said_in_plain_words(backend: Backend, clock: Step
     settings = LiveSettings(Settings())
     tokens = TokenSource(env={}, settings=settings)
     upstream = Upstream(base_url="http://127.0.0.1:9", tokens=tokens, settings=settings, clock=clock)
-    answer, _ = await upstream.post_events([RECORD])
+    answer, _ = await upstream.send_batch([RECORD])
     assert (answer.outcome, answer.status) == (Outcome.TRANSIENT, None)
     assert answer.detail.startswith("POST /api/events: cannot connect: ")
     await upstream.close()
@@ -181,48 +130,17 @@ async def test_a_refusal_is_told_in_the_backends_words_in_one_short_line(backend
         assert (await upstream.send_event(status_event(), "t", None)).outcome is Outcome.REFUSED
 
 
-@pytest.mark.parametrize(
-    "body",
-    ["{}", "[]", "null", '{"interrupt_requested": "yes"}', '{"interrupt_requested": null}', '{"interrupt_requested": 1}'],
-)
-async def test_a_control_state_in_another_form_is_no_answer(backend: Backend, upstream: Upstream, body: str) -> None:
-    backend.answer = lambda: web.Response(text=body, content_type="application/json")
-    answer, control = await upstream.control("t")
+async def test_a_retry_after_is_read_and_clamped(backend: Backend, upstream: Upstream) -> None:
+    for value, expected_s in (("7", 7.0), ("1000000000", 300.0), ("Sat, 28 Feb 2026 08:00:30 GMT", 30.0), ("soon", None)):
+        backend.answer = lambda value=value: web.Response(status=503, headers={"Retry-After": value})
+        answer, _ = await upstream.send_batch([RECORD])
+        assert answer.retry_after_s == expected_s
+
+
+async def test_a_control_state_is_read(backend: Backend, upstream: Upstream) -> None:
+    backend.answer = lambda: web.json_response({"interrupt_requested": True, "interrupt_id": 7})
+    answer, control = await upstream.get_control("t")
+    assert (answer.outcome, control) == (Outcome.DELIVERED, Control(interrupt_requested=True, interrupt_id="7"))
+    backend.answer = lambda: web.json_response({})
+    answer, control = await upstream.get_control("t")
     assert (answer.outcome, control) == (Outcome.TRANSIENT, None)
-
-
-async def test_a_control_state_may_have_ids_of_any_kind(backend: Backend, upstream: Upstream) -> None:
-    backend.answer = lambda: web.json_response({"interrupt_requested": True, "interrupt_id": 7, "reason": "x" * 1500})
-    _, control = await upstream.control("t")
-    assert control is not None
-    assert (control.interrupt_id, control.mode) == ("7", None)
-    assert len(control.reason or "") == 1000
-
-
-CREATED = Event("e", "t", EventKind.TASK_CREATED, "", title="T", steps=(NewStep("t-1", "a"), NewStep("t-2", "b")))
-
-
-@pytest.mark.parametrize(
-    ("body", "task_id", "steps"),
-    [
-        ({"task_id": "t", "steps": [{"step_id": "t-1"}, {"step_id": "t-2"}]}, None, (None, None)),
-        ({"task_id": 7, "steps": [{"step_id": 8}, {"step_id": 9}]}, "7", ("8", "9")),
-        ({"id": 7, "steps": [{"id": 8}, {"id": 9}]}, "7", ("8", "9")),
-        ({"task_id": 7, "steps": [{"step_id": 9, "position": 2}, {"step_id": 8, "position": 1}]}, "7", ("8", "9")),
-        ({"task_id": 7, "steps": [{"step_id": 9, "position": 1}, {"step_id": 8, "position": 0}]}, "7", ("8", "9")),
-        ({"task_id": "t", "steps": [{"step_id": "t-1"}, {"step_id": "own"}]}, None, (None, "own")),
-        ({"task_id": 7, "steps": [{"step_id": 8}]}, "7", ()),
-        ({"task_id": 7}, "7", ()),
-        ({"task_id": 7, "steps": "none"}, "7", ()),
-        ({"task_id": True, "steps": [1, None]}, None, (None, None)),
-        ({}, None, ()),
-        (None, None, ()),
-        ([], None, ()),
-        ("text", None, ()),
-    ],
-)
-def test_the_ids_that_a_server_gives_out_are_read_where_they_differ(
-    body: Any, task_id: str | None, steps: tuple[str | None, ...]
-) -> None:
-    found = remote_ids(CREATED, body)
-    assert (found.task_id, found.steps) == (task_id, steps)

@@ -1,0 +1,86 @@
+"""What a caller is answered when a command fails: the domain's errors as JSON-RPC errors, here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from clawlog.protocol.errors import (
+    INTERNAL_ERROR,
+    METHOD_NOT_FOUND,
+    OUTBOX_FULL,
+    SHUTTING_DOWN,
+    STORAGE_FAILED,
+    TASK_FINISHED,
+    TOO_LARGE,
+    UNKNOWN_STEP,
+    UNKNOWN_TASK,
+    RpcError,
+    invalid_params,
+)
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
+from clawlogd.errors import (
+    DuplicateEvent,
+    InvalidValue,
+    OutboxFull,
+    StorageFailed,
+    TaskFinished,
+    TooManyTasks,
+    UnknownStep,
+    UnknownTask,
+)
+from clawlogd.logs import Log
+from clawlogd.verbs.catalogue import VERBS
+
+_log = Log("dispatcher")
+
+NOT_NOW = frozenset({OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED})
+"""Refusals that are no fault of the command: it may be accepted later."""
+
+
+def refusal_of(method: str, error: BaseException) -> RpcError:
+    """The error that answers a command which failed.
+
+    Args:
+        method: The verb.
+        error: What it raised. One that is no error of the domain is a fault of the daemon: it is logged, and the caller is not
+            given its text.
+    """
+    match error:
+        case RpcError():
+            return error
+        case InvalidValue():
+            return invalid_params(error.field, error.problem, error.hint)
+        case UnknownTask():
+            return RpcError(UNKNOWN_TASK, str(error), task_id=error.task_id)
+        case UnknownStep():
+            return RpcError(UNKNOWN_STEP, str(error), steps=[asdict(choice) for choice in error.choices])
+        case TaskFinished():
+            return RpcError(TASK_FINISHED, str(error), status=error.status)
+        case OutboxFull() | TooManyTasks():
+            return RpcError(OUTBOX_FULL, str(error))
+        case DuplicateEvent():
+            return RpcError(STORAGE_FAILED, "Nothing was accepted, because a call was repeated with its event id; try again")
+        case StorageFailed():
+            return RpcError(STORAGE_FAILED, f"Nothing was accepted: the commit failed ({error}); free disk space and try again")
+    _log.error("command_failed", method=method, error=repr(error), exc_info=error)
+    return RpcError(INTERNAL_ERROR, "The daemon failed at this; its log says why")
+
+
+def unknown_method(method: str) -> RpcError:
+    """Answers a method that is no verb."""
+    names = ", ".join(verb.name for verb in VERBS)
+    return RpcError(METHOD_NOT_FOUND, f"There is no method {method[:80]!r}; expected one of {names}")
+
+
+def too_large() -> RpcError:
+    """Answers a line over the bound."""
+    return RpcError(TOO_LARGE, f"A line over {MAX_LINE_BYTES} bytes; send less in one request: summaries are one short line")
+
+
+def shutting_down(then: str) -> RpcError:
+    """Answers a command that the daemon does not carry out because it ends.
+
+    Args:
+        then: What the caller may do when it is back, such as "try again".
+    """
+    return RpcError(SHUTTING_DOWN, f"The daemon is shutting down; {then} when it is back")

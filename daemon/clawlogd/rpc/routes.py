@@ -1,0 +1,36 @@
+"""Each verb by its name, with the reader of its parameters built once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clawlogd.rpc.decoding import ParamsReader
+from clawlogd.verbs.catalogue import VERBS
+from clawlogd.verbs.verb import Verb
+
+
+class Route:
+    """The way to one verb.
+
+    Args:
+        verb: The verb.
+
+    Attributes:
+        params: The type of its parameters.
+        handler: Carries it out.
+        waits: Whether it only waits for something to happen.
+        read: Reads its parameters from a request's text.
+        repeatable: Whether a call may have an event id, so that repeating it changes nothing.
+    """
+
+    __slots__ = ("handler", "params", "read", "repeatable", "waits")
+
+    def __init__(self, verb: Verb[Any]) -> None:
+        self.params = verb.params
+        self.handler = verb.handler
+        self.waits = verb.waits
+        self.read = ParamsReader(verb.params).read
+        self.repeatable = "event_id" in verb.params.__struct_fields__
+
+
+ROUTES: dict[str, Route] = {verb.name: Route(verb) for verb in VERBS}

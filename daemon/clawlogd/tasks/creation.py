@@ -1,0 +1,120 @@
+"""What a new task consists of: its steps with their ids, and the event that announces it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from clawlog.protocol import ids
+from clawlogd.clock import rfc3339
+from clawlogd.errors import InvalidValue, TooManyTasks
+from clawlogd.model import Event, EventKind, NewStep, Step, Task, WatchedProcess
+from clawlogd.tasks.change import TaskChange
+from clawlogd.tasks.registry import Registry
+from clawlogd.text import clean_title
+
+
+def check_room(registry: Registry, task_id: str, max_known: int) -> None:
+    """Checks that a task with this id may be added.
+
+    Raises:
+        TooManyTasks: As many are known as may be.
+        InvalidValue: There is one with this id.
+    """
+    if len(registry) >= max_known:
+        raise TooManyTasks(len(registry))
+    if registry.find(task_id) is not None:
+        raise InvalidValue("task_id", f"a task {task_id!r} exists already", "choose another, or leave it out")
+
+
+def create(
+    *,
+    task_id: str,
+    event_id: str,
+    at_ms: int,
+    title: str,
+    base_url: str,
+    steps: Sequence[tuple[str | None, str]],
+    summary: str | None,
+    lease_s: float,
+    watched: WatchedProcess | None,
+    metadata: dict[str, str],
+) -> TaskChange:
+    """Decides on a new task.
+
+    Args:
+        task_id: Its id.
+        event_id: The event's id.
+        at_ms: When it was created, in milliseconds since 1970.
+        title: As the caller gave it.
+        base_url: Its backend, as the caller or the settings name it.
+        steps: The id of each, None where the caller chose none, and its title as the caller gave it.
+        summary: One line, cleaned.
+        lease_s: For how long one command is evidence of life.
+        watched: The process whose end means that its agent is gone.
+        metadata: The caller's own pairs.
+
+    Raises:
+        InvalidValue: The title, a step or the address does not fit.
+    """
+    title = clean_title(title)
+    if not title:
+        raise InvalidValue("title", "holds nothing that can be shown", "expected at least one visible character")
+    base_url = checked_base_url(base_url)
+    made = _steps(task_id, steps)
+    task = Task(
+        task_id=task_id,
+        title=title,
+        base_url=base_url,
+        created_ms=at_ms,
+        steps=made,
+        summary=summary,
+        lease_s=lease_s,
+        seen_ms=at_ms,
+        watched=watched,
+        metadata=metadata,
+    )
+    event = Event(
+        event_id=event_id,
+        task_id=task_id,
+        kind=EventKind.TASK_CREATED,
+        at=rfc3339(at_ms),
+        summary=summary,
+        title=title,
+        steps=tuple(NewStep(step.step_id, step.title) for step in made),
+        metadata=metadata or None,
+    )
+    return TaskChange(event, task, steps=made)
+
+
+def checked_base_url(text: str) -> str:
+    """A backend's address, without a slash at the end.
+
+    Raises:
+        InvalidValue: It is none, or holds what does not belong there.
+    """
+    hint = "expected something like http://localhost:8000"
+    try:
+        url = urlsplit(text)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        raise InvalidValue("base_url", str(error), hint) from None
+    if url.scheme not in {"http", "https"} or not host or any(c.isspace() or not c.isprintable() for c in text):
+        raise InvalidValue("base_url", "is not an http:// or https:// address", hint)
+    if url.username or url.password:
+        raise InvalidValue("base_url", "holds credentials", "put the token into CLAWLOG_TOKEN_FILE or CLAWLOG_TOKEN")
+    if url.query or url.fragment:
+        raise InvalidValue("base_url", "has a query or a fragment", hint)
+    return text.rstrip("/")
+
+
+def _steps(task_id: str, given: Sequence[tuple[str | None, str]]) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    for position, (step_id, text) in enumerate(given, start=1):
+        title = clean_title(text)
+        if not title:
+            raise InvalidValue("steps", f"step {position} has nothing that can be shown", "expected a title")
+        steps.append(Step(step_id or ids.step_id(task_id, position), position, title))
+    if len({step.step_id for step in steps}) < len(steps):
+        raise InvalidValue("steps", "two steps have the same step_id", "expected each to be different")
+    return tuple(steps)

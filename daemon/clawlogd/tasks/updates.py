@@ -1,0 +1,96 @@
+"""What a report on a task as a whole does to it: a new status, or the acknowledgement of a stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from clawlogd.clock import rfc3339
+from clawlogd.errors import InvalidValue, TaskFinished
+from clawlogd.model import Event, EventKind, Task, TaskStatus, WatchedProcess
+from clawlogd.tasks.change import TaskChange, refuse_finished
+
+
+def set_status(
+    task: Task,
+    status: TaskStatus,
+    *,
+    event_id: str,
+    at_ms: int,
+    summary: str | None,
+    runs: Callable[[WatchedProcess], bool],
+) -> TaskChange:
+    """Sets the status of a task. ``running`` reopens one that was ended.
+
+    Args:
+        task: The task.
+        status: The new status, as the agent reports it.
+        event_id: The event's id.
+        at_ms: When it was reported, in milliseconds since 1970.
+        summary: One line, cleaned.
+        runs: Whether a process still runs; asked when an ended task is reported on.
+
+    Raises:
+        TaskFinished: The agent has ended the task, and this does not reopen it.
+    """
+    if status is not TaskStatus.RUNNING:
+        refuse_finished(task)
+    event = Event(
+        event_id=event_id,
+        task_id=task.task_id,
+        kind=EventKind.TASK_STATUS,
+        at=rfc3339(at_ms),
+        status=status,
+        summary=summary,
+    )
+    after = msgspec.structs.replace(
+        task,
+        status=status,
+        finished=status.ended,
+        ended_ms=at_ms if status.ended else None,
+        summary=summary or task.summary,
+        seen_ms=at_ms,
+    )
+    if task.status.ended and task.watched is not None and not runs(task.watched):
+        after = msgspec.structs.replace(after, watched=None)  # reopened by another process: the old one's end says nothing
+    return TaskChange(event, after)
+
+
+def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: int, summary: str | None) -> TaskChange:
+    """Records that the agent stopped at a safe boundary. It answers one stop; a new request is a new one.
+
+    Args:
+        task: The task.
+        interrupt_id: The stop that is answered; None for the newest.
+        event_id: The event's id.
+        at_ms: When it was reported, in milliseconds since 1970.
+        summary: One line, cleaned.
+
+    Raises:
+        TaskFinished: The agent has ended the task in another way.
+        InvalidValue: Another stop, or none, is known.
+    """
+    if task.finished and task.status is not TaskStatus.INTERRUPTED:
+        raise TaskFinished(task.task_id, task.status)
+    interrupt = task.interrupt
+    if interrupt_id is not None and (interrupt is None or interrupt.interrupt_id != interrupt_id):
+        known = f"the stop known here is {interrupt.interrupt_id!r}" if interrupt else "no stop is known here"
+        raise InvalidValue("interrupt_id", f"there is no stop {interrupt_id!r}", known)
+    event = Event(
+        event_id=event_id,
+        task_id=task.task_id,
+        kind=EventKind.INTERRUPT_ACK,
+        at=rfc3339(at_ms),
+        interrupt_id=interrupt.backend_id if interrupt else None,
+        summary=summary,
+    )
+    after = msgspec.structs.replace(
+        task,
+        status=TaskStatus.INTERRUPTED,
+        ended_ms=at_ms,
+        summary=summary or task.summary,
+        seen_ms=at_ms,
+        interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True) if interrupt else None,
+    )
+    return TaskChange(event, after)

@@ -1,0 +1,108 @@
+"""The standard contract's routes: what is sent where, for each event, beat and question. Nothing is sent here.
+
+The batch profile has one route for all events and beats, and one for many tasks' control states. The plain profile has a route
+for each kind of event; what a kind says of a task is in its body. A contract of another shape is another module like this one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import msgspec
+
+from clawlogd.model import Beat, Event, EventKind
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request to a backend, not sent yet.
+
+    Attributes:
+        method: The HTTP method.
+        path: The path, with each id quoted.
+        body: The JSON body; None for a request without one.
+        key: The ``Idempotency-Key``: the event's id.
+    """
+
+    method: str
+    path: str
+    body: bytes | None = None
+    key: str | None = None
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+
+# ── Batch profile ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def batch(records: Sequence[bytes]) -> Request:
+    """Events and beats in one request; they are JSON objects already."""
+    return Request("POST", "/api/events", b'{"events":[' + b",".join(records) + b"]}")
+
+
+def poll(task_ids: Sequence[str], cursor: str | None, wait_s: float) -> Request:
+    """What changed about many tasks' control states since a cursor; the server may hold its answer for ``wait_s``."""
+    body: dict[str, object] = {"task_ids": list(task_ids), "wait_s": wait_s}
+    if cursor is not None:
+        body["cursor"] = cursor
+    return Request("POST", "/api/control/poll", _encode(body))
+
+
+# ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def single(event: Event, task_id: str, step_id: str | None) -> Request | None:
+    """One event by its own route; None for a kind that the plain profile has no route for.
+
+    Args:
+        event: What happened.
+        task_id: The task's id, as the backend knows it.
+        step_id: The step's id, as the backend knows it.
+    """
+    task = _task(task_id)
+    common: dict[str, object] = {k: v for k, v in (("summary", event.summary), ("at", event.at)) if v is not None}
+    body: dict[str, object]
+    match event.kind:
+        case EventKind.TASK_CREATED:
+            method, path = "POST", "/api/tasks"
+            steps = [{"step_id": step.step_id, "title": step.title} for step in event.steps or ()]
+            extra = {k: v for k, v in (("summary", event.summary), ("metadata", event.metadata)) if v}
+            body = {"task_id": event.task_id, "title": event.title, "steps": steps, **extra}
+        case EventKind.TASK_STATUS:
+            method, path = "PATCH", task
+            body = {"status": event.status, **common}
+        case EventKind.STEP_STATUS:
+            method, path = "PATCH", f"{task}/steps/{_segment(step_id or event.step_id or '')}"
+            body = {"status": event.status, **common}
+        case EventKind.INTERRUPT_ACK:
+            method, path = "POST", f"{task}/interrupt/ack"
+            body = {**({"interrupt_id": event.interrupt_id} if event.interrupt_id else {}), **common}
+        case _:
+            return None
+    return Request(method, path, _encode(body), event.event_id)
+
+
+def heartbeat(beat: Beat, task_id: str) -> Request:
+    """One heartbeat by its own route, which names the task."""
+    body = msgspec.structs.asdict(beat)
+    del body["task_id"]
+    content = {key: value for key, value in body.items() if value is not None}
+    return Request("POST", f"{_task(task_id)}/heartbeat", _encode(content))
+
+
+def control(task_id: str) -> Request:
+    """One task's control state."""
+    return Request("GET", f"{_task(task_id)}/control")
+
+
+def _task(task_id: str) -> str:
+    return f"/api/tasks/{_segment(task_id)}"
+
+
+def _segment(text: str) -> str:
+    return quote(text, safe="")
