@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sqlite3
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -25,22 +24,18 @@ from clawlogd.host.status import report_status
 from clawlogd.host.supervision import supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
-from clawlogd.instance import InstanceError, bind_unix, private_folder, state_lock
+from clawlogd.instance import bind_unix, private_folder, state_lock
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
-from clawlogd.outbox.integrity import Witness, is_damage
-from clawlogd.outbox.queue import Outbox
-from clawlogd.outbox.recovery import Recovery, open_store
-from clawlogd.outbox.reserve import Reserve
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, metrics_address
-from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.loading import LoadedState, load_state
 from clawlogd.upstream.tokens import TokenSource
 
 _log = Log("app")
@@ -119,9 +114,11 @@ async def run(
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(where.state_dir))
         closing = await stack.enter_async_context(_closing())  # left after the tasks have ended
-        state = open_state(LiveSettings(settings), where, closing)
+        live_settings = LiveSettings(settings)
+        state = load_state(where.state_dir, live_settings, where.clock)
+        closing.push_async_callback(state.outbox.close)
         supervisor = await stack.enter_async_context(supervised())
-        services = assemble(state, where, supervisor.spawn, closing)
+        services = assemble(state, live_settings, where, supervisor.spawn, closing)
         dispatcher = Dispatcher(services=services)
         spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=services.runtime)
         await _resume(services, spool)
@@ -145,12 +142,7 @@ async def run(
         await shutdown.requested.wait()
         with anyio.CancelScope(shield=True), anyio.move_on_after(services.settings.shutdown.deadline_s):
             manager.stopping()
-            _log.info("stopping", pending=services.outbox.counts.waiting)
-            listeners.stop_accepting()
-            await dispatcher.finish()
-            await listeners.stop()
-            services.liveness.save_last_seen()
-            await _last_delivery(services, shutdown)
+            await _end(services, dispatcher, listeners, shutdown)
 
 
 # ── Building ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -167,76 +159,17 @@ async def _closing() -> AsyncIterator[AsyncExitStack]:
             await closing.aclose()
 
 
-@dataclass(frozen=True, slots=True)
-class State:
-    """What was read from the state folder.
-
-    Attributes:
-        live_settings: The settings in force.
-        outbox: The durable queue, open.
-        registry: The tasks.
-        recovery: What was done about a damaged outbox.
-    """
-
-    live_settings: LiveSettings
-    outbox: Outbox
-    registry: Registry
-    recovery: Recovery | None
-
-
-def open_state(live_settings: LiveSettings, where: Environment, closing: AsyncExitStack) -> State:
-    """Opens the outbox, and reads the tasks.
-
-    Args:
-        live_settings: The settings in force.
-        where: Where the state is.
-        closing: Closes the outbox.
-
-    Raises:
-        InstanceError: The disk does not work, is full or may not be written to.
-        UnknownSchemaError: The state was written by a newer version.
-    """
-    try:
-        state = _open_outbox(live_settings, where.state_dir, where.clock)
-    except (OSError, sqlite3.Error) as error:
-        raise InstanceError(
-            f"{where.state_dir}: the outbox cannot be opened: {error}; "
-            "see whether the disk works, has space, and may be written to"
-        ) from error
-    closing.push_async_callback(state.outbox.close)
-    return state
-
-
-def _open_outbox(settings: LiveSettings, state_dir: Path, clock: Clock) -> State:
-    witness = Witness(state_dir / "outbox.seq")
-    reserve = Reserve(state_dir / "ballast", settings.now.outbox.ballast_bytes)
-    reserve.restore()
-    checked = False
-    while True:
-        store, recovery = open_store(state_dir / "outbox.db", clock=clock, last_seq=witness.last_seq)
-        try:
-            outbox = Outbox(store=store, witness=witness, reserve=reserve, settings=settings, clock=clock)
-            registry = Registry(outbox=outbox)
-            registry.load(store)
-        except sqlite3.DatabaseError as error:
-            store.close()
-            if checked or not is_damage(error):
-                raise
-            checked = True  # the medium lost some of a sealed file; opening it removed the seal, so now it is checked
-        else:
-            return State(settings, outbox, registry, recovery)
-
-
-def assemble(state: State, where: Environment, spawn: Spawn, closing: AsyncExitStack) -> Services:
+def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spawn: Spawn, closing: AsyncExitStack) -> Services:
     """Builds the services, each complete.
 
     Args:
         state: What was read from the state folder.
+        settings: The settings in force.
         where: Where the daemon runs.
         spawn: Runs long-lived tasks.
         closing: Closes what has to be closed once those have ended.
     """
-    settings, outbox, registry, clock = state.live_settings, state.outbox, state.registry, where.clock
+    outbox, registry, clock = state.outbox, state.registry, where.clock
     # Three services know each other in a ring: liveness has a task judged earlier by the schedule, the schedule wakes lanes,
     # and lanes take the due heartbeats from the schedule. It is closed by calls that name what is built below; only loops and
     # commands make them, and none of those runs before all is built.
@@ -280,13 +213,7 @@ def assemble(state: State, where: Environment, spawn: Spawn, closing: AsyncExitS
         heartbeats=heartbeats,
         interrupts=interrupts,
         backends=backends,
-        runtime=RuntimeInfo(
-            state_dir=str(where.state_dir),
-            socket=None,
-            zmq=settings.now.zmq,
-            started=clock.monotonic(),
-            recovery=state.recovery,
-        ),
+        runtime=RuntimeInfo(str(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )
 
 
@@ -294,11 +221,11 @@ def assemble(state: State, where: Environment, spawn: Spawn, closing: AsyncExitS
 
 
 async def _resume(services: Services, spool: Spool) -> None:
-    """Goes on where an earlier run stopped. The order counts."""
+    """Resumes the work of an earlier run. The order matters."""
     services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
     services.backends.resume()
     await spool.drain()
-    # Only now that everything the agents reported is known may one be found lost, and be scheduled or not.
+    # Last, because only now everything that the agents reported is known: none is declared lost before.
     services.liveness.resume()
     services.heartbeats.resume()
 
@@ -318,7 +245,7 @@ async def _listen(services: Services, where: Environment, dispatcher: Dispatcher
 async def _serve_metrics(services: Services, listeners: Listeners, stack: AsyncExitStack) -> None:
     if services.settings.metrics is None:
         return
-    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where wanted
+    from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where configured
 
     address = metrics_address(services.settings.metrics)
     server = MetricsServer(services=services, connections=lambda: listeners.connections)
@@ -353,6 +280,15 @@ def _report_ready(services: Services, manager: ServiceManager) -> None:
 # ── Ending ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+async def _end(services: Services, dispatcher: Dispatcher, listeners: Listeners, shutdown: ShutdownSignal) -> None:
+    _log.info("stopping", pending=services.outbox.counts.waiting)
+    listeners.stop_accepting()
+    await dispatcher.finish()
+    await listeners.stop()
+    services.liveness.save_last_seen()
+    await _last_delivery(services, shutdown)
+
+
 async def _last_delivery(services: Services, shutdown: ShutdownSignal) -> None:
     """One bounded attempt to deliver what waits; a second request to end cuts it short."""
     with anyio.move_on_after(services.settings.shutdown.deliver_s):
@@ -380,7 +316,7 @@ async def run_until_signalled(settings: Settings, where: Environment, read: Call
     shutdown = ShutdownSignal()
     running: list[Reload] = []
     async with anyio.create_task_group() as group:
-        # Taken before the daemon starts: a signal that comes while it does must end it in order, too.
+        # Before the daemon starts: a signal that arrives meanwhile must end it in order, too.
         with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT, signal.SIGHUP) as signals:
 
             async def listen() -> None:

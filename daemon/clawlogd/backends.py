@@ -63,7 +63,7 @@ class Backends:
         self._upstreams: list[Upstream] = []
 
     def resume(self) -> None:
-        """Starts the lanes of all backends for which something of an earlier run waits or a task goes on."""
+        """Starts the lanes of all backends that have undelivered events or live tasks of an earlier run."""
         tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
         for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)

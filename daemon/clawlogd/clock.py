@@ -1,4 +1,4 @@
-"""Time, injected: every part that decides by time takes a ``Clock``, so that tests can move it.
+"""Time, injected: everything that decides by time takes a ``Clock``, so that tests can move it.
 
 Decisions that outlive the process use wall time (``wall_ms``), intervals use ``monotonic``. Monotonic time stands still while
 the machine is suspended; wall time may be stepped. Neither alone says how long something took across a suspend.

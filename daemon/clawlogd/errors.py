@@ -28,7 +28,7 @@ class OutboxFull(OutboxError):
 
 
 class DuplicateEvent(StorageFailed):
-    """An event id was there already although nothing had told so: the group it was in was not committed."""
+    """An event id turned out to be on disk already: the group that it was in was not committed."""
 
 
 # ── Commands ───────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,7 +1,7 @@
 """One daemon per state folder: the lock first, then the sockets.
 
-Both asyncio and libzmq take over a live socket's path in silence; so nothing is removed before the lock is held and the socket
-has been found dead. Folders are private, no symbolic link is followed, and a socket is private from birth.
+Both asyncio and libzmq silently take over the path of a live socket; so nothing is removed before the lock is held and the
+socket is known to be dead. Folders are private, no symbolic link is followed, and a socket is private from its creation.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ class AlreadyRunningError(InstanceError):
 
 
 def private_folder(path: Path) -> Path:
-    """Makes a folder that only its owner may enter, or checks that it is one.
+    """Creates a folder that only its owner may enter, or checks an existing one.
 
     Raises:
-        InstanceError: It is a symbolic link, not a folder, or somebody else's.
+        InstanceError: It is a symbolic link, not a folder, or belongs to another user.
     """
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def state_lock(state_dir: Path) -> Iterator[None]:
 
 
 def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
-    """Binds a Unix socket, private from birth; a dead one in its place is removed, a live one is not.
+    """Binds a Unix socket, private from its creation; a dead one in its place is removed, a live one is not.
 
     Args:
         path: Where.
@@ -104,7 +104,7 @@ def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
 
 
 def _refuse_open_folder(path: Path) -> None:
-    """A folder in which others may write is one in which they may put a socket of their own in the place of ours."""
+    """Refuses a folder in which others may write: they could replace the socket by one of their own."""
     found = path.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise InstanceError(f"{path} is a symbolic link; name the folder itself")

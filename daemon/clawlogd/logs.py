@@ -17,7 +17,7 @@ class Log:
 
     Args:
         part: The part's name, such as ``lane``.
-        fields: Fields that every event of it bears.
+        fields: Fields that each of its events has.
     """
 
     def __init__(self, part: str, **fields: object) -> None:
@@ -25,19 +25,19 @@ class Log:
         self._fields = fields
 
     def debug(self, event: str, **fields: object) -> None:
-        """A detail for those who look for a fault."""
+        """Logs a detail that helps to find a fault."""
         self._write(logging.DEBUG, event, fields)
 
     def info(self, event: str, **fields: object) -> None:
-        """Something that happened as it should."""
+        """Logs something that happened as it should."""
         self._write(logging.INFO, event, fields)
 
     def warning(self, event: str, **fields: object) -> None:
-        """Something that an operator should look at."""
+        """Logs something that an operator should see."""
         self._write(logging.WARNING, event, fields)
 
     def error(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
-        """Something that must not happen; with ``exc_info`` for a fault of our own."""
+        """Logs something that must not happen; with ``exc_info`` for a fault of the daemon itself."""
         self._write(logging.ERROR, event, fields, exc_info)
 
     def _write(self, level: int, event: str, fields: dict[str, object], exc_info: BaseException | None = None) -> None:
@@ -79,5 +79,5 @@ def configure(level: str, style: LogFormat) -> None:
     handler.setFormatter(_Formatter(style))
     root = logging.getLogger()
     root.handlers[:] = [handler]
-    root.setLevel(logging.WARNING)  # other libraries' details are not ours to tell
+    root.setLevel(logging.WARNING)  # details of other libraries are not logged
     logging.getLogger("clawlogd").setLevel(level.upper())

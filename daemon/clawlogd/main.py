@@ -21,7 +21,7 @@ EX_FAILED = 1
 EX_USAGE = 2
 EX_UNAVAILABLE = 69
 
-_DESCRIPTORS = 65_536  # one for each caller and each watched process: the usual soft limit of 1,024 would soon be reached
+_DESCRIPTORS = 65_536  # one for each caller and each watched process: the usual soft limit of 1,024 is soon reached
 
 _EPILOG = """\
 examples:
@@ -66,7 +66,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 
 def main(argv: list[str] | None = None) -> NoReturn:
-    """Runs the program."""
+    """Runs the program: reads flags and settings, then runs the daemon until it ends. Does not return."""
     arguments = build_parser().parse_args(argv)
     flags = {
         "socket": arguments.socket,
@@ -114,7 +114,7 @@ def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> in
     except BaseExceptionGroup as group:
         return _explain(group, (InstanceError, UnknownSchemaError, settings.SettingsError))
     except (InstanceError, UnknownSchemaError, settings.SettingsError) as error:
-        return _say(error)
+        return _report(error)
     return 0
 
 
@@ -126,10 +126,10 @@ def _explain(group: BaseExceptionGroup[BaseException], expected: tuple[type[Exce
     error: BaseException = known or group
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
-    return _say(error)
+    return _report(error)
 
 
-def _say(error: BaseException) -> int:
+def _report(error: BaseException) -> int:
     print(f"clawlogd: {error}", file=sys.stderr)  # noqa: T201 - for the person who started it
     return EX_USAGE if isinstance(error, settings.SettingsError) else EX_UNAVAILABLE
 

@@ -13,7 +13,7 @@ from clawlog.protocol.types import StepStatus
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands, by the agent's word."""
+    """The status of a task, as its agent reported it."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -23,7 +23,7 @@ class TaskStatus(StrEnum):
 
     @property
     def ended(self) -> bool:
-        """Whether no more is expected of the task."""
+        """Whether this is an end."""
         return self in _ENDED
 
 
@@ -31,7 +31,7 @@ _ENDED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED)  # not a s
 
 
 class EventKind(StrEnum):
-    """What an event tells the backend (the HTTP contract's ``kind``)."""
+    """What an event reports to the backend (the HTTP contract's ``kind``)."""
 
     TASK_CREATED = "task_created"
     TASK_STATUS = "task_status"
@@ -50,8 +50,8 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         step_id: The id by which callers know it.
         position: Its place, from 1.
         title: What it does.
-        status: Where it stands.
-        summary: The last word about it.
+        status: Its status.
+        summary: The last summary reported for it.
         remote_id: The backend's own id, where it differs.
     """
 
@@ -64,7 +64,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class WatchedProcess(msgspec.Struct, frozen=True):
-    """A process that stands for a task's life.
+    """A process whose end means that the task's agent is gone.
 
     Attributes:
         pid: Its number.
@@ -81,16 +81,16 @@ class WatchedProcess(msgspec.Struct, frozen=True):
     pidfd_inode: int | None = None
 
 
-class Stop(msgspec.Struct, frozen=True, omit_defaults=True):
+class Interrupt(msgspec.Struct, frozen=True, omit_defaults=True):
     """A person's request to stop a task.
 
     Attributes:
         interrupt_id: The backend's id of the request; an ack answers this one alone.
         mode: ``soft_stop``.
-        reason: The person's words.
-        requested_at: When, as the backend said it.
-        delivered: Whether the agent has been told.
-        acknowledged: Whether the agent has answered.
+        reason: Why, in the person's own words.
+        requested_at: When, as the backend reported it.
+        delivered: Whether it has been delivered to the agent.
+        acknowledged: Whether the agent has acknowledged it.
     """
 
     interrupt_id: str
@@ -128,17 +128,17 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         base_url: Its backend.
         created_ms: When it was created, in milliseconds since 1970.
         steps: In order of position. Kept in rows of their own on disk.
-        status: Where it stands.
-        finished: Whether the agent itself said that it ended: then only ``running`` reopens it.
-        summary: The last word about the task as a whole.
+        status: Its status.
+        finished: Whether the agent itself reported its end: then only ``running`` reopens it.
+        summary: The last summary reported for the task as a whole.
         ended_ms: When it ended.
-        lost_ms: When its agent was found lost, unless it has spoken since.
+        lost_ms: When its agent was found lost, unless it has given a sign of life since.
         lease_s: For how long one command is evidence of life.
-        seen_ms: The agent's last sign, as last written to disk.
-        watched: The process that stands for it.
+        seen_ms: The agent's last sign of life, as last written to disk.
+        watched: The process whose end means that its agent is gone.
         upstream: Whether the backend has it.
         remote_id: The backend's own id, where it differs.
-        stop: The newest request to stop it.
+        interrupt: The newest request to stop it; ``stop`` on disk.
         metadata: The caller's own pairs.
     """
 
@@ -157,18 +157,18 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     watched: WatchedProcess | None = None
     upstream: bool = False
     remote_id: str | None = None
-    stop: Stop | None = None
+    interrupt: Interrupt | None = msgspec.field(default=None, name="stop")
     metadata: dict[str, str] = {}
 
     @property
     def live(self) -> bool:
-        """Whether it goes on, so far as is known."""
+        """Whether it has not ended, and its agent is not lost."""
         return self.lost_ms is None and self.status not in _ENDED
 
     @property
-    def stopping(self) -> bool:
-        """Whether its agent is to stop: asked for, not acknowledged, and there is still something to stop."""
-        return self.stop is not None and not self.stop.acknowledged and not self.status.ended
+    def interrupt_pending(self) -> bool:
+        """Whether a stop is requested, not acknowledged, and the task has not ended."""
+        return self.interrupt is not None and not self.interrupt.acknowledged and not self.status.ended
 
     def with_step(self, step: Step) -> Task:
         """The task with one step replaced, by its position."""
@@ -180,7 +180,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     """One thing that happened to a task, in the batch profile's shape, with the caller's ids.
 
     Attributes:
-        event_id: A UUID, minted once; every attempt to deliver bears it.
+        event_id: A UUID, minted once; every attempt to deliver has the same.
         task_id: The task's id, as callers know it.
         kind: What happened.
         at: When, RFC 3339 in UTC.
@@ -214,7 +214,7 @@ class NewStep(msgspec.Struct, frozen=True):
 
 
 class Evidence(StrEnum):
-    """On what the daemon vouches for an agent."""
+    """Why the daemon reports an agent as alive."""
 
     PROCESS = "process"
     COMMAND = "command"
@@ -225,12 +225,12 @@ class Beat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
     Attributes:
         task_id: The task's id, as callers know it.
-        at: When the daemon vouches.
-        agent_seen_at: The agent's last sign.
-        evidence: What the daemon vouches on.
-        stalled: Whether the process runs but has said nothing for too long.
+        at: When this was true.
+        agent_seen_at: The agent's last sign of life.
+        evidence: Why the agent is reported as alive.
+        stalled: Whether the process runs but its agent has not reported for too long.
         summary: What the agent gave for this beat.
-        pid: The process vouched for, when the evidence is ``process``.
+        pid: The process, when that is the evidence.
     """
 
     task_id: str

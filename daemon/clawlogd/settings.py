@@ -1,7 +1,7 @@
 """The daemon's settings: one class per concern, each field with its unit in its name, its bounds and its reason.
 
 Precedence: flags, environment (``CLAWLOG_*``), ``clawlog.toml``, defaults. Unknown keys and bad values are errors that name the
-key, where it stood and what would be accepted. The table in ``docs/configuration.md`` is held against this module by a test.
+key, where it was set and what would be accepted. The table in ``docs/configuration.md`` is held against this module by a test.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ Bytes = Annotated[int, Meta(ge=1024)]
 
 
 class SettingsError(Exception):
-    """A setting that cannot be used; the text names the key, where it stood and what would be accepted."""
+    """A setting that cannot be used; the text names the key, where it was set and what would be accepted."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A group of settings: unknown keys are refused."""
 
 
-class Outbox(Section, frozen=True):
+class OutboxBounds(Section, frozen=True):
     """Bounds of the durable queue."""
 
     max_events: Count = 1_000_000  # a day of a very busy fleet; refuses loudly beyond
@@ -42,19 +42,19 @@ class Outbox(Section, frozen=True):
 
 
 class Batch(Section, frozen=True):
-    """How much travels together."""
+    """Bounds of one batch."""
 
     max_events: Annotated[int, Meta(ge=1, le=1000)] = 1000  # the contract's bound
     max_bytes: Annotated[int, Meta(ge=65_536, le=1024**2)] = 1024**2  # the contract's bound
-    min_interval_s: Annotated[float, Meta(ge=0, le=60)] = 0.2  # what a backend bears from one lane; full batches do not wait
+    min_interval_s: Annotated[float, Meta(ge=0, le=60)] = 0.2  # spares the backend; full batches do not wait
 
 
 class Retry(Section, frozen=True):
     """What happens when a backend does not take an event."""
 
-    quick_delays_s: Annotated[tuple[Seconds, ...], Meta(min_length=0, max_length=10)] = (0.2, 0.4, 0.8)  # three short attempts
+    quick_delays_s: Annotated[tuple[Seconds, ...], Meta(min_length=0, max_length=10)] = (0.2, 0.4, 0.8)  # three quick attempts
     max_delay_s: Annotated[float, Meta(ge=1, le=3600)] = 60.0  # the longest pause between probes of a backend that is down
-    max_retry_after_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0  # a server's Retry-After is believed up to this
+    max_retry_after_s: Annotated[float, Meta(ge=1, le=3600)] = 300.0  # the longest Retry-After that is honoured
 
 
 class Http(Section, frozen=True):
@@ -66,16 +66,16 @@ class Http(Section, frozen=True):
 
 
 class Heartbeat(Section, frozen=True):
-    """When the daemon vouches for an agent."""
+    """When the daemon sends heartbeats for an agent."""
 
     interval_s: Annotated[float, Meta(ge=1, le=600)] = 15.0  # the skill's rule: every 10 to 20 s
     jitter_s: Annotated[float, Meta(ge=0, le=60)] = 2.0  # spreads the tasks
     lease_s: Annotated[float, Meta(ge=vocabulary.MIN_LEASE_S, le=vocabulary.MAX_LEASE_S)] = vocabulary.DEFAULT_LEASE_S
-    stall_after_s: Seconds = 600.0  # a running process that says nothing for longer is called stalled
+    stall_after_s: Seconds = 600.0  # a running process whose agent reports nothing for longer is stalled
 
 
 class Poll(Section, frozen=True):
-    """How a stop is looked for."""
+    """How the backend is polled for stops."""
 
     interval_s: Annotated[float, Meta(ge=0.1, le=600)] = 2.0  # where the backend cannot hold a request
     wait_s: Annotated[float, Meta(ge=0, le=55)] = 50.0  # for how long a backend that can is asked to hold it
@@ -102,16 +102,16 @@ class Listen(Section, frozen=True):
     """Bounds of the sockets."""
 
     max_connections: Count = 512
-    group: str | None = None  # a group whose members may also speak to the daemon, for a system service
+    group: str | None = None  # a group whose members may also connect, for a system service
     zmq_server_key_file: str | None = None  # CURVE secret key, for zmq over tcp
     zmq_client_keys: tuple[str, ...] = ()  # CURVE public keys of the clients that are let in
 
 
 class Shutdown(Section, frozen=True):
-    """How long the end may take."""
+    """How long the shutdown may take."""
 
     deliver_s: Annotated[float, Meta(ge=0, le=60)] = 3.0  # one bounded try to deliver what waits
-    deadline_s: Seconds = 20.0  # ends all, come what may
+    deadline_s: Seconds = 20.0  # ends the shutdown, whatever is left
 
 
 class Settings(Section, frozen=True):
@@ -126,7 +126,7 @@ class Settings(Section, frozen=True):
     log_level: Annotated[str, Meta(pattern=r"\A(debug|info|warning|error)\Z")] = "info"
     log_format: Annotated[str, Meta(pattern=r"\A(text|json|journal)\Z")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
-    outbox: Outbox = Outbox()
+    outbox: OutboxBounds = OutboxBounds()
     batch: Batch = Batch()
     retry: Retry = Retry()
     http: Http = Http()
@@ -149,12 +149,12 @@ AT_START = frozenset(
         "listen.zmq_server_key_file",
     }
 )
-"""Settings that count when the daemon starts, and not when it reloads: they say where it is and who may come in."""
+"""Settings that are read when the daemon starts and not when it reloads: where it listens and who may connect."""
 
 
 @dataclass(slots=True)
 class LiveSettings:
-    """The settings in force. Whoever is set keeps this and reads through it each time, so that a reload reaches all at once.
+    """The settings in force. Who depends on settings keeps this and reads it each time, so that a reload reaches all at once.
 
     Attributes:
         now: All of them.
@@ -179,12 +179,12 @@ class Loaded:
 
 
 def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None = None) -> Loaded:
-    """Gathers the settings from everywhere they may stand.
+    """Gathers the settings from all their sources.
 
     Args:
         flags: Dotted keys given on the command line.
         env: The environment.
-        path: A file that must exist; without it the usual places are looked at.
+        path: A file that must exist; without it the usual paths are tried.
 
     Raises:
         SettingsError: A file cannot be read, a key is unknown or a value does not fit.
@@ -304,7 +304,7 @@ def metrics_address(text: str) -> MetricsAddress:
     Raises:
         SettingsError: It is no address, or one that other machines can reach.
     """
-    import ipaddress  # noqa: PLC0415 - only where it is wanted
+    import ipaddress  # noqa: PLC0415 - only where metrics are configured
 
     if text.startswith("unix:/"):
         return MetricsAddress(Path(os.path.normpath(text.removeprefix("unix:"))))

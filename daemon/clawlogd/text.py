@@ -1,4 +1,4 @@
-"""The one door for words from outside: every summary and title of a caller is cleaned here before it is kept.
+"""Texts from outside: every summary and title of a caller is cleaned here, and only here, before it is kept.
 
 The rules themselves belong to the protocol (``clawlog.protocol.summary``), because a client applies them too when it writes a
 call to the spool.

@@ -13,7 +13,7 @@ import pytest
 from clawlog.protocol import errors
 from clawlog.protocol.errors import RpcError
 from clawlogd.rpc.routes import ROUTES, Route
-from clawlogd.settings import Outbox, Tasks
+from clawlogd.settings import OutboxBounds, Tasks
 from clawlogd.verbs.fields import NoParams
 from clawlogd.verbs.verb import Verb
 from support.callers import Caller, call
@@ -87,7 +87,7 @@ async def test_a_task_id_that_is_taken_is_refused(caller: Caller) -> None:
 async def test_a_full_outbox_refuses_and_changes_nothing_until_there_is_room(
     new_daemon: Callable[..., RunningDaemon], plain: PlainServer
 ) -> None:
-    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=Outbox(max_events=2)))
+    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=OutboxBounds(max_events=2)))
     await daemon.start()
     await plain.stop()
     caller = await daemon.connect()
@@ -116,7 +116,7 @@ async def test_a_full_outbox_refuses_and_changes_nothing_until_there_is_room(
 
 
 async def test_an_outbox_full_of_bytes_refuses_too(new_daemon: Callable[..., RunningDaemon]) -> None:
-    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=Outbox(max_bytes=1024)))
+    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=OutboxBounds(max_bytes=1024)))
     await daemon.start()
     caller = await daemon.connect()
     await call(caller, "task.create", title="x" * 200, task_id="t", base_url=NOBODY)

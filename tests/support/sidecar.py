@@ -14,6 +14,7 @@ from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
 from clawlogd.services import Services
 from clawlogd.settings import Heartbeat, LiveSettings, Settings
+from clawlogd.tasks.loading import load_state
 
 URL = "http://backend.test"
 
@@ -62,8 +63,10 @@ class Sidecar:
         private_folder(folder)
         stack = AsyncExitStack()
         where = app.Environment({}, folder, None, clock)
-        state = app.open_state(LiveSettings(Settings(heartbeat=heartbeat)), where, stack)
-        return cls(app.assemble(state, where, lambda name, work: None, stack), stack)
+        settings = LiveSettings(Settings(heartbeat=heartbeat))
+        state = load_state(folder, settings, clock)
+        stack.push_async_callback(state.outbox.close)
+        return cls(app.assemble(state, settings, where, lambda name, work: None, stack), stack)
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""

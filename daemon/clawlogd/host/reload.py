@@ -32,7 +32,7 @@ class Reload:
         self._manager = manager
 
     def __call__(self) -> None:
-        """Reloads, and lets all lanes try again at once: there may be a reason to."""
+        """Reloads, and has all lanes try again at once: the reason for a failure may be gone."""
         self._manager.reloading()
         try:
             self._apply(self._read())

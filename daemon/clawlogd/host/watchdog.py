@@ -1,4 +1,4 @@
-"""Feeds the service manager's watchdog only while things get done: a feed in vain would keep a daemon that serves nobody."""
+"""Feeds the service manager's watchdog, but only while work gets done: else a daemon that hangs would be kept running."""
 
 from __future__ import annotations
 

@@ -205,7 +205,7 @@ class LongPolls:
                     continue
                 if self._interrupts.observe(task, control, query):
                     news = True
-                elif task.stopping and not control.interrupt_requested:
+                elif task.interrupt_pending and not control.interrupt_requested:
                     # It was withdrawn, or this answer is older than the interrupt: to be asked for as it stands.
                     self._ask_soon(task.task_id, self._settings.now.poll.interval_s)
             for task_id in task_ids:

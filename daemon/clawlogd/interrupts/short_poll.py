@@ -123,4 +123,4 @@ class ShortPolls:
         if task is None:
             return False, False, 0
         # Where an interrupt is known already, only its withdrawal can be news.
-        return not task.stopping, task_id in self._interrupts.awaited, self._liveness.seen_ms(task)
+        return not task.interrupt_pending, task_id in self._interrupts.awaited, self._liveness.seen_ms(task)

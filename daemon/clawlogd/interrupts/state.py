@@ -19,7 +19,7 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
-from clawlogd.model import Event, EventKind, Stop, Task, nameless_id
+from clawlogd.model import Event, EventKind, Interrupt, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
 from clawlogd.tasks.registry import ObserverOrder, Registry
 from clawlogd.upstream.answers import Control
@@ -116,7 +116,7 @@ class Interrupts:
         """
         query = query or self.begin_query(task.task_id)
         self.confirm(task.task_id, query.asked_at)
-        known = task.stop
+        known = task.interrupt
         if not control.interrupt_requested:
             if known is None or self._seen_at.get(task.task_id, -math.inf) > query.asked_at:
                 return False  # a "no" from before the interrupt is not its withdrawal
@@ -125,7 +125,7 @@ class Interrupts:
             # Withdrawn; or answered, and the server has no ids: the next request is a new one.
             self._put(task, None)
             return True
-        stop = Stop(
+        interrupt = Interrupt(
             control.interrupt_id or nameless_id(control.requested_at),
             control.mode or "soft_stop",
             control.reason,
@@ -133,12 +133,12 @@ class Interrupts:
         )
         # A server without ids that still requests an interrupt after it had the acknowledgement requests another one.
         again = known is not None and known.nameless and known.acknowledged and not query.ack_in_flight
-        if known is not None and known.interrupt_id == stop.interrupt_id and not again:
+        if known is not None and known.interrupt_id == interrupt.interrupt_id and not again:
             return False
-        self._receipt(task, EventKind.INTERRUPT_SEEN, stop)
-        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=stop.interrupt_id)
+        self._receipt(task, EventKind.INTERRUPT_SEEN, interrupt)
+        self._log.info("stop_seen", task_id=task.task_id, interrupt_id=interrupt.interrupt_id)
         self._seen_at[task.task_id] = self._clock.monotonic()
-        self._put(task, stop)
+        self._put(task, interrupt)
         return True
 
     # ── What the agent is answered, and answers ────────────────────────────────────────────────────────────────────
@@ -152,38 +152,38 @@ class Interrupts:
         """
         confirmed_at = self._confirmed_at.get(task.task_id)
         age_s = None if confirmed_at is None else self._clock.monotonic() - confirmed_at
-        stop = task.stop
-        if stop is not None and not stop.acknowledged and not task.stopping:
-            stop = None  # the task ended without an answer to it
-        if stop is not None and not stop.acknowledged:
+        interrupt = task.interrupt
+        if interrupt is not None and not interrupt.acknowledged and not task.interrupt_pending:
+            interrupt = None  # the task ended without an answer to it
+        if interrupt is not None and not interrupt.acknowledged:
             phase = InterruptPhase.REQUESTED
         elif max_age_s is not None and (age_s is None or age_s > max_age_s) and not task.status.ended:
             phase = InterruptPhase.UNKNOWN
-        elif stop is not None:
+        elif interrupt is not None:
             phase = InterruptPhase.ACKNOWLEDGED
         else:
             phase = InterruptPhase.NONE
         age_s = None if age_s is None else round(age_s, 3)
-        if stop is None:
+        if interrupt is None:
             return InterruptStatus(phase, interrupt_requested=False, age_s=age_s)
         return InterruptStatus(
             state=phase,
             interrupt_requested=phase is InterruptPhase.REQUESTED,
-            interrupt_id=stop.interrupt_id,
-            mode=stop.mode,
-            reason=stop.reason,
-            requested_at=stop.requested_at,
+            interrupt_id=interrupt.interrupt_id,
+            mode=interrupt.mode,
+            reason=interrupt.reason,
+            requested_at=interrupt.requested_at,
             age_s=age_s,
         )
 
     def mark_delivered(self, task_id: str) -> bool:
         """Notes that the agent has been answered with its interrupt. Returns whether that is news, and a receipt is queued."""
         task = self._registry.find(task_id)
-        if task is None or task.stop is None or not task.stopping or task.stop.delivered:
+        if task is None or task.interrupt is None or not task.interrupt_pending or task.interrupt.delivered:
             return False
-        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.stop):
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt):
             return False
-        self._put(task, msgspec.structs.replace(task.stop, delivered=True))
+        self._put(task, msgspec.structs.replace(task.interrupt, delivered=True))
         return True
 
     @property
@@ -204,9 +204,11 @@ class Interrupts:
 
         return unsubscribe
 
-    def _receipt(self, task: Task, kind: EventKind, stop: Stop) -> bool:
+    def _receipt(self, task: Task, kind: EventKind, interrupt: Interrupt) -> bool:
         now_ms = self._clock.wall_ms()
-        event = Event(event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=stop.backend_id)
+        event = Event(
+            event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=interrupt.backend_id
+        )
         try:
             self._outbox.add(event, now_ms, task.base_url)
         except OutboxError as error:
@@ -214,10 +216,10 @@ class Interrupts:
             return False
         return True
 
-    def _put(self, task: Task, stop: Stop | None) -> None:
+    def _put(self, task: Task, interrupt: Interrupt | None) -> None:
         current = self._registry.find(task.task_id)
         if current is not None:
-            self._registry.put(msgspec.structs.replace(current, stop=stop))
+            self._registry.put(msgspec.structs.replace(current, interrupt=interrupt))
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         if after is None:
@@ -235,8 +237,8 @@ class Interrupts:
     def _write_file(self, task: Task) -> None:
         path = self._file(task.task_id)
         try:
-            if task.stop is not None and task.stopping:
-                path.write_text(f"{task.stop.interrupt_id}\n{task.stop.reason or ''}\n", encoding="utf-8")
+            if task.interrupt is not None and task.interrupt_pending:
+                path.write_text(f"{task.interrupt.interrupt_id}\n{task.interrupt.reason or ''}\n", encoding="utf-8")
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
@@ -248,5 +250,5 @@ class Interrupts:
 
 def _visible(task: Task) -> tuple[bool, str | None, bool]:
     """What subscribers are called for when it changes: not for the delivery, which they make themselves."""
-    stop = task.stop
-    return (task.stopping, stop.interrupt_id, stop.acknowledged) if stop else (False, None, False)
+    interrupt = task.interrupt
+    return (task.interrupt_pending, interrupt.interrupt_id, interrupt.acknowledged) if interrupt else (False, None, False)

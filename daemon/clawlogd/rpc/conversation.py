@@ -46,8 +46,8 @@ class Conversation:
         self._closed = False
         self.session = ConnectionSession(self._push)
 
-    def take(self, lines: Sequence[bytes | None]) -> None:
-        """Takes the caller's next messages; None stands for one over the bound."""
+    def receive(self, lines: Sequence[bytes | None]) -> None:
+        """Processes the caller's next messages; None stands for one over the bound."""
         self._waiting.extend(lines)
         self._go_on()
 

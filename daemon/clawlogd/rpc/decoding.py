@@ -70,5 +70,5 @@ class ParamsReader(Generic[P]):
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
         given = sum(map(is_not, msgspec.structs.astuple(params), self._defaults))
-        # As many names stand in the text as members were read: so no name stands there twice.
+        # The text has as many names as members were read: so no name is there twice.
         return params if text.count(b'":') == _ENVELOPE_NAMES + given else None

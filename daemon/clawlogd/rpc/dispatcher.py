@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable
-from functools import partial
 from typing import Any
 
 import msgspec
@@ -20,7 +19,7 @@ from clawlogd.context import CallContext, CallerSession
 from clawlogd.rpc.decoding import Envelope, read_envelope
 from clawlogd.rpc.parameters import event_id_bytes, parse
 from clawlogd.rpc.refusals import refusal_of, shutting_down, too_large, unknown_method
-from clawlogd.rpc.replies import Committing, Pending, Reply, encode, encode_batch, encode_result
+from clawlogd.rpc.replies import Committing, Pending, Reply, encode, encode_batch, encode_result, refuse
 from clawlogd.rpc.routes import ROUTES, Route
 from clawlogd.services import Services
 from clawlogd.verbs.fields import Params
@@ -53,7 +52,7 @@ class Dispatcher:
         return CallContext(self._services.clock.wall_ms(), session)
 
     def handle(self, line: bytes, context: CallContext) -> Reply:
-        """Takes one line or message of a caller."""
+        """Handles one line or message of a caller."""
         envelope = read_envelope(line)
         if envelope is not None and (route := ROUTES.get(envelope.method)) is not None:
             parameters = route.read(line, envelope)
@@ -74,12 +73,13 @@ class Dispatcher:
         Raises:
             RpcError: It was refused.
         """
+        if self.shutting_down:
+            raise shutting_down("try again")
         try:
             route = _route(method)
-            parameters = parse(route.verb.params, given)
-            self._check_running()
+            parameters = parse(route.params, given)
             if await self._earlier_reply(route, parameters) is None:
-                result = route.verb.handler(self._services, parameters, context)
+                result = route.handler(self._services, parameters, context)
                 if isinstance(result, Durable):
                     await asyncio.shield(self._services.outbox.committed())
         except RpcError:
@@ -92,7 +92,7 @@ class Dispatcher:
         self.shutting_down = True
         for task in tuple(self._waiting):
             task.cancel()
-        # Those that wait for the disk alone are no tasks; a commit after theirs says that they have their replies.
+        # Commands that only wait for the disk are no tasks; once a commit after theirs is done, they have their replies.
         begun: list[asyncio.Future[Any]] = [*self._running, self._services.outbox.committed()]
         await asyncio.wait(begun, timeout=_FINISH_S)
 
@@ -101,40 +101,34 @@ class Dispatcher:
             return None if message.is_notification else encode_error(message.id, message.error)
         try:
             route = _route(message.method)
-            parameters = parse(route.verb.params, message.params)
+            parameters = parse(route.params, message.params)
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return _refuse(message, error)
+            return refuse(message, error)
         return self._begin(message, route, parameters, context)
 
     def _begin(self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext) -> Reply:
+        if self.shutting_down:
+            return refuse(request, shutting_down("try again"))
         try:
-            self._check_running()
-            if not self._surely_new(route, parameters):
+            if route.repeatable and not self._surely_new(parameters):
                 return self._later(self._repeatable(request, route, parameters, context))
-            result = route.verb.handler(self._services, parameters, context)
+            result = route.handler(self._services, parameters, context)
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return _refuse(request, error)
+            return refuse(request, error)
         if isinstance(result, Durable):
-            return Committing(
-                self._services.outbox.committed(), encode_result(request, result.result), partial(_refuse, request)
-            )
+            return Committing(self._services.outbox.committed(), encode_result(request, result.result), request)
         if isinstance(result, msgspec.Struct):
             return encode_result(request, encode(result))
-        return self._later(self._finish(request, result), waits=route.verb.waits)
+        return self._later(self._finish(request, result), waits=route.waits)
 
-    def _check_running(self) -> None:
-        if self.shutting_down:
-            raise shutting_down("try again")
-
-    def _surely_new(self, route: Route, parameters: Any) -> bool:
-        """Whether memory alone can say that this is no repetition of an earlier call."""
-        if not route.repeatable or parameters.event_id is None:
-            return True
-        return self._services.outbox.surely_new(event_id_bytes(parameters.event_id))
+    def _surely_new(self, parameters: Any) -> bool:
+        """Whether memory alone can say that a call of a repeatable verb is no repetition of an earlier one."""
+        event_id: str | None = parameters.event_id
+        return event_id is None or self._services.outbox.surely_new(event_id_bytes(event_id))
 
     async def _earlier_reply(self, route: Route, parameters: Any) -> bytes | None:
         """What the first call with the same event id was answered; None when this is the first."""
-        if self._surely_new(route, parameters):
+        if not route.repeatable or self._surely_new(parameters):
             return None
         return await self._services.outbox.earlier_reply(event_id_bytes(parameters.event_id))
 
@@ -148,7 +142,7 @@ class Dispatcher:
         return Pending(task, blocks=True)
 
     async def _finish(self, request: Request | Envelope, result: Any) -> bytes | None:
-        """The reply to a command whose result may have to be awaited, or be put on disk."""
+        """The reply to a command whose result has to be awaited, or has to be on disk first."""
         try:
             if inspect.isawaitable(result):
                 result = await result
@@ -159,9 +153,9 @@ class Dispatcher:
         except asyncio.CancelledError:
             if not self.shutting_down:
                 raise
-            return _refuse(request, shutting_down("ask again"))
+            return refuse(request, shutting_down("ask again"))
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return _refuse(request, error)
+            return refuse(request, error)
 
     async def _repeatable(
         self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext
@@ -171,9 +165,9 @@ class Dispatcher:
             earlier = await self._earlier_reply(route, parameters)
             if earlier is not None:
                 return encode_result(request, earlier)
-            result = route.verb.handler(self._services, parameters, context)
+            result = route.handler(self._services, parameters, context)
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return _refuse(request, error)
+            return refuse(request, error)
         return await self._finish(request, result)
 
     async def _batch(self, batch: ParsedBatch, context: CallContext) -> bytes | None:
@@ -198,8 +192,3 @@ def _route(method: str) -> Route:
     if route is None:
         raise unknown_method(method)
     return route
-
-
-def _refuse(request: Request | Envelope, error: BaseException) -> bytes | None:
-    refusal = refusal_of(request.method, error)
-    return None if request.is_notification else encode_error(request.id, refusal)

@@ -48,7 +48,7 @@ class Listeners:
         return sum(listener.connections for listener in self._unix)
 
     def stop_accepting(self) -> None:
-        """Takes no new callers."""
+        """Accepts no new connections."""
         for listener in self._unix:
             listener.stop_accepting()
 
@@ -79,7 +79,7 @@ def make_listeners(
     endpoint = settings.now.zmq
     if endpoint is None:
         return Listeners(unix, None)
-    from clawlogd.rpc.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where wanted
+    from clawlogd.rpc.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where configured
 
     path = ipc_path(endpoint)
     bound = bind_unix(path) if path else None

@@ -42,7 +42,8 @@ def refusal_of(method: str, error: BaseException) -> RpcError:
 
     Args:
         method: The verb.
-        error: What it raised. One that is no error of the domain is a fault of the daemon: it is logged, and not told.
+        error: What it raised. One that is no error of the domain is a fault of the daemon: it is logged, and the caller is not
+            given its text.
     """
     match error:
         case RpcError():

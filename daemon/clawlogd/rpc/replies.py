@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from clawlog.protocol.jsonrpc import Request
+from clawlog.protocol.jsonrpc import Request, encode_error
 from clawlogd.rpc.decoding import Envelope
+from clawlogd.rpc.refusals import refusal_of
 
 encode = msgspec.json.Encoder().encode
 
@@ -39,23 +40,21 @@ class Committing(Pending):
     Args:
         committed: Done when it is, or when that failed.
         message: The reply; None for none.
-        refuse: The reply to the request if the commit failed.
+        request: The request, which is refused if the commit failed.
     """
 
-    __slots__ = ("_message", "_refuse")
+    __slots__ = ("_message", "_request")
 
-    def __init__(
-        self, committed: asyncio.Future[None], message: bytes | None, refuse: Callable[[BaseException], bytes | None]
-    ) -> None:
+    def __init__(self, committed: asyncio.Future[None], message: bytes | None, request: Request | Envelope) -> None:
         self.done = committed
         self.blocks = False
         self._message = message
-        self._refuse = refuse
+        self._request = request
 
     def message(self) -> bytes | None:
         """The message to send, once ``done`` is done."""
         error = self.done.exception()
-        return self._message if error is None else self._refuse(error)
+        return self._message if error is None else refuse(self._request, error)
 
 
 Reply = bytes | Pending | None
@@ -77,6 +76,12 @@ def encode_result(request: Request | Envelope, result: bytes) -> bytes | None:
     request_id = request.id
     text = b"%d" % request_id if type(request_id) is int else encode(request_id)
     return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (text, result)
+
+
+def refuse(request: Request | Envelope, error: BaseException) -> bytes | None:
+    """The reply to a request that failed; None for a notification."""
+    refusal = refusal_of(request.method, error)
+    return None if request.is_notification else encode_error(request.id, refusal)
 
 
 def encode_batch(replies: Sequence[bytes]) -> bytes | None:

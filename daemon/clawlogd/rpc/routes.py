@@ -16,14 +16,19 @@ class Route:
         verb: The verb.
 
     Attributes:
+        params: The type of its parameters.
+        handler: Carries it out.
+        waits: Whether it only waits for something to happen.
         read: Reads its parameters from a request's text.
-        repeatable: Whether a call may bear an event id, so that repeating it changes nothing.
+        repeatable: Whether a call may have an event id, so that repeating it changes nothing.
     """
 
-    __slots__ = ("read", "repeatable", "verb")
+    __slots__ = ("handler", "params", "read", "repeatable", "waits")
 
     def __init__(self, verb: Verb[Any]) -> None:
-        self.verb = verb
+        self.params = verb.params
+        self.handler = verb.handler
+        self.waits = verb.waits
         self.read = ParamsReader(verb.params).read
         self.repeatable = "event_id" in verb.params.__struct_fields__
 

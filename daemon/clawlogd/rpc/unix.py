@@ -1,6 +1,6 @@
 """The Unix socket: one JSON value per line, for programs of the same user (or of an allowed group).
 
-The socket is private from the moment it exists, and each caller's user is checked by the kernel's word.
+The socket is private from the moment it exists, and each caller's user is checked by its kernel credentials.
 """
 
 from __future__ import annotations
@@ -50,12 +50,12 @@ class UnixListener:
 
     async def start(self) -> None:
         """Begins to accept."""
-        # Not create_unix_server: from Python 3.13 on it takes the path away at the end, though it may be the service manager's.
+        # Not create_unix_server: from Python 3.13 on it removes the path at the end, which may be the service manager's.
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: _Connection(self), sock=self._socket, backlog=_BACKLOG)
 
     def stop_accepting(self) -> None:
-        """Takes no new callers."""
+        """Accepts no new connections."""
         if self._server is not None:
             self._server.close()
 
@@ -147,10 +147,10 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         lines = self._lines.feed(data)
         if lines:
-            self.conversation.take(lines)
+            self.conversation.receive(lines)
         if self._lines.overflowed and not self._ending:
             self._end()
-            self.conversation.take([None])  # answered when its turn comes
+            self.conversation.receive([None])  # answered in its turn
 
     def eof_received(self) -> bool:
         # A caller that has shut its sending side (as nc -N does) still gets the replies that are due. Its last line may lack

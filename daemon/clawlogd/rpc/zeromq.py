@@ -142,7 +142,7 @@ class ZeromqListener:
                 hold=lambda _: None,
                 answered=lambda: self._answered(key),
             )
-        conversation.take([message if len(message) <= MAX_LINE_BYTES else None for message in messages])
+        conversation.receive([message if len(message) <= MAX_LINE_BYTES else None for message in messages])
 
     def _send(self, key: bytes, address: tuple[bytes, ...], messages: list[bytes]) -> None:
         self._unsent.setdefault(key, deque()).extend([*address, message] for message in messages)

@@ -1,4 +1,4 @@
-"""One change of a task: the event that tells its backend, and the task as it is afterwards."""
+"""One change of a task: the event for its backend, and the task as it is afterwards."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from clawlogd.model import Event, Step, Task
 
 
 class Change(msgspec.Struct, frozen=True, gc=False):
-    """A change that has been decided on, and is not yet made.
+    """A change that is decided on and not yet made.
 
     Attributes:
-        event: What is told to the backend.
+        event: What is delivered to the backend.
         task: The task afterwards.
         head: Whether anything of the task but its steps changed.
         steps: The steps that changed.

@@ -1,4 +1,4 @@
-"""What makes a new task: its steps with their ids, and the event that announces it."""
+"""What a new task consists of: its steps with their ids, and the event that announces it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def create(
     watched: WatchedProcess | None,
     metadata: dict[str, str],
 ) -> Change:
-    """Makes a task.
+    """Decides on a new task.
 
     Args:
         task_id: Its id.
@@ -51,7 +51,7 @@ def create(
         steps: The id of each, None where the caller chose none, and its title as the caller gave it.
         summary: One line, cleaned.
         lease_s: For how long one command is evidence of life.
-        watched: The process that stands for it.
+        watched: The process whose end means that its agent is gone.
         metadata: The caller's own pairs.
 
     Raises:

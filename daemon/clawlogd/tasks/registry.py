@@ -1,7 +1,7 @@
 """Every task that the daemon knows, in memory; the outbox keeps the same on disk.
 
 Values are replaced whole. A change shows here at once, so that the next command builds on it, and is undone when its commit
-fails. Whoever follows the tasks is called at each change, in the order of ``ObserverOrder``.
+fails. Observers are called at each change, in the order of ``ObserverOrder``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Observer = Callable[[Task | None, Task | None], None]
 
 
 class ObserverOrder(IntEnum):
-    """Who learns of a change in which order: each may ask those before it about the task as it is now."""
+    """In which order the observers of a change are called: each may rely on those before it having seen the change."""
 
     LIVENESS = 1
-    """Has the agent's last sign, and watches its process."""
+    """Keeps the agent's last sign of life, and watches its process."""
     INTERRUPTS = 2
-    """Writes the stop's file, and notifies the callers that wait."""
+    """Write the stop's file, and notify the callers that wait."""
     HEARTBEATS = 3
-    """Schedules by what liveness says."""
+    """Schedule by what liveness knows."""
     WATCHERS = 4
     """Poll each backend for the tasks that it has; there is one for each backend."""
 
@@ -105,32 +105,36 @@ class Registry:
             head: Whether anything but steps changed.
             steps: The steps that changed.
         """
-        before = self._tasks.get(task.task_id)
+        task_id = task.task_id
+        before = self._tasks.get(task_id)
         self._outbox.save(task, head=head, steps=steps)
-        self._outbox.on_failure(partial(self._undo, task.task_id, before, head))
-        self._set(task.task_id, task, head=head)
+        self._outbox.on_failure(partial(self._undo, task_id, before, head))
+        self._tasks[task_id] = task
+        if head:
+            self._notify(before, task)
 
     def forget(self, task_id: str) -> None:
         """Removes a task, now from memory and with the open group from disk."""
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
         self._outbox.on_failure(partial(self._undo, task_id, before))
-        self._set(task_id, None)
+        self._tasks.pop(task_id, None)
+        self._notify(before, None)
 
     def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
         now = self._tasks.get(task_id)
-        if before is not None and now is not None and now.stop is not None and now.stopping and before.stop != now.stop:
+        kept = now.interrupt if now is not None and now.interrupt_pending else None
+        if before is not None and kept is not None and before.interrupt != kept:
             # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
             # one, too, but the receipt of that is gone: it is delivered again.
-            before = msgspec.structs.replace(before, stop=msgspec.structs.replace(now.stop, delivered=False))
-        self._set(task_id, before, head=head)
-
-    def _set(self, task_id: str, after: Task | None, *, head: bool = True) -> None:
-        before = self._tasks.get(task_id)
-        if after is None:
+            before = msgspec.structs.replace(before, interrupt=msgspec.structs.replace(kept, delivered=False))
+        if before is None:
             self._tasks.pop(task_id, None)
         else:
-            self._tasks[task_id] = after
+            self._tasks[task_id] = before
         if head:
-            for _, observer in self._observers:
-                observer(before, after)
+            self._notify(now, before)
+
+    def _notify(self, before: Task | None, after: Task | None) -> None:
+        for _, observer in self._observers:
+            observer(before, after)

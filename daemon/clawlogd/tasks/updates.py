@@ -25,7 +25,7 @@ def set_status(
 
     Args:
         task: The task.
-        status: The new status, by the agent's word.
+        status: The new status, as the agent reports it.
         event_id: The event's id.
         at_ms: When it was reported, in milliseconds since 1970.
         summary: One line, cleaned.
@@ -73,16 +73,16 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
     """
     if task.finished and task.status is not TaskStatus.INTERRUPTED:
         raise TaskFinished(task.task_id, task.status)
-    stop = task.stop
-    if interrupt_id is not None and (stop is None or stop.interrupt_id != interrupt_id):
-        known = f"the stop known here is {stop.interrupt_id!r}" if stop else "no stop is known here"
+    interrupt = task.interrupt
+    if interrupt_id is not None and (interrupt is None or interrupt.interrupt_id != interrupt_id):
+        known = f"the stop known here is {interrupt.interrupt_id!r}" if interrupt else "no stop is known here"
         raise InvalidValue("interrupt_id", f"there is no stop {interrupt_id!r}", known)
     event = Event(
         event_id=event_id,
         task_id=task.task_id,
         kind=EventKind.INTERRUPT_ACK,
         at=rfc3339(at_ms),
-        interrupt_id=stop.backend_id if stop else None,
+        interrupt_id=interrupt.backend_id if interrupt else None,
         summary=summary,
     )
     after = msgspec.structs.replace(
@@ -91,6 +91,6 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         ended_ms=at_ms,
         summary=summary or task.summary,
         seen_ms=at_ms,
-        stop=msgspec.structs.replace(stop, delivered=True, acknowledged=True) if stop else None,
+        interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True) if interrupt else None,
     )
     return Change(event, after)

@@ -1,4 +1,4 @@
-"""All verbs, in the order in which a caller who names none of them is told."""
+"""All verbs, in the order in which the answer to an unknown method lists them."""
 
 from __future__ import annotations
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import msgspec
 
-from clawlog.protocol import ids
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
 from clawlogd.liveness.processes import identify, identify_at
@@ -32,11 +31,6 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     summary_truncated: bool = False
 
 
-def event_id_or_new(event_id: str | None) -> str:
-    """The caller's own event id, or one that is minted now."""
-    return event_id or ids.new_uuid()
-
-
 def accept(services: Services, change: Change, context: CallContext, *, truncated: bool) -> Durable:
     """Puts a change into the open group, and answers with what is true once that is on disk.
 
@@ -52,7 +46,7 @@ def accept(services: Services, change: Change, context: CallContext, *, truncate
 
 
 def watched_process(pid: int | None, context: CallContext) -> WatchedProcess | None:
-    """The process that a caller names as standing for its task.
+    """Identifies the process that a caller names as its agent's.
 
     Raises:
         InvalidValue: No such process runs. (For a spooled call that is no error: it may have ended since.)

@@ -114,7 +114,7 @@ def _counts(registry: Registry) -> TaskCounts:
                 live += 1
             else:
                 lost += 1
-            if task.stop is not None and task.stopping:
+            if task.interrupt_pending:
                 stopping += 1
     return TaskCounts(len(registry), live, lost, stopping)
 

@@ -1,7 +1,7 @@
-"""The types of parameters that several verbs share, each with its bounds and with what a caller is told would fit.
+"""The types of parameters that several verbs share, each with its bounds and a hint that says what would fit.
 
-Unknown names are refused, so that a typo is never dropped. A field's hint stands in its type, beside its bounds: a caller who
-gives a value that does not fit is answered with it.
+Unknown names are refused, so that a typo is never dropped. A field's hint is part of its type, beside its bounds: the answer to
+a value that does not fit contains it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clawlog.protocol import vocabulary
 
 
 def hint(text: str) -> Meta:
-    """Says, in a field's type, what would fit there."""
+    """Annotates a field's type with what would fit."""
     return Meta(extra={"hint": text})
 
 
@@ -30,7 +30,7 @@ EVENT_ID_HINT = "expected a UUID, minted once by the caller"
 
 Id = Annotated[str, Meta(pattern=vocabulary.ID_PATTERN), _ID_HINT]
 KnownId = Annotated[str, _ID_HINT]
-"""An id that something known must have: one that nothing could have is refused where it is looked for."""
+"""The id of something that exists: one that nothing could have is refused when it is looked up."""
 EventId = Annotated[str, hint(EVENT_ID_HINT)]
 """A UUID, whose form is checked where it is turned into bytes."""
 Title = Annotated[
@@ -38,7 +38,7 @@ Title = Annotated[
     Meta(min_length=1, max_length=vocabulary.MAX_TITLE_CHARS),
     hint(f"expected 1 to {vocabulary.MAX_TITLE_CHARS} characters"),
 ]
-Summary = Annotated[str, hint("expected text")]
+SummaryText = Annotated[str, hint("expected text")]
 Lease = Annotated[
     float,
     Meta(ge=vocabulary.MIN_LEASE_S, le=vocabulary.MAX_LEASE_S),
@@ -66,7 +66,7 @@ class TaskChoice(Params, frozen=True):
 
 
 def hint_of(kind: type[Params], field: str) -> str | None:
-    """What a caller is told would fit in a field; None where there is no such field."""
+    """What would fit in a field, as the answer to a bad value says it; None where there is no such field."""
     found = next((each.type for each in msgspec.structs.fields(kind) if each.encode_name == field), None)
     return None if found is None else _hint_in(found)
 

@@ -9,7 +9,7 @@ from clawlogd.services import Services
 from clawlogd.tasks.change import refuse_finished
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import watched_process
-from clawlogd.verbs.fields import KnownId, Lease, Params, Pid, Summary
+from clawlogd.verbs.fields import KnownId, Lease, Params, Pid, SummaryText
 from clawlogd.verbs.verb import Verb
 
 
@@ -17,7 +17,7 @@ class TaskHeartbeat(Params, frozen=True):
     """``task.heartbeat``."""
 
     task_id: KnownId
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     lease_s: Lease | None = None
     watch_pid: Pid | None = None
 

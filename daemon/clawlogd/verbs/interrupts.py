@@ -11,14 +11,15 @@ import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.ids import new_uuid
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue, StorageFailed
 from clawlogd.interrupts.state import InterruptPhase, InterruptStatus
 from clawlogd.services import Services
 from clawlogd.tasks.updates import acknowledge
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept, event_id_or_new
-from clawlogd.verbs.fields import EventId, KnownId, Params, Summary, TaskChoice, hint
+from clawlogd.verbs.changes import accept
+from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, TaskChoice, hint
 from clawlogd.verbs.verb import Durable, Verb
 
 _REFRESH_S = 1.0  # how long the backend is given to answer what it knows now
@@ -72,7 +73,7 @@ async def _wait_for_stop(services: Services, task_id: str, wait_s: float) -> Non
     requested = asyncio.Event()
     end = services.interrupts.subscribe(task_id, lambda state: requested.set() if state.interrupt_requested else None)
     try:
-        # Read after the watch has begun: a stop that comes between the two would be missed.
+        # Read after the subscription: a stop that arrives between the two would be missed.
         if services.interrupts.status(services.registry.get(task_id)).interrupt_requested:
             return
         with anyio.move_on_after(wait_s):
@@ -126,7 +127,7 @@ class InterruptAck(Params, frozen=True):
         ]
         | None
     ) = None
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     event_id: EventId | None = None
 
 
@@ -137,7 +138,7 @@ def ack(services: Services, params: InterruptAck, context: CallContext) -> Durab
     change = acknowledge(
         task,
         params.interrupt_id,
-        event_id=event_id_or_new(params.event_id),
+        event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         summary=summary,
     )

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Annotated
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import StepStatus
 from clawlogd.context import CallContext
 from clawlogd.services import Services
 from clawlogd.tasks.steps import set_step_status
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept, event_id_or_new
-from clawlogd.verbs.fields import EventId, KnownId, Params, Summary, hint, one_of
+from clawlogd.verbs.changes import accept
+from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 
@@ -21,7 +22,7 @@ class StepUpdate(Params, frozen=True):
     task_id: KnownId
     step: Annotated[int | str, hint("expected a step's id, its position from 1, or its title")]
     status: Annotated[StepStatus, hint(one_of(vocabulary.STEP_STATUSES))]
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     event_id: EventId | None = None
 
 
@@ -32,7 +33,7 @@ def update(services: Services, params: StepUpdate, context: CallContext) -> Dura
         services.registry.get(params.task_id),
         params.step,
         params.status,
-        event_id=event_id_or_new(params.event_id),
+        event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         summary=summary,
     )

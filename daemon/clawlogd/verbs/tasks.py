@@ -7,7 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from clawlog.protocol import ids, vocabulary
+from clawlog.protocol import vocabulary
+from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 from clawlogd.context import CallContext
 from clawlogd.liveness.processes import runs
@@ -15,8 +16,8 @@ from clawlogd.model import TaskStatus
 from clawlogd.services import Services
 from clawlogd.tasks import creation, updates
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept, event_id_or_new, watched_process
-from clawlogd.verbs.fields import EventId, Id, KnownId, Lease, Params, Pid, Summary, Title, hint, one_of
+from clawlogd.verbs.changes import accept, watched_process
+from clawlogd.verbs.fields import EventId, Id, KnownId, Lease, Params, Pid, SummaryText, Title, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 _encode = msgspec.json.Encoder().encode
@@ -46,7 +47,7 @@ class TaskCreate(Params, frozen=True):
     task_id: Id | None = None
     event_id: EventId | None = None
     base_url: Annotated[str, Meta(max_length=2000), hint("expected an http:// or https:// address")] | None = None
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     watch_pid: Pid | None = None
     lease_s: Lease | None = None
     metadata: Annotated[
@@ -76,14 +77,14 @@ class CreatedTask(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 def create(services: Services, params: TaskCreate, context: CallContext) -> Durable:
-    """Adds a task; its backend is told as soon as it can be."""
+    """Adds a task, and starts to deliver it to its backend."""
     settings = services.settings
-    task_id = params.task_id or ids.new_uuid()
+    task_id = params.task_id or new_uuid()
     creation.check_room(services.registry, task_id, settings.tasks.max_known)
     summary, truncated = clean_summary(params.summary, settings.summary)
     change = creation.create(
         task_id=task_id,
-        event_id=event_id_or_new(params.event_id),
+        event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         title=params.title,
         base_url=params.base_url or settings.base_url,
@@ -105,7 +106,7 @@ class TaskUpdate(Params, frozen=True):
 
     task_id: KnownId
     status: Annotated[ReportedTaskStatus, hint(one_of(vocabulary.REPORTED_TASK_STATUSES))]
-    summary: Summary | None = None
+    summary: SummaryText | None = None
     event_id: EventId | None = None
 
 
@@ -116,7 +117,7 @@ def update(services: Services, params: TaskUpdate, context: CallContext) -> Dura
     change = updates.set_status(
         task,
         TaskStatus(params.status),
-        event_id=event_id_or_new(params.event_id),
+        event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         summary=summary,
         runs=runs,

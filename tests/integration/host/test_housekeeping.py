@@ -12,7 +12,7 @@ from clawlog.protocol.errors import RpcError
 from clawlogd.clock import SystemClock
 from clawlogd.host.housekeeping import Housekeeping
 from clawlogd.host.systemd import ServiceManager
-from clawlogd.settings import Outbox, Tasks
+from clawlogd.settings import OutboxBounds, Tasks
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon
 
@@ -42,7 +42,7 @@ async def daemon(new_daemon: Callable[..., RunningDaemon], clock: AheadClock) ->
     settings = msgspec.structs.replace(
         QUICK,
         tasks=Tasks(forget_ended_after_s=HOUR_S, forget_lost_after_s=3 * HOUR_S),
-        outbox=Outbox(keep_delivered_s=2 * HOUR_S),
+        outbox=OutboxBounds(keep_delivered_s=2 * HOUR_S),
     )
     started = new_daemon(settings, clock=clock)
     await started.start()

@@ -12,7 +12,7 @@ from clawlog import spool as program_side
 from clawlog.protocol import ids, spool
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.spool import Spool
-from clawlogd.settings import Outbox
+from clawlogd.settings import OutboxBounds
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon, until
 
@@ -156,7 +156,7 @@ async def test_a_daemon_that_is_ending_leaves_the_spool_to_the_next(daemon: Runn
 async def test_a_full_outbox_leaves_the_spool_as_it_is_until_there_is_room(new_daemon: Any, plain: PlainServer) -> None:
     import msgspec
 
-    small = new_daemon(msgspec.structs.replace(QUICK, outbox=Outbox(max_events=2)))
+    small = new_daemon(msgspec.structs.replace(QUICK, outbox=OutboxBounds(max_events=2)))
     await plain.stop()
     keep(small, "task.create", title="T", task_id="t", base_url=plain.url)
     for number in range(3):

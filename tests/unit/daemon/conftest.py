@@ -16,8 +16,7 @@ from clawlogd.outbox.integrity import Witness
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.store import Store
-from clawlogd.settings import Heartbeat, LiveSettings, Settings
-from clawlogd.settings import Outbox as OutboxSettings
+from clawlogd.settings import Heartbeat, LiveSettings, OutboxBounds, Settings
 from support.sidecar import Sidecar, SteppedClock
 
 
@@ -40,7 +39,7 @@ async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Calla
                 store=store,
                 witness=Witness(tmp_path / "outbox.seq"),
                 reserve=reserve or Reserve(tmp_path / "ballast", 0),
-                settings=LiveSettings(Settings(outbox=OutboxSettings(**bounds))),
+                settings=LiveSettings(Settings(outbox=OutboxBounds(**bounds))),
                 clock=clock,
             )
         )

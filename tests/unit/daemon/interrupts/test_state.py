@@ -38,9 +38,9 @@ async def receipts(sidecar: Sidecar) -> list[tuple[EventKind, str | None]]:
 
 
 def acknowledge(sidecar: Sidecar) -> None:
-    known = sidecar.task().stop
+    known = sidecar.task().interrupt
     assert known is not None
-    sidecar.change(status=TaskStatus.INTERRUPTED, stop=msgspec.structs.replace(known, delivered=True, acknowledged=True))
+    sidecar.change(status=TaskStatus.INTERRUPTED, interrupt=msgspec.structs.replace(known, delivered=True, acknowledged=True))
 
 
 async def test_no_is_said_only_from_knowledge_that_is_young_enough_and_a_stop_from_any(

@@ -36,7 +36,7 @@ def strictly(text: bytes) -> tuple[Any, Params] | None:
     if not isinstance(message, Request) or message.method not in ROUTES:
         return None
     try:
-        return message.id, parse(ROUTES[message.method].verb.params, dict(message.params))
+        return message.id, parse(ROUTES[message.method].params, dict(message.params))
     except InvalidValue:
         return None
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from clawlogd.errors import UnknownStep
-from clawlogd.model import Step, Stop, Task, TaskStatus
+from clawlogd.model import Interrupt, Step, Task, TaskStatus
 from clawlogd.tasks.registry import Registry
 from clawlogd.tasks.steps import find_step
 
@@ -51,16 +51,16 @@ def test_a_failed_change_is_as_if_it_had_not_been(registry: Registry, outbox: Un
 def test_a_stop_stays_known_when_the_disk_cannot_take_it_down(registry: Registry, outbox: Undoing) -> None:
     before = registry.get("t")
     registry.put(msgspec.structs.replace(before, summary="more"))
-    registry.put(msgspec.structs.replace(registry.get("t"), stop=Stop("i1", reason="enough", delivered=True)))
+    registry.put(msgspec.structs.replace(registry.get("t"), interrupt=Interrupt("i1", reason="enough", delivered=True)))
     outbox.fail()
-    assert registry.get("t") == msgspec.structs.replace(before, stop=Stop("i1", reason="enough"))
+    assert registry.get("t") == msgspec.structs.replace(before, interrupt=Interrupt("i1", reason="enough"))
 
 
 def test_an_acknowledgement_that_is_not_on_disk_is_undone(registry: Registry, outbox: Undoing) -> None:
-    asked = msgspec.structs.replace(registry.get("t"), stop=Stop("i1"))
+    asked = msgspec.structs.replace(registry.get("t"), interrupt=Interrupt("i1"))
     registry.put(asked)
     outbox.undo.clear()
-    registry.put(msgspec.structs.replace(asked, status=TaskStatus.INTERRUPTED, stop=Stop("i1", acknowledged=True)))
+    registry.put(msgspec.structs.replace(asked, status=TaskStatus.INTERRUPTED, interrupt=Interrupt("i1", acknowledged=True)))
     outbox.fail()
     assert registry.get("t") == asked
 
