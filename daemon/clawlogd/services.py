@@ -13,7 +13,7 @@ from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
-from clawlogd.tasks.change import Change
+from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.registry import Registry
 
 
@@ -75,7 +75,7 @@ class Services:
         """The settings in force."""
         return self.live_settings.now
 
-    def accept(self, change: Change, context: CallContext, reply: bytes | None = None) -> None:
+    def accept(self, change: TaskChange, context: CallContext, reply: bytes | None = None) -> None:
         """Makes a change of a task: in memory now, and on disk with the open group.
 
         Args:

@@ -61,7 +61,7 @@ async def test_it_is_known_again_at_once_after_its_delivery_and_after_a_restart(
 
 
 async def test_it_is_known_while_the_first_is_on_its_way_to_the_disk(daemon: RunningDaemon, event_id: str) -> None:
-    """Many callers at once with one event id: one of them is the first, and all hear its answer."""
+    """Many callers at once with one event id: one of them is the first, and all get its answer."""
     params = {"title": "T", "base_url": "http://127.0.0.1:9", "event_id": event_id}
     callers = [await daemon.connect() for _ in range(8)]
     replies = await asyncio.gather(*(call(caller, "task.create", **params) for caller in callers))

@@ -1,6 +1,6 @@
 """Every verb's requests and replies, word for word, and the same over each way to reach the daemon.
 
-``conversation.txt`` holds them: ``→`` is what the caller says, ``←`` what the daemon answers, with what varies from run to run
+``conversation.txt`` holds them: ``→`` is what the caller sends, ``←`` what the daemon answers, with what varies from run to run
 put in a fixed form. After a change that is meant, ``CLAWLOG_RECORD_CONVERSATION=1`` writes the replies anew; the difference is
 then for a person to read.
 """
@@ -54,20 +54,20 @@ def refuse_some(request: Recorded) -> int | None:
 
 async def test_the_conversation_goes_as_it_is_written_down(any_caller: Caller, plain: PlainServer) -> None:
     plain.intercept = refuse_some
-    heard = []
+    received = []
     for request in requests():
         await any_caller.send(request.replace(BACKEND, plain.url).encode())
         raw = (await any_caller.receive()).decode()
         assert raw == json.dumps(json.loads(raw), ensure_ascii=False, separators=(",", ":"))
-        heard.append(normalised(json.loads(raw.replace(plain.url, BACKEND))))
+        received.append(normalised(json.loads(raw.replace(plain.url, BACKEND))))
     if os.environ.get("CLAWLOG_RECORD_CONVERSATION"):
-        _record(heard)
-        pytest.fail(f"{CONVERSATION.name} was written anew; look at the difference")
-    assert heard == replies()
+        _record(received)
+        pytest.fail(f"{CONVERSATION.name} was written anew; read the difference")
+    assert received == replies()
 
 
-def _record(heard: list[Any]) -> None:
-    left = iter(heard)
+def _record(received: list[Any]) -> None:
+    left = iter(received)
     lines = [
         f"← {json.dumps(next(left), ensure_ascii=False)}" if line.startswith("←") else line
         for line in CONVERSATION.read_text(encoding="utf-8").splitlines()
@@ -75,12 +75,12 @@ def _record(heard: list[Any]) -> None:
     CONVERSATION.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def test_every_verb_is_spoken_and_every_request_is_answered() -> None:
+def test_the_conversation_has_every_verb_and_answers_every_request() -> None:
     assert {json.loads(request)["method"] for request in requests()} >= {verb.name for verb in VERBS}
     assert len(requests()) == len(replies())
 
 
-async def test_a_watch_is_told_of_changes_over_both_listeners(
+async def test_a_watch_is_notified_of_changes_over_both_listeners(
     caller: Caller, daemon: RunningDaemon, plain: PlainServer
 ) -> None:
     await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
@@ -88,9 +88,9 @@ async def test_a_watch_is_told_of_changes_over_both_listeners(
     request = {"jsonrpc": "2.0", "id": 1, "method": "interrupt.watch", "params": {"task_id": "t"}}
     assert (await exchange(caller, request))["result"]["interrupt_requested"] is False
     stop = plain.ask_to_stop(plain.only_task.task_id, "wrong branch")
-    told = json.loads(await caller.receive())
-    told["params"].pop("age_s")
-    assert told == {
+    notification = json.loads(await caller.receive())
+    notification["params"].pop("age_s")
+    assert notification == {
         "jsonrpc": "2.0",
         "method": "interrupt.changed",
         "params": {

@@ -1,6 +1,6 @@
-"""Programs that speak the wire protocol to a daemon by hand: bytes out, bytes in, over each way that it listens.
+"""Callers that use the wire protocol by hand: bytes out, bytes in, over each of the daemon's listeners.
 
-They know nothing of the client library, so that what they hold is the protocol and not the library's view of it.
+They do not use the client library, so that tests check the protocol and not the library's view of it.
 """
 
 from __future__ import annotations

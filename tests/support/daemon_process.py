@@ -1,4 +1,4 @@
-"""The real ``clawlogd`` as a process of its own, with a service manager's socket that hears when it is ready."""
+"""The real ``clawlogd`` as a process of its own, with a service manager's socket that receives its readiness."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class DaemonProcess:
     """A daemon's process, which a test may start again after it has ended.
 
     Attributes:
-        said: What it told the service manager, in order.
+        notifications: What it reported to the service manager, in order.
     """
 
     def __init__(self, folder: Path, **env: str) -> None:
@@ -50,7 +50,7 @@ class DaemonProcess:
         self.log_path = folder / "clawlogd.log"
         own = {"CLAWLOG_SOCKET": str(self.socket_path), "NOTIFY_SOCKET": str(folder / "notify")}
         self.env = environment(folder, **{**own, **env})
-        self.said: list[str] = []
+        self.notifications: list[str] = []
         self._process: asyncio.subprocess.Process | None = None
         self._manager: socket.socket | None = None
 
@@ -68,9 +68,9 @@ class DaemonProcess:
         return [sys.executable, "-m", "clawlogd"]
 
     async def start(self, *flags: str, command: list[str] | None = None, **options: Any) -> Self:
-        """Starts it, and returns when it says that it is ready."""
+        """Starts it, and returns when it reports that it is ready."""
         await self.launch(*flags, command=command, **options)
-        await self.until_said("READY=1")
+        await self.until_notified("READY=1")
         return self
 
     async def launch(self, *flags: str, command: list[str] | None = None, **options: Any) -> None:
@@ -78,38 +78,38 @@ class DaemonProcess:
         if self._manager is None:
             self._manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
             self._manager.bind(str(self.folder / "notify"))
-        self.said.clear()
+        self.notifications.clear()
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
                 *(command or self.command), *flags, env=self.env, stderr=log, stdout=log, **options
             )
 
-    async def until_said(self, text: str) -> str:
-        """Returns when it has told the service manager something that begins so."""
+    async def until_notified(self, text: str) -> str:
+        """Waits for a notification to the service manager that begins with a text, and returns it."""
         assert self._manager is not None, "not started"
         ended = asyncio.create_task(self.process.wait())
         try:
             async with asyncio.timeout(LIMIT_S):
-                while (found := next((each for each in self.said if each.startswith(text)), None)) is None:
-                    heard = asyncio.create_task(asyncio.get_running_loop().sock_recv(self._manager, 4096))
-                    await asyncio.wait([heard, ended], return_when=asyncio.FIRST_COMPLETED)
-                    if not heard.done():
-                        heard.cancel()
-                        raise AssertionError(f"clawlogd ended with {ended.result()} and did not say {text}:\n{self.log}")
-                    self.said.extend(heard.result().decode().splitlines())
+                while (found := next((each for each in self.notifications if each.startswith(text)), None)) is None:
+                    received = asyncio.create_task(asyncio.get_running_loop().sock_recv(self._manager, 4096))
+                    await asyncio.wait([received, ended], return_when=asyncio.FIRST_COMPLETED)
+                    if not received.done():
+                        received.cancel()
+                        raise AssertionError(f"clawlogd ended with {ended.result()} without notifying {text}:\n{self.log}")
+                    self.notifications.extend(received.result().decode().splitlines())
                 return found
         finally:
             ended.cancel()
             await asyncio.wait([ended])
 
-    def unread(self) -> list[str]:
-        """What it has told the service manager that no test has heard yet."""
+    def new_notifications(self) -> list[str]:
+        """The notifications that have not been received yet."""
         assert self._manager is not None, "not started"
-        heard: list[str] = []
+        received: list[str] = []
         with contextlib.suppress(BlockingIOError):
             while True:
-                heard += self._manager.recv(4096).decode().splitlines()
-        return heard
+                received += self._manager.recv(4096).decode().splitlines()
+        return received
 
     async def ended(self) -> int:
         """Its exit status, once it has ended."""

@@ -29,7 +29,7 @@ class RunningDaemon:
     """A daemon that a test starts, calls and stops, as often as it likes, over one state folder.
 
     Attributes:
-        services: Its services, to look into.
+        services: Its services, to inspect.
     """
 
     def __init__(

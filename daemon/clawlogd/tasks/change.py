@@ -8,7 +8,7 @@ from clawlogd.errors import TaskFinished
 from clawlogd.model import Event, Step, Task
 
 
-class Change(msgspec.Struct, frozen=True, gc=False):
+class TaskChange(msgspec.Struct, frozen=True, gc=False):
     """A change that is decided on and not yet made.
 
     Attributes:

@@ -9,7 +9,7 @@ from clawlog.protocol import ids
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, TooManyTasks
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, WatchedProcess
-from clawlogd.tasks.change import Change
+from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.registry import Registry
 from clawlogd.text import clean_title
 
@@ -39,7 +39,7 @@ def create(
     lease_s: float,
     watched: WatchedProcess | None,
     metadata: dict[str, str],
-) -> Change:
+) -> TaskChange:
     """Decides on a new task.
 
     Args:
@@ -84,7 +84,7 @@ def create(
         steps=tuple(NewStep(step.step_id, step.title) for step in made),
         metadata=metadata or None,
     )
-    return Change(event, task, steps=made)
+    return TaskChange(event, task, steps=made)
 
 
 def checked_base_url(text: str) -> str:

@@ -9,12 +9,12 @@ from clawlog.protocol.types import StepStatus
 from clawlogd.clock import rfc3339
 from clawlogd.errors import StepChoice, UnknownStep
 from clawlogd.model import Event, EventKind, Step, Task, TaskStatus
-from clawlogd.tasks.change import Change, refuse_finished
+from clawlogd.tasks.change import TaskChange, refuse_finished
 
 
 def set_step_status(
     task: Task, wanted: int | str, status: StepStatus, *, event_id: str, at_ms: int, summary: str | None
-) -> Change:
+) -> TaskChange:
     """Sets the status of a step. The first step that is reported on makes a pending task run.
 
     Args:
@@ -45,7 +45,7 @@ def set_step_status(
     begins = task.status is TaskStatus.PENDING and status != vocabulary.PENDING
     if begins:
         after = msgspec.structs.replace(after, status=TaskStatus.RUNNING)
-    return Change(event, after, begins, (changed,))
+    return TaskChange(event, after, begins, (changed,))
 
 
 def find_step(task: Task, wanted: int | str) -> Step:

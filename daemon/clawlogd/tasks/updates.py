@@ -9,7 +9,7 @@ import msgspec
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, TaskFinished
 from clawlogd.model import Event, EventKind, Task, TaskStatus, WatchedProcess
-from clawlogd.tasks.change import Change, refuse_finished
+from clawlogd.tasks.change import TaskChange, refuse_finished
 
 
 def set_status(
@@ -20,7 +20,7 @@ def set_status(
     at_ms: int,
     summary: str | None,
     runs: Callable[[WatchedProcess], bool],
-) -> Change:
+) -> TaskChange:
     """Sets the status of a task. ``running`` reopens one that was ended.
 
     Args:
@@ -54,10 +54,10 @@ def set_status(
     )
     if task.status.ended and task.watched is not None and not runs(task.watched):
         after = msgspec.structs.replace(after, watched=None)  # reopened by another process: the old one's end says nothing
-    return Change(event, after)
+    return TaskChange(event, after)
 
 
-def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: int, summary: str | None) -> Change:
+def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: int, summary: str | None) -> TaskChange:
     """Records that the agent stopped at a safe boundary. It answers one stop; a new request is a new one.
 
     Args:
@@ -93,4 +93,4 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         seen_ms=at_ms,
         interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True) if interrupt else None,
     )
-    return Change(event, after)
+    return TaskChange(event, after)

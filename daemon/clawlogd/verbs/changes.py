@@ -9,7 +9,7 @@ from clawlogd.errors import InvalidValue
 from clawlogd.liveness.processes import identify, identify_at
 from clawlogd.model import WatchedProcess
 from clawlogd.services import Services
-from clawlogd.tasks.change import Change
+from clawlogd.tasks.change import TaskChange
 from clawlogd.verbs.verb import Durable
 
 _encode = msgspec.json.Encoder().encode
@@ -31,7 +31,7 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     summary_truncated: bool = False
 
 
-def accept(services: Services, change: Change, context: CallContext, *, truncated: bool) -> Durable:
+def accept(services: Services, change: TaskChange, context: CallContext, *, truncated: bool) -> Durable:
     """Puts a change into the open group, and answers with what is true once that is on disk.
 
     Raises:

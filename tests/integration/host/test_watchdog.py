@@ -25,7 +25,7 @@ def manager(folder: Path) -> Iterator[socket.socket]:
 
 
 def feeds(manager: socket.socket) -> int:
-    """How often the watchdog was fed since the last look."""
+    """How often the watchdog was fed since the last call."""
     count = 0
     with contextlib.suppress(BlockingIOError):
         while True:

@@ -28,7 +28,7 @@ as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can take on an
 
 @contextmanager
 def another_user() -> Iterator[None]:
-    """Connections made within are another user's, by the kernel's word."""
+    """Connections made within are another user's, by their kernel credentials."""
     os.setegid(NOBODY)
     os.seteuid(NOBODY)
     try:

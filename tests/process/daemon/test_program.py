@@ -48,7 +48,7 @@ async def test_a_checked_configuration_shows_each_value_and_where_it_came_from(f
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("intervall_s = 12\n", "intervall_s: no such key; expected one of base_url, "),
         ("[heartbeat]\nintervall_s = 12\n", "heartbeat.intervall_s: no such key; expected one of interval_s, jitter_s"),
@@ -61,20 +61,20 @@ async def test_a_checked_configuration_shows_each_value_and_where_it_came_from(f
     ],
 )
 async def test_a_setting_that_cannot_be_is_named_with_its_file_and_what_would_be_accepted(
-    folder: Path, content: str, said: str
+    folder: Path, content: str, message: str
 ) -> None:
     file = folder / "my.toml"
     file.write_bytes(content.encode("latin-1"))
     for flags in (("--check-config",), ()):
         status, out, err = await run_to_end(folder, "--config", str(file), *flags)
         assert (status, out) == (2, "")
-        assert err.startswith(f"clawlogd: {file}: {said}")
+        assert err.startswith(f"clawlogd: {file}: {message}")
         assert err.count("\n") == 1
     assert not (folder / "state").exists()
 
 
 @pytest.mark.parametrize(
-    ("flags", "env", "said"),
+    ("flags", "env", "message"),
     [
         (("--config", "/nowhere/x.toml"), {}, "/nowhere/x.toml: cannot be read: No such file or directory"),
         (("--log-level", "loud"), {}, "flag: log_level: "),
@@ -86,16 +86,16 @@ async def test_a_setting_that_cannot_be_is_named_with_its_file_and_what_would_be
     ],
 )
 async def test_a_flag_or_a_variable_that_cannot_be_is_named(
-    folder: Path, flags: tuple[str, ...], env: dict[str, str], said: str
+    folder: Path, flags: tuple[str, ...], env: dict[str, str], message: str
 ) -> None:
     status, out, err = await run_to_end(folder, *flags, env=environment(folder, **env))
     assert (status, out) == (2, "")
-    assert err.startswith(f"clawlogd: {said}")
+    assert err.startswith(f"clawlogd: {message}")
     assert err.count("\n") == 1
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ('[listen]\ngroup = "no-such-group"\n', "listen.group: "),
         (
@@ -105,7 +105,7 @@ async def test_a_flag_or_a_variable_that_cannot_be_is_named(
     ],
 )
 async def test_a_setting_that_shows_itself_wrong_when_it_is_used_ends_the_start_in_one_line(
-    folder: Path, content: str, said: str
+    folder: Path, content: str, message: str
 ) -> None:
     key = folder / "key"
     key.write_text("not a key")
@@ -113,6 +113,6 @@ async def test_a_setting_that_shows_itself_wrong_when_it_is_used_ends_the_start_
     config.write_text(content.replace("KEY", str(key)))
     status, out, err = await run_to_end(folder, "--config", str(config))
     assert (status, out) == (2, "")
-    assert err.startswith(f"clawlogd: {said.replace('KEY', str(key))}")
+    assert err.startswith(f"clawlogd: {message.replace('KEY', str(key))}")
     assert err.count("\n") == 1
     assert not (folder / "state" / "run" / "clawlogd.sock").exists()

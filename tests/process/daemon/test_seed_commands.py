@@ -147,7 +147,7 @@ def _is_free(lock: Path) -> bool:
         return True
 
 
-def told(event: Recorded) -> tuple[str, str, str | None, str | None]:
+def summed_up(event: Recorded) -> tuple[str, str, str | None, str | None]:
     return event.method, event.path, event.body.get("status"), event.body.get("summary")
 
 
@@ -171,7 +171,7 @@ async def test_the_whole_workflow_of_the_skill(process: DaemonProcess, plain: Pl
 
     task = plain.only_task
     remote, config = f"/api/tasks/{task.task_id}", task.steps[1].step_id
-    assert [told(each) for each in plain.events] == [
+    assert [summed_up(each) for each in plain.events] == [
         ("POST", "/api/tasks", None, None),
         ("PATCH", f"{remote}/steps/{config}", "running", "starting config generation"),
         ("PATCH", f"{remote}/steps/{config}", "done", "nginx.conf generated and validated"),
@@ -196,7 +196,7 @@ async def test_with_the_server_away_every_call_is_taken_and_arrives_later(
         assert (ran.status, ran.stderr) == (0, "")
     await plain.start()
     assert (await process.call("daemon.flush", timeout_s=20))["flushed"] is True
-    assert [told(each)[2:] for each in plain.events] == [
+    assert [summed_up(each)[2:] for each in plain.events] == [
         (None, None),
         ("running", "starting config generation"),
         ("done", "nginx.conf generated and validated"),
@@ -238,7 +238,7 @@ async def test_where_none_can_be_started_the_calls_are_written_down_and_sent_lat
     assert (await later.call("daemon.flush", timeout_s=20))["flushed"] is True
     task = plain.only_task
     config = f"/api/tasks/{task.task_id}/steps/{task.steps[1].step_id}"
-    assert [told(each) for each in plain.events] == [
+    assert [summed_up(each) for each in plain.events] == [
         ("POST", "/api/tasks", None, None),
         ("PATCH", config, "running", "starting config generation"),
         ("PATCH", config, "done", "nginx.conf generated and validated"),

@@ -35,7 +35,7 @@ async def test_asked_to_end_it_ends_with_0_says_so_and_keeps_what_waits(
     await process.call("task.create", title="T", task_id="t", base_url=plain.url)
     asked = time.monotonic()
     process.process.send_signal(number)
-    await process.until_said("STOPPING=1")
+    await process.until_notified("STOPPING=1")
     assert await process.ended() == 0
     assert time.monotonic() - asked < 5
     assert f"name={number.name}" in process.log
@@ -60,7 +60,7 @@ async def test_a_second_signal_cuts_the_last_try_short(new_process: Callable[...
     process = await new_process(CLAWLOG_SHUTDOWN_DELIVER_S="60", CLAWLOG_SHUTDOWN_DEADLINE_S="60").start()
     await process.call("task.create", title="T", task_id="t", base_url=silent)
     process.process.send_signal(signal.SIGTERM)
-    await process.until_said("STOPPING=1")
+    await process.until_notified("STOPPING=1")
     process.process.send_signal(signal.SIGTERM)
     assert await process.ended() == 0
     await process.start()
@@ -138,7 +138,7 @@ async def test_a_hangup_makes_it_try_again_at_once(new_process: Callable[..., Da
     await plain.until(lambda: bool(plain.requests))
     plain.intercept = lambda _: None
     process.process.send_signal(signal.SIGHUP)
-    await process.until_said("RELOADING=1")
+    await process.until_notified("RELOADING=1")
     await plain.until_events(1)
     assert (await process.call("daemon.status"))["pid"] == process.process.pid
 

@@ -120,7 +120,7 @@ async def test_the_library_is_not_imported_by_a_daemon_without_metrics(folder: P
 
 
 @pytest.mark.parametrize(
-    ("address", "said"),
+    ("address", "message"),
     [
         ("0.0.0.0:9464", "metrics: 0.0.0.0:9464 can be reached by others, and wants no token; expected a loopback address"),
         ("[::]:9464", "metrics: [::]:9464 can be reached by others"),
@@ -131,10 +131,10 @@ async def test_the_library_is_not_imported_by_a_daemon_without_metrics(folder: P
         ("unix:relative", "metrics: 'unix:relative' names no port; expected a loopback address and a port"),
     ],
 )
-async def test_an_address_that_others_can_reach_is_refused(folder: Path, address: str, said: str) -> None:
+async def test_an_address_that_others_can_reach_is_refused(folder: Path, address: str, message: str) -> None:
     status, out, err = await run_to_end(folder, "--metrics", address)
     assert (status, out) == (2, "")
-    assert err.startswith(f"clawlogd: flag: {said}")
+    assert err.startswith(f"clawlogd: flag: {message}")
     assert not (folder / "state").exists()
 
 

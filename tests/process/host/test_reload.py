@@ -32,24 +32,24 @@ def file(folder: Path) -> Path:
 
 
 async def hang_up(process: DaemonProcess) -> list[str]:
-    """Asks for a reload; what the service manager was told until it was over."""
-    process.said.clear()
+    """Asks for a reload; returns what the service manager was notified of until it was over."""
+    process.notifications.clear()
     process.process.send_signal(signal.SIGHUP)
-    await process.until_said("READY=1")
-    return process.said
+    await process.until_notified("READY=1")
+    return process.notifications
 
 
-async def test_the_manager_hears_when_it_begins_and_when_it_is_over(
+async def test_the_manager_is_notified_when_it_begins_and_when_it_is_over(
     new_process: Callable[..., DaemonProcess], file: Path
 ) -> None:
     process = await new_process().start("--config", str(file))
     before_us = asyncio.get_running_loop().time() * 1e6  # asyncio's clock is the manager's: CLOCK_MONOTONIC
-    said = [each for each in await hang_up(process) if not each.startswith("STATUS=")]
-    assert said[0] == "RELOADING=1"
-    name, _, began_us = said[1].partition("=")
+    notifications = [each for each in await hang_up(process) if not each.startswith("STATUS=")]
+    assert notifications[0] == "RELOADING=1"
+    name, _, began_us = notifications[1].partition("=")
     assert name == "MONOTONIC_USEC"
     assert before_us <= int(began_us) <= asyncio.get_running_loop().time() * 1e6
-    assert said[2] == "READY=1"
+    assert notifications[2] == "READY=1"
 
 
 async def test_what_can_change_does_and_no_caller_is_disconnected(

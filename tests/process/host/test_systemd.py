@@ -27,35 +27,33 @@ os.execv(sys.argv[2], sys.argv[2:])
 """What a service manager does between fork and exec."""
 
 
-async def test_it_says_when_it_is_ready_how_it_stands_and_that_it_ends(
-    new_process: Callable[..., DaemonProcess], plain: PlainServer
-) -> None:
+async def test_it_reports_readiness_status_and_its_end(new_process: Callable[..., DaemonProcess], plain: PlainServer) -> None:
     process = await new_process().start()
     assert (await process.call("daemon.status"))["healthy"] is True
     await plain.stop()
     await process.call("task.create", title="T", base_url=plain.url)
-    said = await process.until_said("STATUS=waiting events: 1, live tasks: 1; ")
-    assert f"{plain.url} is unavailable" in said
+    status = await process.until_notified("STATUS=waiting events: 1, live tasks: 1; ")
+    assert f"{plain.url} is unavailable" in status
     await plain.start()
-    await process.until_said("STATUS=waiting events: 0, live tasks: 1")
+    await process.until_notified("STATUS=waiting events: 0, live tasks: 1")
     assert await process.stop() == 0
-    await process.until_said("STOPPING=1")
-    assert process.said.count("READY=1") == 1
-    assert process.said[-1] == "STOPPING=1"
+    await process.until_notified("STOPPING=1")
+    assert process.notifications.count("READY=1") == 1
+    assert process.notifications[-1] == "STOPPING=1"
 
 
 async def test_the_watchdog_is_fed_in_time(new_process: Callable[..., DaemonProcess]) -> None:
     process = await new_process(WATCHDOG_USEC="300000").start()
     for _ in range(3):
-        process.said.clear()
+        process.notifications.clear()
         async with asyncio.timeout(5):
-            await process.until_said("WATCHDOG=1")
+            await process.until_notified("WATCHDOG=1")
 
 
 async def test_without_the_managers_wish_there_is_no_watchdog(new_process: Callable[..., DaemonProcess]) -> None:
     process = await new_process(WATCHDOG_USEC="300000", WATCHDOG_PID="1").start()
-    await process.until_said("STATUS=")
-    assert "WATCHDOG=1" not in process.said
+    await process.until_notified("STATUS=")
+    assert "WATCHDOG=1" not in process.notifications
 
 
 async def test_a_passed_socket_is_served_and_a_caller_that_came_before_is_answered(
@@ -91,7 +89,7 @@ async def test_sockets_passed_to_another_process_are_not_taken(new_process: Call
 async def test_it_ends_by_itself_when_idle_and_no_sooner(new_process: Callable[..., DaemonProcess], plain: PlainServer) -> None:
     process = await new_process().start("--idle-exit", "0.1")
     await process.call("task.create", title="T", task_id="t", base_url=plain.url)
-    await process.until_said("STATUS=waiting events: 0, live tasks: 1")  # looked at every two seconds, and it is still there
+    await process.until_notified("STATUS=waiting events: 0, live tasks: 1")  # it checks every two seconds, and still runs
     assert process.process.returncode is None
     await process.call("task.update", task_id="t", status="done")
     assert await process.ended() == 0
@@ -150,18 +148,18 @@ async def test_a_manager_that_does_not_listen_does_not_hold_it_up(new_process: C
     process = await new_process(WATCHDOG_USEC="3000").start()  # the manager's queue is full in no time
     for _ in range(200):
         await process.call("daemon.status")
-    await process.until_said("WATCHDOG=1")
+    await process.until_notified("WATCHDOG=1")
 
 
 async def test_an_event_loop_that_hangs_feeds_no_watchdog(new_process: Callable[..., DaemonProcess]) -> None:
     process = new_process(WATCHDOG_USEC="150000")
     await process.start(command=[sys.executable, "-c", HANGS_WHEN_TOLD])
-    await process.until_said("WATCHDOG=1")
+    await process.until_notified("WATCHDOG=1")
     process.process.send_signal(signal.SIGUSR1)
     await until(lambda: "hangs" in process.log)
-    process.unread()
+    process.new_notifications()
     await asyncio.sleep(0.6)  # four times as long as the manager would wait
-    assert process.unread() == []
+    assert process.new_notifications() == []
     await process.kill()
 
 

@@ -1,4 +1,4 @@
-"""Who may call: the kernel says who somebody is, and only the daemon's own user, root and an allowed group are answered."""
+"""Who may call: the kernel identifies each caller, and only the daemon's own user, root and an allowed group are answered."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ except OSError as error:
 
 
 async def call_as(user: str, path: Path) -> str:
-    """What a program of another user hears from the daemon: its reply, nothing, or an error's name."""
+    """What a program of another user gets from the daemon: its reply, nothing, or an error's name."""
     who = pwd.getpwnam(user)
     process = await asyncio.create_subprocess_exec(
         "/usr/bin/python3", "-c", CALL, str(path), stdout=asyncio.subprocess.PIPE, user=who.pw_uid, group=who.pw_gid, cwd="/"
@@ -85,7 +85,7 @@ async def test_a_group_that_is_not_there_is_refused(new_process: Callable[..., D
 
 
 @pytest.mark.parametrize(
-    ("owner", "mode", "said"),
+    ("owner", "mode", "message"),
     [
         ("nobody", 0o755, "belongs to user"),
         ("root", 0o777, "others may write there"),
@@ -93,7 +93,7 @@ async def test_a_group_that_is_not_there_is_refused(new_process: Callable[..., D
     ],
 )
 async def test_a_folder_in_which_others_could_replace_the_socket_is_refused(
-    new_process: Callable[..., DaemonProcess], owner: str, mode: int, said: str
+    new_process: Callable[..., DaemonProcess], owner: str, mode: int, message: str
 ) -> None:
     process = new_process()
     place = process.socket_path.parent
@@ -103,7 +103,7 @@ async def test_a_folder_in_which_others_could_replace_the_socket_is_refused(
     status, _, err = await run_to_end(process.folder, env=process.env)
     assert status == 69
     assert err.startswith(f"clawlogd: {place}")
-    assert said in err
+    assert message in err
     assert not process.socket_path.exists()
 
 
@@ -141,6 +141,6 @@ async def test_a_socket_is_private_from_birth_not_from_a_moment_later(
             await asyncio.sleep(0.005)
     assert oct(path.lstat().st_mode & 0o777) == "0o600"
     assert "bind(" in (folder / "trace").read_text(encoding="utf-8")
-    await process.until_said("READY=1")
+    await process.until_notified("READY=1")
     os.kill((await process.call("daemon.status"))["pid"], signal.SIGTERM)  # not strace, which would stay behind
     await process.ended()

@@ -21,14 +21,14 @@ CANARY = "canary-4b1d-token-that-nobody-may-see"
 
 
 class TalkativeServer:
-    """A backend that tells everybody what it was sent, the token included."""
+    """A backend whose answers repeat what it was sent, the token included."""
 
     def __init__(self, status: int) -> None:
-        self.heard = 0
+        self.requests = 0
         self._status = status
 
     async def answer(self, request: web.Request) -> web.Response:
-        self.heard += 1
+        self.requests += 1
         said = f"you sent {dict(request.headers)} and {await request.text()}"
         return web.json_response({"title": "No", "detail": said}, status=self._status)
 

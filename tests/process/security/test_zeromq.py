@@ -94,9 +94,9 @@ async def test_a_client_that_a_reload_puts_on_the_list_is_answered(
     process = await new_process().start("--config", str(config))
     assert await ask(endpoint, server.public, later, 0.5) is None
     config.write_text(text + json.dumps([later.public.decode()]))
-    process.said.clear()
+    process.notifications.clear()
     process.process.send_signal(signal.SIGHUP)
-    await process.until_said("READY=1")
+    await process.until_notified("READY=1")
     assert await ask(endpoint, server.public, later, 10) is not None
     assert await ask(endpoint, server.public, friend, 0.5) is None
 
