@@ -84,7 +84,7 @@ class DaemonOnFastClock:
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="daemon-on-fast-clock", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stop: app.ShutdownSignal | None = None
+        self._shutdown: app.ShutdownSignal | None = None
         self._error: BaseException | None = None
         self.logged: list[str] = []
 
@@ -96,8 +96,8 @@ class DaemonOnFastClock:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.ask)
+        if self._loop is not None and self._shutdown is not None:
+            self._loop.call_soon_threadsafe(self._shutdown.request)
         self._thread.join(30)
         if self._error is not None:
             raise self._error
@@ -117,8 +117,8 @@ class DaemonOnFastClock:
             logger.propagate = True
 
     async def _main(self) -> None:
-        self._loop, self._stop = asyncio.get_running_loop(), app.ShutdownSignal()
-        await app.run(self._settings, self._where, self._stop, lambda _: self._ready.set())
+        self._loop, self._shutdown = asyncio.get_running_loop(), app.ShutdownSignal()
+        await app.run(self._settings, self._where, self._shutdown, lambda _: self._ready.set())
 
 
 class _Collecting(logging.Handler):

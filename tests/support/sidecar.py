@@ -92,7 +92,7 @@ class Sidecar:
     def task(self, task_id: str = "t") -> Task:
         return self.registry.get(task_id)
 
-    def speak(self, task_id: str = "t", **words: Any) -> None:
+    def command(self, task_id: str = "t", **words: Any) -> None:
         self.liveness.record_command(self.task(task_id), **words)
 
     def beats(self) -> list[Beat]:
@@ -100,7 +100,7 @@ class Sidecar:
         self.heartbeats.tick()
         return self.heartbeats.take(URL, 100_000, 1 << 30)
 
-    def watch_for(self, seconds: float, step_s: float = 0.5) -> list[tuple[float, Beat]]:
+    def beats_within(self, seconds: float, step_s: float = 0.5) -> list[tuple[float, Beat]]:
         """Lets time pass, and collects each beat with the time that had passed by then."""
         seen: list[tuple[float, Beat]] = []
         passed = 0.0

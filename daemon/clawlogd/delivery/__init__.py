@@ -1,1 +1,1 @@
-"""Delivery: one lane per backend takes events out of the outbox and brings them there, until it has them."""
+"""Delivery: one lane per backend sends events from the outbox until the backend has them."""

@@ -12,7 +12,7 @@ import asyncio
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
-from clawlogd.delivery.policy import Change, DeliveryPolicy, Notice, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.policy import DeliveryPolicy, Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result
 from clawlogd.delivery.report import LaneReport
 from clawlogd.delivery.selection import Selection
@@ -172,7 +172,7 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
-        plan = self._policy.next_round(self._heartbeats.due_count(self.base_url))
+        plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
         if isinstance(plan, TrialPlan):
             await self._try_parked(plan)
         else:
@@ -271,11 +271,11 @@ class Lane:
         match notice:
             case None:
                 return
-            case Notice(Change.PLAIN_PROFILE):
+            case Notice(NoticeKind.PLAIN_PROFILE):
                 self._log.info("plain_profile", detail=notice.detail)
-            case Notice(Change.OUTAGE_BEGAN):
+            case Notice(NoticeKind.OUTAGE_BEGAN):
                 self._log.warning("backend_unavailable", detail=notice.detail, pending=self.pending)
-            case Notice(Change.OUTAGE_ENDED):
+            case Notice(NoticeKind.OUTAGE_ENDED):
                 self._log.info("backend_back", lasted_s=notice.lasted_s, pending=self.pending)
-            case Notice(Change.TASK_PARKED):
+            case Notice(NoticeKind.TASK_PARKED):
                 self._log.warning("task_parked", task_id=notice.task_id, detail=notice.detail)

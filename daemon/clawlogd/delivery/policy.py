@@ -78,7 +78,7 @@ class TrialPlan:
     max_bytes: int
 
 
-class Change(Enum):
+class NoticeKind(Enum):
     """What a round changed that an operator wants to know."""
 
     PLAIN_PROFILE = "plain_profile"
@@ -92,13 +92,13 @@ class Notice:
     """A change, for the log.
 
     Attributes:
-        change: What changed.
+        kind: What changed.
         detail: The backend's words.
         task_id: The task that was parked.
         lasted_s: How long the outage was that ended.
     """
 
-    change: Change
+    kind: NoticeKind
     detail: str = ""
     task_id: str | None = None
     lasted_s: float | None = None
@@ -198,7 +198,7 @@ class DeliveryPolicy:
         next_due = self.parking.next_due()
         return None if next_due is None else max(next_due, self._not_before) - now
 
-    def next_round(self, due_beats: int) -> RoundPlan | TrialPlan:
+    def plan_round(self, due_beats: int) -> RoundPlan | TrialPlan:
         """What the next round is.
 
         Args:
@@ -281,7 +281,7 @@ class DeliveryPolicy:
         now = self._clock.monotonic()
         if answer.outcome is Outcome.NO_ROUTE:
             self._plain_until = now + self._settings.now.poll.recheck_batch_s
-            return Notice(Change.PLAIN_PROFILE, answer.detail)
+            return Notice(NoticeKind.PLAIN_PROFILE, answer.detail)
         if answer.outcome is Outcome.REFUSED:
             self._halve(len(undecided))
             return None
@@ -297,7 +297,7 @@ class DeliveryPolicy:
         self._beats_by = now + self._settings.now.heartbeat.interval_s if answer.retry_after_s is None else math.inf
         if self.outage_ms is None and self._breaker.state is BreakerState.OPEN:
             self.outage_ms = self._clock.wall_ms()
-            return Notice(Change.OUTAGE_BEGAN, answer.detail)
+            return Notice(NoticeKind.OUTAGE_BEGAN, answer.detail)
         return None
 
     def tried(
@@ -327,7 +327,7 @@ class DeliveryPolicy:
             if len(undecided) > 1 and plan.profile is ProfileName.BATCH:
                 self.parking.failed_together(len(undecided))
             elif self.parking.failed(undecided[0], now, failure.detail, settings.retry.max_delay_s):
-                return Notice(Change.TASK_PARKED, failure.detail, task_id=undecided[0])
+                return Notice(NoticeKind.TASK_PARKED, failure.detail, task_id=undecided[0])
         return None
 
     def recorded(self) -> None:
@@ -345,7 +345,7 @@ class DeliveryPolicy:
         notice = None
         if self.outage_ms is not None:
             lasted_s = round((self._clock.wall_ms() - self.outage_ms) / 1000, 1)
-            notice = Notice(Change.OUTAGE_ENDED, lasted_s=lasted_s)
+            notice = Notice(NoticeKind.OUTAGE_ENDED, lasted_s=lasted_s)
             self.outage_ms = None
         if decided:
             self.parking.park_suspects(self._clock.monotonic())

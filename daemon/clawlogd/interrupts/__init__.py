@@ -1,1 +1,1 @@
-"""Interrupts: what is known of requests to stop, and how a backend is polled for them."""
+"""Interrupts: what is known of people's requests to interrupt a task, and how a backend is polled for them."""

@@ -34,7 +34,6 @@ from clawlogd.settings import LiveSettings
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
-_STORAGE_PROBE_S = 1.0  # how often a disk that failed is probed
 
 
 class Outbox:
@@ -46,6 +45,7 @@ class Outbox:
         reserve: Space to free when the disk is full.
         settings: The bounds.
         clock: Where the time is read.
+        storage_probe_s: How often a disk that failed is probed.
 
     Attributes:
         lost: How many accepted events were ever found to be gone.
@@ -54,12 +54,21 @@ class Outbox:
         deciding: Held while an operator's decision on dead letters is carried out.
     """
 
-    def __init__(self, *, store: Store, witness: Witness, reserve: Reserve, settings: LiveSettings, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        witness: Witness,
+        reserve: Reserve,
+        settings: LiveSettings,
+        clock: Clock,
+        storage_probe_s: float = 1.0,
+    ) -> None:
         self._store = store
         self._witness = witness
         self._reserve = reserve
         self._settings = settings
-        self._clock = clock
+        self._storage_probe_s = storage_probe_s
         self._log = Log("outbox")
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="outbox")
         self._loop = asyncio.get_running_loop()
@@ -257,7 +266,7 @@ class Outbox:
     async def _until_storage_works(self) -> None:
         works = False
         while not works:
-            await asyncio.sleep(_STORAGE_PROBE_S)
+            await asyncio.sleep(self._storage_probe_s)
             with contextlib.suppress(StorageFailed):
                 works = await self.read(self._storage_works)
         self._log.info("storage_recovered")

@@ -1,1 +1,1 @@
-"""Upstream: requests to a backend and what its answers mean; the only code that speaks HTTP to one."""
+"""Upstream: requests to a backend and the meaning of its answers; the only code that sends HTTP requests to a backend."""

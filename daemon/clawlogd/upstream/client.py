@@ -16,7 +16,7 @@ from clawlogd.model import Beat, Event
 from clawlogd.settings import LiveSettings
 from clawlogd.upstream import answers, routes
 from clawlogd.upstream.answers import Answer, Control, Outcome, Verdict
-from clawlogd.upstream.routes import Request
+from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.tokens import TokenSource
 
 _CONNECTIONS = 8
@@ -95,7 +95,7 @@ class Upstream:
 
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _send(self, request: Request, *, wait_s: float = 0.0, timeout_s: float | None = None) -> Answer:
+    async def _send(self, request: HttpRequest, *, wait_s: float = 0.0, timeout_s: float | None = None) -> Answer:
         headers = {"Accept": "application/json"}
         if request.body is not None:
             headers["Content-Type"] = "application/json"

@@ -18,7 +18,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class HttpRequest:
     """One request to a backend, not sent yet.
 
     Attributes:
@@ -40,23 +40,23 @@ class Request:
 # ── Batch profile ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def batch(records: Sequence[bytes]) -> Request:
+def batch(records: Sequence[bytes]) -> HttpRequest:
     """Events and beats in one request; they are JSON objects already."""
-    return Request("POST", "/api/events", b'{"events":[' + b",".join(records) + b"]}")
+    return HttpRequest("POST", "/api/events", b'{"events":[' + b",".join(records) + b"]}")
 
 
-def poll(task_ids: Sequence[str], cursor: str | None, wait_s: float) -> Request:
+def poll(task_ids: Sequence[str], cursor: str | None, wait_s: float) -> HttpRequest:
     """What changed about many tasks' control states since a cursor; the server may hold its answer for ``wait_s``."""
     body: dict[str, object] = {"task_ids": list(task_ids), "wait_s": wait_s}
     if cursor is not None:
         body["cursor"] = cursor
-    return Request("POST", "/api/control/poll", _encode(body))
+    return HttpRequest("POST", "/api/control/poll", _encode(body))
 
 
 # ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def single(event: Event, task_id: str, step_id: str | None) -> Request | None:
+def single(event: Event, task_id: str, step_id: str | None) -> HttpRequest | None:
     """One event by its own route; None for a kind that the plain profile has no route for.
 
     Args:
@@ -84,20 +84,20 @@ def single(event: Event, task_id: str, step_id: str | None) -> Request | None:
             body = {**({"interrupt_id": event.interrupt_id} if event.interrupt_id else {}), **common}
         case _:
             return None
-    return Request(method, path, _encode(body), event.event_id)
+    return HttpRequest(method, path, _encode(body), event.event_id)
 
 
-def heartbeat(beat: Beat, task_id: str) -> Request:
+def heartbeat(beat: Beat, task_id: str) -> HttpRequest:
     """One heartbeat by its own route, which names the task."""
     body = msgspec.structs.asdict(beat)
     del body["task_id"]
     content = {key: value for key, value in body.items() if value is not None}
-    return Request("POST", f"{_task(task_id)}/heartbeat", _encode(content))
+    return HttpRequest("POST", f"{_task(task_id)}/heartbeat", _encode(content))
 
 
-def control(task_id: str) -> Request:
+def control(task_id: str) -> HttpRequest:
     """One task's control state."""
-    return Request("GET", f"{_task(task_id)}/control")
+    return HttpRequest("GET", f"{_task(task_id)}/control")
 
 
 def _task(task_id: str) -> str:

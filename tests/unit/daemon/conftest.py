@@ -41,6 +41,7 @@ async def new_outbox(tmp_path: Path, clock: SteppedClock) -> AsyncIterator[Calla
                 reserve=reserve or Reserve(tmp_path / "ballast", 0),
                 settings=LiveSettings(Settings(outbox=OutboxBounds(**bounds))),
                 clock=clock,
+                storage_probe_s=0.01,
             )
         )
         return opened[-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from clawlogd.delivery.policy import Change, DeliveryPolicy, Notice, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.policy import DeliveryPolicy, Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.report import LaneState
 from clawlogd.settings import Batch, Heartbeat, LiveSettings, Poll, Retry, Settings
 from clawlogd.upstream.answers import Answer, Outcome
@@ -48,12 +48,12 @@ class Lane:
         return None if waits is None else round(waits, 3)
 
     def plan(self, due_beats: int = 0) -> RoundPlan:
-        plan = self.policy.next_round(due_beats)
+        plan = self.policy.plan_round(due_beats)
         assert isinstance(plan, RoundPlan)
         return plan
 
     def trial(self) -> TrialPlan:
-        plan = self.policy.next_round(0)
+        plan = self.policy.plan_round(0)
         assert isinstance(plan, TrialPlan)
         return plan
 
@@ -144,7 +144,7 @@ def test_while_the_breaker_is_open_a_round_is_a_probe_with_a_single_event_and_th
 
 
 def test_a_server_without_the_batch_route_gets_single_events_and_is_asked_again_later(lane: Lane, clock: SteppedClock) -> None:
-    assert lane.fail(NO_ROUTE) == Notice(Change.PLAIN_PROFILE, "HTTP 404")
+    assert lane.fail(NO_ROUTE) == Notice(NoticeKind.PLAIN_PROFILE, "HTTP 404")
     assert (lane.policy.profile, lane.plan().profile) == (ProfileName.PLAIN, ProfileName.PLAIN)
     assert (lane.plan().max_events, lane.plan().reads_ahead) == (100, False)
     assert (lane.policy.breaker, lane.wait_s()) == (BreakerState.CLOSED, -clock.monotonic())
@@ -230,11 +230,11 @@ def test_a_reason_to_think_that_the_backend_is_back_ends_the_pause(lane: Lane) -
 
 def test_an_outage_is_noticed_once_and_its_end_too(lane: Lane, clock: SteppedClock) -> None:
     assert [lane.fail(DOWN) for _ in range(3)] == [None] * 3
-    assert lane.fail(DOWN) == Notice(Change.OUTAGE_BEGAN, "cannot connect")
+    assert lane.fail(DOWN) == Notice(NoticeKind.OUTAGE_BEGAN, "cannot connect")
     assert lane.policy.outage_ms == clock.wall_ms()
     assert lane.fail(DOWN) is None
     clock.pass_(12.34)
-    assert lane.succeed() == Notice(Change.OUTAGE_ENDED, lasted_s=12.3)
+    assert lane.succeed() == Notice(NoticeKind.OUTAGE_ENDED, lasted_s=12.3)
     assert (lane.policy.outage_ms, lane.policy.last_failure, lane.succeed()) == (None, None, None)
 
 
@@ -312,7 +312,7 @@ def test_when_every_task_has_failed_as_a_probe_it_is_the_backend(lane: Lane) -> 
 
 def test_parked_tasks_are_tried_in_turn_with_the_others(lane: Lane) -> None:
     lane.park("a", "b")
-    kinds = [type(lane.policy.next_round(0)) for _ in range(4)]
+    kinds = [type(lane.policy.plan_round(0)) for _ in range(4)]
     assert sorted(kinds[:2], key=str) == [RoundPlan, TrialPlan]
     assert kinds[:2] == kinds[2:]
 
@@ -356,7 +356,7 @@ def test_a_trial_that_fails_is_halved_until_the_one_to_blame_is_alone(lane: Lane
     assert lane.trial().max_events == 2
     assert tried(lane, failure=failure, undecided=("a", "b")) is None
     assert lane.trial().max_events == 1
-    assert tried(lane, failure=FAULTY, undecided=("a",)) == Notice(Change.TASK_PARKED, "HTTP 500", task_id="a")
+    assert tried(lane, failure=FAULTY, undecided=("a",)) == Notice(NoticeKind.TASK_PARKED, "HTTP 500", task_id="a")
     assert lane.trial().task_ids == ("b", "c", "d")
 
 
@@ -364,7 +364,7 @@ def test_by_single_routes_the_one_to_blame_is_the_one_that_fails(lane: Lane) -> 
     only_parked(lane, "a", "b", "c")
     lane.fail(NO_ROUTE)
     notice = tried(lane, decided={"a", "b"}, failure=FAULTY, undecided=("b", "c"))
-    assert notice == Notice(Change.TASK_PARKED, "HTTP 500", task_id="b")
+    assert notice == Notice(NoticeKind.TASK_PARKED, "HTTP 500", task_id="b")
     assert lane.policy.parking.excluded == {"b", "c"}
 
 
@@ -379,7 +379,7 @@ def test_a_trial_that_fails_on_the_way_to_the_backend_is_the_fault_of_none_of_it
 def test_nothing_is_tried_of_parked_tasks_while_others_fail_too(lane: Lane) -> None:
     lane.park("a")
     lane.fail(DOWN)
-    assert [type(lane.policy.next_round(0)) for _ in range(3)] == [RoundPlan] * 3
+    assert [type(lane.policy.plan_round(0)) for _ in range(3)] == [RoundPlan] * 3
 
 
 def test_a_parked_task_with_a_damaged_record_goes_on_in_its_turn(lane: Lane) -> None:

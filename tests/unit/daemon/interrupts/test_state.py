@@ -25,7 +25,7 @@ def stop(interrupt_id: str | None = "s1", requested_at: str | None = "2026-02-28
     return Control(True, "soft_stop", interrupt_id, "wrong host", requested_at)
 
 
-def hear(sidecar: Sidecar, control: Control, asked: ControlQuery | None = None) -> bool:
+def observe(sidecar: Sidecar, control: Control, asked: ControlQuery | None = None) -> bool:
     return sidecar.interrupts.observe(sidecar.task(), control, asked)
 
 
@@ -49,12 +49,12 @@ async def test_no_is_said_only_from_knowledge_that_is_young_enough_and_a_stop_fr
     sidecar.create()
     assert phase(sidecar, 5) is InterruptPhase.UNKNOWN
     assert sidecar.interrupts.status(sidecar.task(), 5).age_s is None
-    hear(sidecar, NO)
+    observe(sidecar, NO)
     assert phase(sidecar, 5) is InterruptPhase.NONE
     clock.pass_(5.5)
     known = sidecar.interrupts.status(sidecar.task(), 5)
     assert (known.state, known.interrupt_requested, known.age_s) == (InterruptPhase.UNKNOWN, False, 5.5)
-    hear(sidecar, stop())
+    observe(sidecar, stop())
     clock.pass_(3600)
     assert phase(sidecar, 5) is InterruptPhase.REQUESTED
 
@@ -63,30 +63,30 @@ async def test_the_age_counts_from_the_question_not_from_the_answer(sidecar: Sid
     sidecar.create()
     asked = sidecar.interrupts.begin_query("t")
     clock.pass_(4)  # a slow answer tells how things stood, at the earliest, when it was asked for
-    hear(sidecar, NO, asked)
+    observe(sidecar, NO, asked)
     assert sidecar.interrupts.status(sidecar.task()).age_s == 4
 
 
 async def test_each_stage_has_one_receipt_however_often_it_is_heard_or_told(sidecar: Sidecar) -> None:
     sidecar.create()
-    assert hear(sidecar, stop())
-    assert not hear(sidecar, stop())
+    assert observe(sidecar, stop())
+    assert not observe(sidecar, stop())
     assert sidecar.interrupts.mark_delivered("t")
     assert not sidecar.interrupts.mark_delivered("t")
-    assert not hear(sidecar, stop())
+    assert not observe(sidecar, stop())
     acknowledge(sidecar)
-    assert not hear(sidecar, stop())  # the backend does not have the acknowledgement yet
+    assert not observe(sidecar, stop())  # the backend does not have the acknowledgement yet
     assert phase(sidecar) is InterruptPhase.ACKNOWLEDGED
     assert await receipts(sidecar) == [(RECEIPTS[0], "s1"), (RECEIPTS[1], "s1")]
 
 
 async def test_a_new_request_after_an_acknowledgement_is_a_new_stop(sidecar: Sidecar) -> None:
     sidecar.create()
-    hear(sidecar, stop("s1"))
+    observe(sidecar, stop("s1"))
     sidecar.interrupts.mark_delivered("t")
     acknowledge(sidecar)
     sidecar.change(status=TaskStatus.RUNNING)
-    assert hear(sidecar, stop("s2"))
+    assert observe(sidecar, stop("s2"))
     assert phase(sidecar) is InterruptPhase.REQUESTED
     sidecar.interrupts.mark_delivered("t")
     assert [interrupt_id for _, interrupt_id in await receipts(sidecar)] == ["s1", "s1", "s2", "s2"]
@@ -98,19 +98,19 @@ async def test_on_a_server_without_ids_a_new_request_after_an_acknowledgement_is
 ) -> None:
     sidecar.create()
     await sidecar.events()
-    hear(sidecar, stop(None, requested_at))
+    observe(sidecar, stop(None, requested_at))
     acknowledge(sidecar)
     sidecar.change(status=TaskStatus.RUNNING)
     asked = sidecar.interrupts.begin_query("t")
     assert asked.ack_in_flight  # the receipt at least waits for the backend
-    assert not hear(sidecar, stop(None, requested_at), asked)
+    assert not observe(sidecar, stop(None, requested_at), asked)
     sidecar.outbox.counts.by_task.clear()  # all is delivered
-    assert hear(sidecar, stop(None, requested_at), sidecar.interrupts.begin_query("t"))
+    assert observe(sidecar, stop(None, requested_at), sidecar.interrupts.begin_query("t"))
     assert phase(sidecar) is InterruptPhase.REQUESTED
     acknowledge(sidecar)
     sidecar.change(status=TaskStatus.RUNNING)
-    hear(sidecar, NO)
-    assert hear(sidecar, stop(None, requested_at))
+    observe(sidecar, NO)
+    assert observe(sidecar, stop(None, requested_at))
     assert {interrupt_id for _, interrupt_id in await receipts(sidecar)} == {None}
 
 
@@ -120,17 +120,17 @@ async def test_an_answer_from_before_a_stop_does_not_withdraw_it_and_a_later_one
     sidecar.create()
     asked_before = sidecar.interrupts.begin_query("t")
     clock.pass_(1)
-    hear(sidecar, stop())
-    assert not hear(sidecar, NO, asked_before)
+    observe(sidecar, stop())
+    assert not observe(sidecar, NO, asked_before)
     assert phase(sidecar) is InterruptPhase.REQUESTED
     clock.pass_(1)
-    assert hear(sidecar, NO)
+    assert observe(sidecar, NO)
     assert phase(sidecar) is InterruptPhase.NONE
 
 
 async def test_a_task_that_ended_has_nothing_to_stop_until_it_is_reopened(sidecar: Sidecar) -> None:
     sidecar.create()
-    hear(sidecar, stop())
+    observe(sidecar, stop())
     sidecar.change(status=TaskStatus.DONE)
     assert phase(sidecar, 5) is InterruptPhase.NONE
     assert not sidecar.interrupts.mark_delivered("t")
@@ -142,14 +142,14 @@ async def test_a_stop_survives_a_restart_with_what_was_told_of_it(start: Start) 
     first: Sidecar = await start()
     first.begin()
     first.create()
-    hear(first, stop())
+    observe(first, stop())
     first.interrupts.mark_delivered("t")
     before = await receipts(first)
     await first.close()
     second: Sidecar = await start()
     second.begin()
     assert phase(second, 5) is InterruptPhase.REQUESTED
-    assert not hear(second, stop())
+    assert not observe(second, stop())
     assert not second.interrupts.mark_delivered("t")
     assert await receipts(second) == before
 
@@ -160,8 +160,8 @@ async def test_those_who_wait_are_told_of_each_change_once_and_no_more_after_the
     also: list[InterruptStatus] = []
     leave = sidecar.interrupts.subscribe("t", told.append)
     sidecar.interrupts.subscribe("t", also.append)
-    hear(sidecar, NO)
-    hear(sidecar, stop())
+    observe(sidecar, NO)
+    observe(sidecar, stop())
     sidecar.interrupts.mark_delivered("t")
     leave()
     leave()
@@ -204,7 +204,7 @@ async def test_a_stop_that_the_disk_does_not_take_is_one_all_the_same_and_is_tol
     await sidecar.events()
     with monkeypatch.context() as broken:
         broken.setattr(Store, "commit", fail)
-        hear(sidecar, stop())
+        observe(sidecar, stop())
         assert sidecar.interrupts.mark_delivered("t")
         await until(lambda: sidecar.outbox.storage_error is not None)
         assert phase(sidecar) is InterruptPhase.REQUESTED

@@ -27,33 +27,33 @@ async def test_a_command_is_evidence_until_its_lease_runs_out_and_then_the_loss_
 ) -> None:
     sidecar.create(lease_s=60.0)
     seen = clock.wall_ms()
-    beats = sidecar.watch_for(60)
+    beats = sidecar.beats_within(60)
     assert {beat.evidence for _, beat in beats} == {Evidence.COMMAND}
     assert {beat.agent_seen_at for _, beat in beats} == {rfc3339(seen)}  # never the daemon's own tick
     assert await lost(sidecar) == []
     assert sidecar.beats() == []
     assert await lost(sidecar) == ["no word from the agent within its lease of 60 s"]
-    assert sidecar.watch_for(600) == []
+    assert sidecar.beats_within(600) == []
     assert len(await lost(sidecar)) == 1
 
 
 async def test_each_command_begins_the_lease_anew_and_may_set_its_length(sidecar: Sidecar) -> None:
     sidecar.create()
-    sidecar.watch_for(100)
-    sidecar.speak(lease_s=900)
-    assert len(sidecar.watch_for(899)) > 50
+    sidecar.beats_within(100)
+    sidecar.command(lease_s=900)
+    assert len(sidecar.beats_within(899)) > 50
     assert await lost(sidecar) == []
-    sidecar.watch_for(2)
+    sidecar.beats_within(2)
     assert await lost(sidecar) == ["no word from the agent within its lease of 900 s"]
 
 
 async def test_a_lease_that_is_cut_short_is_found_to_run_out_when_it_does(sidecar: Sidecar) -> None:
     sidecar.create(lease_s=900.0)
-    sidecar.watch_for(1)
-    sidecar.speak(lease_s=5)
-    sidecar.watch_for(4.5)
+    sidecar.beats_within(1)
+    sidecar.command(lease_s=5)
+    sidecar.beats_within(4.5)
     assert sidecar.task().live
-    sidecar.watch_for(1)
+    sidecar.beats_within(1)
     assert not sidecar.task().live
 
 
@@ -61,20 +61,20 @@ async def test_a_short_lease_is_looked_at_when_it_ends_and_makes_no_more_beats(s
     sidecar.create(lease_s=5.0)
     times: list[float] = []
     for second in range(120):
-        sidecar.speak()
-        times += [second + passed for passed, _ in sidecar.watch_for(1)]
+        sidecar.command()
+        times += [second + passed for passed, _ in sidecar.beats_within(1)]
     assert len(times) <= 1 + 120 / 13 + 1
 
 
 async def test_a_later_command_revives_a_lost_task(sidecar: Sidecar) -> None:
     sidecar.create(lease_s=5.0)
-    sidecar.watch_for(10)
+    sidecar.beats_within(10)
     assert not sidecar.task().live
-    sidecar.speak()
+    sidecar.command()
     assert sidecar.task().live
     (beat,) = sidecar.beats()
     assert beat.evidence is Evidence.COMMAND
-    sidecar.watch_for(10)
+    sidecar.beats_within(10)
     assert len(await lost(sidecar)) == 2
 
 
@@ -82,7 +82,7 @@ async def test_a_later_command_revives_a_lost_task(sidecar: Sidecar) -> None:
 async def test_nothing_is_vouched_for_after_the_end_and_nobody_is_lost_then(sidecar: Sidecar, status: TaskStatus) -> None:
     sidecar.create(lease_s=5.0)
     sidecar.change(status=status)
-    assert sidecar.watch_for(60) == []
+    assert sidecar.beats_within(60) == []
     assert await lost(sidecar) == []
 
 
@@ -98,12 +98,12 @@ async def test_a_watched_process_is_evidence_and_silence_of_ten_minutes_makes_it
     sidecar: Sidecar, running: WatchedProcess
 ) -> None:
     sidecar.create(watched=running)
-    beats = sidecar.watch_for(1200)
+    beats = sidecar.beats_within(1200)
     assert {(beat.evidence, beat.pid) for _, beat in beats} == {(Evidence.PROCESS, running.pid)}
     assert {beat.stalled for passed, beat in beats if passed <= 600} == {False}
     assert {beat.stalled for passed, beat in beats if passed > 600} == {True}
-    sidecar.speak()
-    assert {beat.stalled for _, beat in sidecar.watch_for(60)} == {False}
+    sidecar.command()
+    assert {beat.stalled for _, beat in sidecar.beats_within(60)} == {False}
     assert await lost(sidecar) == []
 
 
@@ -113,10 +113,10 @@ async def test_a_process_that_is_held_by_a_signal_is_stalled_at_once_and_alive_w
     sidecar.create(watched=identity)
     child.send_signal(signal.SIGSTOP)
     await until(lambda: stopped(child.pid))
-    assert {(beat.evidence, beat.stalled) for _, beat in sidecar.watch_for(30)} == {(Evidence.PROCESS, True)}
+    assert {(beat.evidence, beat.stalled) for _, beat in sidecar.beats_within(30)} == {(Evidence.PROCESS, True)}
     child.send_signal(signal.SIGCONT)
     await until(lambda: not stopped(child.pid))
-    assert {beat.stalled for _, beat in sidecar.watch_for(30)} == {False}
+    assert {beat.stalled for _, beat in sidecar.beats_within(30)} == {False}
 
 
 async def test_when_the_watched_process_ends_the_loss_is_reported_whatever_the_lease_says(
@@ -128,7 +128,7 @@ async def test_when_the_watched_process_ends_the_loss_is_reported_whatever_the_l
     await _until_lost(sidecar)
     assert await lost(sidecar) == [f"process {identity.pid} ended without finishing the task"]
     assert sidecar.beats() == []
-    sidecar.speak()  # whoever speaks now is evidence by its words alone
+    sidecar.command()  # whoever speaks now is evidence by its words alone
     (beat,) = sidecar.beats()
     assert (beat.evidence, beat.pid) == (Evidence.COMMAND, None)
 
@@ -141,7 +141,7 @@ async def test_the_end_of_a_process_that_finished_its_task_is_no_loss(
     child.kill()
     await child.wait()
     await asyncio.sleep(0)
-    assert sidecar.watch_for(30) == []
+    assert sidecar.beats_within(30) == []
     assert await lost(sidecar) == []
 
 
@@ -150,7 +150,7 @@ async def test_a_summary_travels_with_the_next_beat_once_and_comes_back_when_tha
 ) -> None:
     sidecar.create()
     sidecar.beats()
-    sidecar.speak(summary="writing")
+    sidecar.command(summary="writing")
     sidecar.heartbeats.make_due(sidecar.task())
     (beat,) = sidecar.beats()
     assert beat.summary == "writing"
@@ -159,10 +159,10 @@ async def test_a_summary_travels_with_the_next_beat_once_and_comes_back_when_tha
     (again,) = sidecar.beats()
     assert again.summary == "writing"
     sidecar.heartbeats.put_back(beat_url, [again])
-    sidecar.speak(summary="testing")  # the newer word is the one to be told
+    sidecar.command(summary="testing")  # the newer word is the one to be told
     (newer,) = sidecar.beats()
     assert newer.summary == "testing"
-    assert {beat.summary for _, beat in sidecar.watch_for(60)} == {None}
+    assert {beat.summary for _, beat in sidecar.beats_within(60)} == {None}
 
 
 async def test_what_was_spooled_counts_from_when_it_was_said(start: Start, clock: SteppedClock) -> None:
@@ -170,13 +170,13 @@ async def test_what_was_spooled_counts_from_when_it_was_said(start: Start, clock
     said_ms = clock.wall_ms()
     clock.pass_(100)
     task = sidecar.create(seen_ms=said_ms)
-    sidecar.speak(at_ms=said_ms)
+    sidecar.command(at_ms=said_ms)
     sidecar.begin()
     (beat,) = sidecar.beats()
     assert beat.agent_seen_at == rfc3339(said_ms)
-    sidecar.watch_for(19.5)
+    sidecar.beats_within(19.5)
     assert sidecar.task().live
-    sidecar.watch_for(1)
+    sidecar.beats_within(1)
     assert not sidecar.task().live
     assert task.lease_s == 120.0
 
@@ -184,9 +184,9 @@ async def test_what_was_spooled_counts_from_when_it_was_said(start: Start, clock
 async def test_what_was_spooled_before_the_last_word_does_not_make_it_older(sidecar: Sidecar, clock: SteppedClock) -> None:
     sidecar.create()
     clock.pass_(30)
-    sidecar.speak()
+    sidecar.command()
     now_ms = clock.wall_ms()
-    sidecar.speak(at_ms=now_ms - 20_000)
+    sidecar.command(at_ms=now_ms - 20_000)
     assert sidecar.liveness.seen_ms(sidecar.task()) == now_ms
 
 
@@ -198,7 +198,7 @@ async def test_nobody_is_judged_before_all_that_was_spooled_has_been_heard(
     await asyncio.sleep(0)
     sidecar.change(status=TaskStatus.DONE)
     sidecar.begin()
-    sidecar.watch_for(5)
+    sidecar.beats_within(5)
     assert await lost(sidecar) == []
 
 

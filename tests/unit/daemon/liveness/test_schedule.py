@@ -18,7 +18,7 @@ def gaps(times: list[float]) -> list[float]:
 
 async def test_a_beat_comes_at_once_and_then_every_13_to_17_s(sidecar: Sidecar, running: Any) -> None:
     sidecar.create(watched=running)
-    times = [passed for passed, _ in sidecar.watch_for(3600, step_s=0.25)]
+    times = [passed for passed, _ in sidecar.beats_within(3600, step_s=0.25)]
     assert times[0] == 0
     assert times[1] <= 15
     between = gaps(times[1:])
@@ -35,7 +35,7 @@ async def test_the_beats_of_ten_thousand_tasks_created_together_are_spread_and_s
     assert len(sidecar.beats()) == 10_000  # each is shown alive at once
     sidecar.woken.clear()
     in_second: Counter[int] = Counter()
-    for passed, _ in sidecar.watch_for(60, step_s=1.0):
+    for passed, _ in sidecar.beats_within(60, step_s=1.0):
         in_second[int(passed)] += 1
     assert max(in_second.values()) < 3 * 10_000 / 15
     assert len(sidecar.woken) <= 61  # one request a second, not one a beat
@@ -44,14 +44,14 @@ async def test_the_beats_of_ten_thousand_tasks_created_together_are_spread_and_s
 async def test_tasks_of_several_backends_wake_each_its_own_lane(sidecar: Sidecar, running: Any) -> None:
     sidecar.create("a", watched=running)
     sidecar.create("b", watched=running, base_url="http://other.test")
-    sidecar.watch_for(17)
+    sidecar.beats_within(17)
     assert set(sidecar.woken) == {URL, "http://other.test"}
     assert {beat.task_id for beat in sidecar.heartbeats.take("http://other.test", 10, 1 << 20)} <= {"b"}
 
 
 async def test_a_task_that_its_backend_does_not_have_yet_is_not_vouched_for_there(sidecar: Sidecar, running: Any) -> None:
     sidecar.create(watched=running, upstream=False)
-    assert sidecar.watch_for(60) == []
+    assert sidecar.beats_within(60) == []
     sidecar.change(upstream=True)
     (beat,) = sidecar.beats()
     assert beat.evidence is Evidence.PROCESS
@@ -72,7 +72,7 @@ async def test_an_outage_saves_up_nothing_and_the_first_beat_after_it_is_of_that
 async def test_a_request_takes_no_more_beats_than_it_has_room_for(sidecar: Sidecar, running: Any) -> None:
     for number in range(50):
         sidecar.create(f"t{number}", watched=running)
-        sidecar.speak(f"t{number}", summary="写" * 100)
+        sidecar.command(f"t{number}", summary="写" * 100)
     sidecar.heartbeats.tick()
     assert len(sidecar.heartbeats.take(URL, 20, 1 << 20)) == 20
     assert len(sidecar.heartbeats.take(URL, 20, 2000)) == 3
@@ -83,14 +83,14 @@ async def test_after_a_suspend_nobody_is_lost_before_a_full_lease_has_passed_awa
     sidecar: Sidecar, clock: SteppedClock
 ) -> None:
     sidecar.create(lease_s=60.0)
-    sidecar.watch_for(50)
+    sidecar.beats_within(50)
     clock.suspend(3600)
     sidecar.heartbeats.tick()
     assert sidecar.slept == 1
-    beats = sidecar.watch_for(59)
+    beats = sidecar.beats_within(59)
     assert sidecar.task().live
     assert {passed <= 10 for passed, _ in beats} <= {True}  # not lost, but vouched for within its lease alone
-    sidecar.watch_for(2)
+    sidecar.beats_within(2)
     assert not sidecar.task().live
 
 
@@ -99,13 +99,13 @@ async def test_a_suspend_neither_makes_a_process_stalled_nor_a_step_back_of_the_
 ) -> None:
     sidecar.create(watched=running)
     sidecar.create("by-command")
-    sidecar.watch_for(60)
+    sidecar.beats_within(60)
     clock.suspend(3600)
-    assert {beat.stalled for _, beat in sidecar.watch_for(30)} == {False}
+    assert {beat.stalled for _, beat in sidecar.beats_within(30)} == {False}
     clock.suspend(-7200)
-    sidecar.watch_for(20)
+    sidecar.beats_within(20)
     assert sidecar.task("by-command").live
-    sidecar.speak("by-command")
+    sidecar.command("by-command")
     assert sidecar.liveness.seen_ms(sidecar.task("by-command")) == clock.wall_ms()
 
 
@@ -114,18 +114,18 @@ async def test_a_restart_forgets_neither_the_last_sign_nor_the_lease(start: Star
     first.begin()
     first.create()
     clock.pass_(30)
-    first.speak(lease_s=900)
+    first.command(lease_s=900)
     said_ms = clock.wall_ms()
     await first.events()
     await first.close()  # as after kill -9: nothing was saved at an end
     clock.pass_(600)
     second: Sidecar = await start()
     second.begin()
-    beats = second.watch_for(290)
+    beats = second.beats_within(290)
     assert {(beat.evidence, beat.agent_seen_at) for _, beat in beats} == {(Evidence.COMMAND, rfc3339(said_ms))}
     assert beats[0][0] <= 1
     assert second.task().live
-    second.watch_for(20)
+    second.beats_within(20)
     assert not second.task().live
 
 
@@ -134,7 +134,7 @@ async def test_the_last_sign_is_on_disk_within_a_housekeeping_round(start: Start
     first.begin()
     first.create()
     clock.pass_(30)
-    first.speak()
+    first.command()
     first.liveness.save_last_seen()
     await first.events()
     await first.close()
@@ -153,9 +153,9 @@ async def test_after_a_restart_a_lease_that_ran_out_meanwhile_vouches_for_nothin
     clock.pass_(600)
     second: Sidecar = await start()
     second.begin()
-    assert second.watch_for(14) == []
+    assert second.beats_within(14) == []
     assert second.task().live
-    second.watch_for(2)
+    second.beats_within(2)
     assert not second.task().live
 
 
@@ -170,7 +170,7 @@ async def test_after_a_restart_a_process_that_still_runs_is_vouched_for_and_one_
     clock.pass_(5)
     second: Sidecar = await start()
     second.begin()
-    assert [beat.task_id for _, beat in second.watch_for(1)] == ["runs"]
+    assert [beat.task_id for _, beat in second.beats_within(1)] == ["runs"]
     assert [(event.task_id, event.kind) for event in await second.events()] == [("replaced", EventKind.AGENT_LOST)]
 
 
@@ -186,7 +186,7 @@ async def test_after_a_restart_ten_thousand_tasks_beat_within_an_interval_but_no
     second.begin()
     in_second: Counter[int] = Counter()
     seen: set[str] = set()
-    for passed, beat in second.watch_for(16, step_s=0.5):
+    for passed, beat in second.beats_within(16, step_s=0.5):
         in_second[int(passed)] += 1
         seen.add(beat.task_id)
     assert len(seen) == 10_000

@@ -13,7 +13,6 @@ import pytest
 from clawlog.protocol import ids
 from clawlogd.errors import DuplicateEvent, OutboxFull, StorageDamaged, StorageFailed
 from clawlogd.model import Step, Task
-from clawlogd.outbox import queue
 from clawlogd.outbox.integrity import Seal, lane_number
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import CommitGroup, Refusal
@@ -42,12 +41,6 @@ class Disk(Store):
 
 
 LANE = lane_number(URL)
-
-
-@pytest.fixture(autouse=True)
-def quick_probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A disk that failed is probed at once."""
-    monkeypatch.setattr(queue, "_STORAGE_PROBE_S", 0.01)
 
 
 @pytest.fixture
