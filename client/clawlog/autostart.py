@@ -15,7 +15,7 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-from clawlog import locations
+from clawlog import exits, locations
 from clawlog.connection.address import Address, Kind
 from clawlog.errors import DaemonUnreachable
 
@@ -111,7 +111,7 @@ class Launch:
             if self._take_lock():
                 self._process = self._spawn()
         elif (status := self._process.poll()) is not None:
-            if status not in (0, 69):  # 69: another one has the state folder, and should answer soon
+            if status not in (exits.SUCCESS, exits.UNAVAILABLE):  # unavailable: another daemon holds the state folder
                 raise DaemonUnreachable(f"{_PROGRAM} ended at once with status {status}; see {self._log_path}")
             self._deadline = min(self._deadline, time.monotonic() + _GRACE_S)
         if time.monotonic() > self._deadline:

@@ -15,6 +15,7 @@ from typing import NoReturn
 import click
 
 from clawlog import exits
+from clawlog.cli.epilogs import MEANINGS, epilog
 from clawlog.cli.errors import CommandError
 from clawlog.errors import BadAddress, ClawlogError, Refused
 
@@ -99,10 +100,23 @@ def _installed_version() -> str:
     return version("clawlog-status-sync")
 
 
+_EPILOG = epilog(
+    ("clawlog demo", "see it work"),
+    ("clawlog up --open", "backend, daemon and dashboard"),
+    ("clawlog run -- make all", "a command as a task"),
+    s1="failed (of status: degraded)",
+    s3="status: no daemon is running",
+    s65=MEANINGS[exits.REFUSED],
+    s69=MEANINGS[exits.UNAVAILABLE],
+    s75=MEANINGS[exits.UNKNOWN_FOR_NOW],
+    s130=MEANINGS[exits.INTERRUPTED],
+)
+
+
 @click.group(
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=exits.EPILOG,
+    epilog=_EPILOG,
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit."

@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from clawlog.scripting import exits, options
+from clawlog import exits
+from clawlog.scripting import options
 from clawlog.scripting.options import Option
 
 _DESCRIPTIONS = {

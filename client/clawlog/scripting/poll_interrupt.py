@@ -13,10 +13,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from clawlog import exits
 from clawlog.client import Client
 from clawlog.connection.results import StopPhase, StopState
 from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
-from clawlog.scripting import exits, parser, plan, report
+from clawlog.scripting import parser, plan, report
 
 SCRIPT = "poll_interrupt"
 DEFAULT_INTERVAL_S = 10.0
@@ -120,7 +121,7 @@ class Poll:
                 return exits.STOP_REQUESTED
             if (remaining_s := self._remaining_s()) is not None and remaining_s <= 0:
                 self._print(stop)
-                return exits.UNKNOWN_FOR_NOW if stop.state is StopPhase.UNKNOWN else exits.ACCEPTED
+                return exits.UNKNOWN_FOR_NOW if stop.state is StopPhase.UNKNOWN else exits.SUCCESS
 
     def follow(self) -> int:
         """Prints every change until the time-out; returns the exit status."""
@@ -142,7 +143,7 @@ class Poll:
         if stopped:
             return exits.STOP_REQUESTED
         # Changes are pushed; that nothing could be known of late is not, and a "no" must not be given for it.
-        return exits.UNKNOWN_FOR_NOW if self._ask(SHORTEST_WAIT_S).state is StopPhase.UNKNOWN else exits.ACCEPTED
+        return exits.UNKNOWN_FOR_NOW if self._ask(SHORTEST_WAIT_S).state is StopPhase.UNKNOWN else exits.SUCCESS
 
     def _ask(self, wait_s: float) -> StopState:
         try:

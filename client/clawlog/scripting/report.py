@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clawlog import exits
 from clawlog.connection.results import StopPhase
 from clawlog.errors import Refused
 from clawlog.protocol import errors, jsonrpc
-from clawlog.scripting import exits
 from clawlog.scripting.delivery import Outcome
 
 UNKNOWN_STOP: Mapping[str, object] = {
@@ -24,6 +24,9 @@ UNKNOWN_STOP: Mapping[str, object] = {
 }
 """What is known of a stop when no daemon can be asked."""
 
+
+_FORGIVEN = (exits.REFUSED, exits.UNAVAILABLE, exits.UNKNOWN_FOR_NOW)
+"""The exit statuses that ``--best-effort`` turns into 0."""
 
 _DAEMONS_OWN_TROUBLE = {errors.INTERNAL_ERROR, errors.OUTBOX_FULL, errors.STORAGE_FAILED, errors.SHUTTING_DOWN}
 """Refusals that are no fault of the command: it may be given again later as it is."""
@@ -72,13 +75,13 @@ def exit_status(outcomes: Sequence[Outcome]) -> int:
         return exits.UNAVAILABLE
     if any(_is_unknown(outcome) for outcome in questions):
         return exits.UNKNOWN_FOR_NOW
-    return exits.ACCEPTED
+    return exits.SUCCESS
 
 
 def forgiven(status: int, values: Mapping[str, Any], env: Mapping[str, str]) -> int:
     """The status after ``--best-effort``."""
     best_effort = "best_effort" in values or env.get("CLAWLOG_BEST_EFFORT") == "1"
-    return exits.ACCEPTED if best_effort and status in exits.FORGIVEN else status
+    return exits.SUCCESS if best_effort and status in _FORGIVEN else status
 
 
 def _is_unknown(outcome: Outcome) -> bool:

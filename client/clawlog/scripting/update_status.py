@@ -6,8 +6,9 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clawlog import exits
 from clawlog.errors import BadAddress
-from clawlog.scripting import exits, parser, plan, report
+from clawlog.scripting import parser, plan, report
 from clawlog.scripting.delivery import Delivery, deliver
 from clawlog.scripting.plan import Request
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from clawlog.cli.sources.backend import BackendTask
+from clawlog.cli.render.backend_views import BackendTask
 from support.installation import CLAWLOG, Place, is_running, wait_until
 from support.terminal import on_terminal
 

@@ -8,6 +8,7 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import CommandError
 from clawlog.cli.render import output, times, views
 from clawlog.cli.render.counts import counted
@@ -18,7 +19,7 @@ from clawlog.connection.results import JsonObject
 
 @click.group(
     short_help="Events that a backend refused for good.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog dead-letter list", ""),
         ("clawlog dead-letter retry --all", "after the backend was mended"),
         s65="no such event, or several begin so",
@@ -33,7 +34,7 @@ def command() -> None:
     """
 
 
-@command.command("list", epilog=exits.epilog(("clawlog dead-letter list --json", ""), s69="no daemon runs"))
+@command.command("list", epilog=epilog(("clawlog dead-letter list --json", ""), s69="no daemon runs"))
 @options.as_json
 def list_(*, as_json: bool) -> int:
     """List them, the oldest first."""
@@ -65,9 +66,7 @@ def list_(*, as_json: bool) -> int:
     return exits.SUCCESS
 
 
-@command.command(
-    "show", epilog=exits.epilog(("clawlog dead-letter show 01a203dc", ""), s65="no such event", s69="no daemon runs")
-)
+@command.command("show", epilog=epilog(("clawlog dead-letter show 01a203dc", ""), s65="no such event", s69="no daemon runs"))
 @click.argument("event")
 @options.as_json
 def show(*, event: str, as_json: bool) -> int:
@@ -100,7 +99,7 @@ def show(*, event: str, as_json: bool) -> int:
 
 @command.command(
     "retry",
-    epilog=exits.epilog(("clawlog dead-letter retry 01a203dc", ""), ("clawlog dead-letter retry --all", ""),
+    epilog=epilog(("clawlog dead-letter retry 01a203dc", ""), ("clawlog dead-letter retry --all", ""),
         s65="no such event; nothing was done", s69="no daemon runs, and none could be started"),
 )  # fmt: skip
 @click.argument("events", nargs=-1, metavar="[EVENT]...")
@@ -113,7 +112,7 @@ def retry(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
 
 @command.command(
     "drop",
-    epilog=exits.epilog(("clawlog dead-letter drop 01a203dc", ""), ("clawlog dead-letter drop --all", ""),
+    epilog=epilog(("clawlog dead-letter drop 01a203dc", ""), ("clawlog dead-letter drop --all", ""),
         s65="no such event; nothing was done", s69="no daemon runs, and none could be started"),
 )  # fmt: skip
 @click.argument("events", nargs=-1, metavar="[EVENT]...")

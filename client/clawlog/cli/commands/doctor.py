@@ -12,6 +12,7 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.checks.findings import Finding, Verdict
 from clawlog.cli.checks.program import Setting
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
 
 MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Verdict.FAULT: ("✗", "bold red")}
@@ -19,7 +20,7 @@ MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Ve
 
 @click.command(
     short_help="Check everything, and say what to do.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog doctor", "look at everything"),
         ("clawlog doctor --settings", "and show every setting with its origin"),
         ("clawlog doctor --json", "for programs"),

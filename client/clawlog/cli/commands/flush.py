@@ -6,6 +6,7 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output, views
 from clawlog.cli.render.counts import counted
 from clawlog.cli.sources import lookup
@@ -16,7 +17,7 @@ DEFAULT_TIMEOUT_S = 30.0
 
 @click.command(
     short_help="Wait until the backends have everything.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog flush", "of all tasks"),
         ("clawlog flush --task 01a203dc --timeout 5", "of one"),
         s0="everything is delivered",

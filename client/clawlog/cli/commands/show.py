@@ -11,24 +11,18 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
-from clawlog.cli.commands.tasks import STYLES
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
-from clawlog.cli.render import output, times
+from clawlog.cli.render import marks, output, times
+from clawlog.cli.render.backend_views import BackendEvent, BackendTask
 from clawlog.cli.render.counts import counted
+from clawlog.cli.render.receipts import receipt_lines
 from clawlog.cli.sources import lookup
-from clawlog.cli.sources.backend import Backend, BackendEvent, BackendTask, Receipts
+from clawlog.cli.sources.backend import Backend
 from clawlog.cli.sources.lookup import Found
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
-
-MARKS = {
-    "pending": ("·", "dim"),
-    "running": ("▶", "bold green"),
-    "done": ("✓", "green"),
-    "failed": ("✗", "bold red"),
-    "skipped": ("–", "dim"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +44,7 @@ class Known:
 
 @click.command(
     short_help="One task, with its timeline.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog show 01a203dc", "by the beginning of its id"),
         ("clawlog show 01a203dc --json", "what both sides know"),
         s65="no such task, or several begin so",
@@ -108,7 +102,7 @@ def _heading(known: Known) -> RenderableType:
     view = known.found.view
     standing = view.standing if view else known.at_backend.status if known.at_backend else "unknown"
     title = view.title if view else known.at_backend.title if known.at_backend else ""
-    return Text.assemble(output.shown(title, "bold"), "  ", (standing, STYLES.get(standing, "")))
+    return Text.assemble(output.shown(title, "bold"), "  ", (standing, marks.task_style(standing)))
 
 
 def _summary(known: Known) -> str | None:
@@ -141,17 +135,6 @@ def _stop(known: Known) -> Iterator[RenderableType]:
         yield Text(f"           {line}")
 
 
-def receipt_lines(stop: Receipts) -> Iterator[str]:
-    """What came of a stop after its request, each with the time since the stage before."""
-    before = stop.requested_at
-    for stage in stop.stages[1:]:
-        if stage.at is not None:
-            delay = f"+{times.duration(max(0.0, times.between(before, stage.at)))}" if before else times.clock(stage.at)
-            said = f' "{stop.ack_summary}"' if stage.name == "acknowledged" and stop.ack_summary else ""
-            yield f"{stage.name:<12} {delay}{said}"
-            before = stage.at
-
-
 def _steps(known: Known) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - see output.console
     from rich.text import Text  # noqa: PLC0415 - as above
@@ -162,7 +145,7 @@ def _steps(known: Known) -> RenderableType:
         what = Text.assemble(output.shown(step.title, "bold" if step.status == "running" else ""))
         if step.summary:
             what.append("  ").append_text(output.shown(step.summary, "dim"))
-        shown.add_row(Text(*MARKS.get(step.status, ("?", ""))), str(step.position), what)
+        shown.add_row(Text(*marks.step_mark(step.status)), str(step.position), what)
     return shown if steps else Text("no steps", style="dim")
 
 

@@ -16,7 +16,8 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.checks.environment import Place
 from clawlog.cli.checks.findings import Finding, Verdict
-from clawlog.cli.render import output, times, views
+from clawlog.cli.epilogs import epilog
+from clawlog.cli.render import marks, output, times, views
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.views import DaemonView
 from clawlog.cli.sources import daemon
@@ -26,12 +27,10 @@ from clawlog.errors import DaemonUnreachable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
-
 
 @click.command(
     short_help="How the daemon stands: what waits, since when, for how long it can.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog status", "one screen"),
         ("clawlog status --json | jq .problems", "for programs"),
         s0="healthy",
@@ -158,7 +157,7 @@ def _lanes(view: DaemonView) -> RenderableType:
     for lane in view.backends:
         lanes.add_row(
             output.shown(lane.base_url),
-            Text(lane.state, style=_STYLES.get(lane.state, "bold red")),
+            Text(lane.state, style=marks.lane_style(lane.state)),
             _age(None if lane.outage_since is None else times.age_s(lane.outage_since)),
             str(lane.pending),
             _age(lane.oldest_age_s),

@@ -11,12 +11,14 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
-from clawlog.cli.commands.show import receipt_lines
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import BackendUnreachable
 from clawlog.cli.render import output, times
+from clawlog.cli.render.backend_views import BackendTask, Receipts
+from clawlog.cli.render.receipts import receipt_lines
 from clawlog.cli.render.views import ENDED
 from clawlog.cli.sources import lookup
-from clawlog.cli.sources.backend import Backend, BackendTask, Receipts
+from clawlog.cli.sources.backend import Backend
 
 LOOK_EVERY_S = 0.25
 DEFAULT_TIMEOUT_S = 300.0
@@ -24,7 +26,7 @@ DEFAULT_TIMEOUT_S = 300.0
 
 @click.command(
     short_help="Ask a task to stop at its next safe boundary.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog stop 01a203dc", "ask, and leave it at that"),
         ("clawlog stop 01a203dc --reason typo --wait", "follow it to the end"),
         s0="the stop is asked for; with --wait: the task has ended",

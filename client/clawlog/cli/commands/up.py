@@ -14,6 +14,7 @@ import click
 from clawlog import exits, locations
 from clawlog.async_client import AsyncClient
 from clawlog.cli import options, servers, signals
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import ServerFailed
 from clawlog.cli.render import output
 from clawlog.cli.servers import Server
@@ -24,7 +25,7 @@ DEFAULT_PORT = 8000
 
 @click.command(
     short_help="Run the embedded backend and the daemon together.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog up", "on the usual port, with the usual state"),
         ("clawlog up --port 8080 --open", "on another, with the dashboard in a browser"),
         s0="",

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from clawlog import exits
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
@@ -20,7 +19,6 @@ from clawlog.client import Client
 from clawlog.connection.results import JsonObject
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
 
-_SHORTEST_ID = 8
 _CANDIDATES_SHOWN = 5
 _SEARCHED_BY_BACKEND = 50
 
@@ -66,16 +64,6 @@ def known() -> Sequence[TaskView]:
             return views.tasks(client.list_tasks())
     except ClawlogError:
         return ()
-
-
-def short_ids(task_ids: Sequence[str]) -> int:
-    """How many characters it takes to tell these ids apart."""
-    ordered = sorted(task_ids)
-    return max(_SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
-
-
-def _shared_chars(one: str, other: str) -> int:
-    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
 def _at_daemon(client: Client, text: str) -> Found | None:

@@ -11,16 +11,17 @@ import click
 
 from clawlog import exits
 from clawlog.cli import signals
+from clawlog.cli.epilogs import MEANINGS, epilog
 
 
 @click.command(
     short_help="Watch a complete run on temporary state; it ends by itself.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog demo", "as lines to read"),
         ("clawlog demo --json", "one JSON document per line, the last one the result"),
         s0="everything arrived as it should",
         s1="something did not, or a part failed; stderr says which",
-        s130=exits.MEANINGS[exits.INTERRUPTED],
+        s130=MEANINGS[exits.INTERRUPTED],
     ),
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, one document per line.")

@@ -10,7 +10,8 @@ import asyncio
 from clawlog.cli.commands.demo.agent import LONG_STEP
 from clawlog.cli.commands.demo.timeline import Actor, Timeline
 from clawlog.cli.render import times
-from clawlog.cli.sources.backend import Backend, BackendEvent, BackendTask, Receipts
+from clawlog.cli.render.backend_views import BackendEvent, BackendTask, Receipts
+from clawlog.cli.sources.backend import Backend
 
 LOOK_EVERY_S = 0.1
 WATCHES_S = 2.5

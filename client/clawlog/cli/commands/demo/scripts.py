@@ -11,8 +11,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clawlog import exits
 from clawlog.cli.errors import CommandError
-from clawlog.scripting import exits
 
 _FROM_PACKAGE = "import sys; from clawlog.scripting.fast import main; sys.exit(main({name!r}))"
 
@@ -79,7 +79,7 @@ class Scripts:
         took_s = time.monotonic() - began
         shown = _shown(name, arguments)
         status = process.returncode
-        if status not in (exits.ACCEPTED, exits.STOP_REQUESTED):
+        if status not in (exits.SUCCESS, exits.STOP_REQUESTED):
             words = said.decode("utf-8", "replace").strip()
             raise CommandError(f"{shown} ended with status {status}: {words}")
         try:

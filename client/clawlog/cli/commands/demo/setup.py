@@ -18,8 +18,9 @@ from clawlog.cli.commands.demo.person import Onlooker
 from clawlog.cli.commands.demo.scripts import Scripts, find_scripts
 from clawlog.cli.commands.demo.timeline import Actor, Check, Timeline
 from clawlog.cli.errors import CommandError
+from clawlog.cli.render.backend_views import Receipts
 from clawlog.cli.servers import Server
-from clawlog.cli.sources.backend import Backend, Receipts
+from clawlog.cli.sources.backend import Backend
 from clawlog.errors import ClawlogError
 
 LIMIT_S = 28.0

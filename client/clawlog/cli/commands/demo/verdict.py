@@ -9,8 +9,8 @@ from typing import Any
 from clawlog.cli.commands.demo.agent import Told
 from clawlog.cli.commands.demo.timeline import Check
 from clawlog.cli.render import times
+from clawlog.cli.render.backend_views import BackendTask, Receipts
 from clawlog.cli.render.counts import counted
-from clawlog.cli.sources.backend import BackendTask, Receipts
 
 
 def check(told: Told, request: Receipts, task: BackendTask, daemon: Mapping[str, Any]) -> list[Check]:

@@ -18,6 +18,7 @@ from clawlog.cli.checks import sockets
 from clawlog.cli.checks.environment import Place
 from clawlog.cli.commands.install import hooks, skill, systemd
 from clawlog.cli.commands.install.plan import Action, carry_out
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,7 +36,7 @@ _FAULTS = {
 
 @click.group(
     short_help="Install systemd units, the agent skill, or agent hooks.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog install systemd --dry-run", "show what would be done"),
         ("clawlog install skill", "where your agents look for skills"),
         ("clawlog uninstall systemd", "undo it"),
@@ -46,7 +47,7 @@ def command() -> None:
     """Install units of systemd, the agent skill, or an agent's hook. Each says what it writes; clawlog uninstall undoes it."""
 
 
-@command.command("systemd", epilog=exits.epilog(("clawlog install systemd --user --dry-run", ""), **_FAULTS))
+@command.command("systemd", epilog=epilog(("clawlog install systemd --user --dry-run", ""), **_FAULTS))
 @SCOPE
 @DRY_RUN
 @FORCE
@@ -63,7 +64,7 @@ def systemd_(*, user: bool, dry_run: bool, force: bool, as_json: bool) -> int:
     return status
 
 
-@command.command("skill", epilog=exits.epilog(("clawlog install skill --into .agents/skills", "for one project"), **_FAULTS))
+@command.command("skill", epilog=epilog(("clawlog install skill --into .agents/skills", "for one project"), **_FAULTS))
 @INTO
 @DRY_RUN
 @FORCE
@@ -74,7 +75,7 @@ def skill_(*, into: str | None, dry_run: bool, force: bool, as_json: bool) -> in
     return follow(plan, skill.KIND, dry_run=dry_run, as_json=as_json)
 
 
-@command.command("hooks", epilog=exits.epilog(("clawlog install hooks --settings settings.json", ""), **_FAULTS))
+@command.command("hooks", epilog=epilog(("clawlog install hooks --settings settings.json", ""), **_FAULTS))
 @click.option("--settings", metavar="FILE", help="The agent's settings (JSON), which are to name the hook.")
 @DRY_RUN
 @FORCE

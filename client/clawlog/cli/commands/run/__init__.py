@@ -14,7 +14,7 @@ import signal
 
 import click
 
-from clawlog import exits
+from clawlog.cli.epilogs import epilog
 from clawlog.protocol import summary, vocabulary
 
 DEFAULT_GRACE_S = 10.0
@@ -31,7 +31,7 @@ def _signal(ctx: click.Context, param: click.Parameter, value: str) -> signal.Si
 @click.command(
     short_help="A command as a task.",
     context_settings={"allow_interspersed_args": False},
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog run -- make all", ""),
         ("clawlog run --title 'Nightly backup' -- ./backup.sh", ""),
         ("clawlog run --stop-signal INT --grace 60 -- python train.py", ""),

@@ -11,18 +11,19 @@ import os
 import click
 
 from clawlog import exits
+from clawlog.cli.epilogs import MEANINGS, epilog
 
 DEFAULT_INTERVAL_S = 1.0
 
 
 @click.command(
     short_help="All tasks, live, in the terminal.",
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog top", "the tasks that go on"),
         ("clawlog top --all --interval 5", "all of them, looked at every five seconds"),
         s0="ended by q",
         s2="usage, or there is no terminal (use: clawlog tasks)",
-        s130=exits.MEANINGS[exits.INTERRUPTED],
+        s130=MEANINGS[exits.INTERRUPTED],
     ),
 )
 @click.option("--all", "show_all", is_flag=True, help="Those that have ended, too.")

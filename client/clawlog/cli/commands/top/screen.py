@@ -6,10 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clawlog.cli.commands.show import MARKS
-from clawlog.cli.commands.tasks import table
 from clawlog.cli.commands.top.model import Model
-from clawlog.cli.render import output, times
+from clawlog.cli.render import marks, output, tables, times
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.views import TaskView
 
@@ -51,7 +49,7 @@ def _tasks(model: Model, rows: int) -> RenderableType:
     if not model.tasks:
         return Text("no tasks" if model.show_all else "no tasks go on; a shows those that have ended", style="dim")
     first = min(max(model.position - rows // 2, 0), max(len(model.tasks) - rows, 0))
-    shown: Table = table(model.tasks[first : first + rows], short=True)
+    shown: Table = tables.tasks(model.tasks[first : first + rows], short=True)
     shown.expand = True
     shown.rows[model.position - first].style = "reverse"
     return shown
@@ -70,7 +68,7 @@ def _detail(task: TaskView) -> list[RenderableType]:
     current = next((place for place, step in enumerate(task.steps) if step.status == "running"), task.steps_ended)
     first = min(max(current - _STEPS_SHOWN // 2, 0), max(len(task.steps) - _STEPS_SHOWN, 0))
     for step in task.steps[first : first + _STEPS_SHOWN]:
-        line = Text.assemble(MARKS.get(step.status, ("?", "")), f" {step.position} ", output.shown(step.title))
+        line = Text.assemble(marks.step_mark(step.status), f" {step.position} ", output.shown(step.title))
         if step.summary:
             line.append("  ").append_text(output.shown(step.summary, "dim"))
         lines.append(line)

@@ -9,7 +9,7 @@ import pytest
 
 from clawlog.cli.commands.demo import verdict
 from clawlog.cli.commands.demo.agent import Told
-from clawlog.cli.sources.backend import BackendEvent, BackendStep, BackendTask, Receipts
+from clawlog.cli.render.backend_views import BackendEvent, BackendStep, BackendTask, Receipts
 
 REQUEST = Receipts("stop-1", "enough", "2026-01-02T03:04:05.000Z", None, None, None, None)
 STOP = replace(

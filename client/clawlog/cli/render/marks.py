@@ -1,0 +1,45 @@
+"""The mark and the colour of each status: one place, so that all screens show a status alike.
+
+Every word of ``protocol.vocabulary`` has its entry, which a test holds; a word of a newer daemon is shown plainly.
+"""
+
+from __future__ import annotations
+
+STEP_MARKS = {
+    "pending": ("·", "dim"),
+    "running": ("▶", "bold green"),
+    "done": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+}
+"""A step's mark and its style, by status."""
+
+TASK_STYLES = {
+    "pending": "",
+    "running": "green",
+    "done": "dim",
+    "failed": "bold red",
+    "interrupted": "dim",
+    "stopping": "bold yellow",
+    "lost": "bold red",
+    "stalled": "bold yellow",
+}
+"""The style of what ``TaskView.standing`` may say."""
+
+_LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
+_BROKEN = "bold red"
+
+
+def step_mark(status: str) -> tuple[str, str]:
+    """Returns a step's mark and its style."""
+    return STEP_MARKS.get(status, ("?", ""))
+
+
+def task_style(standing: str) -> str:
+    """Returns the style of a task's status."""
+    return TASK_STYLES.get(standing, "")
+
+
+def lane_style(state: str) -> str:
+    """Returns the style of a lane's state."""
+    return _LANE_STYLES.get(state, _BROKEN)
