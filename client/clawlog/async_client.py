@@ -14,7 +14,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
-from clawlog.client import DEFAULT_TIMEOUT_S, NOBODY_LISTENS, TRIES
+from clawlog.client import DEFAULT_TIMEOUT_S, NO_LISTENER, TRIES
 from clawlog.connection import address, calls
 from clawlog.connection.address import Address
 from clawlog.connection.asynchronous import Link
@@ -89,7 +89,7 @@ class AsyncClient:
             link = await self._connected()
             try:
                 async with asyncio.timeout(self._timeout_s + link.patience_s + call.may_take_s):
-                    outcome = call.settled(await link.ask(call))
+                    outcome = call.decode_outcome(await link.request(call))
             except TimeoutError as error:
                 link.close()
                 raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
@@ -165,10 +165,10 @@ class AsyncInterruptWatch:
         self._connector = connector
         self._on_change = on_change
         self._link: Link | None = None
-        self._question: asyncio.Task[None] | None = None
+        self._subscription: asyncio.Task[None] | None = None
         self._failure: ClawlogError | None = None
-        self._heard: deque[StopState] = deque()
-        self._news = asyncio.Event()
+        self._inbox: deque[StopState] = deque()
+        self._changed = asyncio.Event()
 
     async def open(self) -> None:
         """Connects and asks; the answer is for ``next`` to read.
@@ -179,10 +179,12 @@ class AsyncInterruptWatch:
         if self._link is not None:
             return
         self._failure = None
-        link = Link(on_change=self._hear, on_lost=self._news.set)
+        link = Link(on_change=self._receive, on_lost=self._changed.set)
         await self._connector.connect(link)
         self._link = link
-        self._question = asyncio.create_task(self._ask(link), name=f"ask about stops of {self._call.params['task_id']}")
+        self._subscription = asyncio.create_task(
+            self._subscribe(link), name=f"ask about stops of {self._call.params['task_id']}"
+        )
 
     async def next(self, timeout_s: float | None = None) -> StopState | None:
         """The next state that the daemon tells; None when it told none in time.
@@ -197,32 +199,32 @@ class AsyncInterruptWatch:
         await self.open()
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._heard:
+                while not self._inbox:
                     if self._failure is not None:
                         raise self._failure
                     if self._link is None or not self._link.is_open:
                         await self.close()
                         raise DaemonUnreachable(f"The connection to {self._connector.address} was lost")
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             return None
-        return self._heard.popleft()
+        return self._inbox.popleft()
 
-    async def tell(self, call: Call[Any]) -> None:
+    async def notify(self, call: Call[Any]) -> None:
         """Sends a call over this connection without waiting for what becomes of it; not at all when it is not open."""
         if self._link is not None and self._link.is_open:
-            await self._link.tell(call)
+            await self._link.notify(call)
 
     async def close(self) -> None:
         """Ends the connection."""
-        if self._question is not None:
-            self._question.cancel()
-            self._question = None
+        if self._subscription is not None:
+            self._subscription.cancel()
+            self._subscription = None
         if self._link is not None:
             self._link.close()
             self._link = None
-        self._news.set()
+        self._changed.set()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -240,18 +242,18 @@ class AsyncInterruptWatch:
             raise StopAsyncIteration
         return stop
 
-    async def _ask(self, link: Link) -> None:
+    async def _subscribe(self, link: Link) -> None:
         try:
-            self._hear(self._call.outcome(await link.ask(self._call)))
+            self._receive(self._call.decode_reply(await link.request(self._call)))
         except ConnectionLost:
-            self._news.set()
+            self._changed.set()
         except ClawlogError as error:
             self._failure = error
-            self._news.set()
+            self._changed.set()
 
-    def _hear(self, stop: StopState) -> None:
-        self._heard.append(stop)
-        self._news.set()
+    def _receive(self, stop: StopState) -> None:
+        self._inbox.append(stop)
+        self._changed.set()
         if self._on_change is not None:
             self._on_change(stop)
 
@@ -284,21 +286,21 @@ class AsyncConnector:
         """
         try:
             await self._try_to_connect(link)
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             with self._starter.launch() as launch:
                 while True:
                     launch.advance()
                     await asyncio.sleep(autostart.PAUSE_S)
                     try:
                         return await self._try_to_connect(link)
-                    except NOBODY_LISTENS:
+                    except NO_LISTENER:
                         continue
 
     async def _try_to_connect(self, link: Link) -> None:
         try:
             async with asyncio.timeout(self.timeout_s):
                 await link.open(self.address, self._env)
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             raise
         except OSError as error:
             reason = error.strerror or str(error) or "timed out"

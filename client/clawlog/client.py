@@ -26,7 +26,7 @@ T = TypeVar("T")
 DEFAULT_TIMEOUT_S = 10.0
 """How long a call waits for the daemon, beyond what the call itself says it may take."""
 
-NOBODY_LISTENS = (FileNotFoundError, ConnectionRefusedError)
+NO_LISTENER = (FileNotFoundError, ConnectionRefusedError)
 """What connecting to a Unix socket raises when there is no daemon, or only a dead one's socket."""
 
 TRIES = 3
@@ -152,16 +152,16 @@ class Client:
         messages = []
         for index, call in enumerate(batch):
             if index not in outcomes:
-                number, message = self._session.ask(call)
+                number, message = self._session.request(call)
                 asked[number] = index
                 messages.append(message)
         deadline = time.monotonic() + self._timeout_s + sum(call.may_take_s for call in batch)
         channel.send(messages, deadline)
         while asked:
             for message in channel.receive(deadline):
-                heard = self._session.hear(message)
-                if isinstance(heard, Answer) and (place := asked.pop(heard.number, None)) is not None:
-                    outcomes[place] = batch[place].settled(heard.response)
+                received = self._session.receive(message)
+                if isinstance(received, Answer) and (position := asked.pop(received.number, None)) is not None:
+                    outcomes[position] = batch[position].decode_outcome(received.response)
 
     def _connected(self) -> Channel:
         if self._channel is None:
@@ -185,7 +185,7 @@ class InterruptWatch:
         self._connector = connector
         self._session = Session()
         self._channel: Channel | None = None
-        self._heard: deque[StopState] = deque()
+        self._inbox: deque[StopState] = deque()
 
     def open(self) -> None:
         """Connects and asks; the answer is for ``next`` to read.
@@ -195,7 +195,7 @@ class InterruptWatch:
         """
         if self._channel is None:
             self._channel = self._connector.connect()
-            _, message = self._session.ask(self._call)
+            _, message = self._session.request(self._call)
             self._guarded(lambda channel: channel.send([message], time.monotonic() + self._connector.timeout_s))
 
     def next(self, timeout_s: float | None = None) -> StopState | None:
@@ -210,27 +210,29 @@ class InterruptWatch:
         """
         self.open()
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while not self._heard:
+        while not self._inbox:
             try:
                 messages = self._guarded(lambda channel: channel.receive(deadline))
             except TimeoutError:
                 return None
             for message in messages:
-                heard = self._session.hear(message)
-                if isinstance(heard, Changed):
-                    self._heard.append(heard.stop)
-                elif isinstance(heard, Answer):
-                    self._heard.append(self._answered(heard))
-        return self._heard.popleft()
+                received = self._session.receive(message)
+                if isinstance(received, Changed):
+                    self._inbox.append(received.stop)
+                elif isinstance(received, Answer):
+                    self._inbox.append(self._answered(received))
+        return self._inbox.popleft()
 
-    def tell(self, call: Call[Any]) -> None:
+    def notify(self, call: Call[Any]) -> None:
         """Sends a call over this connection without waiting for what becomes of it; not at all when it is not open.
 
         Raises:
             DaemonUnreachable: The daemon has gone.
         """
         if self._channel is not None:
-            self._guarded(lambda channel: channel.send([call.encode_untold()], time.monotonic() + self._connector.timeout_s))
+            self._guarded(
+                lambda channel: channel.send([call.encode_notification()], time.monotonic() + self._connector.timeout_s)
+            )
 
     def close(self) -> None:
         """Ends the connection."""
@@ -246,7 +248,7 @@ class InterruptWatch:
         self.close()
 
     def _answered(self, answer: Answer) -> StopState:
-        outcome = self._guarded(lambda _: self._call.settled(answer.response))
+        outcome = self._guarded(lambda _: self._call.decode_outcome(answer.response))
         if isinstance(outcome, Refused):
             raise outcome
         return outcome
@@ -289,20 +291,20 @@ class Connector:
         """
         try:
             return self._try_to_connect()
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             with self._starter.launch() as launch:
                 while True:
                     launch.advance()
                     time.sleep(autostart.PAUSE_S)
                     try:
                         return self._try_to_connect()
-                    except NOBODY_LISTENS:
+                    except NO_LISTENER:
                         continue
 
     def _try_to_connect(self) -> Channel:
         try:
             return open_channel(self.address, self._env, time.monotonic() + self.timeout_s)
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             raise
         except OSError as error:
             raise DaemonUnreachable(

@@ -69,7 +69,7 @@ class Link:
         """Whether calls can be made over it."""
         return self._transport is not None and self._lost is None
 
-    async def ask(self, call: Call[Any]) -> jsonrpc.Response:
+    async def request(self, call: Call[Any]) -> jsonrpc.Response:
         """Sends a call and waits for its answer.
 
         Raises:
@@ -77,7 +77,7 @@ class Link:
         """
         if self._lost is not None or self._transport is None:
             raise ConnectionLost(str(self._lost or "not open"))
-        number, message = self._session.ask(call)
+        number, message = self._session.request(call)
         answer: asyncio.Future[jsonrpc.Response] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         self.patience_s += call.may_take_s
@@ -88,10 +88,10 @@ class Link:
             self.patience_s -= call.may_take_s
             del self._waiting[number]
 
-    async def tell(self, call: Call[Any]) -> None:
+    async def notify(self, call: Call[Any]) -> None:
         """Sends a call as a notification: nothing is answered."""
         if self._transport is not None:
-            await self._transport.send(call.encode_untold())
+            await self._transport.send(call.encode_notification())
 
     def close(self) -> None:
         """Ends the connection; calls in flight raise ``ConnectionLost``."""
@@ -100,19 +100,19 @@ class Link:
             self._transport.close()
         self.lost(ConnectionLost("closed here"))
 
-    def heard(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> None:
         """Takes a message from the transport."""
         try:
-            heard = self._session.hear(message)
+            received = self._session.receive(message)
         except ProtocolViolation as error:
             self.lost(error)
             return
-        if isinstance(heard, Changed) and self._on_change is not None:
-            self._on_change(heard.stop)
-        elif isinstance(heard, Answer):
-            answer = self._waiting.get(heard.number)
+        if isinstance(received, Changed) and self._on_change is not None:
+            self._on_change(received.stop)
+        elif isinstance(received, Answer):
+            answer = self._waiting.get(received.number)
             if answer is not None and not answer.done():
-                answer.set_result(heard.response)
+                answer.set_result(received.response)
 
     def lost(self, reason: Exception) -> None:
         """Takes note that the transport has gone."""
@@ -151,7 +151,7 @@ class _StreamTransport(asyncio.Protocol):
             return
         self._flush()
         for message in messages:
-            self._link.heard(message)
+            self._link.receive(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._writable.set()
@@ -196,7 +196,7 @@ class _CurveTransport:
 
     async def _read(self) -> None:
         while True:
-            self._link.heard((await self._socket.recv_multipart())[-1])
+            self._link.receive((await self._socket.recv_multipart())[-1])
 
 
 async def _connect(path: str) -> socket.socket:

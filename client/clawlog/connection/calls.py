@@ -60,11 +60,11 @@ class Call(Generic[T]):
         """
         return jsonrpc.encode_request(self.method, self.params, number)
 
-    def encode_untold(self) -> bytes:
+    def encode_notification(self) -> bytes:
         """The same as a notification: nothing is answered, and nobody hears what became of it."""
         return jsonrpc.encode_notification(self.method, self.params)
 
-    def outcome(self, response: jsonrpc.Response) -> T:
+    def decode_reply(self, response: jsonrpc.Response) -> T:
         """The value that the reply means.
 
         Raises:
@@ -73,9 +73,9 @@ class Call(Generic[T]):
         """
         if response.error is not None:
             raise Refused(response.error.code, response.error.message, response.error.data)
-        return self.value_of(response.result)
+        return self.decode_result(response.result)
 
-    def settled(self, response: jsonrpc.Response) -> T | Refused:
+    def decode_outcome(self, response: jsonrpc.Response) -> T | Refused:
         """The value that the reply means, or the refusal.
 
         Raises:
@@ -85,11 +85,11 @@ class Call(Generic[T]):
         if response.error is not None and response.error.code == SHUTTING_DOWN:
             raise ConnectionLost(response.error.message)
         try:
-            return self.outcome(response)
+            return self.decode_reply(response)
         except Refused as refusal:
             return refusal
 
-    def value_of(self, result: Any) -> T:
+    def decode_result(self, result: Any) -> T:
         """The value that a ``result`` member means.
 
         Raises:
@@ -154,12 +154,12 @@ def update_task(
 
 def get_task(task_id: str) -> Call[JsonObject]:
     """What the daemon knows of one task: status, steps, liveness, stop, pending events."""
-    return Call("task.get", {"task_id": task_id}, results.as_it_came)
+    return Call("task.get", {"task_id": task_id}, results.raw)
 
 
 def list_tasks(*, active: bool | None = None) -> Call[JsonObject]:
     """What the daemon knows of all its tasks, or of those that go on (``active``)."""
-    return Call("task.list", _present(active=active), results.as_it_came)
+    return Call("task.list", _present(active=active), results.raw)
 
 
 def update_step(
@@ -205,7 +205,7 @@ def ack_interrupt(
 
 def daemon_status() -> Call[JsonObject]:
     """How the daemon is: version, backends, what waits, since when."""
-    return Call("daemon.status", {}, results.as_it_came)
+    return Call("daemon.status", {}, results.raw)
 
 
 def flush(*, timeout_s: float = 30.0, task_id: str | None = None) -> Call[Flushed]:
@@ -215,17 +215,17 @@ def flush(*, timeout_s: float = 30.0, task_id: str | None = None) -> Call[Flushe
 
 def list_dead_letters() -> Call[JsonObject]:
     """The events that a backend refused for good, with its status and reply."""
-    return Call("deadletter.list", {}, results.as_it_came)
+    return Call("deadletter.list", {}, results.raw)
 
 
 def retry_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
     """Puts dead letters back into the queue: those named, or all."""
-    return Call("deadletter.retry", _chosen(event_ids), results.as_it_came)
+    return Call("deadletter.retry", _chosen(event_ids), results.raw)
 
 
 def drop_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
     """Deletes dead letters: those named, or all."""
-    return Call("deadletter.drop", _chosen(event_ids), results.as_it_came)
+    return Call("deadletter.drop", _chosen(event_ids), results.raw)
 
 
 def _chosen(event_ids: Sequence[str] | None) -> Mapping[str, object]:

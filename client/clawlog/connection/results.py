@@ -162,6 +162,6 @@ def flushed(result: JsonObject) -> Flushed:
     return Flushed(bool(result["flushed"]), int(result["pending"]))
 
 
-def as_it_came(result: JsonObject) -> JsonObject:
+def raw(result: JsonObject) -> JsonObject:
     """Leaves a view in the daemon's own shape."""
     return result

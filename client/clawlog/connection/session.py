@@ -81,28 +81,28 @@ class Session:
     def __init__(self) -> None:
         self._last_number = 0
 
-    def ask(self, call: Call[Any]) -> tuple[int, bytes]:
+    def request(self, call: Call[Any]) -> tuple[int, bytes]:
         """Numbers a call; returns the number, by which its answer comes, and the message to send."""
         self._last_number += 1
         return self._last_number, call.encode(self._last_number)
 
-    def hear(self, message: bytes) -> Answer | Changed | None:
+    def receive(self, message: bytes) -> Answer | Changed | None:
         """Reads what came in; None for a notification that this version does not know.
 
         Raises:
             ProtocolViolation: It is not JSON-RPC, or an answer to nothing that was asked.
         """
         try:
-            heard = jsonrpc.decode_reply(message)
-            if isinstance(heard, jsonrpc.Request):
-                if heard.method != "interrupt.changed":
+            received = jsonrpc.decode_reply(message)
+            if isinstance(received, jsonrpc.Request):
+                if received.method != "interrupt.changed":
                     return None
-                return Changed(heard.params.get("task_id"), results.stop_state(heard.params))
+                return Changed(received.params.get("task_id"), results.stop_state(received.params))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolViolation(f"Not a reply of clawlogd: {message[:80]!r} ({error})") from error
-        if isinstance(heard.id, int) and 0 < heard.id <= self._last_number:
-            return Answer(heard.id, heard)
-        if heard.error is not None:
+        if isinstance(received.id, int) and 0 < received.id <= self._last_number:
+            return Answer(received.id, received)
+        if received.error is not None:
             # Without an id it concerns the connection as a whole, such as a line that was too long.
-            raise ProtocolViolation(heard.error.message)
+            raise ProtocolViolation(received.error.message)
         raise ProtocolViolation(f"An answer to nothing that was asked: {message[:80]!r}")

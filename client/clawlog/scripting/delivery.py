@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clawlog import spool
 from clawlog.client import Client
 from clawlog.connection.calls import Call
-from clawlog.connection.results import JsonObject, as_it_came
+from clawlog.connection.results import JsonObject, raw
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.scripting.plan import Request, UsageError
 
@@ -48,7 +48,7 @@ def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
         BadAddress: The environment names no daemon's address.
         UsageError: A value cannot be sent.
     """
-    batch = [Call(each.method, each.params, as_it_came, each.may_take_s) for each in requests]
+    batch = [Call(each.method, each.params, raw, each.may_take_s) for each in requests]
     with Client(env=env) as client:
         try:
             results = client.pipeline(batch)

@@ -40,24 +40,24 @@ def main(script: str) -> int:
     try:
         plain = prepare(script, arguments, os.environ)
         if plain is None:
-            return run_fully(script, arguments)
-        status = run_quickly(plain[1])
+            return run_full(script, arguments)
+        status = run_fast(plain[1])
         if status is None:
             # Repeating is safe: each event bears its event_id, which the daemon takes once.
-            return run_fully(script, arguments, plain)
+            return run_full(script, arguments, plain)
     except KeyboardInterrupt:
         return 130
     # All is printed and flushed. Leaving without taking the interpreter apart saves a twentieth of its start.
     os._exit(status)
 
 
-def run_quickly(requests: "Sequence[plan.Request]") -> "int | None":
+def run_fast(requests: "Sequence[plan.Request]") -> "int | None":
     """Does a plain command line; returns its exit status, or None where the full way has to take over."""
     results = exchange(requests, locations.socket_address(os.environ))
     return None if results is None else report(requests, results)
 
 
-def run_fully(script: str, arguments: "Sequence[str]", plain: "Read | None" = None) -> int:
+def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = None) -> int:
     """Does a command line, or what was already read of it, with the script's own module, which can do everything."""
     import importlib  # noqa: PLC0415 - the quick way needs none of it
 

@@ -11,8 +11,8 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, StopState
 from clawlog.errors import ClawlogError
-from clawlog.tasks.base import FIRST_ANSWER_S, TaskFace
-from clawlog.tasks.lifecycle import Description, Story
+from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
+from clawlog.tasks.lifecycle import Description, Lifecycle
 
 T = TypeVar("T")
 
@@ -59,7 +59,7 @@ def task(
     )
 
 
-class Task(TaskFace):
+class Task(BaseTask):
     """What ``clawlog.task`` gives."""
 
     def __init__(
@@ -77,11 +77,11 @@ class Task(TaskFace):
             step: Its title, id, or position from 1.
             summary: One line for its beginning.
         """
-        return Step(self._story, self._say, step, summary)
+        return Step(self._lifecycle, self._send, step, summary)
 
     def heartbeat(self, summary: str | None = None) -> None:
         """Gives a sign of life, with one line about what goes on. The daemon does so by itself while this process runs."""
-        self._say(self._story.beat(summary))
+        self._send(self._lifecycle.heartbeat(summary))
 
     def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
@@ -91,40 +91,40 @@ class Task(TaskFace):
         Raises:
             SoftStop: A person asked for a stop. Let it leave the ``with`` block.
         """
-        self._listen()
-        self._story.check()
+        self._read_stops()
+        self._lifecycle.raise_if_stop_requested()
 
     def __enter__(self) -> Self:
         try:
-            created = self._say(self._story.creation())
+            created = self._send(self._lifecycle.creation())
         except BaseException:
             self._close()
             raise
         if created is None:
             self._refused = True
         else:
-            self._story.created(created)
+            self._lifecycle.created(created)
             self._open_watch()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         try:
-            for call in self._story.end(error):
-                self._say(call)
+            for call in self._lifecycle.end(error):
+                self._send(call)
         finally:
             self._close()
-        return self._story.swallows(error)
+        return self._lifecycle.suppresses(error)
 
-    def _say(self, call: Call[T]) -> T | None:
+    def _send(self, call: Call[T]) -> T | None:
         """Tells the daemon, or makes the best of it."""
         if self._refused:
             return None  # the task itself was declined, with a warning: nobody knows what is said about it
-        if not self._failures.daemon_is_worth_a_try():
-            return self._failures.settle(call, None)
+        if not self._failures.should_try_daemon():
+            return self._failures.handle(call, None)
         try:
             return self._client.perform(call)
         except ClawlogError as error:
-            return self._failures.settle(call, error)
+            return self._failures.handle(call, error)
 
     def _open_watch(self) -> None:
         if self._watch is None and self._may_watch():
@@ -133,22 +133,22 @@ class Task(TaskFace):
                 self._watch.open()
             except ClawlogError as error:
                 self._close_watch()
-                self._note_lost_watch(error)
+                self._note_watch_lost(error)
 
-    def _listen(self) -> None:
+    def _read_stops(self) -> None:
         """Takes what the daemon has pushed."""
         self._open_watch()
         if self._watch is None:
             return
         try:
-            if self._sign_is_due():
-                self._watch.tell(self._story.beat(None))
-            while (stop := self._watch.next(0 if self._heard_once else FIRST_ANSWER_S)) is not None:
-                self._hear(stop)
+            if self._heartbeat_is_due():
+                self._watch.notify(self._lifecycle.heartbeat(None))
+            while (stop := self._watch.next(0 if self._stop_known else FIRST_ANSWER_S)) is not None:
+                self._receive(stop)
         except ClawlogError as error:
             self._close_watch()
-            self._note_lost_watch(error)
-        self._heard_once = True
+            self._note_watch_lost(error)
+        self._stop_known = True
 
     def _close(self) -> None:
         self._close_watch()
@@ -169,22 +169,22 @@ class Step:
     """
 
     def __init__(
-        self, story: Story, say: Callable[[Call[Accepted]], object], step: calls.Step, opening_summary: str | None
+        self, lifecycle: Lifecycle, send: Callable[[Call[Accepted]], object], step: calls.Step, summary: str | None
     ) -> None:
-        self._story = story
-        self._say = say
+        self._lifecycle = lifecycle
+        self._send = send
         self._step = step
-        self._opening_summary = opening_summary
+        self._opening_summary = summary
         self.summary: str | None = None
 
     def update(self, summary: str) -> None:
         """Says in one line how far the step is."""
-        self._say(self._story.step_begins(self._step, summary))
+        self._send(self._lifecycle.step_begins(self._step, summary))
 
     def __enter__(self) -> Self:
-        self._say(self._story.step_begins(self._step, self._opening_summary))
+        self._send(self._lifecycle.step_begins(self._step, self._opening_summary))
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        for call in self._story.step_ends(self._step, error, self.summary):
-            self._say(call)
+        for call in self._lifecycle.step_ends(self._step, error, self.summary):
+            self._send(call)

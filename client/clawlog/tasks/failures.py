@@ -36,11 +36,11 @@ class Failures:
         self._strict = strict
         self._quiet_until = 0.0
 
-    def daemon_is_worth_a_try(self) -> bool:
+    def should_try_daemon(self) -> bool:
         """Whether it answered lately, as far as is known."""
         return time.monotonic() >= self._quiet_until
 
-    def settle(self, call: Call[T], error: ClawlogError | None) -> T | None:
+    def handle(self, call: Call[T], error: ClawlogError | None) -> T | None:
         """Makes the best of a call that the daemon did not take.
 
         Args:
@@ -68,4 +68,4 @@ class Failures:
             return None
         if error is not None:
             LOGGER.warning("%s waits in the spool: %s", call.method, error)
-        return call.value_of(result)
+        return call.decode_result(result)

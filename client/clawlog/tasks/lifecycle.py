@@ -32,7 +32,7 @@ class Description:
     task_id: str | None = None
 
 
-class Story:
+class Lifecycle:
     """The state of one task as its program sees it.
 
     Attributes:
@@ -51,7 +51,7 @@ class Story:
         self.stop = StopState(StopPhase.UNKNOWN)
         self.raised = False
         self._raised_id: str | None = None
-        self._told: set[str | None] = set()
+        self._announced: set[str | None] = set()
         self._cut_short: list[tuple[Step, str]] = []
 
     def creation(self) -> Call[CreatedTask]:
@@ -89,7 +89,7 @@ class Story:
         self._cut_short.append((step, summary or _STOPPED))
         return []
 
-    def beat(self, summary: str | None) -> Call[Beat]:
+    def heartbeat(self, summary: str | None) -> Call[Beat]:
         """The program gives a sign of life."""
         return calls.heartbeat(self.task_id, summary=_sound(summary))
 
@@ -105,19 +105,19 @@ class Story:
             return [calls.update_task(self.task_id, "interrupted", summary=type(error).__name__)]
         return [calls.update_task(self.task_id, "failed", summary=_one_line(error))]
 
-    def swallows(self, error: BaseException | None) -> bool:
+    def suppresses(self, error: BaseException | None) -> bool:
         """Whether leaving with this error is a quiet end: the task's own stop, honoured."""
         return self._is_own_stop(error)
 
-    def hear(self, stop: StopState) -> bool:
+    def receive(self, stop: StopState) -> bool:
         """Takes what the daemon tells of a stop; returns whether it is a request not heard of before."""
         self.stop = stop
-        if not stop.interrupt_requested or stop.interrupt_id in self._told:
+        if not stop.interrupt_requested or stop.interrupt_id in self._announced:
             return False
-        self._told.add(stop.interrupt_id)
+        self._announced.add(stop.interrupt_id)
         return True
 
-    def check(self) -> None:
+    def raise_if_stop_requested(self) -> None:
         """Raises the stop if one is requested; what is unknown is not raised.
 
         Raises:

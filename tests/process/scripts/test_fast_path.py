@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clawlog.connection.calls import Call
-from clawlog.connection.results import as_it_came
+from clawlog.connection.results import raw
 from clawlog.protocol import jsonrpc, vocabulary
 from clawlog.scripting import fast, options, parser, plan
 from process.scripts.conftest import SCRIPTS, Run, python_of_scripts
@@ -51,7 +51,7 @@ def full_messages(script: str, arguments: list[str], env: dict[str, str]) -> lis
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             values = parser.parse(full_parser(script), arguments)
-        calls = [Call(each.method, each.params, as_it_came) for each in make_plan(values, env)]
+        calls = [Call(each.method, each.params, raw) for each in make_plan(values, env)]
     except (SystemExit, plan.UsageError):
         return None
     return [call.encode(number) + b"\n" for number, call in enumerate(calls, 1)]
@@ -185,7 +185,7 @@ def quickly(daemon: ScriptedDaemon, script: str, arguments: list[str], monkeypat
     monkeypatch.setenv("CLAWLOG_SOCKET", daemon.address)
     plain = fast.prepare(script, arguments, os.environ)
     assert plain is not None
-    return fast.run_quickly(plain[1])
+    return fast.run_fast(plain[1])
 
 
 def test_prints_what_the_full_way_prints(
@@ -221,7 +221,7 @@ def test_leaves_other_addresses_to_the_full_way(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("CLAWLOG_SOCKET", address)
     plain = fast.prepare("update_status", ["--task-id", "t", "--heartbeat"], {})
     assert plain is not None
-    assert fast.run_quickly(plain[1]) is None
+    assert fast.run_fast(plain[1]) is None
 
 
 def test_a_closed_stdout_is_left_to_the_full_way(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:

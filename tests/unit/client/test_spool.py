@@ -61,7 +61,7 @@ def test_writers_at_the_same_time_do_not_take_each_others_names(folder: Path, en
 def test_a_created_task_gets_ids_that_later_calls_can_name(folder: Path, env: dict[str, str]) -> None:
     call = calls.create_task("部署", ["检查", calls.NewStep("write", "mine")])
     (result,) = spool.keep([(call.method, call.params)], env)
-    task = call.value_of(result)
+    task = call.decode_result(result)
     assert task.spooled
     assert [step.step_id for step in task.steps] == [f"{task.task_id}-1", "mine"]
     ((_, request),) = spooled(folder)[0].requests

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
 from clawlog.cli.render import times
@@ -22,28 +22,28 @@ _EARLIEST_YEAR = 2025
 """Before this version was made, no clock can rightly be."""
 
 
-def default_url(place: Place, view: DaemonView | None) -> str:
+def default_url(environment: Environment, view: DaemonView | None) -> str:
     """The backend of tasks that name none: as callers here say, else as the daemon that answers says, else as is configured.
 
     Raises:
         CommandError: The configuration cannot be read.
     """
-    if named := place.env.get("CLAWLOG_BASE_URL"):
+    if named := environment.variables.get("CLAWLOG_BASE_URL"):
         return named.rstrip("/")
-    return view.base_url if view is not None else configuration.load(place.env).base_url
+    return view.base_url if view is not None else configuration.load(environment.variables).base_url
 
 
-def reachable(place: Place, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
+def reachable(environment: Environment, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
     """The default backend, asked as the daemon asks it.
 
     Args:
-        place: Where to look.
+        environment: Where to look.
         view: What the daemon says, where there is one.
         timeout_s: For how long an answer is waited for.
     """
     try:
-        settings = configuration.load(place.env)
-        backend = Backend(default_url(place, view), place.env, timeout_s=timeout_s)
+        settings = configuration.load(environment.variables)
+        backend = Backend(default_url(environment, view), environment.variables, timeout_s=timeout_s)
     except CommandError as error:
         yield fault("backend", str(error), "mend that file or variable")
         return

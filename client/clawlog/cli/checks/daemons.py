@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 from clawlog import autostart, locations
 from clawlog.cli.checks import sockets
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.cli.render import times, views
 from clawlog.cli.render.views import DaemonView
@@ -28,22 +28,22 @@ _REMEDIES = {
 _RELOAD_FAILED = "the settings could not be read again"
 
 
-def answering(place: Place, *, startable: bool) -> tuple[DaemonView | None, list[Finding]]:
+def answering(environment: Environment, *, startable: bool) -> tuple[DaemonView | None, list[Finding]]:
     """What the daemon says of itself, where there is one, and what is to be said of that.
 
     Args:
-        place: Where it is.
+        environment: Where it is.
         startable: Whether its settings would let one start, where there is none.
     """
     try:
         view = views.daemon(daemon.status())
     except NotRunning as error:
-        return None, list(absent(place, str(error), startable=startable))
+        return None, list(absent(environment, str(error), startable=startable))
     except ClawlogError as error:
-        holder = sockets.lock_holder(place)
+        holder = sockets.lock_holder(environment)
         who, what = (f"process {holder} may hang", f"end it (kill {holder}), and") if holder else ("it may hang", "end it, and")
         return None, [fault("daemon", f"{error}: {who}", f"{what} look at its log")]
-    return view, [*same(place, view), *_own_word(view)]
+    return view, [*same(environment, view), *_own_word(view)]
 
 
 def remedy(problem: str, view: DaemonView) -> str | None:
@@ -56,24 +56,24 @@ def remedy(problem: str, view: DaemonView) -> str | None:
     return _REMEDIES.get(lane.state) if lane is not None else None
 
 
-def absent(place: Place, reason: str, *, startable: bool) -> Iterator[Finding]:
+def absent(environment: Environment, reason: str, *, startable: bool) -> Iterator[Finding]:
     """What is to be said of a daemon that does not run.
 
     Args:
-        place: Where it would.
+        environment: Where it would.
         reason: How that was found.
         startable: Whether its settings would let it start.
     """
-    holder = sockets.lock_holder(place)
+    holder = sockets.lock_holder(environment)
     if holder is not None:
         yield fault(
             "daemon",
-            f"{reason}, but process {holder or '?'} has the state folder {place.state_dir}",
+            f"{reason}, but process {holder or '?'} has the state folder {environment.state_dir}",
             "it listens elsewhere: set CLAWLOG_SOCKET to its socket, or end it",
         )
-    elif not autostart.is_wanted(place.env):
+    elif not autostart.is_wanted(environment.variables):
         yield fault("daemon", f"{reason}, and CLAWLOG_AUTOSTART=0 forbids to start one", "start one: clawlogd, or a service")
-    elif place.program is None:
+    elif environment.program is None:
         yield fault("daemon", f"{reason}, and clawlogd is not installed", "pipx install clawlog-status-sync")
     else:
         yield ok("daemon", "does not run; the next script call starts it" if startable else "does not run")
@@ -86,7 +86,7 @@ def _own_word(view: DaemonView) -> Iterator[Finding]:
         yield fault("daemon", problem, remedy(problem, view) or "do as it says; docs/troubleshooting.md says more")
 
 
-def same(place: Place, view: DaemonView) -> Iterator[Finding]:
+def same(environment: Environment, view: DaemonView) -> Iterator[Finding]:
     """Whether it is the one that is meant: of this version, and with the state that scripts here would use."""
     own = version("clawlog-status-sync")
     if view.protocol != vocabulary.PROTOCOL_VERSION:
@@ -95,15 +95,15 @@ def same(place: Place, view: DaemonView) -> Iterator[Finding]:
     elif view.version != own:
         found = f"it is version {view.version}, this command {own}"
         yield warning("daemon", found, f"end it (kill {view.pid}): the next call starts the new one")
-    if not _is_shared(place) and os.path.realpath(view.state_dir) != os.path.realpath(place.state_dir):
+    if not _is_shared(environment) and os.path.realpath(view.state_dir) != os.path.realpath(environment.state_dir):
         yield warning(
             "daemon",
-            f"it keeps its state in {view.state_dir}, but without it scripts here would write to {place.state_dir}",
+            f"it keeps its state in {view.state_dir}, but without it scripts here would write to {environment.state_dir}",
             "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET, so that both fit",
         )
 
 
-def _is_shared(place: Place) -> bool:
+def _is_shared(environment: Environment) -> bool:
     """Whether the daemon is another machine's, or the system's: its state is not its callers'."""
-    where = address.parse(place.address)
+    where = address.parse(environment.address)
     return where.kind is Kind.ZMQ_TCP or os.path.dirname(where.path) == locations.SYSTEM_SOCKET_DIR

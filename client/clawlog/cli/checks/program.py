@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 
 _LIMIT_S = 20.0
@@ -25,28 +25,30 @@ class Setting:
     origin: str
 
 
-def versions(place: Place) -> Iterator[Finding]:
+def versions(environment: Environment) -> Iterator[Finding]:
     """The versions of this program, of Python and of the daemon's program."""
     own = version("clawlog-status-sync")
     yield ok("version", f"clawlog {own}, Python {platform.python_version()} on {platform.system()} {platform.release()}")
-    if place.program is None:
+    if environment.program is None:
         yield fault("program", "clawlogd is not installed", "install it: pipx install clawlog-status-sync")
         return
-    ran = _run([place.program, "--version"], place.env)
+    ran = _run([environment.program, "--version"], environment.variables)
     said = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
     if ran.returncode != 0:
-        yield fault("program", f"{place.program} does not run: {said}", "install it anew: pipx reinstall clawlog-status-sync")
+        yield fault(
+            "program", f"{environment.program} does not run: {said}", "install it anew: pipx reinstall clawlog-status-sync"
+        )
     elif said.split()[-1] != own:
-        yield warning("program", f"{place.program} is {said}", f"install {own}, the version of this command")
+        yield warning("program", f"{environment.program} is {said}", f"install {own}, the version of this command")
     else:
-        yield ok("program", place.program)
+        yield ok("program", environment.program)
 
 
-def configuration(place: Place) -> tuple[list[Finding], list[Setting]]:
+def configuration(environment: Environment) -> tuple[list[Finding], list[Setting]]:
     """Whether the daemon would accept its settings, and what they are."""
-    if place.program is None:
+    if environment.program is None:
         return [], []
-    ran = _run([place.program, "--check-config"], place.env)
+    ran = _run([environment.program, "--check-config"], environment.variables)
     if ran.returncode != 0:
         said = ran.stderr.strip().removeprefix("clawlogd: ")
         return [fault("settings", said, "mend that key or file; docs/configuration.md lists every key")], []

@@ -8,7 +8,7 @@ import socket
 import stat
 from collections.abc import Iterator
 
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.connection import address
 from clawlog.connection.address import Address, Kind
@@ -19,10 +19,10 @@ _LOCK_NAME = "clawlogd.lock"
 _PROBE_LIMIT_S = 2.0
 
 
-def listening(place: Place) -> Iterator[Finding]:
+def listening(environment: Environment) -> Iterator[Finding]:
     """The socket, as callers find it."""
     try:
-        where = address.parse(place.address)
+        where = address.parse(environment.address)
     except BadAddress as error:
         yield fault("socket", str(error), "mend CLAWLOG_SOCKET, or unset it")
         return
@@ -85,10 +85,10 @@ def _folder_trouble(path: str) -> Finding | None:
     return None
 
 
-def lock_holder(place: Place) -> int | None:
+def lock_holder(environment: Environment) -> int | None:
     """The process that has the state folder, if one has; 0 when it does not say its number."""
     try:
-        fd = os.open(os.path.join(place.state_dir, _LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(os.path.join(environment.state_dir, _LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

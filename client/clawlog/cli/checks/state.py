@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from clawlog import locations
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.cli.render.counts import counted
 from clawlog.protocol import spool
@@ -17,9 +17,9 @@ LOW_BYTES = 256 * 1024**2
 FULL_BYTES = 8 * 1024**2
 
 
-def folder(place: Place) -> Iterator[Finding]:
+def folder(environment: Environment) -> Iterator[Finding]:
     """Whose the state folder is, and who may read it."""
-    path = place.state_dir
+    path = environment.state_dir
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -44,9 +44,9 @@ def folder(place: Place) -> Iterator[Finding]:
         yield ok("state", path)
 
 
-def disk(place: Place) -> Iterator[Finding]:
+def disk(environment: Environment) -> Iterator[Finding]:
     """The room on the disk, which is what an outage is survived on."""
-    path = place.state_dir
+    path = environment.state_dir
     while not os.path.isdir(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     try:
@@ -64,9 +64,9 @@ def disk(place: Place) -> Iterator[Finding]:
         yield ok("disk", free)
 
 
-def spooled(place: Place) -> Iterator[Finding]:
+def spooled(environment: Environment) -> Iterator[Finding]:
     """What scripts wrote down because no daemon could be reached."""
-    path = os.path.join(place.state_dir, locations.SPOOL_NAME)
+    path = os.path.join(environment.state_dir, locations.SPOOL_NAME)
     waiting = _count(path)
     refused = _count(os.path.join(path, "refused"))
     if refused:

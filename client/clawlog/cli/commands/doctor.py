@@ -36,9 +36,9 @@ def command(*, with_settings: bool, as_json: bool) -> int:
     It changes nothing.
     """
     from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
-    from clawlog.cli.checks.environment import Place  # noqa: PLC0415 - as above
+    from clawlog.cli.checks.environment import Environment  # noqa: PLC0415 - as above
 
-    findings, settings = run.at_everything(Place.of(os.environ))
+    findings, settings = run.run_all(Environment.of(os.environ))
     if as_json:
         told = [asdict(finding) for finding in findings]
         output.print_json({"ok": not _at_fault(findings), "findings": told, "settings": [asdict(each) for each in settings]})

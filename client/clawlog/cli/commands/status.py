@@ -14,7 +14,7 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, Verdict
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import marks, output, times, views
@@ -47,11 +47,11 @@ def command(*, as_json: bool) -> int:
     """
     from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
 
-    place = Place.of(os.environ)
+    environment = Environment.of(os.environ)
     try:
         answer = daemon.status()
     except NotRunning as error:
-        return _not_running(str(error), run.without_daemon(place, str(error)), as_json=as_json)
+        return _not_running(str(error), run.without_daemon(environment, str(error)), as_json=as_json)
     except DaemonUnreachable as error:
         if as_json:
             output.print_json({"running": True, "healthy": False, "problems": [str(error)], "findings": []})
@@ -59,7 +59,7 @@ def command(*, as_json: bool) -> int:
             output.warn(f"degraded: {error}; see: clawlog doctor")
         return exits.FAILED
     view = views.daemon(answer)
-    findings = run.beside(place, view)
+    findings = run.beside_daemon(environment, view)
     healthy = view.healthy and not any(finding.verdict is Verdict.FAULT for finding in findings)
     if as_json:
         output.print_json({"running": True, **answer, "healthy": healthy, "findings": [asdict(each) for each in findings]})

@@ -59,4 +59,4 @@ def short_ids(task_ids: Sequence[str]) -> int:
 
 
 def _shared_chars(one: str, other: str) -> int:
-    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
+    return next((index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))

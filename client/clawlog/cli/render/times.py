@@ -40,12 +40,12 @@ def duration(seconds: float) -> str:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    place = next(place for place, (unit_s, _) in enumerate(_UNITS) if seconds >= unit_s)
-    unit_s, unit = _UNITS[place]
+    index = next(index for index, (unit_s, _) in enumerate(_UNITS) if seconds >= unit_s)
+    unit_s, unit = _UNITS[index]
     whole, rest_s = divmod(int(seconds), unit_s)
-    if place + 1 == len(_UNITS) or rest_s < _UNITS[place + 1][0]:
+    if index + 1 == len(_UNITS) or rest_s < _UNITS[index + 1][0]:
         return f"{whole} {unit}"
-    small_s, small = _UNITS[place + 1]
+    small_s, small = _UNITS[index + 1]
     return f"{whole} {unit} {rest_s // small_s} {small}"
 
 

@@ -6,7 +6,7 @@ import os
 
 from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
-from clawlog.client import NOBODY_LISTENS, Client
+from clawlog.client import NO_LISTENER, Client
 from clawlog.connection.results import JsonObject
 from clawlog.errors import DaemonUnreachable
 from clawlog.protocol import spool
@@ -31,7 +31,7 @@ def status() -> JsonObject:
         try:
             return client.daemon_status()
         except DaemonUnreachable as error:
-            if isinstance(error.__context__, NOBODY_LISTENS):
+            if isinstance(error.__context__, NO_LISTENER):
                 raise NotRunning(f"nobody listens at {client.address}") from None
             raise
 

@@ -23,7 +23,7 @@ REQUESTED_BY = "clawlog demo"
 _OF_THE_DAEMON = {"heartbeat", "interrupt_seen", "interrupt_delivered"}
 
 
-class Onlooker:
+class Person:
     """The person.
 
     Args:

@@ -105,6 +105,6 @@ def find_scripts() -> str | None:
 def _shown(name: str, arguments: Sequence[str]) -> str:
     told = list(arguments)
     if "--task-id" in told:
-        place = told.index("--task-id")
-        del told[place : place + 2]
+        index = told.index("--task-id")
+        del told[index : index + 2]
     return f"{name}.py {shlex.join(told)}"

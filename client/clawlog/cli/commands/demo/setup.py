@@ -14,7 +14,7 @@ from clawlog.async_client import AsyncClient
 from clawlog.cli import servers
 from clawlog.cli.commands.demo import verdict
 from clawlog.cli.commands.demo.agent import Agent, Told
-from clawlog.cli.commands.demo.person import Onlooker
+from clawlog.cli.commands.demo.person import Person
 from clawlog.cli.commands.demo.scripts import Scripts, find_scripts
 from clawlog.cli.commands.demo.timeline import Actor, Check, Timeline
 from clawlog.cli.errors import CommandError
@@ -91,7 +91,7 @@ async def _act(
     async with asyncio.TaskGroup() as group:
         guards = [group.create_task(_guard(server), name=f"the {server.name} is to live") for server in running]
         agent = group.create_task(Agent(Scripts(env, find_scripts()), timeline, folder).run(), name="the agent")
-        onlooker = group.create_task(Onlooker(http, timeline).run(), name="the onlooker")
+        onlooker = group.create_task(Person(http, timeline).run(), name="the onlooker")
         await asyncio.wait([agent, onlooker])  # when either fails the group cancels this
         for guard in guards:
             guard.cancel()

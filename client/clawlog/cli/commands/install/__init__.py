@@ -15,7 +15,7 @@ import click
 from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.checks import sockets
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.commands.install import hooks, skill, systemd
 from clawlog.cli.commands.install.plan import Action, carry_out
 from clawlog.cli.epilogs import epilog
@@ -55,7 +55,7 @@ def command() -> None:
 def systemd_(*, user: bool, dry_run: bool, force: bool, as_json: bool) -> int:
     """Write the units, and let systemd listen at the socket: the first call starts the daemon."""
     plan = systemd.install(os.environ, system=not user, force=force)
-    holder = sockets.lock_holder(Place.of(os.environ))  # asked before: afterwards it may be systemd's
+    holder = sockets.lock_holder(Environment.of(os.environ))  # asked before: afterwards it may be systemd's
     status = follow(plan, systemd.KIND, dry_run=dry_run, as_json=as_json)
     if holder is not None:
         output.warn(

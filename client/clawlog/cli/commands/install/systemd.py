@@ -74,8 +74,8 @@ def _drop_in(service: str, env: Mapping[str, str], *, system: bool) -> str | Non
         return None
     lines = ["# Where things are on this machine, as clawlog install found it.", "[Service]"]
     if moved and state_dir is not None:
-        place = arguments.index("--state-dir") + 1
-        arguments[place] = _escaped(state_dir)
+        index = arguments.index("--state-dir") + 1
+        arguments[index] = _escaped(state_dir)
         lines += [f"ExecStartPre=+/usr/bin/install -d -m 0700 {_escaped(state_dir)}", f"ReadWritePaths={_escaped(state_dir)}"]
     start = _escaped(program) if program != expected else shipped
     return "\n".join([*lines, "ExecStart=", f"ExecStart={start} {' '.join(arguments)}", ""])

@@ -60,8 +60,8 @@ class Child:
             raise CommandError(f"{command[0]}: there is no such program", EXIT_NOT_FOUND) from None
         except OSError as error:
             raise CommandError(f"{command[0]} cannot be run: {error.strerror}", EXIT_NOT_RUNNABLE) from None
-        loop.add_signal_handler(signal.SIGCHLD, self._look)
-        loop.call_soon(self._look)  # it may have ended already
+        loop.add_signal_handler(signal.SIGCHLD, self._reap)
+        loop.call_soon(self._reap)  # it may have ended already
         for number in _PASSED_ON:
             loop.add_signal_handler(number, self.send, number)
         loop.add_signal_handler(signal.SIGTSTP, self.send, signal.SIGTSTP)
@@ -95,7 +95,7 @@ class Child:
         if self._terminal is not None and self._terminal.is_mine() and not self.ended.done():
             self._terminal.give(self.pid)
 
-    def _look(self) -> None:
+    def _reap(self) -> None:
         """Reaps it, or stops with it."""
         while not self.ended.done():
             pid, status = os.waitpid(self.pid, os.WNOHANG | os.WUNTRACED)

@@ -20,11 +20,11 @@ from clawlog.connection.results import StopState
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus
 
-BEAT_EVERY_S = 2.0
-"""How often the command's last line is told, when it has changed."""
+HEARTBEAT_S = 2.0
+"""How often the command's last line is sent, when it has changed."""
 
 
-GROUP_LOOK_EVERY_S = 0.05
+GROUP_CHECK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,10 +64,10 @@ async def run(plan: Plan) -> int:
     if tee is not None:
         tee.begin()
     async with AsyncClient() as client:
-        return await Conductor(plan, child, tee, Reporter(client, task_id)).conduct()
+        return await Supervisor(plan, child, tee, Reporter(client, task_id)).run()
 
 
-class Conductor:
+class Supervisor:
     """One run, from when the command has been started."""
 
     def __init__(self, plan: Plan, child: Child, tee: Tee | None, reporter: Reporter) -> None:
@@ -79,36 +79,36 @@ class Conductor:
         self._asked_at = 0.0
         self._killed = False
 
-    async def conduct(self) -> int:
+    async def run(self) -> int:
         """Waits for the command's end, and does what there is to do meanwhile; returns its exit status."""
         begun = asyncio.create_task(self._reporter.begin(self._plan.title, self._plan.base_url), name="tell of the task")
-        meanwhile = asyncio.create_task(self._meanwhile(begun), name="beats and stops")
+        meanwhile = asyncio.create_task(self._report_and_watch(begun), name="beats and stops")
         code = await self._child.ended
         if self._stop is not None:
-            await self._see_the_rest_off()
+            await self._wait_for_group()
         meanwhile.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await meanwhile
         if self._tee is not None:
             await asyncio.to_thread(self._tee.finish)
         await begun
-        await self._tell_end(code)
+        await self._report_end(code)
         return code if code >= 0 else 128 - code
 
-    async def _meanwhile(self, begun: asyncio.Task[None]) -> None:
+    async def _report_and_watch(self, begun: asyncio.Task[None]) -> None:
         await asyncio.shield(begun)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reporter.watch(self._ask_to_stop), name="watch for stops")
             if self._tee is not None:
-                group.create_task(self._beat(self._tee), name="tell the last line")
+                group.create_task(self._send_last_lines(self._tee), name="tell the last line")
 
-    async def _beat(self, tee: Tee) -> None:
-        told: str | None = None
+    async def _send_last_lines(self, tee: Tee) -> None:
+        sent: str | None = None
         while True:
-            if (line := tee.last_line) is not None and line != told:
-                await self._reporter.beat(line)
-                told = line
-            await asyncio.sleep(BEAT_EVERY_S)
+            if (line := tee.last_line) is not None and line != sent:
+                await self._reporter.heartbeat(line)
+                sent = line
+            await asyncio.sleep(HEARTBEAT_S)
 
     def _ask_to_stop(self, stop: StopState) -> None:
         first = self._stop is None
@@ -123,16 +123,16 @@ class Conductor:
             self._killed = True
             self._child.send(signal.SIGKILL)
 
-    async def _see_the_rest_off(self) -> None:
+    async def _wait_for_group(self) -> None:
         """Waits until what the command had started has stopped as well, and kills it when the grace is over."""
         while not self._child.is_alone():
             if time.monotonic() >= self._asked_at + self._plan.grace_s:
                 self._killed = True
                 self._child.send(signal.SIGKILL)
                 return
-            await asyncio.sleep(GROUP_LOOK_EVERY_S)
+            await asyncio.sleep(GROUP_CHECK_S)
 
-    async def _tell_end(self, code: int) -> None:
+    async def _report_end(self, code: int) -> None:
         how = f"exit status {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
         if self._stop is not None:
             took = times.duration(time.monotonic() - self._asked_at)

@@ -90,7 +90,7 @@ def _sequence_length(data: bytes) -> int:
     """How long the unknown sequence at the front is: to its final byte."""
     if data[1:2] not in (b"[", b"O"):
         return 2
-    return next((place + 1 for place in range(2, len(data)) if 0x40 <= data[place] <= 0x7E), len(data))
+    return next((index + 1 for index in range(2, len(data)) if 0x40 <= data[index] <= 0x7E), len(data))
 
 
 def _let_it_wake(number: int, frame: FrameType | None) -> None:

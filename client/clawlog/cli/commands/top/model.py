@@ -53,7 +53,7 @@ class Model:
     @property
     def position(self) -> int:
         """Where the chosen task stands in the list."""
-        return next((place for place, each in enumerate(self.tasks) if each.task_id == self.selected), 0)
+        return next((index for index, each in enumerate(self.tasks) if each.task_id == self.selected), 0)
 
     @property
     def chosen(self) -> TaskView | None:
