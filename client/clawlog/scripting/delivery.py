@@ -10,7 +10,7 @@ from clawlog.client import Client
 from clawlog.connection.calls import Call
 from clawlog.connection.results import JsonObject, raw
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
-from clawlog.scripting.plan import Request, UsageError
+from clawlog.scripting.plan import PlannedRequest, UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Outcome:
         error: Why there is none.
     """
 
-    request: Request
+    request: PlannedRequest
     result: JsonObject | None = None
     error: ClawlogError | None = None
 
@@ -41,7 +41,7 @@ class Delivery:
     warnings: tuple[str, ...] = ()
 
 
-def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
+def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Delivery:
     """Performs the requests over one connection, pipelined; without a daemon, puts into the spool those that may wait.
 
     Raises:
@@ -59,11 +59,11 @@ def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
     return Delivery(tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True)))
 
 
-def _outcome(request: Request, result: JsonObject | Refused) -> Outcome:
+def _outcome(request: PlannedRequest, result: JsonObject | Refused) -> Outcome:
     return Outcome(request, error=result) if isinstance(result, Refused) else Outcome(request, result)
 
 
-def _keep(requests: Sequence[Request], env: Mapping[str, str], cause: ClawlogError) -> Delivery:
+def _keep(requests: Sequence[PlannedRequest], env: Mapping[str, str], cause: ClawlogError) -> Delivery:
     events = [each for each in requests if spool.is_spoolable(each.method)]
     if not events:
         return Delivery(tuple(Outcome(each, error=cause) for each in requests))

@@ -17,7 +17,7 @@ class UsageError(Exception):
     """The flags do not go together; the text says what was expected."""
 
 
-class Request:
+class PlannedRequest:
     """One request of a command line.
 
     Attributes:
@@ -48,7 +48,7 @@ _ACTIONS = (
 )
 
 
-def create_task(values: "Values", env: "Mapping[str, str]") -> list[Request]:
+def create_task(values: "Values", env: "Mapping[str, str]") -> list[PlannedRequest]:
     """The request of ``create_task.py``.
 
     Raises:
@@ -63,10 +63,10 @@ def create_task(values: "Values", env: "Mapping[str, str]") -> list[Request]:
     for name, param in (("summary", "summary"), ("watch_pid", "watch_pid"), ("lease", "lease_s"), ("metadata", "metadata")):
         if name in values:
             params[param] = values[name]
-    return [Request("task", "task.create", params)]
+    return [PlannedRequest("task", "task.create", params)]
 
 
-def update_status(values: "Values", env: "Mapping[str, str]") -> list[Request]:
+def update_status(values: "Values", env: "Mapping[str, str]") -> list[PlannedRequest]:
     """The requests of ``update_status.py``, in the order in which they are to be done.
 
     Raises:
@@ -82,7 +82,7 @@ def update_status(values: "Values", env: "Mapping[str, str]") -> list[Request]:
             params = {"task_id": task_id, **{param: values[name] for name, param in given}}
             if is_event:
                 params["event_id"] = new_uuid()
-            requests.append(Request(action, method, params, values.get("wait", 0.0) if action == "wait" else 0.0))
+            requests.append(PlannedRequest(action, method, params, values.get("wait", 0.0) if action == "wait" else 0.0))
         elif given:
             raise UsageError(f"{_flag(given[0][0])} needs {_flag(asked_by)} as well")
     if not requests:

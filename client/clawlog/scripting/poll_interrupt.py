@@ -17,11 +17,10 @@ from clawlog import exits
 from clawlog.client import Client
 from clawlog.connection.results import StopPhase, StopState
 from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
-from clawlog.scripting import parser, plan, report
+from clawlog.protocol.vocabulary import MAX_WAIT_S
+from clawlog.scripting import options, parser, plan, report
 
 SCRIPT = "poll_interrupt"
-DEFAULT_INTERVAL_S = 10.0
-MAX_INTERVAL_S = 300.0
 SHORTEST_WAIT_S = 0.001
 """A check that does not wait at all would count as the agent's own sign of life; this script is not the agent."""
 RETRY_S = 1.0
@@ -105,7 +104,7 @@ class Poll:
         self._task_id = task_id
         self._client = client
         self._reaction = reaction
-        self._interval_s = min(values.get("interval", DEFAULT_INTERVAL_S), MAX_INTERVAL_S)
+        self._interval_s = min(values.get("interval", options.DEFAULT_INTERVAL_S), MAX_WAIT_S)
         timeout_s = values.get("timeout")
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._warned = False
