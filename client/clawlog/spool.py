@@ -2,6 +2,13 @@
 
 The daemon drains the folder in the order of the names, so a name is a number that only grows, whatever the clock does. A file
 is there whole or not at all, and survives a power cut once ``keep`` has returned.
+
+What is written is what the caller gave; the daemon checks and cuts it by its own settings when it drains the folder, as it
+does with every other call. Summaries are the one exception, and are treated by the daemon's own function
+(``protocol.summary.clean``) before they touch the disk: a file may lie here for days, so what looks like a credential is
+masked already, also where the setting ``summary.mask_credentials`` is off (a program does not know the daemon's settings);
+and none is longer than the most that any setting of ``summary.max_chars`` lets through, so that a file stays small. Text that
+was treated here comes out of the daemon as if it had been sent to it.
 """
 
 from __future__ import annotations
@@ -17,7 +24,7 @@ from clawlog import locations
 from clawlog.errors import Refused, SpoolFailed
 from clawlog.protocol import errors, ids, spool, summary, vocabulary
 
-Request = tuple[str, Mapping[str, Any]]
+SpooledRequest = tuple[str, Mapping[str, Any]]
 """A verb and its parameters."""
 
 
@@ -26,18 +33,19 @@ def is_spoolable(method: str) -> bool:
     return method in spool.SPOOLABLE
 
 
-def keep(requests: Sequence[Request], env: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """Writes down what one program call wanted.
+def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Writes the requests of one program call to a file of their own.
 
     Args:
         requests: Spoolable ones, in order, each with its ``event_id``, and a ``task.create`` with its ``task_id``.
         env: Where the state folder is found by.
 
     Returns:
-        A result for each, as the daemon would have given it, with ``"spooled": true``.
+        A result for each, as the daemon would have given it, with ``"spooled": true``. ``summary_truncated`` is there only
+        for a summary that every daemon cuts; where the next one cuts is not known yet.
 
     Raises:
-        Refused: A value is one that the daemon is sure to decline; nothing was written.
+        Refused: The daemon is sure to decline a value; nothing was written.
         SpoolFailed: The file could not be written.
     """
     prepared = [_prepare(method, params) for method, params in requests]
@@ -50,12 +58,12 @@ def keep(requests: Sequence[Request], env: Mapping[str, str]) -> list[Mapping[st
     return [result for _, result in prepared]
 
 
-def _prepare(method: str, params: Mapping[str, Any]) -> tuple[Request, Mapping[str, Any]]:
-    """The request as it may touch the disk, and the result that stands for the daemon's."""
+def _prepare(method: str, params: Mapping[str, Any]) -> tuple[SpooledRequest, Mapping[str, Any]]:
+    """Returns the request as it may touch the disk, and the result in the daemon's place."""
     request = dict(params)
     truncated = False
     if (text := request.get("summary")) is not None:
-        request["summary"], truncated = summary.clean(text, max_chars=vocabulary.SUMMARY_CHARS)
+        request["summary"], truncated = summary.clean(text, max_chars=vocabulary.MAX_SUMMARY_CHARS)
     if method == "task.create":
         result = _created(request)
     else:
@@ -88,7 +96,8 @@ def _created(request: dict[str, Any]) -> dict[str, Any]:
         "title": title,
         "base_url": request.get("base_url"),
         "steps": [
-            {"step_id": s["step_id"], "position": n, "title": s["title"], "status": "pending"} for n, s in enumerate(steps, 1)
+            {"step_id": s["step_id"], "position": n, "title": s["title"], "status": vocabulary.PENDING}
+            for n, s in enumerate(steps, 1)
         ],
         "spooled": True,
     }

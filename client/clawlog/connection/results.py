@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from clawlog.protocol.vocabulary import INTERRUPT_STATES
+
 
 @dataclass(frozen=True, slots=True)
 class StepHandle:
@@ -75,13 +77,12 @@ class Beat:
 
 
 class StopPhase(StrEnum):
-    """How far a request to stop has come."""
+    """How far a request to stop has come.
 
-    NONE = "none"
-    REQUESTED = "requested"
-    ACKNOWLEDGED = "acknowledged"
-    UNKNOWN = "unknown"
-    """What is known is too old, and the backend did not answer: neither yes nor no."""
+    ``UNKNOWN``: what is known is too old, and the backend did not answer: neither yes nor no.
+    """
+
+    NONE, REQUESTED, ACKNOWLEDGED, UNKNOWN = INTERRUPT_STATES
 
 
 @dataclass(frozen=True, slots=True)

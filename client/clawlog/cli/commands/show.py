@@ -115,9 +115,8 @@ def _life(known: Known) -> Iterator[RenderableType]:
     view = known.found.view
     if view is not None and view.liveness.state != "ended":
         life = view.liveness
-        evidence = {"process": f"process {life.watch_pid} runs", "command": "it has called lately"}.get(life.evidence or "")
-        spoke = f"spoke {times.duration(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at else "never spoke"
-        yield Text(f"agent      {life.state}: {', '.join(filter(None, (evidence, spoke)))}")
+        report = f"last report {times.duration(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at else "no report yet"
+        yield Text(f"agent      {life.state}: {', '.join(filter(None, (marks.evidence(life), report)))}")
     if known.at_backend is not None and known.at_backend.liveness is not None:
         yield Text(f"backend    shows it as {known.at_backend.status}, its agent as {known.at_backend.liveness}")
     if view is not None and view.pending:

@@ -5,6 +5,8 @@ Every word of ``protocol.vocabulary`` has its entry, which a test holds; a word 
 
 from __future__ import annotations
 
+from clawlog.cli.render.views import LifeView
+
 STEP_MARKS = {
     "pending": ("·", "dim"),
     "running": ("▶", "bold green"),
@@ -26,6 +28,9 @@ TASK_STYLES = {
 }
 """The style of what ``TaskView.standing`` may say."""
 
+EVIDENCE_TEXTS = {"process": "process {pid} is running", "command": "it has called recently"}
+"""Why the daemon takes an agent for alive."""
+
 _LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
 _BROKEN = "bold red"
 
@@ -43,3 +48,9 @@ def task_style(standing: str) -> str:
 def lane_style(state: str) -> str:
     """Returns the style of a lane's state."""
     return _LANE_STYLES.get(state, _BROKEN)
+
+
+def evidence(life: LifeView) -> str | None:
+    """Returns why an agent is taken for alive; None where the daemon says nothing about it."""
+    text = EVIDENCE_TEXTS.get(life.evidence or "")
+    return None if text is None else text.format(pid=life.watch_pid)

@@ -17,6 +17,10 @@ from clawlog.protocol.summary import one_line
 T = TypeVar("T")
 
 ENDED = frozenset(vocabulary.ENDED_TASK_STATUSES)
+STOPPING = "stopping"
+"""What is shown of a task that was asked to stop, and has not yet."""
+ALARMING = ("lost", "stalled")
+"""States of an agent's liveness that are shown instead of its task's status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,12 +148,12 @@ class TaskView:
 
     @property
     def standing(self) -> str:
-        """Its status as people want it told: that it is to stop, lost or stalled, before that it runs."""
+        """The status to show: that it is asked to stop, lost or stalled goes before that it is running."""
         if self.status in ENDED:
             return self.status
         if self.stop.interrupt_requested:
-            return "stopping"
-        return self.liveness.state if self.liveness.state in ("lost", "stalled") else self.status
+            return STOPPING
+        return self.liveness.state if self.liveness.state in ALARMING else self.status
 
 
 @dataclass(frozen=True, slots=True)
