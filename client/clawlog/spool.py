@@ -29,7 +29,7 @@ SpooledRequest = tuple[str, Mapping[str, Any]]
 
 
 def is_spoolable(method: str) -> bool:
-    """Whether a request may wait: an event may, a heartbeat or a question may not."""
+    """Whether a request may wait in the spool: an event may, a heartbeat or a query may not."""
     return method in spool.SPOOLABLE
 
 
@@ -38,7 +38,7 @@ def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Map
 
     Args:
         requests: Spoolable ones, in order, each with its ``event_id``, and a ``task.create`` with its ``task_id``.
-        env: Where the state folder is found by.
+        env: The environment variables that say where the state folder is.
 
     Returns:
         A result for each, as the daemon would have given it, with ``"spooled": true``. ``summary_truncated`` is there only
@@ -90,7 +90,7 @@ def _created(request: dict[str, Any]) -> dict[str, Any]:
             )
         step.setdefault("step_id", ids.step_id(task_id, position))
         steps.append(step)
-    request["steps"] = steps  # with their ids: callers name them before a daemon has seen the task
+    request["steps"] = steps  # with their ids: callers use them before a daemon has seen the task
     return {
         "task_id": task_id,
         "title": title,
@@ -109,7 +109,7 @@ def _refusal(field: str, message: str, hint: str) -> Refused:
 
 
 def _write(folder: str, content: bytes) -> None:
-    for each in (os.path.dirname(folder), folder):  # one by one: the mode is for the last of a path alone
+    for each in (os.path.dirname(folder), folder):  # one by one: the mode applies to a path's last folder alone
         os.makedirs(each, mode=0o700, exist_ok=True)
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)

@@ -5,7 +5,7 @@ real terminal (tmux), and draws what stands on its screen as SVG. With a folder 
 instead, at 80 and at 200 columns and as text, too: to be looked at.
 """
 
-# ruff: noqa: INP001, T201 -- a program, run in installation, that prints what it made
+# ruff: noqa: INP001, T201 -- a program, run in place, that prints what it made
 
 import html
 import io
@@ -184,7 +184,7 @@ def main() -> None:
             client.update_step(looked_at, 3, "running", summary="comparing row counts")
             wait_until(lambda: client.daemon_status()["problems"], "the outage is noticed")
         take(installation, Screen("status-in-an-outage", ("status",), "BACKEND", 24), folder)
-        take(installation, Screen("doctor-in-an-outage", ("doctor",), "at fault", 24), folder)
+        take(installation, Screen("doctor-in-an-outage", ("doctor",), "error", 24), folder)
         take(installation, Screen("top-in-an-outage", ("top",), "s stop", 24), folder)
 
 

@@ -1,6 +1,6 @@
-"""Moves messages over an asyncio connection, and hands each answer to whoever asked.
+"""Moves messages over an asyncio connection, and hands each reply to the call that waits for it.
 
-The blocking twin is ``blocking``; what both say is ``session``'s. No verb is known here.
+The blocking twin is ``blocking``; both use ``session``. No verb is known here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Transport(Protocol):
         """Sends a message, as soon as the other side takes it."""
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
 
 
 class Link:
@@ -36,7 +36,7 @@ class Link:
 
     Args:
         on_change: Called with every stop state that the daemon pushes.
-        on_lost: Called once when the connection has gone, unless ``close`` ended it.
+        on_lost: Called once when the connection is lost, unless ``close`` ended it.
     """
 
     def __init__(self, on_change: Callable[[StopState], None] | None = None, on_lost: Callable[[], None] | None = None) -> None:
@@ -47,13 +47,13 @@ class Link:
         self._transport: Transport | None = None
         self._lost: Exception | None = None
         self.patience_s = 0.0
-        """How long the calls in flight may rightly take together: answers come in order, so each waits for those before it."""
+        """How long the calls in flight may take together: replies come in order, so each waits for those before it."""
 
     async def open(self, address: Address, env: Mapping[str, str]) -> None:
         """Connects.
 
         Raises:
-            OSError: Nobody listens there, or we may not.
+            OSError: No daemon listens there, or access is denied.
             BadAddress: The address lacks what its kind needs.
         """
         if address.kind is Kind.ZMQ_TCP:
@@ -70,10 +70,10 @@ class Link:
         return self._transport is not None and self._lost is None
 
     async def request(self, call: Call[Any]) -> jsonrpc.Response:
-        """Sends a call and waits for its answer.
+        """Sends a call and waits for its reply.
 
         Raises:
-            ConnectionLost: The connection went before the answer came.
+            ConnectionLost: The connection was lost before the reply came.
         """
         if self._lost is not None or self._transport is None:
             raise ConnectionLost(str(self._lost or "not open"))
@@ -89,16 +89,16 @@ class Link:
             del self._waiting[number]
 
     async def notify(self, call: Call[Any]) -> None:
-        """Sends a call as a notification: nothing is answered."""
+        """Sends a call as a notification, which gets no reply."""
         if self._transport is not None:
             await self._transport.send(call.encode_notification())
 
     def close(self) -> None:
-        """Ends the connection; calls in flight raise ``ConnectionLost``."""
+        """Closes the connection; calls in flight raise ``ConnectionLost``."""
         self._on_lost = None
         if self._transport is not None:
             self._transport.close()
-        self.lost(ConnectionLost("closed here"))
+        self.lost(ConnectionLost("closed by this client"))
 
     def receive(self, message: bytes) -> None:
         """Takes a message from the transport."""
@@ -115,7 +115,7 @@ class Link:
                 answer.set_result(received.response)
 
     def lost(self, reason: Exception) -> None:
-        """Takes note that the transport has gone."""
+        """Records that the transport is lost."""
         if self._lost is not None:
             return
         self._lost = reason

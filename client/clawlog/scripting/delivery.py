@@ -1,4 +1,4 @@
-"""Gets a script's requests to the daemon, or into the spool, and says what became of each."""
+"""Sends a script's requests to the daemon, or writes them to the spool, and returns the outcome of each."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from clawlog.scripting.plan import PlannedRequest, UsageError
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request: a result, or the error that kept it from one.
+    """The outcome of one request: a result or an error.
 
     Attributes:
         request: The request.
         result: The daemon's result, or the spool's in its place.
-        error: Why there is none.
+        error: Why there is no result.
     """
 
     request: PlannedRequest
@@ -30,11 +30,11 @@ class Outcome:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a script's requests.
+    """The outcomes of a script's requests.
 
     Attributes:
         outcomes: One per request, in order.
-        warnings: What the user is to know although it went well enough.
+        warnings: What the user should know although nothing failed.
     """
 
     outcomes: tuple[Outcome, ...]
@@ -42,10 +42,10 @@ class Delivery:
 
 
 def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Delivery:
-    """Performs the requests over one connection, pipelined; without a daemon, puts into the spool those that may wait.
+    """Performs the requests over one connection, pipelined; without a daemon, those that may wait go to the spool.
 
     Raises:
-        BadAddress: The environment names no daemon's address.
+        BadAddress: The environment has no valid address of a daemon.
         UsageError: A value cannot be sent.
     """
     batch = [Call(each.method, each.params, raw, each.may_take_s) for each in requests]

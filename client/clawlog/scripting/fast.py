@@ -39,7 +39,7 @@ _RARE = ("format", "state_file")
 """Flags whose effects the full path alone knows."""
 
 _NONE, _REQUESTED, _ACKNOWLEDGED = [f'"state":"{state}"'.encode() for state in INTERRUPT_STATES[:3]]
-"""What a result says of a stop. Exact bytes are enough: within a text of the reply these quotation marks would be escaped."""
+"""The stop states as a result holds them. Comparing bytes is safe: within a text these quotation marks would be escaped."""
 
 
 def main(script: str) -> int:
@@ -51,11 +51,11 @@ def main(script: str) -> int:
             return run_full(script, arguments)
         status = run_fast(plain[1])
         if status is None:
-            # Repeating is safe: each event bears its event_id, which the daemon takes once.
+            # Repeating is safe: each event carries its event_id, which the daemon accepts once.
             return run_full(script, arguments, plain)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
-    # All is printed and flushed. Leaving without taking the interpreter apart saves a twentieth of its start.
+    # All output is flushed. Skipping the interpreter's own shutdown saves a twentieth of its start-up time.
     os._exit(status)
 
 
@@ -75,7 +75,7 @@ def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = Non
 
 
 def prepare(script: str, arguments: "Sequence[str]", env: "Mapping[str, str]") -> "Read | None":
-    """Reads a plain command line: the flags' values and the requests; None for one that is anything but plain."""
+    """Reads a plain command line: returns the flags' values and the requests, or None where the full path has to read it."""
     if script not in _PLANS or socket is None:
         return None
     values = read(arguments, options.SCRIPTS[script])
@@ -88,7 +88,7 @@ def prepare(script: str, arguments: "Sequence[str]", env: "Mapping[str, str]") -
 
 
 def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict[str, Any] | None":
-    """The values of the flags; None where argparse has to look at them."""
+    """Returns the flags' values; None where argparse has to read them."""
     by_flag = {option.flag: option for option in known}
     values: dict[str, Any] = {}
     rest = iter(arguments)
@@ -116,7 +116,7 @@ def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict
 
 
 def encode(value: "Any") -> str:
-    """JSON, as ``protocol.jsonrpc.dumps`` writes it, of what a plan holds."""
+    """Returns a request's value as JSON, as ``protocol.jsonrpc.dumps`` writes it."""
     if isinstance(value, str):
         if value.isprintable() and '"' not in value and "\\" not in value:
             return f'"{value}"'
@@ -131,12 +131,12 @@ def encode(value: "Any") -> str:
 
 
 def message(number: int, request: plan.PlannedRequest) -> str:
-    """A request as one line, as ``protocol.jsonrpc.encode_request`` writes it, with its line end."""
+    """Returns a request as one line, as ``protocol.jsonrpc.encode_request`` writes it, with its line end."""
     return f'{{"jsonrpc":"2.0","id":{number},"method":"{request.method}","params":{encode(request.params)}}}\n'
 
 
 def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[bytes] | None":
-    """Sends the requests at once and reads the results; None as soon as anything is unusual."""
+    """Sends the requests at once and returns their results; None as soon as anything is unusual."""
     if address.startswith("zmq:"):
         return None
     connection = socket(AF_UNIX, SOCK_STREAM)
@@ -165,7 +165,7 @@ def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[b
 
 
 def report(requests: "Sequence[plan.PlannedRequest]", results: "Sequence[bytes]") -> "int | None":
-    """Prints the results; returns the exit status, or None where the full path has more to say."""
+    """Prints the results; returns the exit status, or None where the full path has to report more."""
     status = exits.SUCCESS
     if requests[-1].action == "interrupt":
         if _REQUESTED in results[-1]:

@@ -1,4 +1,4 @@
-"""Which flags the scripts have: the one definition, from which both the full parser and the fast path are made.
+"""The scripts' flags: the one definition, which both the full parser and the fast path use.
 
 Plain classes and tuples on purpose: this module is loaded at every call of a script, so it imports the vocabulary alone.
 """
@@ -24,7 +24,7 @@ SWITCH = "switch"
 PAIRS = "pairs"
 """KEY=VALUE; may be given more than once."""
 OPTIONAL_SECONDS = "optional seconds"
-"""A number of seconds, or none for a default."""
+"""A number of seconds; may be left out for a default."""
 
 DEFAULT_WAIT_S = 30.0
 """What ``--wait`` without a number waits for at most."""
@@ -38,12 +38,12 @@ class Option:
     """One flag.
 
     Attributes:
-        flag: As it is typed.
-        name: By which its value is known.
+        flag: The flag as it is typed.
+        name: The key of its value.
         kind: What values it takes, one of this module's kinds.
-        metavar: What the help calls its value.
-        help: What it means.
-        choices: The accepted values; empty where any will do.
+        metavar: The name of its value in the help.
+        help: Its description.
+        choices: The accepted values; empty where any is accepted.
     """
 
     __slots__ = ("choices", "flag", "help", "kind", "metavar", "name")
@@ -88,7 +88,7 @@ UPDATE_STATUS = (
     Option("--step-status", TEXT, "STATUS", f"its status: {_one_of(STEP_STATUSES)}", STEP_STATUSES),
     Option("--step-summary", TEXT, "TEXT", "one line about it"),
     Option("--heartbeat", SWITCH, "", "give a sign of life"),
-    Option("--heartbeat-summary", TEXT, "TEXT", "one line about current work"),
+    Option("--heartbeat-summary", TEXT, "TEXT", "one line about the current work"),
     Option("--lease", SECONDS, "S", f"how long it counts, {_LEASE}"),
     Option("--ack-interrupt", SWITCH, "", "report that the task has stopped at a safe boundary"),
     Option("--ack-summary", TEXT, "TEXT", "one line about where it stopped"),

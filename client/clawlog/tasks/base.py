@@ -1,4 +1,4 @@
-"""What a task shows of itself, the same in its blocking and its asyncio form."""
+"""What the blocking and the asyncio form of a task have in common."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from clawlog.tasks.failures import LOGGER, Failures
 from clawlog.tasks.lifecycle import Description, Lifecycle
 
 FIRST_ANSWER_S = 2.0
-"""How long the first checkpoint waits for the first word about stops; all later ones only take what has come."""
+"""How long the first checkpoint waits for the first stop state; later ones only read what has come."""
 
 HEARTBEAT_S = 10.0
-"""A checkpoint is the agent's own sign of life. The daemon is told of it this often at most, without waiting for an answer."""
+"""A checkpoint is a sign of life; it is sent as a heartbeat at most once in this time, without waiting for a reply."""
 
 WATCH_RETRY_S = 1.0
 """How long to wait before a lost watch is opened again."""
 
 
 class BaseTask:
-    """A task's state as its program may read it, and what both forms keep.
+    """A task's public state, and what both forms share.
 
     Args:
         description: What the task is.
@@ -50,7 +50,7 @@ class BaseTask:
 
     @property
     def stop(self) -> StopState:
-        """What is known of a stop, as of the last ``checkpoint()``."""
+        """The stop state as of the last ``checkpoint()``."""
         return self._lifecycle.stop
 
     @property
@@ -60,7 +60,7 @@ class BaseTask:
 
     @property
     def summary(self) -> str | None:
-        """One line that goes with the task's end."""
+        """One line to report with the task's end."""
         return self._lifecycle.summary
 
     @summary.setter
@@ -85,4 +85,4 @@ class BaseTask:
     def _note_watch_lost(self, error: Exception) -> None:
         self._next_watch_at = time.monotonic() + WATCH_RETRY_S
         self._lifecycle.receive(StopState(StopPhase.UNKNOWN))
-        LOGGER.warning("stops of %s are not heard of for now: %s", self.task_id, error)
+        LOGGER.warning("stops of %s cannot be seen for now: %s", self.task_id, error)

@@ -31,25 +31,25 @@ def task(
     strict: bool = False,
     client: Client | None = None,
 ) -> Task:
-    """A task, to be entered with ``with``: created on entry; on leaving ``done``, ``failed``, or acknowledged after a stop.
+    """A task for ``with``: created on entry; on exit ``done``, ``failed``, or acknowledged after a stop.
 
     A ``SoftStop`` of this task's ``checkpoint()`` ends the block quietly: it is acknowledged and not raised further, and
-    ``task.stopped`` is true afterwards. Every other exception goes on its way, after the task is marked ``failed`` (or
+    ``task.stopped`` is true afterwards. Every other exception propagates, after the task is marked ``failed`` (or
     ``interrupted``, for Ctrl-C).
 
     Args:
-        title: What it is, 1 to 200 characters.
+        title: What the task does, 1 to 200 characters.
         steps: Titles in order, at most 200.
         base_url: The ClawLog backend; by default the daemon's setting.
         summary: One line about it.
-        watch_pid: The process that stands for its life: by default this one; None for none.
-        lease_s: For how long one call counts as a sign of life where no process does, 5 to 3,600 s.
+        watch_pid: The process that shows whether the agent is alive: by default this one; None for none.
+        lease_s: How long one call counts as a sign of life where there is no process, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         task_id: An id of your own.
         on_stop: Called once per requested stop, from the next ``checkpoint()``, before it raises.
         strict: Whether failures of the daemon raise. By default they are warnings of the logger ``clawlog``, events wait in
-            the spool, and your work goes on.
-        client: A client to use, which stays open; by default one of its own.
+            the spool, and your work continues.
+        client: A client to use, which is left open; by default the task has its own.
     """
     return Task(
         Description(title, steps, base_url, summary, watch_pid, lease_s, metadata, task_id),
@@ -71,22 +71,22 @@ class Task(BaseTask):
         self._watch: InterruptWatch | None = None
 
     def step(self, step: calls.Step, summary: str | None = None) -> Step:
-        """A step, to be entered with ``with``: ``running`` on entry, ``done`` or ``failed`` on leaving.
+        """Returns a step for ``with``: ``running`` on entry, ``done`` or ``failed`` on exit.
 
         Args:
             step: Its title, id, or position from 1.
-            summary: One line for its beginning.
+            summary: One line for its start.
         """
         return Step(self._lifecycle, self._send, step, summary)
 
     def heartbeat(self, summary: str | None = None) -> None:
-        """Gives a sign of life, with one line about what goes on. The daemon does so by itself while this process runs."""
+        """Sends a sign of life, with one line about the current work. The daemon needs none while this process runs."""
         self._send(self._lifecycle.heartbeat(summary))
 
     def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
 
-        It takes no round trip (but for the first one), and does not raise on what is unknown.
+        It takes no round trip (except the first one), and does not raise while the stop state is unknown.
 
         Raises:
             SoftStop: A person asked for a stop. Let it leave the ``with`` block.
@@ -116,9 +116,9 @@ class Task(BaseTask):
         return self._lifecycle.suppresses(error)
 
     def _send(self, call: Call[T]) -> T | None:
-        """Tells the daemon, or makes the best of it."""
+        """Performs a call; a failure is handled as ``Failures`` says."""
         if self._refused:
-            return None  # the task itself was declined, with a warning: nobody knows what is said about it
+            return None  # the task itself was refused, with a warning: the daemon does not know it
         if not self._failures.should_try_daemon():
             return self._failures.handle(call, None)
         try:
@@ -136,7 +136,7 @@ class Task(BaseTask):
                 self._note_watch_lost(error)
 
     def _read_stops(self) -> None:
-        """Takes what the daemon has pushed."""
+        """Reads the stop states that the daemon has pushed."""
         self._open_watch()
         if self._watch is None:
             return
@@ -165,7 +165,7 @@ class Step:
     """What ``Task.step`` gives.
 
     Attributes:
-        summary: One line that goes with its end.
+        summary: One line to report with its end.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Step:
         self.summary: str | None = None
 
     def update(self, summary: str) -> None:
-        """Says in one line how far the step is."""
+        """Reports the step's progress in one line."""
         self._send(self._lifecycle.step_begins(self._step, summary))
 
     def __enter__(self) -> Self:

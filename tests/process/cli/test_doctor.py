@@ -65,7 +65,7 @@ def served(fresh: Installation, running: Installation) -> Installation:
 
 def test_no_daemon_is_no_fault_where_one_may_be_started(served: Installation, clawlog: Clawlog) -> None:
     before = sorted(served.folder.iterdir())
-    assert the(findings(served, clawlog, 0), "daemon")[:2] == ("ok", "does not run; the next script call starts it")
+    assert the(findings(served, clawlog, 0), "daemon")[:2] == ("ok", "not running; the next script call starts it")
     assert sorted(served.folder.iterdir()) == before
     served.env["CLAWLOG_AUTOSTART"] = "0"
     assert "CLAWLOG_AUTOSTART=0 forbids" in the(findings(served, clawlog, 1), "daemon")[1]
@@ -152,14 +152,14 @@ def refused_calls(fresh: Installation) -> None:
     [
         Broken(open_folder, "state", "warning", "is open to others (mode 755)", "chmod 700 "),
         Broken(linked_folder, "state", "fault", "is a symbolic link", "CLAWLOG_STATE_DIR"),
-        Broken(stale_socket, "socket", "warning", "is left over: nobody listens", "the next daemon replaces it"),
+        Broken(stale_socket, "socket", "warning", "is left over from a daemon that has ended", "the next daemon replaces it"),
         Broken(open_socket, "socket", "warning", "is open to all (mode 666)", "chmod 600 "),
-        Broken(no_socket, "socket", "fault", "is no socket", "move it away"),
+        Broken(no_socket, "socket", "fault", "is not a socket", "move it away"),
         Broken(long_socket, "socket", "fault", "is longer than 107 bytes", "CLAWLOG_SOCKET"),
         Broken(backend_down, "backend", "fault", "does not answer", "clawlog up"),
-        Broken(old_key, "settings", "fault", "heartbeat.every_s: no such key; expected one of", "mend that key"),
+        Broken(old_key, "settings", "fault", "heartbeat.every_s: no such key; expected one of", "correct that key"),
         Broken(unreadable_settings, "settings", "fault", "cannot be read", "docs/configuration.md"),
-        Broken(empty_token, "backend", "fault", "is empty", "mend that file"),
+        Broken(empty_token, "backend", "fault", "is empty", "correct that file"),
         Broken(open_token, "token", "warning", "can be read by others (mode 644)", "chmod 600 "),
         Broken(waiting_calls, "spool", "warning", "1 call waits for a daemon", "start one"),
         Broken(refused_calls, "spool", "warning", "1 call could not be used", "refused"),
@@ -219,7 +219,7 @@ def a_server(status: int, body: bytes, date: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
-    [(404, b"nothing here", "HTTP 404"), (200, b"<html>", "something else than JSON"), (302, b"", "HTTP 302")],
+    [(404, b"nothing here", "HTTP 404"), (200, b"<html>", "does not answer with JSON"), (302, b"", "HTTP 302")],
 )
 def test_a_wrong_base_url_is_named(served: Installation, clawlog: Clawlog, status: int, body: bytes, said: str) -> None:
     with a_server(status, body, "Thu, 01 Jan 1970 00:00:00 GMT") as url:
@@ -245,4 +245,4 @@ def test_a_second_daemon_on_the_same_state_is_named(served: Installation, clawlo
     assert "CLAWLOG_SOCKET" in advice
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "run" / "clawlogd.sock")
     served.env["CLAWLOG_STATE_DIR"] = str(served.folder / "other")
-    assert "scripts here would write to" in findings(served, clawlog, 0)["daemon"][0][1]
+    assert "scripts here would use" in findings(served, clawlog, 0)["daemon"][0][1]

@@ -73,7 +73,7 @@ def test_units_are_written_and_the_socket_is_enabled_and_all_is_undone(
 def test_a_drop_in_says_where_the_program_and_the_state_are(fresh: Installation, systemctl: Path, clawlog: Clawlog) -> None:
     fresh.env["XDG_STATE_HOME"] = str(fresh.folder / "my 100% state")
     assert clawlog(fresh, "install", "systemd").status == 0
-    drop_in = fresh.folder / "config" / "systemd" / "user" / "clawlogd.service.d" / "10-fresh.conf"
+    drop_in = fresh.folder / "config" / "systemd" / "user" / "clawlogd.service.d" / "10-place.conf"
     state = f'"{fresh.folder}/my 100%% state/clawlog"'
     program = Path(sys.executable).parent / "clawlogd"
     assert drop_in.read_text().splitlines()[1:] == [
@@ -100,7 +100,7 @@ def test_a_unit_of_ones_own_is_not_overwritten(fresh: Installation, systemctl: P
     before = tree(fresh.folder)
     ran = clawlog(fresh, "install", "systemd")
     assert ran.status == 65
-    assert f"{own} is there already" in ran.stderr
+    assert f"{own} exists, and was not written by this command" in ran.stderr
     assert tree(fresh.folder) == before
     assert clawlog(fresh, "install", "systemd", "--force").status == 0
     assert own.read_bytes() == (ROOT / "systemd" / "user" / "clawlogd.socket").read_bytes()
@@ -127,7 +127,7 @@ def test_a_daemon_that_has_the_state_already_is_mentioned(fresh: Installation, s
     daemon = fresh.start_daemon()
     ran = clawlog(fresh, "install", "systemd")
     assert ran.status == 0
-    assert f"a daemon runs already (process {daemon.pid})" in ran.stderr
+    assert f"a daemon is already running (process {daemon.pid})" in ran.stderr
 
 
 def test_a_systemctl_that_fails_is_said_and_what_was_written_can_be_undone(

@@ -114,7 +114,7 @@ def test_a_task_that_the_daemon_declines_is_a_warning(running: Installation) -> 
     ran = running.clawlog("run", "--base-url", "ftp://nowhere", "--", sys.executable, "-c", "raise SystemExit(5)")
     assert ran.status == 5
     assert len(ran.stderr.splitlines()) == 1
-    assert "clawlog: task.create was not taken: base_url" in ran.stderr
+    assert "clawlog: task.create was not accepted: base_url" in ran.stderr
 
 
 # ── A stop ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,14 +138,14 @@ def test_a_stop_sends_the_signal_and_acknowledges_when_the_command_has_ended(
     assert all(stage.at is not None for stage in task.stop.stages)
 
 
-def test_what_does_not_heed_the_signal_is_killed_after_the_grace(running: Installation) -> None:
+def test_what_ignores_the_signal_is_killed_after_the_grace(running: Installation) -> None:
     process, task_id = started(running, "--grace", "0.3", program=DEAF)
     running.backend.request_stop(task_id)
     assert process.wait(20) == 128 + signal.SIGKILL
     stop = task_of(running, task_id).stop
     assert stop is not None
     assert stop.ack_summary is not None
-    assert stop.ack_summary.startswith("did not heed SIGTERM and was killed, ")
+    assert stop.ack_summary.startswith("ignored SIGTERM and was killed, ")
 
 
 def test_a_stop_reaches_what_the_command_has_started(running: Installation) -> None:

@@ -56,7 +56,7 @@ def test_no_daemon_is_said_and_none_is_started(fresh: Installation, clawlog: Cla
     fresh.env["CLAWLOG_AUTOSTART"] = "1"
     ran = clawlog(fresh, "status")
     assert ran.status == 3
-    assert f"nobody listens at {fresh.folder}/run/clawlogd.sock" in ran.stdout
+    assert f"no daemon at {fresh.folder}/run/clawlogd.sock" in ran.stdout
     ran = clawlog(fresh, "status", "--json")
     assert (ran.status, ran.json["running"], ran.json["spooled_calls"]) == (3, False, 0)
     assert list(fresh.folder.iterdir()) == []

@@ -64,7 +64,7 @@ def test_asking_twice_is_one_stop(running: Installation, clawlog: Clawlog) -> No
 def test_when_nobody_acknowledges_the_time_runs_out(running: Installation, clawlog: Clawlog) -> None:
     ran = clawlog(running, "stop", created(running, "taub"), "--wait", "--timeout", "0.1")
     assert ran.status == 75
-    assert ran.stderr == "clawlog: the time ran out; the stop stays asked for\n"
+    assert ran.stderr == "clawlog: timed out; the stop stays requested\n"
     assert ran.stdout.startswith("requested")
 
 

@@ -36,7 +36,7 @@ def test_titles_are_shown_as_they_are_and_steer_nothing(running: Installation, c
 def test_without_a_daemon_tasks_says_so(fresh: Installation, clawlog: Clawlog) -> None:
     ran = clawlog(fresh, "tasks")
     assert (ran.status, ran.stdout) == (69, "")
-    assert ran.stderr.startswith("clawlog: No daemon answers at ")
+    assert ran.stderr.startswith("clawlog: No daemon at ")
 
 
 def test_no_tasks_is_said_on_stderr(fresh: Installation, clawlog: Clawlog) -> None:
@@ -78,7 +78,7 @@ def test_a_task_is_shown_with_steps_life_stop_and_history(running: Installation,
 def test_a_live_task_is_shown_with_what_the_daemon_vouches_on(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         task = client.create_task("活着", watch_pid=os.getpid())
-    assert f"agent      alive: process {os.getpid()} runs, spoke " in clawlog(running, "show", task.task_id).stdout
+    assert f"agent      alive: process {os.getpid()} is running, last report " in clawlog(running, "show", task.task_id).stdout
 
 
 def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Installation, clawlog: Clawlog) -> None:
@@ -91,7 +91,7 @@ def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Instal
     assert clawlog(running, "show", "prefix-a-2-").stdout.startswith("three  ")
     ran = clawlog(running, "show", "prefix-a")
     assert (ran.status, ran.stdout) == (65, "")
-    assert "'prefix-a' could be 3 tasks" in ran.stderr
+    assert "'prefix-a' matches 3 tasks" in ran.stderr
     ran = clawlog(running, "show", "nowhere")
     assert (ran.status, ran.stdout) == (65, "")
     assert "the daemon knows no task 'nowhere', nor does http://127.0.0.1" in ran.stderr

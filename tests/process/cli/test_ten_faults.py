@@ -104,7 +104,13 @@ def test_a_stale_socket(served: Installation) -> None:
     daemon = served.start_daemon()
     daemon.kill()
     daemon.wait()
-    names(served, "clawlogd.sock is left over: nobody listens", "the next daemon replaces it", doctor=0, status=NOT_RUNNING)
+    names(
+        served,
+        "clawlogd.sock is left over from a daemon that has ended",
+        "the next daemon replaces it",
+        doctor=0,
+        status=NOT_RUNNING,
+    )
     served.start_daemon()  # as was advised
     assert served.clawlog("status").status == HEALTHY
 
@@ -146,7 +152,7 @@ def test_a_backend_that_only_the_daemon_has_the_token_for_is_no_fault(fresh: Ins
     with_a_task(fresh, "idle")
     del fresh.env["CLAWLOG_TOKEN"]
     ran = fresh.clawlog("doctor")
-    says(ran, 0, "nothing from this command, which has no token", "set CLAWLOG_TOKEN_FILE here, too")
+    says(ran, 0, "but this command has none", "set CLAWLOG_TOKEN_FILE here, too")
     assert fresh.clawlog("status").status == HEALTHY
 
 
@@ -211,14 +217,14 @@ def test_an_old_configuration_key(served: Installation) -> None:
     served.env["CLAWLOG_CONFIG"] = str(file)
     found = r"clawlog.toml: heartbeat.every_s: no such key; expected one of .*interval_s"
     refuses_to_start(served, 2, found)
-    names(served, found, "mend that key or file", doctor=1, status=NOT_RUNNING)
+    names(served, found, "correct that key or file", doctor=1, status=NOT_RUNNING)
 
 
 def test_a_second_daemon(served: Installation) -> None:
     first = served.start_daemon()
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "elsewhere.sock")
     refuses_to_start(served, 69, f"a clawlogd \\(pid {first.pid}\\) has the state folder")
-    found = f"nobody listens at .*elsewhere.sock, but process {first.pid} has the state folder"
+    found = f"no daemon at .*elsewhere.sock, but process {first.pid} has the state folder"
     names(served, found, "set CLAWLOG_SOCKET to its socket, or end it", doctor=1, status=NOT_RUNNING)
 
 
@@ -226,7 +232,7 @@ def test_another_daemon_than_the_one_that_is_meant(served: Installation) -> None
     served.start_daemon()
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "run" / "clawlogd.sock")
     served.env["CLAWLOG_STATE_DIR"] = str(served.folder / "other")
-    found = "it keeps its state in .*, but without it scripts here would write to .*/other"
+    found = "it keeps its state in .*, but scripts here would use .*/other"
     names(served, found, "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET", doctor=0, status=HEALTHY)
 
 
@@ -249,7 +255,7 @@ def test_a_clock_that_is_off(fresh: Installation, offset: str, found: str) -> No
         del fresh.env[name]
     fresh.start_daemon()
     with_a_task(fresh, "idle")
-    names(fresh, f"this machine's is (2 h|1 h 59 min) {found}", "timedatectl", doctor=0, status=HEALTHY)
+    names(fresh, f"this machine's clock is (2 h|1 h 59 min) {found}", "timedatectl", doctor=0, status=HEALTHY)
 
 
 def a_folder(path: Path) -> None:
@@ -271,7 +277,7 @@ def test_an_unreadable_configuration(served: Installation, make: Callable[[Path]
     served.env["CLAWLOG_CONFIG"] = str(file)
     found = "clawlog.toml:? (cannot be read|is not TOML|not TOML)"
     refuses_to_start(served, 2, "clawlog.toml")
-    names(served, found, "mend that", doctor=1, status=NOT_RUNNING)
+    names(served, found, "correct that", doctor=1, status=NOT_RUNNING)
 
 
 def test_a_configuration_that_becomes_unreadable_under_a_running_daemon(served: Installation) -> None:

@@ -59,8 +59,8 @@ def test_it_says_where_all_is_and_ctrl_c_ends_both_in_order(fresh: Installation)
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("clawlog_backend", "the backend was ended by signal 9; the daemon is ended, too"),
-        ("clawlogd", "the daemon was ended by signal 9; the backend is ended, too"),
+        ("clawlog_backend", "the backend was ended by signal 9; the daemon is stopped, too"),
+        ("clawlogd", "the daemon was ended by signal 9; the backend is stopped, too"),
     ],
 )
 def test_when_one_dies_so_does_the_other(fresh: Installation, module: str, said: str) -> None:
@@ -74,7 +74,7 @@ def test_when_one_dies_so_does_the_other(fresh: Installation, module: str, said:
 def test_a_daemon_that_runs_already_is_used_and_left_running(fresh: Installation) -> None:
     daemon = fresh.start_daemon()
     up = Up(fresh)
-    assert f"(pid {daemon.pid}, ran already)" in up.announced["daemon"]
+    assert f"(pid {daemon.pid}, already running)" in up.announced["daemon"]
     assert len(up.pids) == 1
     up.process.send_signal(signal.SIGTERM)
     assert up.ends() == (143, "")

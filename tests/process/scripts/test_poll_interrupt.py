@@ -123,7 +123,7 @@ def test_a_process_that_ended_meanwhile_is_not_signalled_and_neither_is_another(
     [
         (("--signal-pid", "4194305"), "no process 4194305"),
         (("--signal", "TERM"), "--signal needs --signal-pid"),
-        (("--signal-pid", "1", "--signal", "PLEASE"), "'PLEASE' is no signal"),
+        (("--signal-pid", "1", "--signal", "PLEASE"), "'PLEASE' is not a signal"),
         (("--exec", "'unbalanced"), "--exec: No closing quotation"),
         (("--exec", " "), "--exec: no command"),
         (("--timeout", "-1"), "not a number of seconds from 0 up"),
@@ -193,4 +193,4 @@ class TestFollow:
             os.kill(script.pid, signal.SIGINT)
             _, stderr = script.communicate(timeout=10)
         assert states == ["none", "unknown", "requested"]
-        assert "trying on" in stderr
+        assert "still trying" in stderr

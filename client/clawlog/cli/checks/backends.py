@@ -45,13 +45,13 @@ def reachable(environment: Environment, view: DaemonView | None, *, timeout_s: f
         settings = configuration.load(environment.variables)
         backend = Backend(default_url(environment, view), environment.variables, timeout_s=timeout_s)
     except CommandError as error:
-        yield fault("backend", str(error), "mend that file or variable")
+        yield fault("backend", str(error), "correct that file or variable")
         return
     yield from _token(settings)
     try:
         date = backend.date()
     except BackendUnreachable as error:
-        yield fault("backend", str(error), "start it (clawlog up), or set CLAWLOG_BASE_URL to where it is")
+        yield fault("backend", str(error), "start it with `clawlog up`, or set CLAWLOG_BASE_URL to its address")
     except BackendRefused as error:
         yield _refusal(error, backend.base_url, view)
         yield from _clock(error.date)
@@ -66,14 +66,14 @@ def _refusal(error: BackendRefused, base_url: str, view: DaemonView | None) -> F
         if lane is not None and lane.delivered and not lane.is_broken:
             return warning(
                 "backend",
-                f"{base_url} takes what the daemon sends, but nothing from this command, which has no token or another",
-                "set CLAWLOG_TOKEN_FILE here, too, for clawlog show and clawlog stop",
+                f"{base_url} accepts the daemon's token, but this command has none or a wrong one",
+                "set CLAWLOG_TOKEN_FILE here, too: clawlog show and clawlog stop need it",
             )
         advice = "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
     elif error.code == 404 or error.code < 400:
-        advice = "that is no ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+        advice = "this is not a ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
     else:
-        advice = "look at the backend's log"
+        advice = "see the backend's log"
     return fault("backend", str(error), advice)
 
 
@@ -91,16 +91,16 @@ def _token(settings: Configuration) -> Iterator[Finding]:
 def _clock(date: str | None) -> Iterator[Finding]:
     now = datetime.now(UTC)
     if now.year < _EARLIEST_YEAR:
-        yield fault("clock", f"this machine thinks it is {now:%Y-%m-%d}", "set its clock: the events' times come from it")
+        yield fault("clock", f"this machine's date is {now:%Y-%m-%d}", "set its clock: events take their times from it")
         return
     try:
         skew_s = (now - parsedate_to_datetime(date or "")).total_seconds()
     except (TypeError, ValueError):
-        yield ok("clock", "the backend does not tell its own")
+        yield ok("clock", "the backend sends no date")
         return
     if abs(skew_s) > SKEW_S:
         which = "behind" if skew_s < 0 else "ahead of"
-        found = f"this machine's is {times.duration(abs(skew_s))} {which} the backend's"
+        found = f"this machine's clock is {times.duration(abs(skew_s))} {which} the backend's"
         yield warning("clock", found, "set the clock of one of them; see: timedatectl")
     else:
         yield ok("clock", "agrees with the backend's")

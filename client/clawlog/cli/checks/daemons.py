@@ -20,7 +20,7 @@ from clawlog.errors import ClawlogError
 from clawlog.protocol import vocabulary
 
 _REMEDIES = {
-    "outage": "start that backend (clawlog up), or correct its address (CLAWLOG_BASE_URL, --base-url); what waits is kept",
+    "outage": "start that backend, or correct its address (CLAWLOG_BASE_URL, --base-url); waiting events are kept",
     "unauthorized": "put that backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path",
 }
 """What to do about a lane's state."""
@@ -72,18 +72,20 @@ def absent(environment: Environment, reason: str, *, startable: bool) -> Iterato
             "it listens elsewhere: set CLAWLOG_SOCKET to its socket, or end it",
         )
     elif not autostart.is_wanted(environment.variables):
-        yield fault("daemon", f"{reason}, and CLAWLOG_AUTOSTART=0 forbids to start one", "start one: clawlogd, or a service")
+        yield fault(
+            "daemon", f"{reason}, and CLAWLOG_AUTOSTART=0 forbids starting one", "start it with `clawlog up` or `clawlogd`"
+        )
     elif environment.program is None:
         yield fault("daemon", f"{reason}, and clawlogd is not installed", "pipx install clawlog-status-sync")
     else:
-        yield ok("daemon", "does not run; the next script call starts it" if startable else "does not run")
+        yield ok("daemon", "not running; the next script call starts it" if startable else "not running")
 
 
 def _own_word(view: DaemonView) -> Iterator[Finding]:
     if view.healthy:
         yield ok("daemon", f"process {view.pid}, up {times.duration(view.uptime_s)}, healthy")
     for problem in view.problems:
-        yield fault("daemon", problem, remedy(problem, view) or "do as it says; docs/troubleshooting.md says more")
+        yield fault("daemon", problem, remedy(problem, view) or "see docs/troubleshooting.md")
 
 
 def same(environment: Environment, view: DaemonView) -> Iterator[Finding]:
@@ -91,15 +93,15 @@ def same(environment: Environment, view: DaemonView) -> Iterator[Finding]:
     own = version("clawlog-status-sync")
     if view.protocol != vocabulary.PROTOCOL_VERSION:
         found = f"it speaks protocol {view.protocol}, this command {vocabulary.PROTOCOL_VERSION}"
-        yield fault("daemon", found, "end it after an upgrade: the next call starts the new one")
+        yield fault("daemon", found, f"restart it (kill {view.pid}): the next call starts the installed version")
     elif view.version != own:
         found = f"it is version {view.version}, this command {own}"
-        yield warning("daemon", found, f"end it (kill {view.pid}): the next call starts the new one")
+        yield warning("daemon", found, f"restart it (kill {view.pid}): the next call starts the installed version")
     if not _is_shared(environment) and os.path.realpath(view.state_dir) != os.path.realpath(environment.state_dir):
         yield warning(
             "daemon",
-            f"it keeps its state in {view.state_dir}, but without it scripts here would write to {environment.state_dir}",
-            "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET, so that both fit",
+            f"it keeps its state in {view.state_dir}, but scripts here would use {environment.state_dir}",
+            "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET, so that both agree",
         )
 
 

@@ -51,7 +51,7 @@ def configuration(environment: Environment) -> tuple[list[Finding], list[Setting
     ran = _run([environment.program, "--check-config"], environment.variables)
     if ran.returncode != 0:
         said = ran.stderr.strip().removeprefix("clawlogd: ")
-        return [fault("settings", said, "mend that key or file; docs/configuration.md lists every key")], []
+        return [fault("settings", said, "correct that key or file; docs/configuration.md lists every key")], []
     first, *lines = ran.stdout.splitlines()
     settings = [Setting(*found.groups()) for line in lines if (found := _SETTING.match(line))]
     changed = [setting.key for setting in settings if setting.origin != "default"]

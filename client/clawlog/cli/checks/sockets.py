@@ -24,7 +24,7 @@ def listening(environment: Environment) -> Iterator[Finding]:
     try:
         where = address.parse(environment.address)
     except BadAddress as error:
-        yield fault("socket", str(error), "mend CLAWLOG_SOCKET, or unset it")
+        yield fault("socket", str(error), "correct CLAWLOG_SOCKET, or unset it")
         return
     if where.kind is Kind.ZMQ_TCP:
         yield ok("socket", f"{where}, over the network")
@@ -47,7 +47,7 @@ def _local(where: Address) -> Finding:
     except OSError as error:
         return fault("socket", f"{path}: {error.strerror}", "see that its folder is yours, or set CLAWLOG_SOCKET")
     if not stat.S_ISSOCK(found.st_mode):
-        return fault("socket", f"{path} is no socket", "move it away: the daemon does not overwrite it")
+        return fault("socket", f"{path} is not a socket", "move it away: the daemon does not overwrite it")
     if found.st_uid not in (os.geteuid(), 0):
         return fault("socket", f"{path} belongs to user {found.st_uid}", "set CLAWLOG_SOCKET to your own daemon's")
     if found.st_mode & 0o007:
@@ -59,7 +59,9 @@ def _local(where: Address) -> Finding:
             probe.connect(path)
     except ConnectionRefusedError:
         return warning(
-            "socket", f"{path} is left over: nobody listens", "the next daemon replaces it; any script call starts one"
+            "socket",
+            f"{path} is left over from a daemon that has ended",
+            "the next daemon replaces it; any script call starts one",
         )
     except OSError as error:
         return fault(

@@ -31,7 +31,7 @@ def folder(environment: Environment) -> Iterator[Finding]:
     if stat.S_ISLNK(found.st_mode):
         yield fault("state", f"{path} is a symbolic link", "set CLAWLOG_STATE_DIR to the folder itself")
     elif not stat.S_ISDIR(found.st_mode):
-        yield fault("state", f"{path} is no folder", "move it away, or set CLAWLOG_STATE_DIR")
+        yield fault("state", f"{path} is not a folder", "move it away, or set CLAWLOG_STATE_DIR")
     elif found.st_uid != os.geteuid():
         yield fault(
             "state", f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}", "set CLAWLOG_STATE_DIR to your own"
@@ -57,9 +57,9 @@ def disk(environment: Environment) -> Iterator[Finding]:
         return
     free = f"{free_bytes / 1024**2:,.0f} MiB free at {path}"
     if free_bytes < FULL_BYTES or (inodes.f_files and not inodes.f_favail):
-        yield fault("disk", f"full: {free}, {inodes.f_favail} files", "free some: nothing is accepted until then")
+        yield fault("disk", f"full: {free}, {inodes.f_favail} files", "free some space: nothing is accepted until then")
     elif free_bytes < LOW_BYTES:
-        yield warning("disk", f"nearly full: {free}", "free some, or lower outbox.max_bytes")
+        yield warning("disk", f"nearly full: {free}", "free some space, or lower outbox.max_bytes")
     else:
         yield ok("disk", free)
 
@@ -84,10 +84,10 @@ def _missing(path: str) -> Iterator[Finding]:
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     if os.access(parent, os.W_OK | os.X_OK):
-        yield ok("state", f"{path} (made when it is first needed)")
+        yield ok("state", f"{path} (created when first needed)")
     else:
         yield fault(
-            "state", f"{path} cannot be made: {parent} is not yours to write", "set CLAWLOG_STATE_DIR to a folder of yours"
+            "state", f"{path} cannot be created: you may not write to {parent}", "set CLAWLOG_STATE_DIR to a folder of yours"
         )
 
 

@@ -10,7 +10,7 @@ from clawlog.cli.epilogs import epilog
 
 
 @click.command(
-    short_help="Completion for bash, zsh or fish.",
+    short_help="Print shell completion for bash, zsh or fish.",
     epilog=epilog(
         ('eval "$(clawlog completion bash)"', "in ~/.bashrc"),
         ('eval "$(clawlog completion zsh)"', "in ~/.zshrc"),
@@ -19,7 +19,7 @@ from clawlog.cli.epilogs import epilog
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(*, shell: str) -> int:
-    """Print what makes your shell complete commands, options and task ids."""
+    """Print the script that makes your shell complete commands, options and task ids."""
     program = click.get_current_context().find_root().command
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has these three

@@ -43,20 +43,20 @@ class Known:
 
 
 @click.command(
-    short_help="One task, with its timeline.",
+    short_help="Show one task with its timeline.",
     epilog=epilog(
         ("clawlog show 01a203dc", "by the beginning of its id"),
         ("clawlog show 01a203dc --json", "what both sides know"),
-        s65="no such task, or several begin so",
-        s69="neither a daemon nor a backend could be asked",
+        s65="no such task, or the id is ambiguous",
+        s69="no daemon or backend could be reached",
     ),
 )
 @options.task
 @options.as_json
 def command(*, task: str, as_json: bool) -> int:
-    """Show one task: its steps, whether its agent lives, how far a stop has come, and what happened when.
+    """Show one task: its steps, whether its agent is alive, how far a stop has come, and what happened when.
 
-    TASK is its id, or the beginning of it. The steps are the daemon's knowledge, the history the backend's.
+    TASK is its id, or the beginning of it. The steps come from the daemon, the history from the backend.
     """
     known = _look(lookup.find(task))
     if as_json:

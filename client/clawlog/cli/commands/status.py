@@ -1,4 +1,4 @@
-"""``clawlog status``: how the daemon stands, on one screen.
+"""``clawlog status``: the daemon's health and queue, on one screen.
 
 During an outage it has to answer four questions: since when, why, how much waits, and how long it can go on.
 """
@@ -29,21 +29,20 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    short_help="How the daemon stands: what waits, since when, for how long it can.",
+    short_help="Show the daemon's health and queue.",
     epilog=epilog(
         ("clawlog status", "one screen"),
         ("clawlog status --json | jq .problems", "for programs"),
         s0="healthy",
-        s1="degraded: an outage, refused events, a full disk; it says what to do",
-        s3="the daemon does not run",
+        s1="degraded: an outage, refused events or a full disk",
+        s3="no daemon is running",
     ),
 )
 @options.as_json
 def command(*, as_json: bool) -> int:
-    """Show how the daemon stands: its backends, what waits for them, since when and why, and for how long it can go on.
+    """Show the daemon's health and queue: how many events wait, since when and why, and how much room is left.
 
-    What is wrong beside it (permissions, disk, clock, a daemon that could not start) is told, too. It only looks: no daemon is
-    started.
+    Problems outside the daemon (permissions, disk, clock, a daemon that could not start) are listed, too. No daemon is started.
     """
     from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
 
@@ -80,9 +79,9 @@ def _not_running(reason: str, findings: Sequence[Finding], *, as_json: bool) -> 
         return exits.NOT_RUNNING
     output.draw(Text(f"○ not running   {reason}", overflow="fold"), *_troubles(None, findings))
     if waiting:
-        click.echo(f"{counted(waiting, 'script call', 'wait')} in the spool: the next daemon delivers what is there")
+        click.echo(f"{counted(waiting, 'script call', 'wait')} in the spool; the next daemon delivers them")
     if not any(finding.verdict is Verdict.FAULT and finding.check != "backend" for finding in findings):
-        click.echo("The next script call starts one; or: clawlog up, clawlogd")
+        click.echo("The next script call starts it; or run `clawlog up` or `clawlogd`")
     return exits.NOT_RUNNING
 
 
@@ -98,7 +97,7 @@ def _screen(view: DaemonView, findings: Sequence[Finding], *, healthy: bool) -> 
     if view.backends:
         yield _lanes(view)
     else:
-        yield Text("nothing was sent yet: the first task brings a lane to its backend", style="dim")
+        yield Text("nothing sent yet", style="dim")
 
 
 def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[RenderableType]:

@@ -27,26 +27,31 @@ DEFAULT_TIMEOUT_S = 300.0
 @click.command(
     short_help="Ask a task to stop at its next safe boundary.",
     epilog=epilog(
-        ("clawlog stop 01a203dc", "ask, and leave it at that"),
+        ("clawlog stop 01a203dc", "ask, and return at once"),
         ("clawlog stop 01a203dc --reason typo --wait", "follow it to the end"),
-        s0="the stop is asked for; with --wait: the task has ended",
-        s65="no such task, several begin so, or it has ended",
+        s0="the stop is requested; with --wait: the task has ended",
+        s65="no such task, the id is ambiguous, or the task has ended",
         s69="the backend does not answer",
-        s75="with --wait: the time ran out; the stop stays asked for",
+        s75="with --wait: timed out; the stop stays requested",
     ),
 )
 @options.task
-@click.option("--reason", help="Why, in your words; the agent is told.")
+@click.option("--reason", help="Why, in your words; the agent sees it.")
 @click.option("--wait", is_flag=True, help="Follow the request until the agent has stopped.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0), default=DEFAULT_TIMEOUT_S, show_default=True, help="Of --wait, in s."
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0),
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    help="Seconds that --wait waits.",
 )
 @options.as_json
 def command(*, task: str, reason: str | None, wait: bool, timeout_s: float, as_json: bool) -> int:
     """Ask a task to stop at its next safe boundary. TASK is its id, or the beginning of it.
 
-    The request goes to the task's backend. The daemon sees it there, tells the agent, and the agent stops when it can do so
-    safely and acknowledges. Asking again while a stop is open does not make a second one.
+    The request goes to the task's backend. The daemon sees it there and passes it on to the agent, which stops at its next
+    safe boundary and acknowledges. Asking again while a stop is open does not make a second one.
     """
     found = lookup.find(task)
     backend = Backend(found.base_url, os.environ)
@@ -82,14 +87,14 @@ class Follow:
                 task = self._backend.task(self._task_id)
             except BackendUnreachable as error:
                 if not away:
-                    output.warn(f"{error}; trying on")
+                    output.warn(f"{error}; still trying")
                 away = True
             else:
                 away = False
                 if self._is_over(task):
                     return exits.SUCCESS
             if time.monotonic() >= deadline:
-                output.warn("the time ran out; the stop stays asked for")
+                output.warn("timed out; the stop stays requested")
                 return exits.UNKNOWN_FOR_NOW
             time.sleep(LOOK_EVERY_S)
 

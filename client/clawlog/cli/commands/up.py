@@ -26,22 +26,24 @@ DEFAULT_PORT = 8000
 @click.command(
     short_help="Run the embedded backend and the daemon together.",
     epilog=epilog(
-        ("clawlog up", "on the usual port, with the usual state"),
-        ("clawlog up --port 8080 --open", "on another, with the dashboard in a browser"),
+        ("clawlog up", "the usual port and state"),
+        ("clawlog up --port 8080 --open", "another port; opens the dashboard"),
         s0="",
-        s1="one of the two ended by itself; the other was ended, too",
+        s1="one of the two ended unexpectedly; the other was stopped, too",
         s69="one of the two could not start",
-        s130="Ctrl-C: both ended in order (143 after SIGTERM)",
+        s130="Ctrl-C: both were stopped (143 after SIGTERM)",
     ),
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0: a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0 picks a free one."
+)
 @click.option("--open", "in_browser", is_flag=True, help="Open the dashboard in a browser.")
 @options.as_json
 def command(*, port: int, in_browser: bool, as_json: bool) -> int:
     """Run the embedded backend and the daemon together, in the foreground.
 
-    The state is in the usual folder, so tasks and events are there again the next time. Ctrl-C ends both. If one ends by
-    itself, so does the other. A daemon that runs already is used, and left running at the end.
+    The state is kept in the usual folder, so tasks and events are there again next time. Ctrl-C stops both. If one of them
+    ends, the other is stopped, too. A daemon that is already running is used, and left running at the end.
     """
     return signals.run(_up(port=port, in_browser=in_browser, as_json=as_json))
 
@@ -74,11 +76,11 @@ async def _running_daemon() -> int | None:
 
 def _announce(url: str, daemon_pid: int, *, used: bool) -> None:
     click.echo(f"dashboard  {url}")
-    click.echo(f"daemon     {locations.socket_address(os.environ)}  (pid {daemon_pid}{', ran already' if used else ''})")
+    click.echo(f"daemon     {locations.socket_address(os.environ)}  (pid {daemon_pid}{', already running' if used else ''})")
     click.echo(f"state      {locations.state_dir(os.environ)}")
     if used:
-        click.echo(f"Its own settings decide where tasks go that name no backend; name this one: --base-url {url}")
-    click.echo("Ctrl-C ends " + ("the backend; the daemon goes on." if used else "both."))
+        click.echo(f"Tasks that name no backend go where that daemon's settings say; to use this one: --base-url {url}")
+    click.echo("Ctrl-C stops " + ("the backend; the daemon keeps running." if used else "both."))
 
 
 def _announce_json(url: str, daemon_pid: int, *, used: bool) -> None:
@@ -106,5 +108,5 @@ async def _first_to_end(running: list[Server]) -> None:
         for wait in waits:
             wait.cancel()
     first = waits[done.pop()]
-    others = "".join(f"; the {server.name} is ended, too" for server in running if server is not first)
+    others = "".join(f"; the {server.name} is stopped, too" for server in running if server is not first)
     raise ServerFailed(f"{first.failure()}{others}", exits.FAILED)

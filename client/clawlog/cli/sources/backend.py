@@ -102,9 +102,7 @@ class Backend:
             with error:
                 raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code, error.headers.get("Date")) from None
         except json.JSONDecodeError:
-            raise BackendUnreachable(
-                f"{self.base_url} answers with something else than JSON: is it a ClawLog backend?"
-            ) from None
+            raise BackendUnreachable(f"{self.base_url} does not answer with JSON: is it a ClawLog backend?") from None
         except OSError as error:
             reason = getattr(error, "reason", None) or error
             raise BackendUnreachable(f"{self.base_url} does not answer: {reason}; is the backend running?") from None
@@ -114,7 +112,7 @@ class Backend:
             return read(view)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BackendUnreachable(
-                f"{self.base_url} answers in another shape ({error!r}): is it a ClawLog backend?"
+                f"{self.base_url} answers in an unknown shape ({error!r}): is it a ClawLog backend?"
             ) from None
 
 

@@ -1,4 +1,4 @@
-"""How the daemon stands, for those who must not start it by looking."""
+"""The daemon's status, for commands that must not start one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 
 from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
-from clawlog.client import NO_LISTENER, Client
+from clawlog.client import Client
+from clawlog.connection.address import NO_LISTENER
 from clawlog.connection.results import JsonObject
 from clawlog.errors import DaemonUnreachable
 from clawlog.protocol import spool
@@ -15,7 +16,7 @@ TIMEOUT_S = 5.0
 
 
 class NotRunning(CommandError):  # noqa: N818 - it says what is the case, as the names of clawlog.errors do
-    """Nobody listens at the daemon's address."""
+    """No daemon is running at its address."""
 
     status = exits.NOT_RUNNING
 
@@ -32,7 +33,7 @@ def status() -> JsonObject:
             return client.daemon_status()
         except DaemonUnreachable as error:
             if isinstance(error.__context__, NO_LISTENER):
-                raise NotRunning(f"nobody listens at {client.address}") from None
+                raise NotRunning(f"no daemon at {client.address}") from None
             raise
 
 

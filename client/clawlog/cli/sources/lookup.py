@@ -104,5 +104,5 @@ def _only(task_ids: Sequence[str], text: str) -> str | None:
     meant = [each for each in task_ids if each.startswith(text)] if text else []
     if len(meant) > 1:
         shown = ", ".join(meant[:_CANDIDATES_SHOWN]) + (", …" if len(meant) > _CANDIDATES_SHOWN else "")
-        raise CommandError(f"{text!r} could be {len(meant)} tasks ({shown}); give more of the id", exits.REFUSED)
+        raise CommandError(f"{text!r} matches {len(meant)} tasks ({shown}); give more of the id", exits.REFUSED)
     return meant[0] if meant else None

@@ -110,7 +110,7 @@ def test_a_stop_takes_two_presses_for_the_same_task() -> None:
 def test_what_has_ended_cannot_be_stopped() -> None:
     armed = press(Model().seen(DAEMON, TASKS), Key.LAST, Key.STOP)
     assert armed.stops(Key.STOP) is None
-    assert armed.note == "it has ended"
+    assert armed.note == "this task has ended"
 
 
 def test_all_keys_do_nothing_to_an_empty_list() -> None:
@@ -165,10 +165,10 @@ def test_the_chosen_task_is_shown_with_its_steps_and_its_stop() -> None:
 
 
 def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:
-    lines = shown(Model().seen(DAEMON, TASKS).unseen("nobody listens"))
-    assert lines[0] == "● nobody listens"
+    lines = shown(Model().seen(DAEMON, TASKS).unseen("no daemon at /x"))
+    assert lines[0] == "● no daemon at /x"
     assert any(line.startswith("a ") for line in lines)
-    assert "no tasks go on; a shows those that have ended" in shown(Model())
+    assert "no active tasks; press a to show ended ones" in shown(Model())
 
 
 @pytest.mark.parametrize(

@@ -20,7 +20,7 @@ from clawlog.cli.epilogs import MEANINGS, epilog
         ("clawlog demo", "as lines to read"),
         ("clawlog demo --json", "one JSON document per line, the last one the result"),
         s0="everything arrived as it should",
-        s1="something did not, or a part failed; stderr says which",
+        s1="something did not arrive, or a part failed; stderr says which",
         s130=MEANINGS[exits.INTERRUPTED],
     ),
 )
@@ -28,9 +28,8 @@ from clawlog.cli.epilogs import MEANINGS, epilog
 def command(*, as_json: bool) -> int:
     """Watch a complete run, from the first step to the soft stop.
 
-    Starts a backend and a daemon on temporary state, does a task with real work in its steps through the real scripts, asks for
-    a stop through the backend, and checks at the end that everything arrived. Takes about ten seconds, and touches nothing of
-    yours.
+    Starts a backend and a daemon on temporary state, runs a task with real work through the real scripts, asks for a stop
+    through the backend, and checks at the end that everything arrived. Takes about ten seconds, and touches nothing of yours.
     """
     from clawlog.cli.commands.demo.setup import play  # noqa: PLC0415 - the help need not pay for it
     from clawlog.cli.commands.demo.timeline import Timeline  # noqa: PLC0415 - as above

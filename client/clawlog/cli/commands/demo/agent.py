@@ -76,7 +76,7 @@ class Agent:
         await self._compress(sources)
         found = await self._compare_until_stopped(sources)
         (self._folder / "nearest.json").write_text(json.dumps([asdict(each) for each in found]), encoding="utf-8")
-        self._say(f"brings the block in hand to its end: {len(found)} of {len(sources)} files are compared and written down")
+        self._say(f"finishes its current block: {len(found)} of {len(sources)} files compared and saved")
         ack_summary = f"stopped between two files, {len(found)} of {len(sources)} compared"
         await self._update("--step-id", str(LONG_STEP), "--step-status", "skipped", "--step-summary", _closest(found))
         await self._update("--ack-interrupt", "--ack-summary", ack_summary, "--wait", "10")

@@ -78,7 +78,7 @@ class Person:
                 self._timeline.tell(actor, _described(event, task))
         if task.liveness != self._liveness:
             self._liveness = task.liveness
-            evidence = f" on the evidence of its {task.evidence}" if task.evidence and task.liveness == "alive" else ""
+            evidence = f" (evidence: {task.evidence})" if task.evidence and task.liveness == "alive" else ""
             self._timeline.tell(Actor.BACKEND, f"shows the agent as {task.liveness}{evidence}")
 
 
@@ -90,13 +90,13 @@ def _described(event: BackendEvent, task: BackendTask) -> str:
         case "step_status":
             what = f"has step {_position(event, task)} {event.status}" + (f': "{event.summary}"' if event.summary else "")
         case "heartbeat":
-            what = "vouches for the agent" + (f': "{event.summary}"' if event.summary else "")
+            what = "reports the agent alive" + (f': "{event.summary}"' if event.summary else "")
         case "interrupt_requested":
-            return "has the request to stop, and lets the daemon know"
+            return "has the stop request"
         case "interrupt_seen":
             what = "has seen the request"
         case "interrupt_delivered":
-            what = "has told the agent"
+            what = "has passed it on to the agent"
         case "interrupt_ack":
             what = f'has the acknowledgement: "{event.summary}"'
         case _:

@@ -51,7 +51,7 @@ async def play(timeline: Timeline) -> int:
             async with asyncio.timeout(LIMIT_S):
                 checks = await _perform(timeline, folder, env)
         except TimeoutError:
-            raise CommandError(f"the demo was not over after {LIMIT_S:.0f} s") from None
+            raise CommandError(f"the demo did not finish within {LIMIT_S:.0f} s") from None
         except ExceptionGroup as group:
             raise _cause(group) from None
         except (CommandError, ClawlogError) as error:

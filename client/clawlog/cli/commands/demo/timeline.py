@@ -93,5 +93,5 @@ class Timeline:
             mark = ("✓", "green") if check.holds else ("✗", "bold red")
             first, *rest = textwrap.wrap(check.what, max(40, self._console.width - 4)) or [""]
             self._console.print(Text.assemble("  ", mark, " ", first), *(Text("    " + each) for each in rest), sep="\n")
-        verdict = "Everything arrived as it was told" if holds else "Something did not arrive as it was told"
+        verdict = "Everything arrived as reported" if holds else "Something did not arrive as reported"
         self._console.print(f"\n{verdict} ({self.elapsed_s:.1f} s).")

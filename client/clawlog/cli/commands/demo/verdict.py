@@ -68,15 +68,15 @@ def _receipts(told: Told, request: Receipts, task: BackendTask) -> Check:
 
 def _ended(task: BackendTask) -> Check:
     holds = task.status == "interrupted" and task.liveness == "ended"
-    return Check(holds, f"the task is {task.status}, its agent's life {task.liveness}")
+    return Check(holds, f"the task is {task.status}, its agent {task.liveness}")
 
 
 def _vouched(told: Told, task: BackendTask) -> Check:
     shown = f"on the evidence of its {task.evidence}" if task.evidence else "on no evidence"
-    return Check(task.evidence == "process", f"the daemon vouched for the agent (process {told.watched_pid}) {shown}")
+    return Check(task.evidence == "process", f"the daemon reported the agent (process {told.watched_pid}) alive {shown}")
 
 
 def _nothing_left(daemon: Mapping[str, Any]) -> Check:
     pending, dead = daemon["outbox"]["pending"], daemon["outbox"]["dead_letters"]
     waits = counted(pending, "event", "wait")
-    return Check(daemon["healthy"] and not pending and not dead, f"in the daemon {waits}, {dead} were refused")
+    return Check(daemon["healthy"] and not pending and not dead, f"in the daemon {waits}, {dead} refused")

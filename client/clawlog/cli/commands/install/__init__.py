@@ -23,28 +23,28 @@ from clawlog.cli.render import output
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done, and do nothing.")
-FORCE = click.option("--force", is_flag=True, help="Overwrite files that were not written by this command.")
+DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done; do nothing.")
+FORCE = click.option("--force", is_flag=True, help="Overwrite files that this command did not write.")
 SCOPE = click.option("--user/--system", "user", default=True, help="For you alone (the default), or for the whole machine.")
 INTO = click.option("--into", metavar="FOLDER", help="The folder of skills.  [default: ~/.agents/skills]")
 
 _FAULTS = {
-    "s65": "a file is there that is not ours; nothing was done",
+    "s65": "a file exists that this command did not write; nothing was done",
     "s69": "something could not be written, or systemctl failed",
 }
 
 
 @click.group(
-    short_help="Install systemd units, the agent skill, or agent hooks.",
+    short_help="Install systemd units, the agent skill or agent hooks.",
     epilog=epilog(
         ("clawlog install systemd --dry-run", "show what would be done"),
-        ("clawlog install skill", "where your agents look for skills"),
+        ("clawlog install skill", "into ~/.agents/skills"),
         ("clawlog uninstall systemd", "undo it"),
         **_FAULTS,
     ),
 )
 def command() -> None:
-    """Install units of systemd, the agent skill, or an agent's hook. Each says what it writes; clawlog uninstall undoes it."""
+    """Install systemd units, the agent skill or an agent hook. Each shows what it writes; clawlog uninstall undoes it."""
 
 
 @command.command("systemd", epilog=epilog(("clawlog install systemd --user --dry-run", ""), **_FAULTS))
@@ -53,13 +53,13 @@ def command() -> None:
 @FORCE
 @options.as_json
 def systemd_(*, user: bool, dry_run: bool, force: bool, as_json: bool) -> int:
-    """Write the units, and let systemd listen at the socket: the first call starts the daemon."""
+    """Write the units, and let systemd listen on the socket: the first call starts the daemon."""
     plan = systemd.install(os.environ, system=not user, force=force)
     holder = sockets.lock_holder(Environment.of(os.environ))  # asked before: afterwards it may be systemd's
     status = follow(plan, systemd.KIND, dry_run=dry_run, as_json=as_json)
     if holder is not None:
         output.warn(
-            f"a daemon runs already (process {holder}); if it is not systemd's, end it, so that systemd's has the state"
+            f"a daemon is already running (process {holder}); if it is not systemd's, end it so that systemd's can start"
         )
     return status
 
@@ -70,21 +70,21 @@ def systemd_(*, user: bool, dry_run: bool, force: bool, as_json: bool) -> int:
 @FORCE
 @options.as_json
 def skill_(*, into: str | None, dry_run: bool, force: bool, as_json: bool) -> int:
-    """Write the agent skill, with its scripts and all that they need."""
+    """Write the agent skill with its scripts and everything they need."""
     plan = skill.install(into or skill.default_folder(os.environ), force=force)
     return follow(plan, skill.KIND, dry_run=dry_run, as_json=as_json)
 
 
 @command.command("hooks", epilog=epilog(("clawlog install hooks --settings settings.json", ""), **_FAULTS))
-@click.option("--settings", metavar="FILE", help="The agent's settings (JSON), which are to name the hook.")
+@click.option("--settings", metavar="FILE", help="The agent's settings (JSON) to add the hook to.")
 @DRY_RUN
 @FORCE
 @options.as_json
 def hooks_(*, settings: str | None, dry_run: bool, force: bool, as_json: bool) -> int:
-    """Write a hook that holds an agent back before its next use of a tool, once a stop of its task is asked for.
+    """Write a hook that blocks an agent's next tool call once a stop of its task is requested.
 
-    The task is the one in CLAWLOG_TASK_ID. Without --settings, name the hook in your agent's settings yourself: it is to be run
-    before each use of a tool.
+    The task is the one in CLAWLOG_TASK_ID. Without --settings, add the hook to your agent's settings yourself: it has to run
+    before each tool call.
     """
     return follow(hooks.install(os.environ, settings, force=force), hooks.KIND, dry_run=dry_run, as_json=as_json)
 

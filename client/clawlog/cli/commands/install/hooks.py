@@ -86,7 +86,7 @@ class Enter:
 
     def lines(self) -> Sequence[str]:
         """What it is, for people."""
-        return [f"edit    {self.settings}: run {self.hook} before each use of a tool"]
+        return [f"edit    {self.settings}: run {self.hook} before each tool call"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +120,7 @@ class Withdraw:
 
     def lines(self) -> Sequence[str]:
         """What it is, for people."""
-        return [f"edit    {self.settings}: do not run {self.hook} any more"]
+        return [f"edit    {self.settings}: no longer run {self.hook}"]
 
 
 def _read(settings: str) -> dict[str, Any]:

@@ -54,8 +54,7 @@ class Write:
         found = digest_of(self.path)
         if found not in (None, digest(self.content)) and not record.is_ours(self.path) and not self.force:
             raise CommandError(
-                f"{self.path} is there already, and was not written by this command (or was changed since); "
-                "move it away, or use --force",
+                f"{self.path} exists, and was not written by this command (or was changed since); move it away, or use --force",
                 exits.REFUSED,
             )
 

@@ -13,7 +13,7 @@ from clawlog.cli.commands.install.plan import Action
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
 
-_FAULTS = {"s65": "a file was changed since; it is left", "s69": "something could not be removed"}
+_FAULTS = {"s65": "a file was changed since, and is kept", "s69": "something could not be removed"}
 
 
 @click.group(
@@ -21,7 +21,7 @@ _FAULTS = {"s65": "a file was changed since; it is left", "s69": "something coul
     epilog=epilog(("clawlog uninstall systemd --dry-run", ""), ("clawlog uninstall skill", ""), **_FAULTS),
 )
 def command() -> None:
-    """Undo what clawlog install did. Files that were changed since are left."""
+    """Undo what clawlog install did. Files that were changed since are kept."""
 
 
 @command.command("systemd", epilog=epilog(("clawlog uninstall systemd", ""), **_FAULTS))
@@ -29,7 +29,7 @@ def command() -> None:
 @DRY_RUN
 @options.as_json
 def systemd_(*, user: bool, dry_run: bool, as_json: bool) -> int:
-    """Stop the service and its socket, and remove the units. The state stays."""
+    """Stop the service and its socket, and remove the units. The state is kept."""
     return _follow(systemd.uninstall(os.environ, system=not user), systemd.KIND, dry_run=dry_run, as_json=as_json)
 
 
@@ -47,7 +47,7 @@ def skill_(*, into: str | None, dry_run: bool, as_json: bool) -> int:
 @DRY_RUN
 @options.as_json
 def hooks_(*, dry_run: bool, as_json: bool) -> int:
-    """Take the hook out of the settings that name it, and remove it."""
+    """Remove the hook, and its entry in the agents' settings."""
     return _follow(hooks.uninstall(os.environ), hooks.KIND, dry_run=dry_run, as_json=as_json)
 
 

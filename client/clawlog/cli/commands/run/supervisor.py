@@ -136,7 +136,7 @@ class Supervisor:
         how = f"exit status {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
         if self._stop is not None:
             took = times.duration(time.monotonic() - self._asked_at)
-            how = f"did not heed {self._plan.stop_signal.name} and was killed" if self._killed else how
+            how = f"ignored {self._plan.stop_signal.name} and was killed" if self._killed else how
             await self._reporter.acknowledge(self._stop, f"{how}, {took} after the stop")
             return
         last = self._tee.last_line if self._tee is not None else None

@@ -87,7 +87,7 @@ def _ask_to_stop(task_id: str) -> str:
         Backend(found.base_url, os.environ).request_stop(found.task_id, requested_by=getpass.getuser())
     except (CommandError, ClawlogError) as error:
         return str(error)
-    return "the stop is asked for"
+    return "stop requested"
 
 
 def _noted_in(received: list[int]) -> Callable[[int, FrameType | None], None]:

@@ -43,7 +43,7 @@ class Model:
     """
 
     daemon: DaemonView | None = None
-    trouble: str = "looking for the daemon"
+    trouble: str = "connecting to the daemon"
     tasks: tuple[TaskView, ...] = ()
     show_all: bool = False
     selected: str | None = None
@@ -84,8 +84,8 @@ class Model:
                 return replace(kept, show_all=not self.show_all)
             case Key.STOP if self.chosen is not None and self.to_stop is None:
                 if self.chosen.status in ENDED:
-                    return replace(kept, note="it has ended")
-                return replace(kept, to_stop=self.chosen.task_id, note=f"s again asks it to stop: {self.chosen.title}")
+                    return replace(kept, note="this task has ended")
+                return replace(kept, to_stop=self.chosen.task_id, note=f"press s again to stop: {self.chosen.title}")
             case _:
                 return kept
 

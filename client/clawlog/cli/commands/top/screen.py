@@ -47,7 +47,7 @@ def _head(model: Model) -> list[RenderableType]:
 
 def _tasks(model: Model, rows: int) -> RenderableType:
     if not model.tasks:
-        return Text("no tasks" if model.show_all else "no tasks go on; a shows those that have ended", style="dim")
+        return Text("no tasks" if model.show_all else "no active tasks; press a to show ended ones", style="dim")
     first = min(max(model.position - rows // 2, 0), max(len(model.tasks) - rows, 0))
     shown: Table = tables.tasks(model.tasks[first : first + rows], short=True)
     shown.expand = True
@@ -57,9 +57,11 @@ def _tasks(model: Model, rows: int) -> RenderableType:
 
 def _detail(task: TaskView) -> list[RenderableType]:
     life = task.liveness
-    spoke = f", spoke {times.age(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at and not task.ended_at else ""
+    report = (
+        f"; last report {times.age(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at and not task.ended_at else ""
+    )
     evidence = f" (process {life.watch_pid})" if life.evidence == "process" else ""
-    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {life.state}{evidence}{spoke}")
+    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {life.state}{evidence}{report}")
     lines = [Text(), head]
     if task.stop.interrupt_id is not None:
         at = f" {times.clock(task.stop.requested_at)}" if task.stop.requested_at else ""

@@ -60,7 +60,7 @@ def test_nothing_is_wrong_when_all_arrived() -> None:
         (replace(TASK, stop=replace(STOP, seen_at="2026-01-02T03:04:04Z")), "the stop: requested"),
         (replace(TASK, stop=replace(STOP, ack_summary="else")), "the stop: requested"),
         (replace(TASK, status="running"), "the task is running"),
-        (replace(TASK, liveness="alive"), "its agent's life alive"),
+        (replace(TASK, liveness="alive"), "its agent alive"),
         (replace(TASK, evidence="command"), "on the evidence of its command"),
     ],
 )
