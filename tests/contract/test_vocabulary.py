@@ -81,7 +81,7 @@ def test_every_task_status_has_its_style_in_the_terminal(standing: str) -> None:
 
 @pytest.mark.parametrize("evidence", vocabulary.EVIDENCE)
 def test_every_evidence_has_its_words_in_the_terminal(evidence: str) -> None:
-    life = views.LifeView("alive", evidence, None, 42)
+    life = views.LivenessView("alive", evidence, None, 42)
     assert evidence in marks.EVIDENCE_TEXTS, f"cli/render/marks.py: EVIDENCE_TEXTS lacks {evidence!r}"
     assert marks.evidence(life)
 

@@ -1,4 +1,4 @@
-"""Does the default backend answer, is it one, does it take our token, and does its clock agree with this machine's?"""
+"""Checks the default backend: whether it answers, is one, accepts the token, and has a clock that agrees with this machine."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from clawlog.cli.sources.configuration import Configuration
 
 SKEW_S = 10.0
 _EARLIEST_YEAR = 2025
-"""Before this version was made, no clock can rightly be."""
+"""No clock can be right that shows a time before this version."""
 
 
 def default_url(environment: Environment, view: DaemonView | None) -> str:
-    """The backend of tasks that name none: as callers here say, else as the daemon that answers says, else as is configured.
+    """Returns the backend of tasks that name none: the environment's, else the running daemon's, else the configured one.
 
     Raises:
         CommandError: The configuration cannot be read.
@@ -34,12 +34,12 @@ def default_url(environment: Environment, view: DaemonView | None) -> str:
 
 
 def reachable(environment: Environment, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
-    """The default backend, asked as the daemon asks it.
+    """Checks the default backend with a request like the daemon's.
 
     Args:
-        environment: Where to look.
-        view: What the daemon says, where there is one.
-        timeout_s: For how long an answer is waited for.
+        environment: The user's set-up.
+        view: The daemon's status, where one runs.
+        timeout_s: How long to wait for an answer.
     """
     try:
         settings = configuration.load(environment.variables)

@@ -1,4 +1,4 @@
-"""Does the daemon answer, is it of this version, is it the one that has this state, and is it well?"""
+"""Checks the daemon: whether it answers, has this version and this state folder, and is healthy."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ _REMEDIES = {
     "outage": "start that backend, or correct its address (CLAWLOG_BASE_URL, --base-url); waiting events are kept",
     "unauthorized": "put that backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path",
 }
-"""What to do about a lane's state."""
+"""The remedy for a lane's state."""
 
 _RELOAD_FAILED = "the settings could not be read again"
 
 
 def answering(environment: Environment, *, startable: bool) -> tuple[DaemonView | None, list[Finding]]:
-    """What the daemon says of itself, where there is one, and what is to be said of that.
+    """Returns the daemon's status, where one runs, and the findings about it.
 
     Args:
-        environment: Where it is.
-        startable: Whether its settings would let one start, where there is none.
+        environment: The user's set-up.
+        startable: Whether its settings would let one start, where none runs.
     """
     try:
         view = views.daemon(daemon.status())
@@ -43,11 +43,11 @@ def answering(environment: Environment, *, startable: bool) -> tuple[DaemonView 
         holder = sockets.lock_holder(environment)
         who, what = (f"process {holder} may hang", f"end it (kill {holder}), and") if holder else ("it may hang", "end it, and")
         return None, [fault("daemon", f"{error}: {who}", f"{what} look at its log")]
-    return view, [*same(environment, view), *_own_word(view)]
+    return view, [*same(environment, view), *_health(view)]
 
 
 def remedy(problem: str, view: DaemonView) -> str | None:
-    """What to do about one of the problems that a daemon tells; None where the problem says so itself."""
+    """Returns the remedy for a problem that the daemon reports; None where the problem itself says it."""
     if view.outbox.storage_error and view.outbox.storage_error in problem:
         return f"free some space on the disk of {view.state_dir}"
     if problem.startswith(_RELOAD_FAILED):
@@ -57,11 +57,11 @@ def remedy(problem: str, view: DaemonView) -> str | None:
 
 
 def absent(environment: Environment, reason: str, *, startable: bool) -> Iterator[Finding]:
-    """What is to be said of a daemon that does not run.
+    """Returns the findings where no daemon runs.
 
     Args:
-        environment: Where it would.
-        reason: How that was found.
+        environment: The user's set-up.
+        reason: Why it is taken not to run.
         startable: Whether its settings would let it start.
     """
     holder = sockets.lock_holder(environment)
@@ -81,7 +81,7 @@ def absent(environment: Environment, reason: str, *, startable: bool) -> Iterato
         yield ok("daemon", "not running; the next script call starts it" if startable else "not running")
 
 
-def _own_word(view: DaemonView) -> Iterator[Finding]:
+def _health(view: DaemonView) -> Iterator[Finding]:
     if view.healthy:
         yield ok("daemon", f"process {view.pid}, up {times.duration(view.uptime_s)}, healthy")
     for problem in view.problems:
@@ -89,7 +89,7 @@ def _own_word(view: DaemonView) -> Iterator[Finding]:
 
 
 def same(environment: Environment, view: DaemonView) -> Iterator[Finding]:
-    """Whether it is the one that is meant: of this version, and with the state that scripts here would use."""
+    """Checks that the daemon has this version, and the state folder that scripts here would use."""
     own = version("clawlog-status-sync")
     if view.protocol != vocabulary.PROTOCOL_VERSION:
         found = f"it speaks protocol {view.protocol}, this command {vocabulary.PROTOCOL_VERSION}"
@@ -106,6 +106,6 @@ def same(environment: Environment, view: DaemonView) -> Iterator[Finding]:
 
 
 def _is_shared(environment: Environment) -> bool:
-    """Whether the daemon is another machine's, or the system's: its state is not its callers'."""
+    """Whether the daemon runs on another machine or for the whole system: its state folder is not its callers'."""
     where = address.parse(environment.address)
     return where.kind is Kind.ZMQ_TCP or os.path.dirname(where.path) == locations.SYSTEM_SOCKET_DIR

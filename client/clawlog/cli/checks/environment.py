@@ -1,4 +1,4 @@
-"""Where the doctor looks: the environment's own answers, found once."""
+"""A user's set-up: what the environment variables say, found once for all checks."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Environment:
         variables: The environment variables.
         program: The path of ``clawlogd``, if it is installed.
         state_dir: The state folder, which need not exist.
-        address: The daemon's address, as ``CLAWLOG_SOCKET`` would say it.
+        address: The daemon's address, in the form of ``CLAWLOG_SOCKET``.
     """
 
     variables: Mapping[str, str]
@@ -27,5 +27,5 @@ class Environment:
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Self:
-        """What these variables describe."""
+        """Returns the set-up that these variables describe."""
         return cls(env, autostart.find_program(env), locations.state_dir(env), locations.socket_address(env))

@@ -1,4 +1,4 @@
-"""Is everything installed, of one version, and configured so that the daemon would start?"""
+"""Checks the installation: programs, their versions, and settings that would let the daemon start."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SETTING = re.compile(r"^  (?P<key>[\w.]+) = (?P<value>.*)  \((?P<origin>.*)\)$"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One of the daemon's settings: its dotted key, its value as Python writes it, and where that came from."""
+    """One of the daemon's settings: its dotted key, its value as Python writes it, and its origin."""
 
     key: str
     value: str
@@ -26,7 +26,7 @@ class Setting:
 
 
 def versions(environment: Environment) -> Iterator[Finding]:
-    """The versions of this program, of Python and of the daemon's program."""
+    """Checks the versions of this program, of Python and of the daemon's program."""
     own = version("clawlog-status-sync")
     yield ok("version", f"clawlog {own}, Python {platform.python_version()} on {platform.system()} {platform.release()}")
     if environment.program is None:
@@ -45,7 +45,7 @@ def versions(environment: Environment) -> Iterator[Finding]:
 
 
 def configuration(environment: Environment) -> tuple[list[Finding], list[Setting]]:
-    """Whether the daemon would accept its settings, and what they are."""
+    """Checks whether the daemon would accept its settings; returns the findings and the settings."""
     if environment.program is None:
         return [], []
     ran = _run([environment.program, "--check-config"], environment.variables)

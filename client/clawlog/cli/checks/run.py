@@ -1,4 +1,4 @@
-"""Which looks are taken: all of them for ``clawlog doctor``; for ``clawlog status`` those that are quick."""
+"""Which checks are made: all of them for ``clawlog doctor``; for ``clawlog status`` those that are quick."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _QUICK_S = 2.0
 
 
 def run_all(environment: Environment) -> tuple[list[Finding], list[Setting]]:
-    """What was found, good or bad, and the daemon's settings."""
+    """Makes all checks; returns all findings, and the daemon's settings."""
     configured, settings = program.configuration(environment)
     view, reported = daemons.answering(environment, startable=_startable(configured))
     findings = [
@@ -32,7 +32,7 @@ def run_all(environment: Environment) -> tuple[list[Finding], list[Setting]]:
 
 
 def beside_daemon(environment: Environment, view: DaemonView) -> list[Finding]:
-    """What is wrong beside what a daemon tells of itself."""
+    """Returns the problems that the running daemon does not report itself."""
     found = [
         *state.folder(environment),
         *state.disk(environment),
@@ -40,18 +40,18 @@ def beside_daemon(environment: Environment, view: DaemonView) -> list[Finding]:
         *daemons.same(environment, view),
     ]
     lane = view.lane(backends.default_url(environment, view))
-    if lane is None or not lane.is_broken:  # else the daemon says so, and better
+    if lane is None or not lane.is_broken:  # else the daemon reports it, with more detail
         asked = backends.reachable(environment, view, timeout_s=_QUICK_S)
         found += map(_milder, asked) if lane is None else (each for each in asked if each.check == "clock")
     return _wrong(found)
 
 
 def without_daemon(environment: Environment, reason: str) -> list[Finding]:
-    """What is wrong where no daemon runs, and so perhaps why.
+    """Returns the problems where no daemon runs, which may be why.
 
     Args:
-        environment: Where to look.
-        reason: How it was found that none runs.
+        environment: The user's set-up.
+        reason: Why it is taken not to run.
     """
     configured, _ = program.configuration(environment)
     found = [
@@ -70,7 +70,7 @@ def _startable(configured: Iterable[Finding]) -> bool:
 
 
 def _milder(finding: Finding) -> Finding:
-    """A backend that nothing was sent to yet may never be needed: what is wrong with it is no fault of the daemon's."""
+    """A backend that nothing was sent to yet may never be needed: its fault counts as a warning."""
     return replace(finding, verdict=Verdict.WARNING) if finding.verdict is Verdict.FAULT else finding
 
 

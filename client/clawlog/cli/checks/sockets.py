@@ -1,4 +1,4 @@
-"""Is the daemon's socket where callers look, private, and served? And is there one daemon on this state, not another?"""
+"""Checks the daemon's socket: whether it is where callers expect it, private, and served by the right daemon."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PROBE_LIMIT_S = 2.0
 
 
 def listening(environment: Environment) -> Iterator[Finding]:
-    """The socket, as callers find it."""
+    """Checks the socket, as callers find it."""
     try:
         where = address.parse(environment.address)
     except BadAddress as error:
@@ -38,8 +38,8 @@ def _local(where: Address) -> Finding:
         return fault("socket", f"{path} is longer than {_MAX_PATH_BYTES} bytes", "set CLAWLOG_SOCKET to a shorter path")
     if path.startswith("\0"):
         return warning("socket", f"{where} can be reached by every user", "use a socket with a path")
-    if (trouble := _folder_trouble(os.path.dirname(path))) is not None:
-        return trouble
+    if (problem := _folder_problem(os.path.dirname(path))) is not None:
+        return problem
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -70,12 +70,12 @@ def _local(where: Address) -> Finding:
     return ok("socket", path)
 
 
-def _folder_trouble(path: str) -> Finding | None:
-    """What is wrong with the socket's folder, by the daemon's own rules; it need not be there."""
+def _folder_problem(path: str) -> Finding | None:
+    """Returns what is wrong with the socket's folder, by the daemon's own rules; the folder need not exist."""
     try:
         found = os.lstat(path)
     except OSError:
-        return None  # the look at the socket itself says why
+        return None  # the check of the socket itself says why
     if stat.S_ISLNK(found.st_mode):
         return fault("socket", f"{path} is a symbolic link", "set CLAWLOG_SOCKET to a path in the folder itself")
     if found.st_uid not in (os.geteuid(), 0):
@@ -88,7 +88,7 @@ def _folder_trouble(path: str) -> Finding | None:
 
 
 def lock_holder(environment: Environment) -> int | None:
-    """The process that has the state folder, if one has; 0 when it does not say its number."""
+    """Returns the process that holds the state folder, if one does; 0 where its id is unknown."""
     try:
         fd = os.open(os.path.join(environment.state_dir, _LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:

@@ -1,4 +1,4 @@
-"""Can the daemon and the scripts keep what they accept? The state folder, its permissions, the room on its disk, the spool."""
+"""Checks where events are kept: the state folder, its permissions, the space on its disk, and the spool."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FULL_BYTES = 8 * 1024**2
 
 
 def folder(environment: Environment) -> Iterator[Finding]:
-    """Whose the state folder is, and who may read it."""
+    """Checks who owns the state folder, and who may read it."""
     path = environment.state_dir
     try:
         found = os.lstat(path)
@@ -45,7 +45,7 @@ def folder(environment: Environment) -> Iterator[Finding]:
 
 
 def disk(environment: Environment) -> Iterator[Finding]:
-    """The room on the disk, which is what an outage is survived on."""
+    """Checks the space on the disk, on which events wait during an outage."""
     path = environment.state_dir
     while not os.path.isdir(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
@@ -65,7 +65,7 @@ def disk(environment: Environment) -> Iterator[Finding]:
 
 
 def spooled(environment: Environment) -> Iterator[Finding]:
-    """What scripts wrote down because no daemon could be reached."""
+    """Checks the calls that scripts stored because no daemon could be reached."""
     path = os.path.join(environment.state_dir, locations.SPOOL_NAME)
     waiting = _count(path)
     refused = _count(os.path.join(path, "refused"))

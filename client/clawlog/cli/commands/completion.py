@@ -1,4 +1,4 @@
-"""``clawlog completion``: what makes a shell complete commands, options and task ids."""
+"""``clawlog completion``: the script that makes a shell complete commands, options and task ids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``clawlog dead-letter``: the events that a backend refused for good, and what a person decides about them."""
+"""``clawlog dead-letter``: the events that a backend refused for good, to be retried or dropped."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def show(*, event: str, as_json: bool) -> int:
     """Show one, with the backend's whole reply. EVENT is its id, or the beginning of it."""
     with Client(autostart=False) as client:
         answer = client.list_dead_letters()
-    letter = _meant(views.dead_letters(answer), event)
+    letter = _find(views.dead_letters(answer), event)
     if as_json:
         output.print_json(next(each for each in answer["dead_letters"] if each["event_id"] == letter.event_id))
         return exits.SUCCESS
@@ -109,7 +109,7 @@ def show(*, event: str, as_json: bool) -> int:
 @options.as_json
 def retry(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
     """Send them again, with the events that wait behind them."""
-    return _decide(Client.retry_dead_letters, "to be sent again", events, every=every, as_json=as_json)
+    return _apply(Client.retry_dead_letters, "to be sent again", events, every=every, as_json=as_json)
 
 
 @command.command(
@@ -122,10 +122,10 @@ def retry(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
 @options.as_json
 def drop(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
     """Delete them, with the events that wait behind them. This cannot be undone."""
-    return _decide(Client.drop_dead_letters, "dropped", events, every=every, as_json=as_json)
+    return _apply(Client.drop_dead_letters, "dropped", events, every=every, as_json=as_json)
 
 
-def _decide(
+def _apply(
     verb: Callable[[Client, Sequence[str] | None], JsonObject], done: str, events: Sequence[str], *, every: bool, as_json: bool
 ) -> int:
     if bool(events) is every:
@@ -134,7 +134,7 @@ def _decide(
         chosen = None
         if not every:
             letters = views.dead_letters(client.list_dead_letters())
-            chosen = [_meant(letters, event).event_id for event in events]
+            chosen = [_find(letters, event).event_id for event in events]
         answer = verb(client, chosen)
     if as_json:
         output.print_json(answer)
@@ -148,7 +148,7 @@ def _decide(
     return exits.SUCCESS
 
 
-def _meant(letters: Sequence[DeadLetter], text: str) -> DeadLetter:
+def _find(letters: Sequence[DeadLetter], text: str) -> DeadLetter:
     found = [each for each in letters if each.event_id.startswith(text)]
     if len(found) != 1:
         what = f"{text!r} matches {len(found)} events; give more of the id" if found else f"no dead letter {text!r}"

@@ -41,8 +41,10 @@ def command(*, with_settings: bool, as_json: bool) -> int:
 
     findings, settings = run.run_all(Environment.of(os.environ))
     if as_json:
-        told = [asdict(finding) for finding in findings]
-        output.print_json({"ok": not _has_errors(findings), "findings": told, "settings": [asdict(each) for each in settings]})
+        listed = [asdict(finding) for finding in findings]
+        output.print_json(
+            {"ok": not _has_errors(findings), "findings": listed, "settings": [asdict(each) for each in settings]}
+        )
     else:
         _draw(findings)
         if with_settings:

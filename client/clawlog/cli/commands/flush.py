@@ -1,4 +1,4 @@
-"""``clawlog flush``: waits until the backends have everything."""
+"""``clawlog flush``: waits until the backends have received everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``clawlog show TASK``: one task, with its steps, its agent's life, its stop and its history."""
+"""``clawlog show TASK``: one task, with its steps, its agent's liveness, its stop and its history."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What both sides know of a task.
+    """A task as the daemon and the backend know it.
 
     Attributes:
-        found: What the daemon knows.
-        answer: The backend's own answer; None where there is none.
-        at_backend: The same, read.
-        missing: Why there is none.
+        found: The task, with the daemon's answer.
+        answer: The backend's raw answer; None where it gave none.
+        at_backend: The same, as a value.
+        missing: Why the backend gave none.
     """
 
     found: Found
@@ -58,7 +58,7 @@ def command(*, task: str, as_json: bool) -> int:
 
     TASK is its id, or the beginning of it. The steps come from the daemon, the history from the backend.
     """
-    known = _look(lookup.find(task))
+    known = _fetch(lookup.find(task))
     if as_json:
         output.print_json(
             {"task_id": known.found.task_id, "base_url": known.found.base_url, "daemon": known.found.answer,
@@ -69,7 +69,7 @@ def command(*, task: str, as_json: bool) -> int:
     return exits.SUCCESS
 
 
-def _look(found: Found) -> Known:
+def _fetch(found: Found) -> Known:
     backend = Backend(found.base_url, os.environ)
     try:
         answer = backend.task_answer(found.task_id)
@@ -85,7 +85,7 @@ def _screen(known: Known) -> Iterator[RenderableType]:
     yield Text(f"{known.found.task_id} at {known.found.base_url}", style="dim", overflow="fold")
     if (summary := _summary(known)) is not None:
         yield output.shown(summary)
-    yield from _life(known)
+    yield from _liveness(known)
     yield from _stop(known)
     yield Text()
     yield _steps(known)
@@ -109,14 +109,18 @@ def _summary(known: Known) -> str | None:
     return known.found.view.summary if known.found.view else None
 
 
-def _life(known: Known) -> Iterator[RenderableType]:
+def _liveness(known: Known) -> Iterator[RenderableType]:
     from rich.text import Text  # noqa: PLC0415 - see output.console
 
     view = known.found.view
     if view is not None and view.liveness.state != "ended":
-        life = view.liveness
-        report = f"last report {times.duration(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at else "no report yet"
-        yield Text(f"agent      {life.state}: {', '.join(filter(None, (marks.evidence(life), report)))}")
+        liveness = view.liveness
+        report = (
+            f"last report {times.duration(times.age_s(liveness.agent_seen_at))} ago"
+            if liveness.agent_seen_at
+            else "no report yet"
+        )
+        yield Text(f"agent      {liveness.state}: {', '.join(filter(None, (marks.evidence(liveness), report)))}")
     if known.at_backend is not None and known.at_backend.liveness is not None:
         yield Text(f"backend    shows it as {known.at_backend.status}, its agent as {known.at_backend.liveness}")
     if view is not None and view.pending:
@@ -160,26 +164,26 @@ def _history(task: BackendTask) -> RenderableType:
 
 
 def without_quiet_beats(events: Sequence[BackendEvent]) -> Iterator[BackendEvent]:
-    """The events, but for heartbeats that say nothing: every fifteen seconds is no history."""
+    """Returns the events without heartbeats that have no summary."""
     return (event for event in events if event.kind != "heartbeat" or event.summary)
 
 
 def describe(event: BackendEvent, task: BackendTask) -> str:
-    """An event in words."""
-    said = f": {event.summary}" if event.summary else ""
+    """Returns an event in words."""
+    summary = f": {event.summary}" if event.summary else ""
     match event.kind:
         case "task_created":
             return "created"
         case "step_status":
             step = next((each for each in task.steps if each.step_id == event.step_id), None)
-            return f"step {step.position if step else event.step_id} {event.status}{said}"
+            return f"step {step.position if step else event.step_id} {event.status}{summary}"
         case "task_status":
-            return f"task {event.status}{said}"
+            return f"task {event.status}{summary}"
         case "interrupt_requested":
             return "stop requested"
         case "interrupt_seen" | "interrupt_delivered":
             return f"stop {event.kind.removeprefix('interrupt_')}"
         case "interrupt_ack":
-            return f"stop acknowledged{said}"
+            return f"stop acknowledged{summary}"
         case _:
-            return f"{event.kind.replace('_', ' ')}{said}"
+            return f"{event.kind.replace('_', ' ')}{summary}"

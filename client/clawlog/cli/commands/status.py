@@ -1,6 +1,6 @@
 """``clawlog status``: the daemon's health and queue, on one screen.
 
-During an outage it has to answer four questions: since when, why, how much waits, and how long it can go on.
+During an outage it answers four questions: since when, why, how much waits, and how long there is room.
 """
 
 from __future__ import annotations
@@ -72,12 +72,12 @@ def _not_running(reason: str, findings: Sequence[Finding], *, as_json: bool) -> 
 
     waiting = daemon.spooled_calls()
     if as_json:
-        told = [asdict(finding) for finding in findings]
+        listed = [asdict(finding) for finding in findings]
         output.print_json(
-            {"running": False, "healthy": False, "problems": [reason], "findings": told, "spooled_calls": waiting}
+            {"running": False, "healthy": False, "problems": [reason], "findings": listed, "spooled_calls": waiting}
         )
         return exits.NOT_RUNNING
-    output.draw(Text(f"○ not running   {reason}", overflow="fold"), *_troubles(None, findings))
+    output.draw(Text(f"○ not running   {reason}", overflow="fold"), *_problems(None, findings))
     if waiting:
         click.echo(f"{counted(waiting, 'script call', 'wait')} in the spool; the next daemon delivers them")
     if not any(finding.verdict is Verdict.FAULT and finding.check != "backend" for finding in findings):
@@ -91,8 +91,8 @@ def _screen(view: DaemonView, findings: Sequence[Finding], *, healthy: bool) -> 
     mark = ("● healthy", "bold green") if healthy else ("● degraded", "bold red")
     up, memory = times.duration(view.uptime_s), f"{view.memory_bytes / 1024**2:.0f} MiB"
     yield Text.assemble(mark, f"   clawlogd {view.version}, process {view.pid}, up {up}, {memory}")
-    yield from _troubles(view, findings)
-    yield _facts(view)
+    yield from _problems(view, findings)
+    yield _details(view)
     yield Text()
     if view.backends:
         yield _lanes(view)
@@ -100,8 +100,8 @@ def _screen(view: DaemonView, findings: Sequence[Finding], *, healthy: bool) -> 
         yield Text("nothing sent yet", style="dim")
 
 
-def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    """What is wrong, each with what to do: what the daemon says, then what was found beside it."""
+def _problems(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    """Returns the problems, each with its advice: the daemon's own, then those of the checks."""
     from rich.table import Table  # noqa: PLC0415 - see output.console
 
     from clawlog.cli.checks import daemons  # noqa: PLC0415 - the help need not pay for it
@@ -117,26 +117,26 @@ def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[
         yield shown
 
 
-def _facts(view: DaemonView) -> RenderableType:
+def _details(view: DaemonView) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - see output.console
 
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    details = Table.grid(padding=(0, 2))
+    details.add_column(style="dim", no_wrap=True)
+    details.add_column(overflow="fold")
     tasks, outbox = view.tasks, view.outbox
-    facts.add_row("tasks", f"{tasks.known} known: {tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop")
-    facts.add_row(
+    details.add_row("tasks", f"{tasks.known} known: {tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop")
+    details.add_row(
         "waiting", f"{counted(outbox.pending, 'event')}, {outbox.bytes / 1024**2:.1f} MiB; {outbox.dead_letters} refused"
     )
-    facts.add_row("room", _room(view))
-    facts.add_row("default", view.base_url)
-    facts.add_row("socket", ", ".join(each for each in (view.socket, view.zmq) if each) or "none")
-    facts.add_row("state", view.state_dir)
-    return facts
+    details.add_row("room", _room(view))
+    details.add_row("default", view.base_url)
+    details.add_row("socket", ", ".join(each for each in (view.socket, view.zmq) if each) or "none")
+    details.add_row("state", view.state_dir)
+    return details
 
 
 def _room(view: DaemonView) -> str:
-    """How long it can go on: the question during an outage."""
+    """Returns how much room is left, and how long it will last: the question during an outage."""
     outbox = view.outbox
     bounds = f"for {outbox.max_events:,} events or {outbox.max_bytes / 1024**3:.1f} GiB"
     if outbox.hours_left is None:

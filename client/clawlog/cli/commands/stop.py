@@ -1,4 +1,4 @@
-"""``clawlog stop TASK``: asks the task's backend for a soft stop, as a person at the dashboard does, and can follow it."""
+"""``clawlog stop TASK``: asks the task's backend for a soft stop, as the dashboard does, and can follow it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from clawlog.cli.render.views import ENDED
 from clawlog.cli.sources import lookup
 from clawlog.cli.sources.backend import Backend
 
-LOOK_EVERY_S = 0.25
+POLL_S = 0.25
 DEFAULT_TIMEOUT_S = 300.0
 
 
@@ -58,18 +58,18 @@ def command(*, task: str, reason: str | None, wait: bool, timeout_s: float, as_j
     stop = backend.request_stop(found.task_id, reason=reason, requested_by=_person())
     if not as_json:
         click.echo(f"{'requested':<12} {times.clock(stop.requested_at) if stop.requested_at else 'now'}")
-    follow = Follow(backend, found.task_id, stop, quiet=as_json)
-    status = follow.until(time.monotonic() + timeout_s) if wait else exits.SUCCESS
+    follower = StopFollower(backend, found.task_id, stop, quiet=as_json)
+    status = follower.until(time.monotonic() + timeout_s) if wait else exits.SUCCESS
     if as_json:
-        output.print_json({"task_id": found.task_id, "base_url": found.base_url, **asdict(follow.stop)})
+        output.print_json({"task_id": found.task_id, "base_url": found.base_url, **asdict(follower.stop)})
     return status
 
 
-class Follow:
-    """Follows one stop's receipts, and tells each as it comes.
+class StopFollower:
+    """Follows one stop's receipts, and prints each as it comes.
 
     Attributes:
-        stop: What is known of it.
+        stop: Its last known receipts.
     """
 
     def __init__(self, backend: Backend, task_id: str, stop: Receipts, *, quiet: bool) -> None:
@@ -77,10 +77,10 @@ class Follow:
         self._backend = backend
         self._task_id = task_id
         self._quiet = quiet
-        self._told = 0
+        self._printed = 0
 
     def until(self, deadline: float) -> int:
-        """Looks until the task has ended, or the time (of ``time.monotonic``) has come; returns the exit status."""
+        """Polls until the task has ended, or the deadline (of ``time.monotonic``) has passed; returns the exit status."""
         away = False
         while True:
             try:
@@ -96,12 +96,12 @@ class Follow:
             if time.monotonic() >= deadline:
                 output.warn("timed out; the stop stays requested")
                 return exits.UNKNOWN_FOR_NOW
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_S)
 
     def _is_over(self, task: BackendTask) -> bool:
         if task.stop is not None and task.stop.interrupt_id == self.stop.interrupt_id:
             self.stop = task.stop
-        self._tell()
+        self._print_receipts()
         if self.stop.acknowledged_at is not None:
             return True
         if task.status in ENDED:
@@ -109,12 +109,12 @@ class Follow:
             return True
         return False
 
-    def _tell(self) -> None:
+    def _print_receipts(self) -> None:
         lines = list(receipt_lines(self.stop))
         if not self._quiet:
-            for line in lines[self._told :]:
+            for line in lines[self._printed :]:
                 click.echo(line)
-        self._told = len(lines)
+        self._printed = len(lines)
 
 
 def _person() -> str | None:

@@ -1,4 +1,4 @@
-"""``clawlog tasks``: the tasks that the daemon knows, the newest first."""
+"""``clawlog tasks``: lists the tasks that the daemon knows, the newest first."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """``clawlog up``: the embedded backend and the daemon together, in the foreground.
 
-They live and end together. A daemon that runs already is used and left as it was.
+They start and end together. A daemon that is already running is used, and left running.
 """
 
 from __future__ import annotations
@@ -52,13 +52,13 @@ async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
     env = dict(os.environ)
     async with servers.backend(env) as backend:
         answered_at = await servers.start_backend(backend, port=port)
-        url = f"http://localhost:{answered_at.rpartition(':')[2]}"  # as tasks name it: the daemon's token is for this very name
+        url = f"http://localhost:{answered_at.rpartition(':')[2]}"  # the name that tasks use: the daemon's token is bound to it
         running_pid = await _running_daemon()
         async with servers.daemon(env) as daemon:
             if running_pid is None:
                 await servers.start_daemon(daemon, env, "--base-url", url)
-            tell = _announce_json if as_json else _announce
-            tell(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
+            announce = _announce_json if as_json else _announce
+            announce(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
             if in_browser:
                 webbrowser.open(url)
             await _first_to_end([backend] if running_pid is not None else [backend, daemon])
@@ -66,7 +66,7 @@ async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
 
 
 async def _running_daemon() -> int | None:
-    """The process id of the daemon that answers already, if one does."""
+    """Returns the process id of a daemon that is already running, if there is one."""
     async with AsyncClient(autostart=False) as client:
         try:
             return int((await client.daemon_status())["pid"])
@@ -96,10 +96,10 @@ def _announce_json(url: str, daemon_pid: int, *, used: bool) -> None:
 
 
 async def _first_to_end(running: list[Server]) -> None:
-    """Waits until a server ends, which none should by itself.
+    """Waits until a server ends, which is always unexpected.
 
     Raises:
-        ServerFailed: Always, and says which.
+        ServerFailed: Always; the text says which one ended.
     """
     waits = {asyncio.create_task(server.ended(), name=f"the {server.name} ends"): server for server in running}
     try:

@@ -1,4 +1,4 @@
-"""What a ClawLog backend answers about a task, as values: read here, from its views.
+"""A ClawLog backend's answers about a task, as values.
 
 A member that the HTTP contract's plain profile may leave out is optional here, too.
 """
@@ -14,7 +14,7 @@ from clawlog.protocol.summary import one_line
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One stage of a stop's way: its name, and when it was reached."""
+    """One stage of a stop: its name, and when it was reached."""
 
     name: str
     at: str | None
@@ -28,10 +28,10 @@ class Receipts:
         interrupt_id: The request's id.
         reason: The person's words.
         requested_at: When the backend took the request.
-        seen_at: When the daemon had it.
-        delivered_at: When the agent was told.
+        seen_at: When the daemon saw it.
+        delivered_at: When the agent received it.
         acknowledged_at: When the agent had stopped.
-        ack_summary: What the agent said to it.
+        ack_summary: The agent's own summary.
     """
 
     interrupt_id: str
@@ -88,13 +88,13 @@ class BackendEvent:
     """One event of a task's history.
 
     Attributes:
-        seq: Its number at the backend; grows.
+        seq: Its growing number at the backend.
         event_id: Its id, as the daemon sent it.
         kind: What happened.
-        at: When, by the agent's side.
-        received_at: When the backend took it.
-        step_id: The step that it concerns.
-        status: A new status.
+        at: When, on the agent's machine.
+        received_at: When the backend received it.
+        step_id: The step, if it is about one.
+        status: The new status, if there is one.
         summary: One line.
     """
 

@@ -1,11 +1,11 @@
-"""The mark and the colour of each status: one place, so that all screens show a status alike.
+"""The mark and the colour of each status, so that all screens show a status alike.
 
-Every word of ``protocol.vocabulary`` has its entry, which a test holds; a word of a newer daemon is shown plainly.
+A test checks that every word of ``protocol.vocabulary`` has its entry; an unknown word of a newer daemon is shown plainly.
 """
 
 from __future__ import annotations
 
-from clawlog.cli.render.views import LifeView
+from clawlog.cli.render.views import LivenessView
 
 STEP_MARKS = {
     "pending": ("·", "dim"),
@@ -29,7 +29,7 @@ TASK_STYLES = {
 """The style of what ``TaskView.standing`` may say."""
 
 EVIDENCE_TEXTS = {"process": "process {pid} is running", "command": "it has called recently"}
-"""Why the daemon takes an agent for alive."""
+"""Why an agent counts as alive."""
 
 _LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
 _BROKEN = "bold red"
@@ -50,7 +50,7 @@ def lane_style(state: str) -> str:
     return _LANE_STYLES.get(state, _BROKEN)
 
 
-def evidence(life: LifeView) -> str | None:
-    """Returns why an agent is taken for alive; None where the daemon says nothing about it."""
-    text = EVIDENCE_TEXTS.get(life.evidence or "")
-    return None if text is None else text.format(pid=life.watch_pid)
+def evidence(liveness: LivenessView) -> str | None:
+    """Returns why an agent counts as alive; None where there is no evidence."""
+    text = EVIDENCE_TEXTS.get(liveness.evidence or "")
+    return None if text is None else text.format(pid=liveness.watch_pid)

@@ -16,11 +16,11 @@ _SHORTEST_ID = 8
 
 
 def tasks(found: Sequence[TaskView], *, short: bool) -> Table:
-    """The tasks as a table.
+    """Returns the tasks as a table.
 
     Args:
         found: The tasks.
-        short: Whether ids are shortened to what tells them apart.
+        short: Whether ids are shortened as far as they stay distinct.
     """
     from rich.table import Table  # noqa: PLC0415 - see output.console
     from rich.text import Text  # noqa: PLC0415 - as above
@@ -31,7 +31,7 @@ def tasks(found: Sequence[TaskView], *, short: bool) -> Table:
     shown.add_column("STATUS", no_wrap=True)
     shown.add_column("STEPS", no_wrap=True, justify="right")
     shown.add_column("LAST REPORT", no_wrap=True, justify="right")
-    shown.add_column("TITLE", ratio=1)  # where there is room to spare, it is the title's
+    shown.add_column("TITLE", ratio=1)  # spare width goes to the title
     for each in found:
         step = each.current_step
         title = output.shown(each.title)
@@ -53,7 +53,7 @@ def _last_report(view: TaskView) -> str:
 
 
 def short_ids(task_ids: Sequence[str]) -> int:
-    """How many characters it takes to tell these ids apart."""
+    """Returns how many characters keep these ids distinct."""
     ordered = sorted(task_ids)
     return max(_SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
 

@@ -1,7 +1,7 @@
-"""What this command asks of a ClawLog backend itself, over HTTP: to show a task, and to pass on a person's wish to stop it.
+"""The commands' own requests to a ClawLog backend over HTTP: to show a task, and to ask for its stop.
 
-All else goes through the daemon. The routes are those of the HTTP contract's plain profile, so any ClawLog server will do; what
-an answer may leave out is optional here.
+Everything else goes through the daemon. The routes are those of the HTTP contract's plain profile, so any ClawLog server
+works.
 """
 
 from __future__ import annotations
@@ -31,19 +31,19 @@ class Backend:
 
     Args:
         base_url: Its address.
-        env: Where the token is found by.
-        timeout_s: For how long an answer is waited for.
+        env: The environment variables that say where the token is.
+        timeout_s: How long to wait for an answer.
     """
 
     def __init__(self, base_url: str, env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
         self._token = configuration.token(configuration.load(env), self.base_url, env)
-        # No proxies, as the daemon: what it reaches is what is asked here. No redirects: they would take the token elsewhere.
+        # No proxies, like the daemon, so that both reach the same server. No redirects: they would send the token elsewhere.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
 
     def task(self, task_id: str) -> BackendTask:
-        """One task with its newest events.
+        """Returns one task with its newest events.
 
         Raises:
             BackendUnreachable: It did not answer.
@@ -52,21 +52,21 @@ class Backend:
         return self.read_task(self.task_answer(task_id))
 
     def task_answer(self, task_id: str) -> Any:
-        """The answer to ``task`` as it came. Raises as that does."""
+        """Returns the backend's raw answer for ``task``. Raises as that does."""
         return self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}")
 
     def read_task(self, answer: Any) -> BackendTask:
-        """Reads such an answer. Raises ``BackendUnreachable`` where it is none."""
+        """Reads such an answer. Raises ``BackendUnreachable`` where its shape is unknown."""
         return self._read(BackendTask.read, answer)
 
     def tasks(self, text: str = "", *, limit: int = 50) -> tuple[BackendTask, ...]:
-        """Its newest tasks: all, or those with ``text`` in their title, summary or id. Raises as ``task`` does."""
+        """Returns its newest tasks: all, or those with ``text`` in their title, summary or id. Raises as ``task`` does."""
         query = urlencode({"limit": limit, **({"q": text} if text else {})})
         page = self._ask("GET", f"/api/tasks?{query}")
         return self._read(lambda view: tuple(BackendTask.read(each) for each in view["tasks"]), page)
 
     def request_stop(self, task_id: str, *, reason: str | None = None, requested_by: str | None = None) -> Receipts:
-        """Asks for a soft stop; while one is open, that one is returned.
+        """Requests a soft stop; while one is open, returns that one.
 
         Raises:
             BackendUnreachable: It did not answer.
@@ -78,7 +78,7 @@ class Backend:
         return self._read(Receipts.read, answer)
 
     def date(self) -> str | None:
-        """What time it is there, as HTTP writes it; None where it does not say. Raises as ``task`` does."""
+        """Returns the backend's time in HTTP's format, if it sends one. Raises as ``task`` does."""
         return self._exchange("GET", "/api/tasks?limit=1").date
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -118,7 +118,7 @@ class Backend:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A good answer: its JSON, and the server's date."""
+    """A successful answer: its JSON, and the server's date."""
 
     content: Any
     date: str | None
@@ -126,11 +126,11 @@ class _Answer:
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Leaves a redirect as the error that it is to this program."""
+        """Treats a redirect as an error."""
 
 
 def _explain(error: urllib.error.HTTPError) -> str:
-    """What a problem document (RFC 9457) says, or the plain status."""
+    """Returns a problem document's text (RFC 9457), or the plain status."""
     try:
         problem = json.loads(error.read(64 * 1024))
         text = problem.get("detail") or problem.get("title")

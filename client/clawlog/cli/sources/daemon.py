@@ -15,18 +15,18 @@ from clawlog.protocol import spool
 TIMEOUT_S = 5.0
 
 
-class NotRunning(CommandError):  # noqa: N818 - it says what is the case, as the names of clawlog.errors do
+class NotRunning(CommandError):  # noqa: N818 - named like the errors of clawlog.errors
     """No daemon is running at its address."""
 
     status = exits.NOT_RUNNING
 
 
 def status() -> JsonObject:
-    """The daemon's answer to ``daemon.status``.
+    """Returns the daemon's answer to ``daemon.status``.
 
     Raises:
-        NotRunning: There is none.
-        DaemonUnreachable: There is one, or something, but it does not answer.
+        NotRunning: No daemon runs.
+        DaemonUnreachable: Something listens, but does not answer.
     """
     with Client(autostart=False, timeout_s=TIMEOUT_S) as client:
         try:
@@ -38,7 +38,7 @@ def status() -> JsonObject:
 
 
 def spooled_calls() -> int:
-    """How many script calls wait on disk for a daemon to come."""
+    """Returns how many script calls wait in the spool."""
     folder = os.path.join(locations.state_dir(os.environ), locations.SPOOL_NAME)
     try:
         return sum(name.endswith(spool.SUFFIX) for name in os.listdir(folder))

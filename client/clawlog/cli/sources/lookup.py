@@ -1,4 +1,4 @@
-"""Finds the task that a person means: by its id, or by as much of its beginning as makes it the only one.
+"""Finds the task that a person names: by its id, or by a unique beginning of it.
 
 The daemon is asked first, then the default backend, which knows the tasks of other machines, too.
 """
@@ -25,12 +25,12 @@ _SEARCHED_BY_BACKEND = 50
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A task, and where it is.
+    """A task that was found.
 
     Attributes:
-        task_id: Its whole id.
+        task_id: Its full id.
         base_url: Its backend.
-        answer: The daemon's own answer about it; None where the daemon does not know it.
+        answer: The daemon's own answer; None where the daemon does not know it.
     """
 
     task_id: str
@@ -47,7 +47,7 @@ def find(text: str) -> Found:
     """Finds a task. No daemon is started for it.
 
     Raises:
-        CommandError: There is none, there are several, or nobody could be asked.
+        CommandError: No task or several match, or neither the daemon nor the backend answers.
     """
     try:
         with Client(autostart=False) as client:
@@ -58,7 +58,7 @@ def find(text: str) -> Found:
 
 
 def known() -> Sequence[TaskView]:
-    """The daemon's tasks, for completion: none where there is no daemon."""
+    """Returns the daemon's tasks, for completion; none where no daemon runs."""
     try:
         with Client(autostart=False, timeout_s=1.0) as client:
             return views.tasks(client.list_tasks())
@@ -94,10 +94,10 @@ def _at_backend(text: str, why: str) -> Found:
 
 
 def _only(task_ids: Sequence[str], text: str) -> str | None:
-    """The id that a text means, if it means one.
+    """Returns the id that a text names, if there is one.
 
     Raises:
-        CommandError: It could mean several.
+        CommandError: Several match.
     """
     if text in task_ids:
         return text

@@ -1,7 +1,7 @@
 """``clawlog demo``: a task from its creation to its soft stop, on a real backend, a real daemon and the real scripts.
 
 ``setup`` starts everything in a temporary folder; ``agent`` works and reports through the scripts (``scripts``, ``work``);
-``person`` is at the backend; ``timeline`` shows what happens; ``verdict`` compares it with what should have happened. Nothing
+``person`` uses the backend; ``timeline`` prints what happens; ``verdict`` compares it with what should have happened. Nothing
 is simulated: if a part fails, so does the demo.
 """
 

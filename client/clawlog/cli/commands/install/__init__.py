@@ -1,7 +1,7 @@
 """``clawlog install``: units of systemd, the agent skill, an agent's hook; ``uninstall`` undoes it.
 
-``sources`` finds what is shipped; ``systemd``, ``skill`` and ``hooks`` each make a plan of it; ``plan`` shows plans and carries
-them out; ``record`` remembers what was written, so that it can be undone without touching anything else.
+``sources`` finds the shipped files; ``systemd``, ``skill`` and ``hooks`` each make a plan; ``plan`` shows and executes plans;
+``record`` keeps what was written, so that it can be undone without touching anything else.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from clawlog.cli import options
 from clawlog.cli.checks import sockets
 from clawlog.cli.checks.environment import Environment
 from clawlog.cli.commands.install import hooks, skill, systemd
-from clawlog.cli.commands.install.plan import Action, carry_out
+from clawlog.cli.commands.install.plan import Action, execute
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
 
@@ -55,7 +55,7 @@ def command() -> None:
 def systemd_(*, user: bool, dry_run: bool, force: bool, as_json: bool) -> int:
     """Write the units, and let systemd listen on the socket: the first call starts the daemon."""
     plan = systemd.install(os.environ, system=not user, force=force)
-    holder = sockets.lock_holder(Environment.of(os.environ))  # asked before: afterwards it may be systemd's
+    holder = sockets.lock_holder(Environment.of(os.environ))  # checked before: afterwards it may be systemd's
     status = follow(plan, systemd.KIND, dry_run=dry_run, as_json=as_json)
     if holder is not None:
         output.warn(
@@ -90,10 +90,10 @@ def hooks_(*, settings: str | None, dry_run: bool, force: bool, as_json: bool) -
 
 
 def follow(plan: Sequence[Action], kind: str, *, dry_run: bool, as_json: bool) -> int:
-    """Shows a plan, then carries it out; returns the exit status.
+    """Shows a plan, then executes it; returns the exit status.
 
     Raises:
-        CommandError: It must not be carried out, or failed.
+        CommandError: It must not be executed, or failed.
     """
     if as_json:
         output.print_json({"dry_run": dry_run, "actions": [action.describe() for action in plan]})
@@ -104,5 +104,5 @@ def follow(plan: Sequence[Action], kind: str, *, dry_run: bool, as_json: bool) -
     if dry_run:
         output.warn("nothing was done")
     else:
-        carry_out(plan, kind, os.environ)
+        execute(plan, kind, os.environ)
     return exits.SUCCESS

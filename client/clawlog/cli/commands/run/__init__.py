@@ -1,8 +1,8 @@
 """``clawlog run``: a command as a task.
 
-``child`` is the command's process and ``terminal`` its job control; ``tee`` passes its output through and reads along;
-``reporter`` tells the daemon and hears of stops; ``supervisor`` brings them together. Whatever becomes of the reporting, the
-command runs, and its exit status is passed on.
+``child`` is the command's process and ``terminal`` its job control; ``tee`` copies its output and keeps the last line;
+``reporter`` reports to the daemon and watches for stops; ``supervisor`` connects them. Even if reporting fails, the command
+runs, and its exit status is passed on.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def command(
 
     logging.basicConfig(format="clawlog: %(message)s", level=logging.WARNING)
     shown, _ = summary.clean(title or shlex.join(command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
-    plan = supervisor.Plan(
+    plan = supervisor.RunPlan(
         command=command_line,
         title=shown or command_line[0],
         base_url=base_url,

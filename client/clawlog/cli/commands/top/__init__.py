@@ -1,7 +1,7 @@
 """``clawlog top``: the tasks, live, in a terminal.
 
-``model`` is what is known and what a key changes, without any I/O; ``screen`` draws it; ``keyboard`` reads keys; ``loop`` asks
-the daemon from time to time and brings them together.
+``model`` is the state and how keys change it, without any I/O; ``screen`` draws it; ``keyboard`` reads keys; ``loop`` polls the
+daemon and connects them.
 """
 
 from __future__ import annotations

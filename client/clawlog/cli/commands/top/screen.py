@@ -1,4 +1,4 @@
-"""Draws the model, in whatever room there is: the tasks above, the chosen one below, the keys last."""
+"""Draws the model to fit the terminal: the tasks above, the selected one below, the keys last."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ _STEPS_SHOWN = 8
 
 
 def draw(model: Model, height: int) -> RenderableType:
-    """The screen.
+    """Returns the screen.
 
     Args:
-        model: What is known.
+        model: The state to show.
         height: The terminal's rows.
     """
     head = _head(model)
     foot = Text(model.note, style="bold yellow") if model.note else Text(_KEYS, style="dim")
-    detail = _detail(model.chosen) if model.chosen is not None else []
+    detail = _detail(model.selected_task) if model.selected_task is not None else []
     room = height - len(head) - 3  # the table's head, an empty row, the foot
     if room - len(detail) < _LEAST_ROWS:
         detail = []
@@ -36,7 +36,7 @@ def draw(model: Model, height: int) -> RenderableType:
 def _head(model: Model) -> list[RenderableType]:
     daemon = model.daemon
     if daemon is None:
-        return [output.one_row(Text.assemble(("● ", "bold red"), model.trouble))]
+        return [output.one_row(Text.assemble(("● ", "bold red"), model.problem))]
     mark = ("● healthy", "bold green") if daemon.healthy else ("● degraded", "bold red")
     tasks = daemon.tasks
     waits = counted(daemon.outbox.pending, "event", "wait")
@@ -56,12 +56,11 @@ def _tasks(model: Model, rows: int) -> RenderableType:
 
 
 def _detail(task: TaskView) -> list[RenderableType]:
-    life = task.liveness
-    report = (
-        f"; last report {times.age(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at and not task.ended_at else ""
-    )
-    evidence = f" (process {life.watch_pid})" if life.evidence == "process" else ""
-    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {life.state}{evidence}{report}")
+    liveness = task.liveness
+    seen_at = None if task.ended_at else liveness.agent_seen_at
+    report = f"; last report {times.age(times.age_s(seen_at))} ago" if seen_at else ""
+    evidence = f" (process {liveness.watch_pid})" if liveness.evidence == "process" else ""
+    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {liveness.state}{evidence}{report}")
     lines = [Text(), head]
     if task.stop.interrupt_id is not None:
         at = f" {times.clock(task.stop.requested_at)}" if task.stop.requested_at else ""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from clawlog.cli.commands.demo import verdict
-from clawlog.cli.commands.demo.agent import Told
+from clawlog.cli.commands.demo.agent import AgentReport
 from clawlog.cli.render.backend_views import BackendEvent, BackendStep, BackendTask, Receipts
 
 REQUEST = Receipts("stop-1", "enough", "2026-01-02T03:04:05.000Z", None, None, None, None)
@@ -19,7 +19,7 @@ STOP = replace(
     acknowledged_at="2026-01-02T03:04:06.000Z",
     ack_summary="stopped",
 )
-TOLD = Told("task-1", ("e1", "e2"), ("done", "skipped"), "stopped", 5, 4242)
+TOLD = AgentReport("task-1", ("e1", "e2"), ("done", "skipped"), "stopped", 5, 4242)
 DAEMON: dict[str, Any] = {"healthy": True, "outbox": {"pending": 0, "dead_letters": 0}}
 
 
