@@ -1,4 +1,4 @@
-"""The exit statuses of ``clawlog`` and of the scripts: each number stands here and nowhere else.
+"""The exit statuses of ``clawlog`` and of the scripts: each number is written here and nowhere else.
 
 Those from 64 up are sysexits.h's. The fast path of the scripts loads this module, so it imports nothing.
 """

@@ -74,9 +74,9 @@ def test_every_step_status_has_its_mark_in_the_terminal(status: str) -> None:
     assert status in marks.STEP_MARKS, f"cli/render/marks.py: STEP_MARKS lacks {status!r}"
 
 
-@pytest.mark.parametrize("standing", [*vocabulary.TASK_STATUSES, views.STOPPING, *views.ALARMING])
-def test_every_task_status_has_its_style_in_the_terminal(standing: str) -> None:
-    assert standing in marks.TASK_STYLES, f"cli/render/marks.py: TASK_STYLES lacks {standing!r}"
+@pytest.mark.parametrize("status", [*vocabulary.TASK_STATUSES, views.STOPPING, *views.ALARMING])
+def test_every_task_status_has_its_style_in_the_terminal(status: str) -> None:
+    assert status in marks.TASK_STYLES, f"cli/render/marks.py: TASK_STYLES lacks {status!r}"
 
 
 @pytest.mark.parametrize("evidence", vocabulary.EVIDENCE)

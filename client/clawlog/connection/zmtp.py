@@ -73,7 +73,7 @@ class Zmtp:
                 continue
             self._parts.append(body)
             if not flags & _MORE:
-                # An empty delimiter may stand before the payload, as for a REQ.
+                # An empty delimiter may precede the payload, as for a REQ.
                 messages.append(self._parts[-1])
                 self._parts = []
         return messages

@@ -3,7 +3,7 @@
 A call must cost hardly more than Python's own start. So known flags with plain values are read, sent and answered here with
 nothing but ``_socket`` and, where a text needs escapes, the C half of ``json``. All that is unusual (help, mistakes, a rarer
 flag, no daemon, a refusal, ZeroMQ) takes the full path: the script's own module, with argparse and everything else. What each
-import would cost stands in ``docs/adr/0003-fast-scripts.md``.
+import would cost is in ``docs/adr/0003-fast-scripts.md``.
 
 Both paths use the same flags (``options``) and the same requests (``plan``). The messages alone are spelt here once more,
 by hand, because importing ``protocol.jsonrpc`` costs more than all else here: ``encode`` and ``message`` write the requests

@@ -107,7 +107,7 @@ UPDATE_STATUS = (
 
 POLL_INTERRUPT = (
     _TASK_ID,
-    Option("--timeout", SECONDS, "S", "give up after this long (default: wait for ever)"),
+    Option("--timeout", SECONDS, "S", "give up after this long (default: no limit)"),
     Option(
         "--interval",
         SECONDS,

@@ -1,4 +1,4 @@
-"""``update_status.py``: reports where a task stands, and asks for a stop; every flag, and every way to fail."""
+"""``update_status.py``: reports the status of a task, and checks for a stop; every flag, and every way to fail."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def answering(environment: Environment, *, startable: bool) -> tuple[DaemonView 
     except ClawlogError as error:
         holder = sockets.lock_holder(environment)
         who, what = (f"process {holder} may hang", f"end it (kill {holder}), and") if holder else ("it may hang", "end it, and")
-        return None, [fault("daemon", f"{error}: {who}", f"{what} look at its log")]
+        return None, [fault("daemon", f"{error}: {who}", f"{what} see its log")]
     return view, [*same(environment, view), *_health(view)]
 
 

@@ -33,13 +33,13 @@ def versions(environment: Environment) -> Iterator[Finding]:
         yield fault("program", "clawlogd is not installed", "install it: pipx install clawlog-status-sync")
         return
     ran = _run([environment.program, "--version"], environment.variables)
-    said = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
+    printed = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
     if ran.returncode != 0:
         yield fault(
-            "program", f"{environment.program} does not run: {said}", "install it anew: pipx reinstall clawlog-status-sync"
+            "program", f"{environment.program} does not run: {printed}", "reinstall it: pipx reinstall clawlog-status-sync"
         )
-    elif said.split()[-1] != own:
-        yield warning("program", f"{environment.program} is {said}", f"install {own}, the version of this command")
+    elif printed.split()[-1] != own:
+        yield warning("program", f"{environment.program} is {printed}", f"install {own}, the version of this command")
     else:
         yield ok("program", environment.program)
 
@@ -50,8 +50,8 @@ def configuration(environment: Environment) -> tuple[list[Finding], list[Setting
         return [], []
     ran = _run([environment.program, "--check-config"], environment.variables)
     if ran.returncode != 0:
-        said = ran.stderr.strip().removeprefix("clawlogd: ")
-        return [fault("settings", said, "correct that key or file; docs/configuration.md lists every key")], []
+        printed = ran.stderr.strip().removeprefix("clawlogd: ")
+        return [fault("settings", printed, "correct that key or file; docs/configuration.md lists every key")], []
     first, *lines = ran.stdout.splitlines()
     settings = [Setting(*found.groups()) for line in lines if (found := _SETTING.match(line))]
     changed = [setting.key for setting in settings if setting.origin != "default"]

@@ -71,7 +71,7 @@ def spooled(environment: Environment) -> Iterator[Finding]:
     refused = _count(os.path.join(path, "refused"))
     if refused:
         found = f"{counted(refused, 'call')} could not be used"
-        yield warning("spool", found, f"look at {path}/refused, and remove what is not needed")
+        yield warning("spool", found, f"see {path}/refused, and remove what is not needed")
     elif waiting:
         found = f"{counted(waiting, 'call', 'wait')} for a daemon"
         yield warning("spool", found, "start one: any script call does, or clawlogd")

@@ -100,9 +100,9 @@ def _heading(known: Known) -> RenderableType:
     from rich.text import Text  # noqa: PLC0415 - see output.console
 
     view = known.found.view
-    standing = view.standing if view else known.at_backend.status if known.at_backend else "unknown"
+    shown_status = view.shown_status if view else known.at_backend.status if known.at_backend else "unknown"
     title = view.title if view else known.at_backend.title if known.at_backend else ""
-    return Text.assemble(output.shown(title, "bold"), "  ", (standing, marks.task_style(standing)))
+    return Text.assemble(output.shown(title, "bold"), "  ", (shown_status, marks.task_style(shown_status)))
 
 
 def _summary(known: Known) -> str | None:

@@ -129,7 +129,7 @@ class BackendTask:
     Attributes:
         task_id: Its id there.
         title: What it is.
-        status: Where it stands.
+        status: Its status.
         steps: In order.
         stop: Its newest stop.
         liveness: What the backend knows of the agent's life, such as ``alive``.

@@ -26,7 +26,7 @@ TASK_STYLES = {
     "lost": "bold red",
     "stalled": "bold yellow",
 }
-"""The style of what ``TaskView.standing`` may say."""
+"""The style of a task, by ``TaskView.shown_status``."""
 
 EVIDENCE_TEXTS = {"process": "process {pid} is running", "command": "it has called recently"}
 """Why an agent counts as alive."""
@@ -40,9 +40,9 @@ def step_mark(status: str) -> tuple[str, str]:
     return STEP_MARKS.get(status, ("?", ""))
 
 
-def task_style(standing: str) -> str:
+def task_style(status: str) -> str:
     """Returns the style of a task's status."""
-    return TASK_STYLES.get(standing, "")
+    return TASK_STYLES.get(status, "")
 
 
 def lane_style(state: str) -> str:

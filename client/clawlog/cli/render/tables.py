@@ -39,7 +39,7 @@ def tasks(found: Sequence[TaskView], *, short: bool) -> Table:
             title.append(" › ", "dim").append_text(output.shown(step.title, "dim"))
         shown.add_row(
             each.task_id[:width],
-            Text(each.standing, style=marks.task_style(each.standing)),
+            Text(each.shown_status, style=marks.task_style(each.shown_status)),
             f"{each.steps_ended}/{len(each.steps)}",
             _last_report(each),
             output.one_row(title),

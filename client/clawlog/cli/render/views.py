@@ -147,7 +147,7 @@ class TaskView:
         return next((step for step in self.steps if step.status == "running"), None)
 
     @property
-    def standing(self) -> str:
+    def shown_status(self) -> str:
         """The status to show: that it is asked to stop, lost or stalled goes before that it is running."""
         if self.status in ENDED:
             return self.status

@@ -172,7 +172,7 @@ def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "life", "stop", "standing"),
+    ("status", "life", "stop", "expected"),
     [
         ("running", "alive", StopPhase.NONE, "running"),
         ("running", "quiet", StopPhase.NONE, "running"),
@@ -182,6 +182,6 @@ def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:
         ("failed", "ended", StopPhase.REQUESTED, "failed"),
     ],
 )
-def test_a_task_stands_where_people_want_it_told(status: str, life: str, stop: StopPhase, standing: str) -> None:
+def test_what_needs_attention_is_shown_instead_of_the_status(status: str, life: str, stop: StopPhase, expected: str) -> None:
     shown = replace(task("a", status), liveness=LivenessView(life, None, None, None), stop=StopState(stop))
-    assert shown.standing == standing
+    assert shown.shown_status == expected

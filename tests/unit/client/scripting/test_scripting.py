@@ -130,7 +130,7 @@ class TestEntry:
         daemon.answers["task.update"] = RpcError(-32003, "it has ended")
         monkeypatch.setattr("sys.argv", ["update_status.py", "--task-id", "t", "--task-status", "done"])
         assert fast.main("update_status") == 65
-        first, second = daemon.asked
+        first, second = daemon.requests
         assert first.params == second.params
 
     def test_ctrl_c_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:

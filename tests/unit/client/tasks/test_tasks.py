@@ -75,7 +75,9 @@ async def stop_heard(task: Any) -> None:
 
 
 def steps(daemon: ScriptedDaemon) -> list[tuple[object, str, object]]:
-    return [(p["step"], p["status"], p.get("summary")) for p in (a.params for a in daemon.asked if a.method == "step.update")]
+    return [
+        (p["step"], p["status"], p.get("summary")) for p in (a.params for a in daemon.requests if a.method == "step.update")
+    ]
 
 
 async def test_a_task_goes_from_created_to_done(daemon: ScriptedDaemon, start: Start) -> None:
