@@ -72,7 +72,7 @@ def test_the_exit_status_is_passed_on(
 
 @pytest.mark.parametrize(
     ("command", "status", "said"),
-    [("/nonexistent/program", 127, "there is no such program"), ("/etc/passwd", 126, "Permission denied")],
+    [("/nonexistent/program", 127, "no such program"), ("/etc/passwd", 126, "Permission denied")],
 )
 def test_what_cannot_be_run_is_said_and_makes_no_task(fresh: Installation, command: str, status: int, said: str) -> None:
     ran = fresh.clawlog("run", "--", command)
