@@ -36,7 +36,7 @@ class PlannedRequest:
         self.may_take_s = may_take_s
 
 
-_ACTIONS = (
+ACTIONS = (
     # flag; printed as; verb; further flags and their parameters; whether it is an event
     ("step_id", "step", "step.update", (("step_id", "step"), ("step_status", "status"), ("step_summary", "summary")), True),
     ("heartbeat", "heartbeat", "task.heartbeat", (("heartbeat_summary", "summary"), ("lease", "lease_s")), False),
@@ -76,7 +76,7 @@ def update_status(values: "Values", env: "Mapping[str, str]") -> list[PlannedReq
     if "step_id" in values and "step_status" not in values:
         raise UsageError("--step-id needs --step-status as well")
     requests = []
-    for asked_by, action, method, flags, is_event in _ACTIONS:
+    for asked_by, action, method, flags, is_event in ACTIONS:
         given = [(name, param) for name, param in flags if name in values]
         if asked_by in values:
             params = {"task_id": task_id, **{param: values[name] for name, param in given}}
@@ -86,7 +86,7 @@ def update_status(values: "Values", env: "Mapping[str, str]") -> list[PlannedReq
         elif given:
             raise UsageError(f"{_flag(given[0][0])} needs {_flag(asked_by)} as well")
     if not requests:
-        choices = ", ".join(_flag(asked_by) for asked_by, *_ in _ACTIONS)
+        choices = ", ".join(_flag(asked_by) for asked_by, *_ in ACTIONS)
         raise UsageError(f"nothing to do: give at least one of {choices}")
     return requests
 

@@ -181,7 +181,7 @@ EVERY_FLAG = [
 def test_every_verb_that_a_script_sends_is_spelt_as_the_protocol_spells_it() -> None:
     created = plan.create_task(parser.parse(full_parser("create_task"), EVERY_FLAG), {})
     updated = plan.update_status(parser.parse(full_parser("update_status"), EVERY_ACTION), {})
-    assert {each.method for each in (*created, *updated)} == {"task.create", *(action[2] for action in plan._ACTIONS)}
+    assert {each.method for each in (*created, *updated)} == {"task.create", *(action[2] for action in plan.ACTIONS)}
     for number, each in enumerate([*created, *updated], 1):
         assert fast.message(number, each).encode() == jsonrpc.encode_request(each.method, each.params, number) + b"\n"
 

@@ -13,6 +13,7 @@ from clawlog.connection.results import JsonObject, StopState, stop_state
 from clawlog.errors import ProtocolViolation
 from clawlog.protocol import vocabulary
 from clawlog.protocol.summary import one_line
+from clawlog.protocol.types import StepStatus, TaskStatus
 
 T = TypeVar("T")
 
@@ -105,7 +106,7 @@ class StepView:
     step_id: str
     position: int
     title: str
-    status: str
+    status: StepStatus
     summary: str | None
 
 
@@ -126,7 +127,7 @@ class TaskView:
     task_id: str
     title: str
     base_url: str
-    status: str
+    status: TaskStatus
     summary: str | None
     created_at: str
     ended_at: str | None
