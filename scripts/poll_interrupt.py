@@ -4,7 +4,7 @@
 import os
 import sys
 
-# In a checkout the library stands beside the scripts, and is of their version; elsewhere the installed one is used.
+# In a checkout the library lies beside the scripts and has their version; elsewhere the installed one is used.
 _beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "client")
 if os.path.isdir(os.path.join(_beside, "clawlog")):
     sys.path.insert(0, _beside)

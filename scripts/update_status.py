@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Reports where a task stands, and asks whether a stop is requested (exit status 20); see --help."""
+"""Reports the status of a task, and checks whether a stop is requested (exit status 20); see --help."""
 
 import os
 import sys
 
-# In a checkout the library stands beside the scripts, and is of their version; elsewhere the installed one is used.
+# In a checkout the library lies beside the scripts and has their version; elsewhere the installed one is used.
 _beside = os.path.join(os.path.dirname(os.path.dirname(os.path.realpath(__file__))), "client")
 if os.path.isdir(os.path.join(_beside, "clawlog")):
     sys.path.insert(0, _beside)

@@ -1,4 +1,4 @@
-"""clawlog: tell a ClawLog backend what a long-running task is doing, and learn when a person wants it to stop.
+"""clawlog: report to a ClawLog backend what a long-running task does, and learn when a person wants it to stop.
 
 ::
 
@@ -10,7 +10,7 @@
             with task.step(name):
                 ...
 
-The names below are loaded when first used: the scripts import this package too, and pay milliseconds for every module.
+The names below are loaded on first use: the scripts import this package, too, and every module costs them milliseconds.
 """
 
 TYPE_CHECKING = False

@@ -1,6 +1,6 @@
-"""The asyncio client: the same verbs as ``clawlog.client``, on the same calls and the same session.
+"""The asyncio client: the same verbs as ``clawlog.client``, on the same calls and session.
 
-Calls made at the same time share one connection, pipelined. The daemon answers them in order, so one that waits
+Concurrent calls share one connection, pipelined. The daemon replies in order, so a call that waits
 (``check_interrupt`` with ``wait_s``, ``flush``) holds up those after it: give it a client of its own, or watch.
 """
 
@@ -14,11 +14,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
-from clawlog.client import DEFAULT_TIMEOUT_S, NOBODY_LISTENS, TRIES
 from clawlog.connection import address, calls
-from clawlog.connection.address import Address
+from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.asynchronous import Link
-from clawlog.connection.calls import Call, ConnectionLost
+from clawlog.connection.calls import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
 
@@ -27,7 +26,7 @@ T = TypeVar("T")
 
 
 def _verb(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]:
-    """A method that performs what one of ``calls``'s functions makes: its parameters and its documentation are that one's."""
+    """Turns a function of ``calls`` into a method that performs the call; parameters and documentation are the function's."""
 
     @functools.wraps(build)
     async def method(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -40,13 +39,13 @@ class AsyncClient:
     """A connection to the daemon, for any number of tasks of one event loop.
 
     Args:
-        where: The daemon's address, as ``CLAWLOG_SOCKET`` would say it; by default where the environment says.
-        timeout_s: How long a call waits for an answer.
-        autostart: Whether to start a daemon when none answers; by default as ``CLAWLOG_AUTOSTART`` says.
-        env: The environment to go by; by default this process's own.
+        where: The daemon's address, in the form of ``CLAWLOG_SOCKET``; by default the environment's.
+        timeout_s: How long a call waits for its reply.
+        autostart: Whether to start a daemon where none runs; by default as ``CLAWLOG_AUTOSTART`` says.
+        env: The environment variables to use; by default this process's own.
 
     Raises:
-        BadAddress: The address is not one. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
+        BadAddress: The address is not valid. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
     """
 
     def __init__(
@@ -85,17 +84,17 @@ class AsyncClient:
             DaemonUnreachable: No daemon answered.
             Refused: The daemon declined.
         """
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, MAX_ATTEMPTS + 1):
             link = await self._connected()
             try:
                 async with asyncio.timeout(self._timeout_s + link.patience_s + call.may_take_s):
-                    outcome = call.settled(await link.ask(call))
+                    outcome = call.decode_outcome(await link.request(call))
             except TimeoutError as error:
                 link.close()
                 raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
             except ConnectionLost as error:
                 link.close()
-                if attempt == TRIES:
+                if attempt == MAX_ATTEMPTS:
                     raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
             else:
                 if isinstance(outcome, Refused):
@@ -104,13 +103,13 @@ class AsyncClient:
         raise AssertionError("unreachable")
 
     async def pipeline(self, batch: Sequence[Call[Any]]) -> list[Any]:
-        """Performs calls in order without waiting for one answer before sending the next.
+        """Performs calls in order, without waiting for a reply before sending the next.
 
         Returns:
-            An outcome for each, its value or a ``Refused``: one that is refused does not hold up those after it.
+            An outcome for each: its value or a ``Refused``. A refused call does not hold up those after it.
 
         Raises:
-            DaemonUnreachable: No daemon answered; some calls may have been taken all the same.
+            DaemonUnreachable: No daemon answered; some calls may have been accepted all the same.
         """
         await self._connected()  # so that all go out over one connection, in order
         return await asyncio.gather(*(self._outcome(call) for call in batch))
@@ -118,17 +117,17 @@ class AsyncClient:
     def watch_interrupt(
         self, task_id: str, *, on_change: Callable[[StopState], None] | None = None, may_start: bool = True
     ) -> AsyncInterruptWatch:
-        """A connection of its own, over which the daemon pushes every change of a task's stop state.
+        """Returns a connection of its own, over which the daemon pushes every change of a task's stop state.
 
         Args:
             task_id: The task.
-            on_change: Called from the event loop with each state as it comes.
-            may_start: Whether to start the daemon when there is none, if this client may.
+            on_change: Called from the event loop with each state as it arrives.
+            may_start: Whether to start a daemon where none runs, if this client may.
         """
         return AsyncInterruptWatch(task_id, self._connector if may_start else self._connector.without_start(), on_change)
 
     async def close(self) -> None:
-        """Ends the connection; a later call makes a new one."""
+        """Closes the connection; a later call opens a new one."""
         if self._link is not None:
             self._link.close()
             self._link = None
@@ -155,9 +154,10 @@ class AsyncClient:
 
 
 class AsyncInterruptWatch:
-    """What the daemon pushes about one task's stop: the present state first, then every change.
+    """A subscription to one task's stop state: the present state first, then every change.
 
-    A context, which closes the connection, and an iterator over the states. A lost connection is made anew by the next call.
+    A context manager, which closes the connection, and an iterator over the states. After a lost connection the next call
+    opens a new one.
     """
 
     def __init__(self, task_id: str, connector: AsyncConnector, on_change: Callable[[StopState], None] | None) -> None:
@@ -165,13 +165,13 @@ class AsyncInterruptWatch:
         self._connector = connector
         self._on_change = on_change
         self._link: Link | None = None
-        self._question: asyncio.Task[None] | None = None
+        self._subscription: asyncio.Task[None] | None = None
         self._failure: ClawlogError | None = None
-        self._heard: deque[StopState] = deque()
-        self._news = asyncio.Event()
+        self._inbox: deque[StopState] = deque()
+        self._changed = asyncio.Event()
 
     async def open(self) -> None:
-        """Connects and asks; the answer is for ``next`` to read.
+        """Connects and subscribes; ``next`` reads the states.
 
         Raises:
             DaemonUnreachable: No daemon answered.
@@ -179,50 +179,52 @@ class AsyncInterruptWatch:
         if self._link is not None:
             return
         self._failure = None
-        link = Link(on_change=self._hear, on_lost=self._news.set)
+        link = Link(on_change=self._receive, on_lost=self._changed.set)
         await self._connector.connect(link)
         self._link = link
-        self._question = asyncio.create_task(self._ask(link), name=f"ask about stops of {self._call.params['task_id']}")
+        self._subscription = asyncio.create_task(
+            self._subscribe(link), name=f"ask about stops of {self._call.params['task_id']}"
+        )
 
     async def next(self, timeout_s: float | None = None) -> StopState | None:
-        """The next state that the daemon tells; None when it told none in time.
+        """Returns the next state that the daemon sends; None when none came in time.
 
         Args:
-            timeout_s: How long to wait; None waits for ever.
+            timeout_s: How long to wait; None waits without limit.
 
         Raises:
-            DaemonUnreachable: The daemon has gone.
+            DaemonUnreachable: The connection was lost.
             Refused: It does not know the task.
         """
         await self.open()
         try:
             async with asyncio.timeout(timeout_s):
-                while not self._heard:
+                while not self._inbox:
                     if self._failure is not None:
                         raise self._failure
                     if self._link is None or not self._link.is_open:
                         await self.close()
                         raise DaemonUnreachable(f"The connection to {self._connector.address} was lost")
-                    self._news.clear()
-                    await self._news.wait()
+                    self._changed.clear()
+                    await self._changed.wait()
         except TimeoutError:
             return None
-        return self._heard.popleft()
+        return self._inbox.popleft()
 
-    async def tell(self, call: Call[Any]) -> None:
-        """Sends a call over this connection without waiting for what becomes of it; not at all when it is not open."""
+    async def notify(self, call: Call[Any]) -> None:
+        """Sends a call over this connection as a notification, without a reply; nothing is sent while it is closed."""
         if self._link is not None and self._link.is_open:
-            await self._link.tell(call)
+            await self._link.notify(call)
 
     async def close(self) -> None:
-        """Ends the connection."""
-        if self._question is not None:
-            self._question.cancel()
-            self._question = None
+        """Closes the connection."""
+        if self._subscription is not None:
+            self._subscription.cancel()
+            self._subscription = None
         if self._link is not None:
             self._link.close()
             self._link = None
-        self._news.set()
+        self._changed.set()
 
     async def __aenter__(self) -> Self:
         await self.open()
@@ -240,24 +242,24 @@ class AsyncInterruptWatch:
             raise StopAsyncIteration
         return stop
 
-    async def _ask(self, link: Link) -> None:
+    async def _subscribe(self, link: Link) -> None:
         try:
-            self._hear(self._call.outcome(await link.ask(self._call)))
+            self._receive(self._call.decode_reply(await link.request(self._call)))
         except ConnectionLost:
-            self._news.set()
+            self._changed.set()
         except ClawlogError as error:
             self._failure = error
-            self._news.set()
+            self._changed.set()
 
-    def _hear(self, stop: StopState) -> None:
-        self._heard.append(stop)
-        self._news.set()
+    def _receive(self, stop: StopState) -> None:
+        self._inbox.append(stop)
+        self._changed.set()
         if self._on_change is not None:
             self._on_change(stop)
 
 
 class AsyncConnector:
-    """Makes connections to one address, and starts the daemon when there is none.
+    """Opens connections to one address, and starts the daemon where none runs.
 
     Args:
         where: The daemon's address.
@@ -273,32 +275,32 @@ class AsyncConnector:
         self._starter = autostart.Starter(where, env, allowed=may_start)
 
     def without_start(self) -> AsyncConnector:
-        """The same, but for starting the daemon."""
+        """Returns a connector to the same address that never starts a daemon."""
         return AsyncConnector(self.address, self._env, timeout_s=self.timeout_s, may_start=False)
 
     async def connect(self, link: Link) -> None:
         """Connects a link.
 
         Raises:
-            DaemonUnreachable: No daemon answers, and none could be started.
+            DaemonUnreachable: No daemon runs, and none could be started.
         """
         try:
             await self._try_to_connect(link)
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             with self._starter.launch() as launch:
                 while True:
                     launch.advance()
                     await asyncio.sleep(autostart.PAUSE_S)
                     try:
                         return await self._try_to_connect(link)
-                    except NOBODY_LISTENS:
+                    except NO_LISTENER:
                         continue
 
     async def _try_to_connect(self, link: Link) -> None:
         try:
             async with asyncio.timeout(self.timeout_s):
                 await link.open(self.address, self._env)
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             raise
         except OSError as error:
             reason = error.strerror or str(error) or "timed out"

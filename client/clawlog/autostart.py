@@ -1,7 +1,7 @@
-"""Starts the daemon when none answers, and waits for it.
+"""Starts the daemon where none runs, and waits until it answers.
 
 The daemon needs libraries that a script's Python may lack, so the installed program is run, never this interpreter with ``-m``.
-One caller at a time starts it: of a hundred scripts that find no daemon, one does and the others wait for its socket.
+One caller at a time starts it: of a hundred scripts that find no daemon, one starts it and the others wait for its socket.
 """
 
 from __future__ import annotations
@@ -15,23 +15,23 @@ import time
 from collections.abc import Mapping
 from typing import Self
 
-from clawlog import locations
+from clawlog import exits, locations
 from clawlog.connection.address import Address, Kind
 from clawlog.errors import DaemonUnreachable
 
 PAUSE_S = 0.01
-"""How long to wait between two tries to connect."""
+"""The pause between two attempts to connect."""
 
 RETRY_AFTER_S = 30.0
-"""For how long a client that failed to start the daemon does not try again: its calls would take seconds each."""
+"""How long a client that failed to start the daemon does not try again: else each of its calls would take seconds."""
 
 _PATIENCE_S = 5.0
 _GRACE_S = 1.0
-"""A daemon that ends with 0 or 1 met another one that holds the state's lock, and that one should answer this soon."""
+"""A daemon that ends with 0 or 69 found another one that holds the state folder, which should answer this soon."""
 
 _PROGRAM = "clawlogd"
 _started: list[int] = []
-"""Ids of what this process started: kept, so that an ended one is reaped at the next start."""
+"""Process ids that this process started, so that an ended one is reaped at the next start."""
 
 
 def is_wanted(env: Mapping[str, str]) -> bool:
@@ -55,9 +55,9 @@ class Starter:
     """Whether and when one client may start a daemon.
 
     Args:
-        address: Where the client looks for the daemon.
-        env: The environment that the daemon is to inherit.
-        allowed: Whether it may be started at all; by default as ``CLAWLOG_AUTOSTART`` says.
+        address: Where the client expects the daemon.
+        env: The environment that the daemon inherits.
+        allowed: Whether it may be started; by default as ``CLAWLOG_AUTOSTART`` says.
     """
 
     def __init__(self, address: Address, env: Mapping[str, str], *, allowed: bool | None) -> None:
@@ -71,16 +71,16 @@ class Starter:
         """Begins to start the daemon.
 
         Raises:
-            DaemonUnreachable: It may not be started, or could not be a moment ago.
+            DaemonUnreachable: It may not be started, or an attempt failed a moment ago.
         """
         if not self._allowed:
-            raise DaemonUnreachable(f"No daemon answers at {self._address}, and it is not to be started from here")
+            raise DaemonUnreachable(f"No daemon at {self._address}; start it with `clawlog up` or `clawlogd`")
         if self._failed_at is not None and time.monotonic() < self._failed_at + RETRY_AFTER_S:
             raise DaemonUnreachable(self._failure)
         return Launch(self, self._address, self._env)
 
     def note(self, failure: DaemonUnreachable | None) -> None:
-        """Remembers how the last launch ended."""
+        """Records how the last launch ended."""
         self._failed_at = None if failure is None else time.monotonic()
         self._failure = str(failure)
 
@@ -88,7 +88,7 @@ class Starter:
 class Launch:
     """One caller's part in starting the daemon.
 
-    A context: within it, call ``advance`` whenever connecting has failed, ``PAUSE_S`` apart.
+    A context manager: within it, call ``advance`` whenever connecting has failed, ``PAUSE_S`` apart.
     """
 
     def __init__(self, starter: Starter, address: Address, env: Mapping[str, str]) -> None:
@@ -102,16 +102,16 @@ class Launch:
         self._lock_fd: int | None = None
 
     def advance(self) -> None:
-        """Starts the daemon if nobody does, and looks whether there is still hope.
+        """Starts the daemon unless another process does, and checks whether it may still answer.
 
         Raises:
-            DaemonUnreachable: There is none; the text says why and where to look.
+            DaemonUnreachable: It will not; the text says why, and where its log is.
         """
         if self._process is None:
             if self._take_lock():
                 self._process = self._spawn()
         elif (status := self._process.poll()) is not None:
-            if status not in (0, 69):  # 69: another one has the state folder, and should answer soon
+            if status not in (exits.SUCCESS, exits.UNAVAILABLE):  # unavailable: another daemon holds the state folder
                 raise DaemonUnreachable(f"{_PROGRAM} ended at once with status {status}; see {self._log_path}")
             self._deadline = min(self._deadline, time.monotonic() + _GRACE_S)
         if time.monotonic() > self._deadline:
@@ -124,7 +124,9 @@ class Launch:
         self._starter.note(error if isinstance(error, DaemonUnreachable) else None)
         if self._process is not None and self._process.returncode is None:
             _started.append(self._process.pid)
-            self._process.returncode = 0  # else it would warn, when collected, of a child that is meant to outlive us
+            self._process.returncode = (
+                0  # else Popen would warn, when collected, of a child that is meant to outlive this process
+            )
         if self._lock_fd is not None:  # now others may start it again
             os.close(self._lock_fd)
             self._lock_fd = None
@@ -134,7 +136,7 @@ class Launch:
             os.makedirs(self._state_dir, mode=0o700, exist_ok=True)
             fd = os.open(os.path.join(self._state_dir, "autostart.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise DaemonUnreachable(f"the state folder {self._state_dir} cannot be used: {error.strerror}") from error
+            raise DaemonUnreachable(f"The state folder {self._state_dir} cannot be used: {error.strerror}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -153,7 +155,7 @@ class Launch:
             env["CLAWLOG_SOCKET"] = os.path.abspath(self._address.path)
         else:
             arguments += ["--zmq", self._address.endpoint]
-            env.pop("CLAWLOG_SOCKET", None)  # it names the ZeroMQ endpoint; the Unix socket is where it always is
+            env.pop("CLAWLOG_SOCKET", None)  # it names the ZeroMQ endpoint; the Unix socket keeps its default path
         _started[:] = [pid for pid in _started if not _reaped(pid)]
         try:
             log_fd = os.open(self._log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -171,5 +173,5 @@ class Launch:
 def _reaped(pid: int) -> bool:
     try:
         return os.waitpid(pid, os.WNOHANG)[0] == pid
-    except ChildProcessError:  # somebody else has waited for it
+    except ChildProcessError:  # something else has waited for it
         return True

@@ -1,4 +1,4 @@
-"""The blocking client: one method per verb, over one connection that is made when first needed and again when lost."""
+"""The blocking client: one method per verb, over one connection that is opened on first use and again when lost."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
 from clawlog.connection import address, calls
-from clawlog.connection.address import Address
+from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.blocking import Channel, open_channel
-from clawlog.connection.calls import Call, ConnectionLost
+from clawlog.connection.calls import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
 from clawlog.connection.results import StopState
 from clawlog.connection.session import Answer, Changed, Session
 from clawlog.errors import DaemonUnreachable, Refused
@@ -23,18 +23,9 @@ from clawlog.errors import DaemonUnreachable, Refused
 P = ParamSpec("P")
 T = TypeVar("T")
 
-DEFAULT_TIMEOUT_S = 10.0
-"""How long a call waits for the daemon, beyond what the call itself says it may take."""
-
-NOBODY_LISTENS = (FileNotFoundError, ConnectionRefusedError)
-"""What connecting to a Unix socket raises when there is no daemon, or only a dead one's socket."""
-
-TRIES = 3
-"""How often a call is sent, when the connection is lost under it."""
-
 
 def _verb(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
-    """A method that performs what one of ``calls``'s functions makes: its parameters and its documentation are that one's."""
+    """Turns a function of ``calls`` into a method that performs the call; parameters and documentation are the function's."""
 
     @functools.wraps(build)
     def method(self: Client, /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -47,13 +38,13 @@ class Client:
     """A connection to the daemon, for one thread at a time (others wait).
 
     Args:
-        where: The daemon's address, as ``CLAWLOG_SOCKET`` would say it; by default where the environment says.
-        timeout_s: How long a call waits for an answer.
-        autostart: Whether to start a daemon when none answers; by default as ``CLAWLOG_AUTOSTART`` says.
-        env: The environment to go by; by default this process's own.
+        where: The daemon's address, in the form of ``CLAWLOG_SOCKET``; by default the environment's.
+        timeout_s: How long a call waits for its reply.
+        autostart: Whether to start a daemon where none runs; by default as ``CLAWLOG_AUTOSTART`` says.
+        env: The environment variables to use; by default this process's own.
 
     Raises:
-        BadAddress: The address is not one. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
+        BadAddress: The address is not valid. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
     """
 
     def __init__(
@@ -99,17 +90,17 @@ class Client:
         return outcome
 
     def pipeline(self, batch: Sequence[Call[T]]) -> list[T | Refused]:
-        """Performs calls in order without waiting for one answer before sending the next.
+        """Performs calls in order, without waiting for a reply before sending the next.
 
         Returns:
-            An outcome for each, its value or a ``Refused``: one that is refused does not hold up those after it.
+            An outcome for each: its value or a ``Refused``. A refused call does not hold up those after it.
 
         Raises:
-            DaemonUnreachable: No daemon answered; some calls may have been taken all the same.
+            DaemonUnreachable: No daemon answered; some calls may have been accepted all the same.
         """
         outcomes: dict[int, T | Refused] = {}
         with self._lock:
-            for attempt in range(1, TRIES + 1):
+            for attempt in range(1, MAX_ATTEMPTS + 1):
                 try:
                     self._converse(batch, outcomes)
                     break
@@ -118,24 +109,24 @@ class Client:
                     raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
                 except ConnectionLost as error:
                     self._drop()
-                    if attempt == TRIES:
+                    if attempt == MAX_ATTEMPTS:
                         raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
                 except BaseException:
-                    self._drop()  # an answer may still be on its way, and would be taken for the next call's
+                    self._drop()  # a reply may still arrive, and would be taken for the next call's
                     raise
         return [outcomes[index] for index in range(len(batch))]
 
     def watch_interrupt(self, task_id: str, *, may_start: bool = True) -> InterruptWatch:
-        """A connection of its own, over which the daemon pushes every change of a task's stop state.
+        """Returns a connection of its own, over which the daemon pushes every change of a task's stop state.
 
         Args:
             task_id: The task.
-            may_start: Whether to start the daemon when there is none, if this client may.
+            may_start: Whether to start a daemon where none runs, if this client may.
         """
         return InterruptWatch(task_id, self._connector if may_start else self._connector.without_start())
 
     def close(self) -> None:
-        """Ends the connection; a later call makes a new one."""
+        """Closes the connection; a later call opens a new one."""
         with self._lock:
             self._drop()
 
@@ -146,22 +137,22 @@ class Client:
         self.close()
 
     def _converse(self, batch: Sequence[Call[T]], outcomes: dict[int, T | Refused]) -> None:
-        """Sends the calls that have no outcome yet and reads until all have one."""
+        """Sends the calls that have no outcome yet, and reads until all have one."""
         channel = self._connected()
         asked: dict[int, int] = {}
         messages = []
         for index, call in enumerate(batch):
             if index not in outcomes:
-                number, message = self._session.ask(call)
+                number, message = self._session.request(call)
                 asked[number] = index
                 messages.append(message)
         deadline = time.monotonic() + self._timeout_s + sum(call.may_take_s for call in batch)
         channel.send(messages, deadline)
         while asked:
             for message in channel.receive(deadline):
-                heard = self._session.hear(message)
-                if isinstance(heard, Answer) and (place := asked.pop(heard.number, None)) is not None:
-                    outcomes[place] = batch[place].settled(heard.response)
+                received = self._session.receive(message)
+                if isinstance(received, Answer) and (position := asked.pop(received.number, None)) is not None:
+                    outcomes[position] = batch[position].decode_outcome(received.response)
 
     def _connected(self) -> Channel:
         if self._channel is None:
@@ -175,9 +166,9 @@ class Client:
 
 
 class InterruptWatch:
-    """What the daemon pushes about one task's stop: the present state first, then every change.
+    """A subscription to one task's stop state: the present state first, then every change.
 
-    A context, which closes the connection. A lost connection is made anew by the next call.
+    A context manager, which closes the connection. After a lost connection the next call opens a new one.
     """
 
     def __init__(self, task_id: str, connector: Connector) -> None:
@@ -185,55 +176,57 @@ class InterruptWatch:
         self._connector = connector
         self._session = Session()
         self._channel: Channel | None = None
-        self._heard: deque[StopState] = deque()
+        self._inbox: deque[StopState] = deque()
 
     def open(self) -> None:
-        """Connects and asks; the answer is for ``next`` to read.
+        """Connects and subscribes; ``next`` reads the states.
 
         Raises:
             DaemonUnreachable: No daemon answered.
         """
         if self._channel is None:
             self._channel = self._connector.connect()
-            _, message = self._session.ask(self._call)
+            _, message = self._session.request(self._call)
             self._guarded(lambda channel: channel.send([message], time.monotonic() + self._connector.timeout_s))
 
     def next(self, timeout_s: float | None = None) -> StopState | None:
-        """The next state that the daemon tells; None when it told none in time.
+        """Returns the next state that the daemon sends; None when none came in time.
 
         Args:
-            timeout_s: How long to wait; 0 takes what has come already, None waits for ever.
+            timeout_s: How long to wait; 0 returns only what has already come, None waits without limit.
 
         Raises:
-            DaemonUnreachable: The daemon has gone.
+            DaemonUnreachable: The connection was lost.
             Refused: It does not know the task.
         """
         self.open()
         deadline = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while not self._heard:
+        while not self._inbox:
             try:
                 messages = self._guarded(lambda channel: channel.receive(deadline))
             except TimeoutError:
                 return None
             for message in messages:
-                heard = self._session.hear(message)
-                if isinstance(heard, Changed):
-                    self._heard.append(heard.stop)
-                elif isinstance(heard, Answer):
-                    self._heard.append(self._answered(heard))
-        return self._heard.popleft()
+                received = self._session.receive(message)
+                if isinstance(received, Changed):
+                    self._inbox.append(received.stop)
+                elif isinstance(received, Answer):
+                    self._inbox.append(self._answered(received))
+        return self._inbox.popleft()
 
-    def tell(self, call: Call[Any]) -> None:
-        """Sends a call over this connection without waiting for what becomes of it; not at all when it is not open.
+    def notify(self, call: Call[Any]) -> None:
+        """Sends a call over this connection as a notification, without a reply; nothing is sent while it is closed.
 
         Raises:
-            DaemonUnreachable: The daemon has gone.
+            DaemonUnreachable: The connection was lost.
         """
         if self._channel is not None:
-            self._guarded(lambda channel: channel.send([call.encode_untold()], time.monotonic() + self._connector.timeout_s))
+            self._guarded(
+                lambda channel: channel.send([call.encode_notification()], time.monotonic() + self._connector.timeout_s)
+            )
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -246,7 +239,7 @@ class InterruptWatch:
         self.close()
 
     def _answered(self, answer: Answer) -> StopState:
-        outcome = self._guarded(lambda _: self._call.settled(answer.response))
+        outcome = self._guarded(lambda _: self._call.decode_outcome(answer.response))
         if isinstance(outcome, Refused):
             raise outcome
         return outcome
@@ -262,7 +255,7 @@ class InterruptWatch:
 
 
 class Connector:
-    """Makes connections to one address, and starts the daemon when there is none.
+    """Opens connections to one address, and starts the daemon where none runs.
 
     Args:
         where: The daemon's address.
@@ -278,31 +271,31 @@ class Connector:
         self._starter = autostart.Starter(where, env, allowed=may_start)
 
     def without_start(self) -> Connector:
-        """The same, but for starting the daemon."""
+        """Returns a connector to the same address that never starts a daemon."""
         return Connector(self.address, self._env, timeout_s=self.timeout_s, may_start=False)
 
     def connect(self) -> Channel:
         """Connects.
 
         Raises:
-            DaemonUnreachable: No daemon answers, and none could be started.
+            DaemonUnreachable: No daemon runs, and none could be started.
         """
         try:
             return self._try_to_connect()
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             with self._starter.launch() as launch:
                 while True:
                     launch.advance()
                     time.sleep(autostart.PAUSE_S)
                     try:
                         return self._try_to_connect()
-                    except NOBODY_LISTENS:
+                    except NO_LISTENER:
                         continue
 
     def _try_to_connect(self) -> Channel:
         try:
             return open_channel(self.address, self._env, time.monotonic() + self.timeout_s)
-        except NOBODY_LISTENS:
+        except NO_LISTENER:
             raise
         except OSError as error:
             raise DaemonUnreachable(

@@ -3,15 +3,15 @@
 ::
 
     ClawlogError
-    ├── BadAddress          CLAWLOG_SOCKET, or the address given, is not one; or what it needs (pyzmq, keys) is missing
-    ├── DaemonUnreachable   nothing answered: no daemon runs and none could be started, or it fell silent
-    ├── ProtocolViolation   something answered that is no clawlogd
-    ├── Refused             the daemon understood and declined: an unknown step, a bad value, a full outbox
-    ├── SpoolFailed         the event could not be written down either: nothing keeps it
-    └── SoftStop            not a fault: a person asked for a stop, and ``checkpoint()`` says so
+    ├── BadAddress          CLAWLOG_SOCKET, or the address given, is not an address, or lacks what it needs (pyzmq, keys)
+    ├── DaemonUnreachable   no daemon answered: none runs and none could be started, or it stopped answering
+    ├── ProtocolViolation   the other side is not clawlogd, or of an unknown version
+    ├── Refused             the daemon declined the call: an unknown step, a bad value, a full outbox
+    ├── SpoolFailed         the event could not be written to the spool either, and is lost
+    └── SoftStop            not a failure: a person asked for a stop; ``checkpoint()`` raises this
 
-``SoftStop`` is an ``Exception`` on purpose: code that catches everything around one item of its work goes on to its next
-checkpoint, which raises it again, until the stop is acknowledged.
+``SoftStop`` is an ``Exception`` on purpose: code that catches everything around one item of its work continues to its
+next checkpoint, which raises it again, until the stop is acknowledged.
 """
 
 # ruff: noqa: N818 - these names say what happened, and read as such where they are caught
@@ -22,18 +22,18 @@ from typing import Any
 
 
 class ClawlogError(Exception):
-    """What all errors of this package have in common."""
+    """The base of all errors of this package."""
 
 
 class BadAddress(ClawlogError):
-    """The daemon's address does not name one, or lacks what its kind needs."""
+    """The daemon's address is not valid, or lacks what its kind needs (pyzmq, keys)."""
 
 
 class DaemonUnreachable(ClawlogError):
     """No daemon answered.
 
     Whether a call reached it is not known when the connection was lost after sending. Repeating the same ``Call`` is safe:
-    it bears its ``event_id``, and the daemon takes each of those once.
+    it carries its ``event_id``, and the daemon accepts each of those once.
     """
 
 
@@ -42,17 +42,17 @@ class ProtocolViolation(ClawlogError):
 
 
 class SpoolFailed(ClawlogError):
-    """The spool could not be written: the event is kept nowhere."""
+    """The spool could not be written: the event is lost."""
 
 
 class Refused(ClawlogError):
-    """The daemon declined a call; nothing of it was done.
+    """The daemon declined a call; it had no effect.
 
     Attributes:
         code: The JSON-RPC error code, such as -32002 (``clawlog.protocol.errors`` has them all).
         name: The same by name, such as ``unknown_step``.
         message: What was wrong, what was expected, what to do.
-        data: What else the daemon tells, such as ``steps``, the choices after an unknown one.
+        data: Further members of the error, such as ``steps``: the existing ones, after an unknown one.
     """
 
     def __init__(self, code: int, message: str, data: Mapping[str, Any]) -> None:
@@ -71,11 +71,11 @@ class SoftStop(ClawlogError):
     """A person asked for this task to stop at the next safe boundary.
 
     Attributes:
-        task_id: The task it concerns.
-        interrupt_id: The request; an acknowledgement answers this one.
+        task_id: The task.
+        interrupt_id: The request, which an acknowledgement names.
         mode: ``soft_stop``.
         reason: The person's words, or None.
-        requested_at: When, RFC 3339, or None where the backend does not tell.
+        requested_at: When, in RFC 3339; None where the backend does not say.
     """
 
     def __init__(

@@ -1,50 +1,21 @@
-"""The exit statuses of ``clawlog``, and how each command's help tells them. Those from 64 up are sysexits.h's."""
+"""The exit statuses of ``clawlog`` and of the scripts: each number is written here and nowhere else.
 
-from __future__ import annotations
+Those from 64 up are sysexits.h's. The fast path of the scripts loads this module, so it imports nothing.
+"""
 
 SUCCESS = 0
+"""Done; of a check for a stop: none is requested."""
 FAILED = 1
 USAGE = 2
 NOT_RUNNING = 3
+"""Of ``clawlog status``: no daemon runs."""
+STOP_REQUESTED = 20
+"""Of the scripts: a person asked the task to stop."""
 REFUSED = 65
+"""EX_DATAERR: the daemon or the backend declined: an unknown task or step, a bad value."""
 UNAVAILABLE = 69
+"""EX_UNAVAILABLE: no daemon and no backend could be reached, or nothing could be written down."""
 UNKNOWN_FOR_NOW = 75
+"""EX_TEMPFAIL: the stop state is stale, or the time ran out."""
 INTERRUPTED = 130
-
-MEANINGS = {
-    SUCCESS: "done",
-    FAILED: "failed",
-    USAGE: "usage",
-    NOT_RUNNING: "the daemon does not run",
-    REFUSED: "refused: unknown task, bad value",
-    UNAVAILABLE: "nobody could be reached: no daemon, no backend",
-    UNKNOWN_FOR_NOW: "for now unknown: the time ran out",
-    INTERRUPTED: "Ctrl-C",
-}
-
-
-def epilog(*examples: tuple[str, str], **meanings: str) -> str:
-    r"""What stands at the end of a command's help; ``\b`` keeps click from wrapping it.
-
-    Args:
-        examples: Command lines, each with what it does.
-        meanings: Exit statuses as ``s1="…"``; 0 and 2 are told by themselves, unless given as "".
-    """
-    told = {"0": MEANINGS[SUCCESS], "2": MEANINGS[USAGE]} | {name.removeprefix("s"): text for name, text in meanings.items()}
-    statuses = sorted((status for status in told if told[status]), key=lambda status: (len(status), status))
-    width = max((len(line) for line, _ in examples), default=0)
-    lines = ["\b", "Examples:", *(f"  {line:<{width}}  {what}".rstrip() for line, what in examples), ""] if examples else []
-    return "\n".join([*lines, "\b", "Exit statuses:", *(f"  {status:<4} {told[status]}" for status in statuses)])
-
-
-EPILOG = epilog(
-    ("clawlog demo", "see it work"),
-    ("clawlog up --open", "backend, daemon and dashboard"),
-    ("clawlog run -- make all", "a command as a task"),
-    s1="failed (of status: degraded)",
-    s3="status: the daemon does not run",
-    s65=MEANINGS[REFUSED],
-    s69=MEANINGS[UNAVAILABLE],
-    s75=MEANINGS[UNKNOWN_FOR_NOW],
-    s130=MEANINGS[INTERRUPTED],
-)
+"""128 and the number of SIGINT, as a shell has it."""

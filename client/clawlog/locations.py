@@ -1,9 +1,9 @@
-"""Where the daemon's socket, state and log are: both sides find each other by these rules, so they are written once.
+"""Where the daemon's socket, state and log are: client and daemon find each other by these rules, so they are written once.
 
 Order for the state: ``CLAWLOG_STATE_DIR``, systemd's ``STATE_DIRECTORY``, ``$XDG_STATE_HOME/clawlog``,
 ``~/.local/state/clawlog``.
 Order for the socket: ``CLAWLOG_SOCKET``, ``$XDG_RUNTIME_DIR/clawlog``, ``/run/clawlog`` where that is ours to use, the state's
-``run`` folder. A state that was chosen by ``CLAWLOG_STATE_DIR`` has its socket in itself: two states are two daemons.
+``run`` folder. A state folder chosen by ``CLAWLOG_STATE_DIR`` holds its socket, too: two state folders mean two daemons.
 """
 
 import os

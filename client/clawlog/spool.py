@@ -2,6 +2,13 @@
 
 The daemon drains the folder in the order of the names, so a name is a number that only grows, whatever the clock does. A file
 is there whole or not at all, and survives a power cut once ``keep`` has returned.
+
+What is written is what the caller gave; the daemon checks and cuts it by its own settings when it drains the folder, as it
+does with every other call. Summaries are the one exception, and are treated by the daemon's own function
+(``protocol.summary.clean``) before they touch the disk: a file may lie here for days, so what looks like a credential is
+masked already, also where the setting ``summary.mask_credentials`` is off (a program does not know the daemon's settings);
+and none is longer than the most that any setting of ``summary.max_chars`` lets through, so that a file stays small. Text that
+was treated here comes out of the daemon as if it had been sent to it.
 """
 
 from __future__ import annotations
@@ -17,27 +24,28 @@ from clawlog import locations
 from clawlog.errors import Refused, SpoolFailed
 from clawlog.protocol import errors, ids, spool, summary, vocabulary
 
-Request = tuple[str, Mapping[str, Any]]
+SpooledRequest = tuple[str, Mapping[str, Any]]
 """A verb and its parameters."""
 
 
 def is_spoolable(method: str) -> bool:
-    """Whether a request may wait: an event may, a heartbeat or a question may not."""
+    """Whether a request may wait in the spool: an event may, a heartbeat or a query may not."""
     return method in spool.SPOOLABLE
 
 
-def keep(requests: Sequence[Request], env: Mapping[str, str]) -> list[Mapping[str, Any]]:
-    """Writes down what one program call wanted.
+def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Mapping[str, Any]]:
+    """Writes the requests of one program call to a file of their own.
 
     Args:
         requests: Spoolable ones, in order, each with its ``event_id``, and a ``task.create`` with its ``task_id``.
-        env: Where the state folder is found by.
+        env: The environment variables that say where the state folder is.
 
     Returns:
-        A result for each, as the daemon would have given it, with ``"spooled": true``.
+        A result for each, as the daemon would have given it, with ``"spooled": true``. ``summary_truncated`` is there only
+        for a summary that every daemon cuts; where the next one cuts is not known yet.
 
     Raises:
-        Refused: A value is one that the daemon is sure to decline; nothing was written.
+        Refused: The daemon is sure to decline a value; nothing was written.
         SpoolFailed: The file could not be written.
     """
     prepared = [_prepare(method, params) for method, params in requests]
@@ -50,12 +58,12 @@ def keep(requests: Sequence[Request], env: Mapping[str, str]) -> list[Mapping[st
     return [result for _, result in prepared]
 
 
-def _prepare(method: str, params: Mapping[str, Any]) -> tuple[Request, Mapping[str, Any]]:
-    """The request as it may touch the disk, and the result that stands for the daemon's."""
+def _prepare(method: str, params: Mapping[str, Any]) -> tuple[SpooledRequest, Mapping[str, Any]]:
+    """Returns the request as it may touch the disk, and the result in the daemon's place."""
     request = dict(params)
     truncated = False
     if (text := request.get("summary")) is not None:
-        request["summary"], truncated = summary.clean(text, max_chars=vocabulary.SUMMARY_CHARS)
+        request["summary"], truncated = summary.clean(text, max_chars=vocabulary.MAX_SUMMARY_CHARS)
     if method == "task.create":
         result = _created(request)
     else:
@@ -82,13 +90,14 @@ def _created(request: dict[str, Any]) -> dict[str, Any]:
             )
         step.setdefault("step_id", ids.step_id(task_id, position))
         steps.append(step)
-    request["steps"] = steps  # with their ids: callers name them before a daemon has seen the task
+    request["steps"] = steps  # with their ids: callers use them before a daemon has seen the task
     return {
         "task_id": task_id,
         "title": title,
         "base_url": request.get("base_url"),
         "steps": [
-            {"step_id": s["step_id"], "position": n, "title": s["title"], "status": "pending"} for n, s in enumerate(steps, 1)
+            {"step_id": s["step_id"], "position": n, "title": s["title"], "status": vocabulary.PENDING}
+            for n, s in enumerate(steps, 1)
         ],
         "spooled": True,
     }
@@ -100,7 +109,7 @@ def _refusal(field: str, message: str, hint: str) -> Refused:
 
 
 def _write(folder: str, content: bytes) -> None:
-    for each in (os.path.dirname(folder), folder):  # one by one: the mode is for the last of a path alone
+    for each in (os.path.dirname(folder), folder):  # one by one: the mode applies to a path's last folder alone
         os.makedirs(each, mode=0o700, exist_ok=True)
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)

@@ -29,7 +29,7 @@ from rich.text import Text
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-from support.installation import Place, a_place, wait_until  # noqa: E402 -- the tests know how to start all there is
+from support.installation import Installation, temporary_installation, wait_until  # noqa: E402 -- the tests know how to start all there is
 
 # rich's own, but for its fonts: those would be fetched from elsewhere.
 SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
@@ -75,12 +75,12 @@ PICTURES = {"clawlog-top.svg": ("top", 100), "clawlog-status.svg": ("status-in-a
 """The pictures in the documents: of which screen, and at how many columns."""
 
 
-def tell(place: Place) -> str:
+def tell(installation: Installation) -> str:
     """Brings tasks into every state; returns the id of the one to look at closely."""
-    agent = place.start("sleep", "600").pid
-    silent = place.start("sleep", "600").pid
-    gone = place.start("sleep", "600")
-    with place.client() as client:
+    agent = installation.start("sleep", "600").pid
+    silent = installation.start("sleep", "600").pid
+    gone = installation.start("sleep", "600")
+    with installation.client() as client:
         done = client.create_task("Nightly backup of the orders database", ["dump", "encrypt", "upload"], watch_pid=agent)
         for step in (1, 2, 3):
             client.update_step(done.task_id, step, "done")
@@ -97,9 +97,9 @@ def tell(place: Place) -> str:
         client.update_step(stopping.task_id, 1, "done")
         client.update_step(stopping.task_id, 2, "running", summary="1,204 of 3,000 tables")
         client.flush()
-        place.backend.request_stop(stopping.task_id, reason="wrong source cluster", requested_by="mei")
+        installation.backend.request_stop(stopping.task_id, reason="wrong source cluster", requested_by="mei")
         client.check_interrupt(stopping.task_id, wait_s=10)
-        place.end(gone)
+        installation.end(gone)
         wait_until(lambda: client.get_task(lost.task_id)["liveness"]["state"] == "lost", "the agent is lost")
         wait_until(lambda: client.get_task(stalled.task_id)["liveness"]["state"] == "stalled", "the agent is stalled")
         running = client.create_task("部署 Nginx 服务", ["检查本地环境", "编写配置文件", "启动并测试"], watch_pid=agent)
@@ -110,10 +110,10 @@ def tell(place: Place) -> str:
 
 
 @contextmanager
-def terminal(place: Place, arguments: tuple[str, ...], columns: int, rows: int) -> Iterator[list[str]]:
+def terminal(installation: Installation, arguments: tuple[str, ...], columns: int, rows: int) -> Iterator[list[str]]:
     """The command in a terminal; gives what reads its screen, as a command line."""
     tmux = ["tmux", "-L", f"clawlog-{uuid.uuid4()}", "-f", "/dev/null"]
-    env = {**place.env, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
+    env = {**installation.env, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
     program = [sys.executable, "-c", "from clawlog.cli.main import main; main()", *arguments]
     start = ["new-session", "-d", "-s", "it", "-x", str(columns), "-y", str(rows), *program]
     keep = ["set-option", "-g", "remain-on-exit", "on", ";", "set-option", "-g", "remain-on-exit-format", "", ";"]
@@ -125,9 +125,9 @@ def terminal(place: Place, arguments: tuple[str, ...], columns: int, rows: int) 
         subprocess.run([*tmux, "kill-server"], env=env, check=False)
 
 
-def screen_of(place: Place, screen: Screen, columns: int) -> str:
+def screen_of(installation: Installation, screen: Screen, columns: int) -> str:
     """What stands on the screen, with its colours."""
-    with terminal(place, screen.arguments, columns, screen.rows) as capture:
+    with terminal(installation, screen.arguments, columns, screen.rows) as capture:
 
         def whole() -> bool:
             return screen.shows in subprocess.run(capture, capture_output=True, text=True, check=True).stdout
@@ -163,11 +163,11 @@ def _in_its_cells(text: re.Match[str]) -> str:
 def main() -> None:
     """Takes them."""
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-    with a_place() as place:
-        place.env["CLAWLOG_HEARTBEAT_STALL_AFTER_S"] = "10"
-        backend = place.start_backend()
-        place.start_daemon()
-        looked_at = tell(place)
+    with temporary_installation() as installation:
+        installation.env["CLAWLOG_HEARTBEAT_STALL_AFTER_S"] = "10"
+        backend = installation.start_backend()
+        installation.start_daemon()
+        looked_at = tell(installation)
         screens = [
             Screen("top", ("top", "--all"), "s stop", 30),
             Screen("status", ("status",), "BACKEND", 24),
@@ -176,26 +176,26 @@ def main() -> None:
             Screen("doctor", ("doctor",), "nothing is wrong", 24),
         ]
         for screen in screens:
-            take(place, screen, folder)
-        place.end(backend)
-        with place.client() as client:
+            take(installation, screen, folder)
+        installation.end(backend)
+        with installation.client() as client:
             client.heartbeat(looked_at, summary="2,977 of 3,000 tables")
             client.update_step(looked_at, 2, "done")
             client.update_step(looked_at, 3, "running", summary="comparing row counts")
             wait_until(lambda: client.daemon_status()["problems"], "the outage is noticed")
-        take(place, Screen("status-in-an-outage", ("status",), "BACKEND", 24), folder)
-        take(place, Screen("doctor-in-an-outage", ("doctor",), "at fault", 24), folder)
-        take(place, Screen("top-in-an-outage", ("top",), "s stop", 24), folder)
+        take(installation, Screen("status-in-an-outage", ("status",), "BACKEND", 24), folder)
+        take(installation, Screen("doctor-in-an-outage", ("doctor",), "error", 24), folder)
+        take(installation, Screen("top-in-an-outage", ("top",), "s stop", 24), folder)
 
 
-def take(place: Place, screen: Screen, folder: Path | None) -> None:
+def take(installation: Installation, screen: Screen, folder: Path | None) -> None:
     """Takes a screen: for the documents, or all widths of it for a folder."""
     wanted = [(HERE / name, columns) for name, (which, columns) in PICTURES.items() if which == screen.name]
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
         wanted = [(folder / f"{screen.name}-{columns}.svg", columns) for columns in (80, 200)]
     for path, columns in wanted:
-        shown = screen_of(place, screen, columns).replace(str(place.folder), "~/.local/state/clawlog")
+        shown = screen_of(installation, screen, columns).replace(str(installation.folder), "~/.local/state/clawlog")
         path.write_text(svg(shown, columns, "clawlog " + screen.arguments[0]), encoding="utf-8")
         if folder is not None:
             path.with_suffix(".txt").write_text(Text.from_ansi(shown).plain + "\n", encoding="utf-8")

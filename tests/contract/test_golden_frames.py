@@ -110,7 +110,7 @@ REPLIES: list[tuple[Call[Any], str, object]] = [
 
 @pytest.mark.parametrize(("call", "frame"), REQUESTS, ids=[call.method for call, _ in REQUESTS])
 def test_a_client_says(call: Call[Any], frame: str) -> None:
-    assert Session().ask(call) == (1, frame.encode())
+    assert Session().request(call) == (1, frame.encode())
 
 
 @pytest.mark.parametrize(("call", "frame"), REQUESTS, ids=[call.method for call, _ in REQUESTS])
@@ -132,7 +132,7 @@ def test_every_verb_has_its_frame() -> None:
 def test_a_client_reads(call: Call[Any], result: str, value: object) -> None:
     response = jsonrpc.decode_reply(b'{"jsonrpc":"2.0","id":1,"result":' + result.encode() + b"}")
     assert isinstance(response, jsonrpc.Response)
-    assert call.outcome(response) == value
+    assert call.decode_reply(response) == value
 
 
 def test_a_client_reads_a_refusal() -> None:
@@ -141,7 +141,7 @@ def test_a_client_reads_a_refusal() -> None:
     response = jsonrpc.decode_reply(frame.encode())
     assert isinstance(response, jsonrpc.Response)
     with pytest.raises(Refused) as caught:
-        calls.update_step("t", "x", "done").outcome(response)
+        calls.update_step("t", "x", "done").decode_reply(response)
     assert (caught.value.code, caught.value.name, caught.value.message) == (errors.UNKNOWN_STEP, "unknown_step", "No step 'x'")
 
 
@@ -150,7 +150,9 @@ def test_a_client_reads_what_is_pushed() -> None:
         '{"jsonrpc":"2.0","method":"interrupt.changed","params":{"task_id":"t","state":"acknowledged","interrupt_requested":false,'
         '"interrupt_id":"i","mode":"soft_stop","reason":null,"requested_at":null,"age_s":0.0}}'
     )
-    assert Session().hear(frame.encode()) == Changed("t", StopState(StopPhase.ACKNOWLEDGED, "i", "soft_stop", None, None, 0.0))
+    assert Session().receive(frame.encode()) == Changed(
+        "t", StopState(StopPhase.ACKNOWLEDGED, "i", "soft_stop", None, None, 0.0)
+    )
 
 
 def test_the_daemon_says_an_error() -> None:

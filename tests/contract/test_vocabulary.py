@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Iterator
 from enum import EnumType
+from pathlib import Path
 from typing import get_args
 
 import pytest
 
+from clawlog.cli.render import marks, views
 from clawlog.connection.results import StopPhase
 from clawlog.protocol import types, vocabulary
 from clawlog_backend.domain import fields
@@ -59,3 +63,61 @@ def test_the_backend_has_the_same_bounds() -> None:
     assert fields.SUMMARY_CHARS == vocabulary.MAX_SUMMARY_CHARS
     assert fields.METADATA_PAIRS == vocabulary.MAX_METADATA_PAIRS
     assert fields.METADATA_VALUE_CHARS == vocabulary.MAX_METADATA_CHARS
+
+
+def test_the_clients_stop_phases_are_named_for_their_words() -> None:
+    assert [member.name.lower() for member in StopPhase] == list(vocabulary.INTERRUPT_STATES)
+
+
+@pytest.mark.parametrize("status", vocabulary.STEP_STATUSES)
+def test_every_step_status_has_its_mark_in_the_terminal(status: str) -> None:
+    assert status in marks.STEP_MARKS, f"cli/render/marks.py: STEP_MARKS lacks {status!r}"
+
+
+@pytest.mark.parametrize("status", [*vocabulary.TASK_STATUSES, views.STOPPING, *views.ALARMING])
+def test_every_task_status_has_its_style_in_the_terminal(status: str) -> None:
+    assert status in marks.TASK_STYLES, f"cli/render/marks.py: TASK_STYLES lacks {status!r}"
+
+
+@pytest.mark.parametrize("evidence", vocabulary.EVIDENCE)
+def test_every_evidence_has_its_words_in_the_terminal(evidence: str) -> None:
+    life = views.LivenessView("alive", evidence, None, 42)
+    assert evidence in marks.EVIDENCE_TEXTS, f"cli/render/marks.py: EVIDENCE_TEXTS lacks {evidence!r}"
+    assert marks.evidence(life)
+
+
+def test_what_the_terminal_takes_for_alarming_is_a_state_of_liveness() -> None:
+    assert set(views.ALARMING) <= set(vocabulary.LIVENESS_STATES)
+    assert set(marks.STEP_MARKS) == set(vocabulary.STEP_STATUSES)
+
+
+ROOT = Path(__file__).resolve().parents[2]
+LISTS_OF_STEP_STATUSES = {
+    "client/clawlog/protocol/vocabulary.py",
+    "client/clawlog/protocol/types.py",
+    "backend/clawlog_backend/domain/fields.py",  # it may not import the client
+    "client/clawlog/cli/render/marks.py",  # a mark for each
+}
+
+
+def listed_together(node: ast.AST) -> Iterator[set[str]]:
+    """The texts that stand in one list, set, mapping, type, class of constants or sentence."""
+    documentation = {id(each.value) for each in ast.walk(node) if isinstance(each, ast.Expr)}
+    for each in ast.walk(node):
+        if isinstance(each, ast.Constant) and isinstance(each.value, str) and id(each) not in documentation:
+            yield {word for word in vocabulary.STEP_STATUSES if word in each.value}
+        elif isinstance(each, ast.Tuple | ast.List | ast.Set | ast.Dict | ast.ClassDef):
+            inner = each.keys if isinstance(each, ast.Dict) else each.body if isinstance(each, ast.ClassDef) else each.elts
+            values = [part.value if isinstance(part, ast.Assign) else part for part in inner]
+            yield {part.value for part in values if isinstance(part, ast.Constant) and isinstance(part.value, str)}
+
+
+def test_the_step_statuses_are_listed_in_three_places_and_where_they_are_drawn() -> None:
+    """A new status must not be searched for: everything else takes them from these."""
+    found = set()
+    for package in ("client/clawlog", "daemon/clawlogd", "backend/clawlog_backend"):
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            if any(words >= set(vocabulary.ENDED_STEP_STATUSES) for words in listed_together(tree)):
+                found.add(str(path.relative_to(ROOT)))
+    assert found == LISTS_OF_STEP_STATUSES, "take them from protocol/vocabulary or protocol/types"

@@ -107,7 +107,7 @@ def a_backend_that_is_away(newcomer: Newcomer) -> tuple[str, str]:
 
 def a_socket_that_systemd_does_not_hold(newcomer: Newcomer) -> tuple[str, str]:
     newcomer.run("systemctl", "--user", "stop", "clawlogd.socket", "clawlogd.service")
-    return "daemon", "nobody listens at"
+    return "daemon", "no daemon at"
 
 
 def uninstall(newcomer: Newcomer) -> None:

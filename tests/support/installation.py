@@ -67,7 +67,7 @@ class Ran:
 
 
 @dataclass
-class Place:
+class Installation:
     """A folder of state, and what runs on it."""
 
     folder: Path
@@ -84,7 +84,7 @@ class Place:
         return Ran(ran.returncode, ran.stdout, ran.stderr)
 
     def start(self, *command: str, **options: Any) -> subprocess.Popen[bytes]:
-        """Starts a program, which is ended with the place."""
+        """Starts a program, which is ended with the installation."""
         given = {"stdin": subprocess.DEVNULL, "env": self.env, **options}
         process = subprocess.Popen(command, **given)
         self.started.append(process)
@@ -151,14 +151,14 @@ class Place:
 
 
 @contextlib.contextmanager
-def a_place() -> Iterator[Place]:
+def temporary_installation() -> Iterator[Installation]:
     # A short name: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="claw") as name:
         foreign = ("CLAWLOG_", "XDG_", "STATE_DIRECTORY", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
         env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         env |= {"CLAWLOG_STATE_DIR": name, "HOME": name, "CLAWLOG_AUTOSTART": "0"}
-        place = Place(Path(name), env)
+        installation = Installation(Path(name), env)
         try:
-            yield place
+            yield installation
         finally:
-            place.close()
+            installation.close()

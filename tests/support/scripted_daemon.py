@@ -45,7 +45,7 @@ UNKNOWN = {**NO_STOP, "state": "unknown", "age_s": None}
 
 
 class Trick(Enum):
-    """What a daemon may do instead of answering."""
+    """What it does instead of answering."""
 
     SILENCE = auto()
     HANG_UP = auto()
@@ -69,7 +69,7 @@ def _accepted(params: Mapping[str, Any]) -> dict[str, Any]:
     return {"accepted": True, "event_id": params["event_id"], "pending": 1}
 
 
-def _polite() -> dict[str, Any]:
+def _default_answers() -> dict[str, Any]:
     return {
         "task.create": _created,
         "task.update": _accepted,
@@ -89,8 +89,8 @@ def _polite() -> dict[str, Any]:
 
 
 @dataclass
-class Asked:
-    """A request that came in."""
+class ReceivedRequest:
+    """A request that was received."""
 
     method: str
     params: dict[str, Any]
@@ -98,18 +98,18 @@ class Asked:
 
 @dataclass
 class ScriptedDaemon:
-    """The daemon's voice.
+    """The state of one scripted daemon.
 
     Attributes:
-        address: What ``CLAWLOG_SOCKET`` has to say to reach it.
-        asked: The requests so far, in order.
+        address: The value of ``CLAWLOG_SOCKET`` that reaches it.
+        requests: The requests so far, in order.
         answers: By verb.
         connections: How many were taken so far.
     """
 
     address: str
-    asked: list[Asked] = field(default_factory=list)
-    answers: dict[str, Any] = field(default_factory=_polite)
+    requests: list[ReceivedRequest] = field(default_factory=list)
+    answers: dict[str, Any] = field(default_factory=_default_answers)
     connections: int = 0
     _changed: threading.Condition = field(default_factory=threading.Condition)
     _push: list[Callable[[bytes], None]] = field(default_factory=list)
@@ -117,21 +117,21 @@ class ScriptedDaemon:
 
     @property
     def methods(self) -> list[str]:
-        return [each.method for each in self.asked]
+        return [each.method for each in self.requests]
 
     def only(self, method: str) -> dict[str, Any]:
         """The parameters of the one request for this verb."""
-        (params,) = [each.params for each in self.asked if each.method == method]
+        (params,) = [each.params for each in self.requests if each.method == method]
         return params
 
     def wait_for(self, method: str, count: int = 1, timeout_s: float = 10.0) -> None:
-        """Waits until a verb was asked for so often."""
+        """Waits until a verb was requested so often."""
         with self._changed:
             if not self._changed.wait_for(lambda: self.methods.count(method) >= count, timeout_s):
-                raise AssertionError(f"{method} was asked {self.methods.count(method)} times, not {count}: {self.methods}")
+                raise AssertionError(f"{method} was requested {self.methods.count(method)} times, not {count}: {self.methods}")
 
     def push(self, **stop: Any) -> None:
-        """Tells every watcher of a change."""
+        """Pushes a change to every watcher."""
         self.answers["interrupt.watch"] = stop
         with self._changed:
             watchers = list(self._push)
@@ -148,7 +148,7 @@ class ScriptedDaemon:
         assert isinstance(request, jsonrpc.Request), message
         answer = self.answers.get(request.method, RpcError(METHOD_NOT_FOUND, request.method))
         with self._changed:
-            self.asked.append(Asked(request.method, dict(request.params)))
+            self.requests.append(ReceivedRequest(request.method, dict(request.params)))
             self._changed.notify_all()
         if callable(answer):
             answer = answer(request.params)

@@ -11,7 +11,7 @@ import termios
 import time
 from collections.abc import Callable, Iterator
 
-from support.installation import Place
+from support.installation import Installation
 
 
 class Screen:
@@ -54,10 +54,10 @@ class Screen:
 
 
 @contextlib.contextmanager
-def on_terminal(place: Place, *command: str) -> Iterator[Screen]:
+def on_terminal(installation: Installation, *command: str) -> Iterator[Screen]:
     pid, fd = pty.fork()
     if pid == 0:
-        os.execvpe(command[0], command, place.env)
+        os.execvpe(command[0], command, installation.env)
     termios.tcsetwinsize(fd, (24, 80))
     try:
         yield Screen(pid, fd)

@@ -1,13 +1,13 @@
-"""What a command raises when it cannot do what it was asked to; ``main`` prints it and ends with its status.
+"""What a command raises when it fails; ``main`` prints it and exits with its status.
 
 ::
 
     CommandError
-    ├── ServerFailed         the daemon or the embedded backend could not be started, or ended by itself
+    ├── ServerFailed         the daemon or the embedded backend could not be started, or ended unexpectedly
     ├── BackendUnreachable   a backend did not answer
     └── BackendRefused       a backend answered, and declined
 
-Errors of the client library (``clawlog.errors``) are let through as they are.
+Errors of the client library (``clawlog.errors``) are not wrapped.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from clawlog import exits
 
 
 class CommandError(Exception):
-    """A command failed; the text says what was wrong and what to do.
+    """A command failed; the text says what is wrong and what to do.
 
     Attributes:
         status: The exit status.
@@ -31,7 +31,7 @@ class CommandError(Exception):
 
 
 class ServerFailed(CommandError):  # noqa: N818 - it says what happened, as the names of clawlog.errors do
-    """A server could not be started, or ended by itself."""
+    """A server could not be started, or ended unexpectedly."""
 
     status = exits.UNAVAILABLE
 
@@ -47,7 +47,7 @@ class BackendRefused(CommandError):  # noqa: N818 - as above
 
     Attributes:
         code: The HTTP status.
-        date: What time it is there, as HTTP writes it.
+        date: The backend's time, in HTTP's format.
     """
 
     status = exits.REFUSED

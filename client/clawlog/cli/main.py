@@ -15,27 +15,28 @@ from typing import NoReturn
 import click
 
 from clawlog import exits
+from clawlog.cli.epilogs import MEANINGS, epilog
 from clawlog.cli.errors import CommandError
 from clawlog.errors import BadAddress, ClawlogError, Refused
 
 COMMANDS = {
     "up": "Run the embedded backend and the daemon together.",
     "demo": "Watch a complete run on temporary state; it ends by itself.",
-    "run": "A command as a task.",
-    "status": "How the daemon stands: what waits, since when, for how long it can.",
-    "tasks": "The tasks that the daemon knows.",
-    "show": "One task, with its timeline.",
-    "top": "All tasks, live, in the terminal.",
+    "run": "Run a command as a task.",
+    "status": "Show the daemon's health and queue.",
+    "tasks": "List the tasks that the daemon knows.",
+    "show": "Show one task with its timeline.",
+    "top": "Show all tasks live in the terminal.",
     "stop": "Ask a task to stop at its next safe boundary.",
-    "flush": "Wait until the backends have everything.",
-    "dead-letter": "Events that a backend refused for good.",
-    "doctor": "Check everything, and say what to do.",
-    "install": "Install systemd units, the agent skill, or agent hooks.",
+    "flush": "Wait until the backends have received everything.",
+    "dead-letter": "List, retry or drop the events that a backend refused.",
+    "doctor": "Check the installation and say what to fix.",
+    "install": "Install systemd units, the agent skill or agent hooks.",
     "uninstall": "Undo clawlog install.",
     "backend": "Run the embedded backend alone.",
-    "completion": "Completion for bash, zsh or fish.",
+    "completion": "Print shell completion for bash, zsh or fish.",
 }
-"""Every command, in the order of the help, with its first line: so that the help need not import them all."""
+"""Every command, in the order of the help, with its short help: so that the help need not import them all."""
 
 
 _MODULES = {"uninstall": "install.uninstall"}
@@ -63,7 +64,7 @@ class LazyCommands(click.Group):
         return command
 
     def invoke(self, ctx: click.Context) -> object:
-        """Runs the command that was named. A reader of its output that has gone had enough: that is no failure."""
+        """Runs the command that was named. A closed pipe is not a failure."""
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
@@ -99,16 +100,29 @@ def _installed_version() -> str:
     return version("clawlog-status-sync")
 
 
+_EPILOG = epilog(
+    ("clawlog demo", "see it work"),
+    ("clawlog up --open", "backend, daemon and dashboard"),
+    ("clawlog run -- make all", "a command as a task"),
+    s1="failed (clawlog status: degraded)",
+    s3="clawlog status: no daemon is running",
+    s65=MEANINGS[exits.REFUSED],
+    s69=MEANINGS[exits.UNAVAILABLE],
+    s75=MEANINGS[exits.UNKNOWN_FOR_NOW],
+    s130=MEANINGS[exits.INTERRUPTED],
+)
+
+
 @click.group(
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=exits.EPILOG,
+    epilog=_EPILOG,
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit."
 )
 def cli() -> None:
-    """See what long-running agent tasks do, know that they live, and stop them softly."""
+    """See what long-running agent tasks do, know that they are alive, and stop them softly."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

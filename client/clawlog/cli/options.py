@@ -1,4 +1,4 @@
-"""Options and arguments that several commands have, each under one name with one meaning."""
+"""Options and arguments that several commands share."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """The tasks of the daemon whose ids begin so: for completion in a shell."""
+    """Returns the daemon's tasks whose ids begin with the text, for completion in a shell."""
     del ctx, param
     from clawlog.cli.sources import lookup  # noqa: PLC0415 - only a completion pays for it
 

@@ -1,4 +1,4 @@
-"""Starts the embedded backend and the daemon as programs of their own, and ends them by their process ids.
+"""Starts the embedded backend and the daemon as processes, and ends them by their process ids.
 
 They run in process groups of their own: a Ctrl-C at the terminal reaches this program alone, which ends them in order. Each
 runs on this interpreter with ``-P``, so that the current folder, whatever it is, is not searched for their modules.
@@ -22,20 +22,20 @@ _PROBE_PAUSE_S = 0.02
 _LAST_LINES = 8
 
 BACKEND_PATIENCE_S = 6.0
-"""How long the backend may take to end: its grace for answers under way, and as much again."""
+"""How long the backend may take to end: its grace period for open requests, twice."""
 
 DAEMON_PATIENCE_S = 25.0
-"""How long the daemon may take to end: its own hard deadline, and some."""
+"""How long the daemon may take to end: its own hard deadline, and a margin."""
 
 
 class Server:
-    """A program that serves until it is told to end.
+    """A process that serves until it is terminated.
 
     Args:
-        name: What it is called where people read of it.
+        name: Its name in messages.
         module: The Python module that is run.
         env: Its environment.
-        log: Where it writes what it has to say; by default this process's stderr.
+        log: Its log file; by default this process's stderr.
         patience_s: How long it may take to end before it is killed.
     """
 
@@ -58,13 +58,13 @@ class Server:
 
         Args:
             arguments: Its command line.
-            announces: Whether it says on stdout, in one line, that it serves; the line is waited for.
+            announces: Whether it prints a line on stdout once it serves, which is waited for.
 
         Returns:
             The line, or nothing.
 
         Raises:
-            ServerFailed: It ended instead, or said nothing in time.
+            ServerFailed: It ended instead, or was not ready in time.
         """
         log_fd = os.open(self._log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if self._log else None
         try:
@@ -92,7 +92,7 @@ class Server:
                     await self._process.wait()
                     raise self.failure()
         except TimeoutError:
-            raise ServerFailed(f"the {self.name} did not say in {START_LIMIT_S:.0f} s that it serves") from None
+            raise ServerFailed(f"the {self.name} did not start within {START_LIMIT_S:.0f} s") from None
         return line
 
     async def ended(self) -> int:
@@ -101,14 +101,14 @@ class Server:
         return await self._process.wait()
 
     def failure(self) -> ServerFailed:
-        """The error that says how it ended, with its last words."""
+        """Returns the error that says how it ended, with its last log lines."""
         status = self._process.returncode if self._process else None
         how = "ended" if status is None else f"ended with status {status}" if status >= 0 else f"was ended by signal {-status}"
-        words = self.last_words()
-        return ServerFailed(f"the {self.name} {how}" + (f"; it said:\n{words}" if words else ""))
+        tail = self.log_tail()
+        return ServerFailed(f"the {self.name} {how}" + (f"; it said:\n{tail}" if tail else ""))
 
-    def last_words(self) -> str:
-        """The last lines of its log."""
+    def log_tail(self) -> str:
+        """Returns the last lines of its log."""
         try:
             lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines() if self._log else []
         except OSError:
@@ -116,7 +116,7 @@ class Server:
         return "\n".join(f"  {line}" for line in lines[-_LAST_LINES:])
 
     async def end(self) -> None:
-        """Asks it to end and waits; kills it when it takes too long, or when this is cancelled."""
+        """Terminates it and waits; kills it when it takes too long, or when this is cancelled."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -137,7 +137,7 @@ class Server:
 
 
 def backend(env: Mapping[str, str], log: Path | None = None) -> Server:
-    """The embedded backend, not yet started."""
+    """Returns the embedded backend, not yet started."""
     return Server("backend", "clawlog_backend", env=env, log=log, patience_s=BACKEND_PATIENCE_S)
 
 
@@ -152,7 +152,7 @@ async def start_backend(server: Server, *, port: int, database: str | None = Non
 
 
 def daemon(env: Mapping[str, str], log: Path | None = None) -> Server:
-    """The daemon, not yet started."""
+    """Returns the daemon, not yet started."""
     return Server("daemon", "clawlogd", env=env, log=log, patience_s=DAEMON_PATIENCE_S)
 
 
@@ -182,5 +182,5 @@ async def _answers(client: AsyncClient) -> bool:
     except DaemonUnreachable:
         return False
     except ClawlogError as error:
-        raise ServerFailed(f"what answers in the daemon's place is none: {error}") from error
+        raise ServerFailed(f"what answers at the daemon's address is not a daemon: {error}") from error
     return True

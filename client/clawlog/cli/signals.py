@@ -1,4 +1,4 @@
-"""Ends a command in order when a signal asks for it: Ctrl-C, a service manager, a terminal that goes away."""
+"""Ends a command in order on a signal: Ctrl-C, a service manager, a closed terminal."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 def run(main: Coroutine[Any, Any, int]) -> int:
     """Runs a command's coroutine; a signal cancels it, so that its ``finally`` blocks end what it started.
 
-    A second signal cancels again, and cuts a patient end short.
+    A second signal cancels again, which cuts a slow shutdown short.
 
     Returns:
-        What it returned, or 128 and the signal's number.
+        The coroutine's result, or 128 and the signal's number.
     """
     received: list[int] = []
 

@@ -1,6 +1,6 @@
-"""How a program reaches the daemon: addresses, connections, and what is said over them.
+"""How a program reaches the daemon: addresses, connections, and the calls and replies that they carry.
 
-``calls`` says what can be asked and ``results`` what is answered; ``session`` and ``zmtp`` hold a connection's state without
-doing any I/O; ``blocking`` and ``asynchronous`` move the bytes, and are thin. ``clawlog.client`` and ``clawlog.async_client``
+``calls`` makes the requests and ``results`` reads their results; ``session`` and ``zmtp`` hold a connection's state without
+any I/O; ``blocking`` and ``asynchronous`` move the bytes, and are thin. ``clawlog.client`` and ``clawlog.async_client``
 put reconnecting and starting the daemon on top.
 """

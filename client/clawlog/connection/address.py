@@ -1,4 +1,4 @@
-"""What ``CLAWLOG_SOCKET`` may say: a path, ``unix:PATH``, ``zmq:ipc://PATH`` or ``zmq:tcp://HOST:PORT``."""
+"""The forms of ``CLAWLOG_SOCKET``: a path, ``unix:PATH``, ``zmq:ipc://PATH`` or ``zmq:tcp://HOST:PORT``."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from enum import Enum
 
 from clawlog.errors import BadAddress
 
+NO_LISTENER = (FileNotFoundError, ConnectionRefusedError)
+"""What connecting to a Unix socket raises where no daemon listens: no socket, or one that a daemon left behind."""
+
 
 class Kind(Enum):
-    """How bytes get to the daemon."""
+    """The transport to the daemon."""
 
     UNIX = "unix"
     """A Unix socket, one JSON value per line."""
@@ -46,7 +49,7 @@ def parse(text: str) -> Address:
     """Reads an address.
 
     Raises:
-        BadAddress: It is none of the accepted forms.
+        BadAddress: The text has none of the accepted forms.
     """
     if not text.startswith("zmq:"):
         path = text.removeprefix("unix:")

@@ -1,6 +1,6 @@
-"""Moves messages over an asyncio connection, and hands each answer to whoever asked.
+"""Moves messages over an asyncio connection, and hands each reply to the call that waits for it.
 
-The blocking twin is ``blocking``; what both say is ``session``'s. No verb is known here.
+The blocking twin is ``blocking``; both use ``session``. No verb is known here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Transport(Protocol):
         """Sends a message, as soon as the other side takes it."""
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
 
 
 class Link:
@@ -36,7 +36,7 @@ class Link:
 
     Args:
         on_change: Called with every stop state that the daemon pushes.
-        on_lost: Called once when the connection has gone, unless ``close`` ended it.
+        on_lost: Called once when the connection is lost, unless ``close`` ended it.
     """
 
     def __init__(self, on_change: Callable[[StopState], None] | None = None, on_lost: Callable[[], None] | None = None) -> None:
@@ -47,13 +47,13 @@ class Link:
         self._transport: Transport | None = None
         self._lost: Exception | None = None
         self.patience_s = 0.0
-        """How long the calls in flight may rightly take together: answers come in order, so each waits for those before it."""
+        """How long the calls in flight may take together: replies come in order, so each waits for those before it."""
 
     async def open(self, address: Address, env: Mapping[str, str]) -> None:
         """Connects.
 
         Raises:
-            OSError: Nobody listens there, or we may not.
+            OSError: No daemon listens there, or access is denied.
             BadAddress: The address lacks what its kind needs.
         """
         if address.kind is Kind.ZMQ_TCP:
@@ -69,15 +69,15 @@ class Link:
         """Whether calls can be made over it."""
         return self._transport is not None and self._lost is None
 
-    async def ask(self, call: Call[Any]) -> jsonrpc.Response:
-        """Sends a call and waits for its answer.
+    async def request(self, call: Call[Any]) -> jsonrpc.Response:
+        """Sends a call and waits for its reply.
 
         Raises:
-            ConnectionLost: The connection went before the answer came.
+            ConnectionLost: The connection was lost before the reply came.
         """
         if self._lost is not None or self._transport is None:
             raise ConnectionLost(str(self._lost or "not open"))
-        number, message = self._session.ask(call)
+        number, message = self._session.request(call)
         answer: asyncio.Future[jsonrpc.Response] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
         self.patience_s += call.may_take_s
@@ -88,34 +88,34 @@ class Link:
             self.patience_s -= call.may_take_s
             del self._waiting[number]
 
-    async def tell(self, call: Call[Any]) -> None:
-        """Sends a call as a notification: nothing is answered."""
+    async def notify(self, call: Call[Any]) -> None:
+        """Sends a call as a notification, which gets no reply."""
         if self._transport is not None:
-            await self._transport.send(call.encode_untold())
+            await self._transport.send(call.encode_notification())
 
     def close(self) -> None:
-        """Ends the connection; calls in flight raise ``ConnectionLost``."""
+        """Closes the connection; calls in flight raise ``ConnectionLost``."""
         self._on_lost = None
         if self._transport is not None:
             self._transport.close()
-        self.lost(ConnectionLost("closed here"))
+        self.lost(ConnectionLost("closed by this client"))
 
-    def heard(self, message: bytes) -> None:
+    def receive(self, message: bytes) -> None:
         """Takes a message from the transport."""
         try:
-            heard = self._session.hear(message)
+            received = self._session.receive(message)
         except ProtocolViolation as error:
             self.lost(error)
             return
-        if isinstance(heard, Changed) and self._on_change is not None:
-            self._on_change(heard.stop)
-        elif isinstance(heard, Answer):
-            answer = self._waiting.get(heard.number)
+        if isinstance(received, Changed) and self._on_change is not None:
+            self._on_change(received.stop)
+        elif isinstance(received, Answer):
+            answer = self._waiting.get(received.number)
             if answer is not None and not answer.done():
-                answer.set_result(heard.response)
+                answer.set_result(received.response)
 
     def lost(self, reason: Exception) -> None:
-        """Takes note that the transport has gone."""
+        """Records that the transport is lost."""
         if self._lost is not None:
             return
         self._lost = reason
@@ -151,7 +151,7 @@ class _StreamTransport(asyncio.Protocol):
             return
         self._flush()
         for message in messages:
-            self._link.heard(message)
+            self._link.receive(message)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._writable.set()
@@ -196,7 +196,7 @@ class _CurveTransport:
 
     async def _read(self) -> None:
         while True:
-            self._link.heard((await self._socket.recv_multipart())[-1])
+            self._link.receive((await self._socket.recv_multipart())[-1])
 
 
 async def _connect(path: str) -> socket.socket:

@@ -1,4 +1,4 @@
-"""Moves messages over a blocking connection. It keeps no state of the conversation and knows no verb."""
+"""Moves messages over a blocking connection. It keeps no state of the session and knows no verb."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ _BACKLOG_PAUSE_S = 0.005
 
 
 class Channel(Protocol):
-    """A connection that carries whole messages. Times are of ``time.monotonic``; a missed one raises ``TimeoutError``."""
+    """A connection that carries whole messages. Deadlines are of ``time.monotonic``; a missed one raises ``TimeoutError``."""
 
     def send(self, messages: Iterable[bytes], deadline: float) -> None:
-        """Sends messages. Raises ``ConnectionLost`` when the other side has gone."""
+        """Sends messages. Raises ``ConnectionLost`` when the connection is lost."""
 
     def receive(self, deadline: float) -> list[bytes]:
-        """Waits for at least one message. Raises ``ConnectionLost`` when the other side has gone."""
+        """Waits for at least one message. Raises ``ConnectionLost`` when the connection is lost."""
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
 
 
 def open_channel(address: Address, env: Mapping[str, str], deadline: float) -> Channel:
     """Connects.
 
     Raises:
-        OSError: Nobody listens there (``FileNotFoundError``, ``ConnectionRefusedError``), or we may not.
-        TimeoutError: The other side did not get round to us in time.
+        OSError: No daemon listens there (``address.NO_LISTENER``), or access is denied.
+        TimeoutError: The other side did not accept the connection in time.
         BadAddress: The address lacks what its kind needs.
     """
     if address.kind is Kind.ZMQ_TCP:
@@ -49,8 +49,8 @@ def open_channel(address: Address, env: Mapping[str, str], deadline: float) -> C
 class StreamChannel:
     """A Unix socket with a framing.
 
-    The socket never blocks: while it takes no more from us we read what it has for us, so that two full buffers cannot hold
-    each other up, however much is pipelined.
+    The socket never blocks: while it accepts no more data, what has come in is read, so that two full buffers cannot block each
+    other, however much is pipelined.
     """
 
     def __init__(self, path: str, framing: Framing, deadline: float) -> None:
@@ -76,7 +76,7 @@ class StreamChannel:
         return messages
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._socket.close()
 
     def _flush(self, deadline: float) -> None:
@@ -116,7 +116,7 @@ def _connect(path: str, deadline: float) -> socket.socket:
             connection.settimeout(max(0.001, deadline - time.monotonic()))
             try:
                 connection.connect(path)
-            except BlockingIOError:  # its queue of new connections is full: Linux says so at once instead of waiting
+            except BlockingIOError:  # the listener's backlog is full: Linux fails at once instead of waiting
                 if time.monotonic() > deadline:
                     raise TimeoutError from None
                 time.sleep(_BACKLOG_PAUSE_S)

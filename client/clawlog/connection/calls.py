@@ -1,7 +1,7 @@
-"""What can be asked of the daemon: one function per verb makes a ``Call``, which any connection can carry.
+"""The verbs of the daemon: one function for each makes a ``Call``, which any connection can carry.
 
-A ``Call`` is a value. It bears its ``event_id`` from the start, so that sending it twice (after a lost connection), or writing
-it to the spool, does once what it says. Limits are not checked here: the daemon does, and says more about it.
+A ``Call`` is a value. It carries its ``event_id`` from the start, so that sending it twice (after a lost connection), or
+writing it to the spool, takes effect once. Limits are not checked here: the daemon does, with better messages.
 """
 
 from __future__ import annotations
@@ -20,17 +20,23 @@ from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
 T = TypeVar("T")
 
+DEFAULT_TIMEOUT_S = 10.0
+"""How long a call waits for its reply, beyond its own ``may_take_s``."""
+
+MAX_ATTEMPTS = 3
+"""How often a call is sent when its connection is lost. Repeating is safe: it carries its ``event_id``."""
+
 Step = str | int
 """A step's id, its position from 1, or its exact title."""
 
 
 class ConnectionLost(Exception):  # noqa: N818 - as in clawlog.errors
-    """The other side has gone, or can no longer be understood. Clients answer it by connecting anew; users never see it."""
+    """The connection is lost, or the other side can no longer be understood. Clients reconnect; users never see this."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewStep:
-    """A step with an id of the caller's own choice."""
+    """A step with an id that the caller chose."""
 
     title: str
     step_id: str
@@ -38,13 +44,13 @@ class NewStep:
 
 @dataclass(frozen=True, slots=True)
 class Call(Generic[T]):
-    """One request, with how to read its answer.
+    """One request, and how to read its result.
 
     Attributes:
         method: The verb.
         params: Its parameters, complete.
         read: Turns the reply's ``result`` into a value.
-        may_take_s: How long the daemon may rightly take over it, beyond a connection's ordinary patience.
+        may_take_s: How long the daemon may take over it, beyond a connection's own timeout.
     """
 
     method: str
@@ -53,47 +59,47 @@ class Call(Generic[T]):
     may_take_s: float = 0.0
 
     def encode(self, number: int) -> bytes:
-        """The request as one message.
+        """Returns the request as one message.
 
         Raises:
             ValueError: A parameter cannot be written as JSON in UTF-8.
         """
         return jsonrpc.encode_request(self.method, self.params, number)
 
-    def encode_untold(self) -> bytes:
-        """The same as a notification: nothing is answered, and nobody hears what became of it."""
+    def encode_notification(self) -> bytes:
+        """Returns the call as a notification: without a reply, its outcome stays unknown."""
         return jsonrpc.encode_notification(self.method, self.params)
 
-    def outcome(self, response: jsonrpc.Response) -> T:
-        """The value that the reply means.
+    def decode_reply(self, response: jsonrpc.Response) -> T:
+        """Returns the value of a reply.
 
         Raises:
             Refused: The daemon declined.
-            ProtocolViolation: The result has not the shape that this version knows.
+            ProtocolViolation: The result has an unknown shape.
         """
         if response.error is not None:
             raise Refused(response.error.code, response.error.message, response.error.data)
-        return self.value_of(response.result)
+        return self.decode_result(response.result)
 
-    def settled(self, response: jsonrpc.Response) -> T | Refused:
-        """The value that the reply means, or the refusal.
+    def decode_outcome(self, response: jsonrpc.Response) -> T | Refused:
+        """Returns the value of a reply, or the refusal.
 
         Raises:
-            ConnectionLost: The daemon is about to go: the call is for the next one.
-            ProtocolViolation: The result has not the shape that this version knows.
+            ConnectionLost: The daemon is shutting down: the call is for the next one.
+            ProtocolViolation: The result has an unknown shape.
         """
         if response.error is not None and response.error.code == SHUTTING_DOWN:
             raise ConnectionLost(response.error.message)
         try:
-            return self.outcome(response)
+            return self.decode_reply(response)
         except Refused as refusal:
             return refusal
 
-    def value_of(self, result: Any) -> T:
-        """The value that a ``result`` member means.
+    def decode_result(self, result: Any) -> T:
+        """Returns the value of a ``result`` member.
 
         Raises:
-            ProtocolViolation: It has not the shape that this version knows.
+            ProtocolViolation: It has an unknown shape.
         """
         try:
             return self.read(result)
@@ -117,13 +123,13 @@ def create_task(
     """Creates a task with its steps.
 
     Args:
-        title: What it is, 1 to 200 characters.
+        title: What the task does, 1 to 200 characters.
         steps: Titles in order, at most 200; ``NewStep`` where the id matters.
-        task_id: An id of your own; without one it is minted here, so that a repetition names the same task.
-        base_url: The ClawLog backend; without one the daemon's setting.
+        task_id: An id of your own; by default a new one is made here, so that a repetition names the same task.
+        base_url: The ClawLog backend; by default the daemon's setting.
         summary: One line about it.
-        watch_pid: The process that stands for the task's life.
-        lease_s: For how long one command counts as a sign of life, 5 to 3,600 s.
+        watch_pid: The process that shows whether the agent is alive.
+        lease_s: How long one command counts as a sign of life, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         event_id: A UUID, when this repeats an earlier call.
     """
@@ -147,25 +153,25 @@ def create_task(
 def update_task(
     task_id: str, status: ReportedTaskStatus, *, summary: str | None = None, event_id: str | None = None
 ) -> Call[Accepted]:
-    """Says where a task as a whole stands; ``running`` reopens one that was finished."""
+    """Reports the status of a whole task; ``running`` reopens one that had ended."""
     params = _present(task_id=task_id, status=status, summary=summary, event_id=event_id or new_uuid())
     return Call("task.update", params, results.accepted)
 
 
 def get_task(task_id: str) -> Call[JsonObject]:
-    """What the daemon knows of one task: status, steps, liveness, stop, pending events."""
-    return Call("task.get", {"task_id": task_id}, results.as_it_came)
+    """Asks for one task: its status, steps, liveness, stop and pending events."""
+    return Call("task.get", {"task_id": task_id}, results.raw)
 
 
 def list_tasks(*, active: bool | None = None) -> Call[JsonObject]:
-    """What the daemon knows of all its tasks, or of those that go on (``active``)."""
-    return Call("task.list", _present(active=active), results.as_it_came)
+    """Asks for all tasks that the daemon knows, or those that have not ended (``active``)."""
+    return Call("task.list", _present(active=active), results.raw)
 
 
 def update_step(
     task_id: str, step: Step, status: StepStatus, *, summary: str | None = None, event_id: str | None = None
 ) -> Call[Accepted]:
-    """Says where a step stands."""
+    """Reports the status of a step."""
     params = _present(task_id=task_id, step=step, status=status, summary=summary, event_id=event_id or new_uuid())
     return Call("step.update", params, results.accepted)
 
@@ -173,7 +179,7 @@ def update_step(
 def heartbeat(
     task_id: str, *, summary: str | None = None, lease_s: float | None = None, watch_pid: int | None = None
 ) -> Call[Beat]:
-    """Gives a sign of life: for ``lease_s`` from now, or while ``watch_pid`` runs, the daemon vouches for the task."""
+    """Sends a sign of life: the agent counts as alive for ``lease_s`` from now, or while ``watch_pid`` runs."""
     params = _present(task_id=task_id, summary=summary, lease_s=lease_s, watch_pid=watch_pid)
     return Call("task.heartbeat", params, results.beat)
 
@@ -184,28 +190,28 @@ def check_interrupt(task_id: str, *, max_age_s: float | None = None, wait_s: flo
     Args:
         task_id: The task.
         max_age_s: How old the daemon's knowledge may be before it asks the backend anew (its default: 5 s).
-        wait_s: For how long the daemon holds the answer when no stop is requested, at most 300 s.
+        wait_s: How long the daemon waits for a stop before it replies that none is requested, at most 300 s.
     """
     params = _present(task_id=task_id, max_age_s=max_age_s, wait_s=wait_s)
     return Call("interrupt.check", params, results.stop_state, may_take_s=wait_s or 0.0)
 
 
 def watch_interrupt(task_id: str) -> Call[StopState]:
-    """Asks to be told of every change; the connection's own ``watch_interrupt`` reads them."""
+    """Subscribes to every change of a stop; the client's own ``watch_interrupt`` reads them."""
     return Call("interrupt.watch", {"task_id": task_id}, results.stop_state)
 
 
 def ack_interrupt(
     task_id: str, *, interrupt_id: str | None = None, summary: str | None = None, event_id: str | None = None
 ) -> Call[Accepted]:
-    """Says that the task stopped at a safe boundary; without an ``interrupt_id`` it answers the newest request."""
+    """Acknowledges that the task stopped at a safe boundary; by default the newest request."""
     params = _present(task_id=task_id, interrupt_id=interrupt_id, summary=summary, event_id=event_id or new_uuid())
     return Call("interrupt.ack", params, results.accepted)
 
 
 def daemon_status() -> Call[JsonObject]:
-    """How the daemon is: version, backends, what waits, since when."""
-    return Call("daemon.status", {}, results.as_it_came)
+    """Asks for the daemon's status: version, backends, queue and health."""
+    return Call("daemon.status", {}, results.raw)
 
 
 def flush(*, timeout_s: float = 30.0, task_id: str | None = None) -> Call[Flushed]:
@@ -214,18 +220,18 @@ def flush(*, timeout_s: float = 30.0, task_id: str | None = None) -> Call[Flushe
 
 
 def list_dead_letters() -> Call[JsonObject]:
-    """The events that a backend refused for good, with its status and reply."""
-    return Call("deadletter.list", {}, results.as_it_came)
+    """Lists the events that a backend refused for good, with its status and reply."""
+    return Call("deadletter.list", {}, results.raw)
 
 
 def retry_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
     """Puts dead letters back into the queue: those named, or all."""
-    return Call("deadletter.retry", _chosen(event_ids), results.as_it_came)
+    return Call("deadletter.retry", _chosen(event_ids), results.raw)
 
 
 def drop_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
     """Deletes dead letters: those named, or all."""
-    return Call("deadletter.drop", _chosen(event_ids), results.as_it_came)
+    return Call("deadletter.drop", _chosen(event_ids), results.raw)
 
 
 def _chosen(event_ids: Sequence[str] | None) -> Mapping[str, object]:

@@ -1,7 +1,7 @@
 """ZeroMQ over TCP, which the daemon offers with CURVE encryption alone: the one module of the client that uses pyzmq.
 
-pyzmq is optional here: the client's core is the standard library, and CURVE's cryptography is nothing to write anew. The keys
-come from the environment:
+pyzmq is optional: the client's core is the standard library alone, and CURVE's cryptography should not be written again. The
+keys come from the environment:
 
 - ``CLAWLOG_ZMQ_SERVER_KEY``: the daemon's public key (Z85, 40 characters);
 - ``CLAWLOG_ZMQ_PUBLIC_KEY``: the client's own public key;
@@ -26,10 +26,10 @@ _KEY_CHARS = 40
 
 
 def open_socket(address: Address, env: Mapping[str, str], *, asynchronous: bool = False) -> zmq.Socket[Any]:
-    """A DEALER on its way to the daemon: ZeroMQ connects in the background, for as long as it takes.
+    """Returns a DEALER socket; ZeroMQ connects it in the background, for as long as that takes.
 
     Raises:
-        BadAddress: pyzmq or a key is missing, or a key is not one.
+        BadAddress: pyzmq or a key is missing, or a key is invalid.
     """
     try:
         import zmq  # noqa: PLC0415 - optional
@@ -54,7 +54,7 @@ def open_socket(address: Address, env: Mapping[str, str], *, asynchronous: bool 
 
 
 class CurveChannel:
-    """A DEALER as a blocking channel. A daemon that is away shows as a time-out: ZeroMQ tells of no lost connection."""
+    """A DEALER as a blocking channel. An absent daemon shows as a time-out: ZeroMQ reports no lost connections."""
 
     def __init__(self, address: Address, env: Mapping[str, str]) -> None:
         self._socket = open_socket(address, env)
@@ -75,7 +75,7 @@ class CurveChannel:
         return [self._socket.recv_multipart()[-1]]
 
     def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         self._socket.close()
 
 
@@ -104,6 +104,6 @@ def _secret_key(env: Mapping[str, str]) -> bytes:
 def _checked(key: str, name: str) -> bytes:
     if len(key) != _KEY_CHARS or not key.isascii():
         raise BadAddress(
-            f"{name} is missing or no key; a zmq:tcp:// address needs a CURVE key of {_KEY_CHARS} characters (Z85)"
+            f"{name} is missing or not a key; a zmq:tcp:// address needs a CURVE key of {_KEY_CHARS} characters (Z85)"
         )
     return key.encode()

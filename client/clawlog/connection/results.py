@@ -1,4 +1,4 @@
-"""What the daemon answers, as values."""
+"""The daemon's results, as values."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from clawlog.protocol.vocabulary import INTERRUPT_STATES
+
 
 @dataclass(frozen=True, slots=True)
 class StepHandle:
@@ -14,7 +16,7 @@ class StepHandle:
 
     Attributes:
         step_id: Its id; ``update_step`` takes this, the position or the title.
-        position: Its place, from 1.
+        position: Its position, from 1.
         title: What it does.
         status: ``pending`` for a new one.
     """
@@ -27,14 +29,14 @@ class StepHandle:
 
 @dataclass(frozen=True, slots=True)
 class CreatedTask:
-    """A task that the daemon (or the spool) has taken.
+    """A task that the daemon (or the spool) has accepted.
 
     Attributes:
-        task_id: The id by which all later calls name it.
-        title: As kept.
-        base_url: The backend it goes to; None when spooled without one, because the daemon's own setting decides.
+        task_id: Its id, for all later calls.
+        title: As stored.
+        base_url: Its backend; None when spooled without one, because the daemon's setting decides.
         steps: In order.
-        spooled: Whether it waits in the spool for a daemon to come.
+        spooled: Whether it waits in the spool for the next daemon.
     """
 
     task_id: str
@@ -46,13 +48,13 @@ class CreatedTask:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The daemon has the event on disk, or the spool has.
+    """The event is on disk, in the daemon's outbox or in the spool.
 
     Attributes:
         event_id: The event's UUID.
         pending: How many events wait for the backend; None when spooled.
-        summary_truncated: Whether the summary was cut.
-        spooled: Whether it waits in the spool for a daemon to come.
+        summary_truncated: Whether the summary was cut; when spooled, true only where every daemon would cut it.
+        spooled: Whether it waits in the spool for the next daemon.
     """
 
     event_id: str
@@ -63,10 +65,10 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A heartbeat was taken.
+    """A heartbeat was accepted.
 
     Attributes:
-        next_in_s: When the daemon tells the backend next.
+        next_in_s: Seconds until the daemon's next heartbeat to the backend.
         summary_truncated: Whether the summary was cut.
     """
 
@@ -75,13 +77,12 @@ class Beat:
 
 
 class StopPhase(StrEnum):
-    """How far a request to stop has come."""
+    """How far a request to stop has come.
 
-    NONE = "none"
-    REQUESTED = "requested"
-    ACKNOWLEDGED = "acknowledged"
-    UNKNOWN = "unknown"
-    """What is known is too old, and the backend did not answer: neither yes nor no."""
+    ``UNKNOWN``: what is known is too old, and the backend did not answer: neither yes nor no.
+    """
+
+    NONE, REQUESTED, ACKNOWLEDGED, UNKNOWN = INTERRUPT_STATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,8 @@ class StopState:
         interrupt_id: The request's id, when there is one.
         mode: ``soft_stop``, when there is one.
         reason: The person's words.
-        requested_at: When, RFC 3339.
-        age_s: How old this knowledge is; None when there never was any.
+        requested_at: When, in RFC 3339.
+        age_s: The age of this state in seconds; None where none was ever known.
     """
 
     state: StopPhase
@@ -124,7 +125,7 @@ class Flushed:
 
 
 JsonObject = Mapping[str, Any]
-"""A view that is made to be shown, in the daemon's own shape (see ``docs/wire-protocol.md``)."""
+"""A result in the daemon's own shape, made to be shown (see ``docs/wire-protocol.md``)."""
 
 
 def created_task(result: JsonObject) -> CreatedTask:
@@ -162,6 +163,6 @@ def flushed(result: JsonObject) -> Flushed:
     return Flushed(bool(result["flushed"]), int(result["pending"]))
 
 
-def as_it_came(result: JsonObject) -> JsonObject:
-    """Leaves a view in the daemon's own shape."""
+def raw(result: JsonObject) -> JsonObject:
+    """Returns a result in the daemon's own shape."""
     return result

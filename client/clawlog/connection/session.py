@@ -1,6 +1,6 @@
-"""One connection's conversation, without I/O: numbers requests, and matches what comes in to them.
+"""The state of one connection, without I/O: numbers requests, and matches replies to them.
 
-Both clients keep one per connection. It knows neither bytes on a wire (``Framing`` does) nor time.
+Both clients keep one per connection. It knows neither the bytes on the wire (``Framing`` does) nor time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from clawlog.protocol.framing import LineReader
 
 
 class Framing(Protocol):
-    """How messages stand in a stream of bytes. Raises ``ConnectionLost`` when the stream cannot be read on."""
+    """How messages are delimited in a stream of bytes. Raises ``ConnectionLost`` when the stream is broken."""
 
     def send(self, message: bytes) -> None:
         """Queues a message."""
@@ -26,7 +26,7 @@ class Framing(Protocol):
         """Takes the stream's next bytes and returns the messages that they complete."""
 
     def take_output(self) -> bytes:
-        """The bytes to send now: queued messages, and what the framing itself has to say."""
+        """Returns the bytes to send now: queued messages, and the framing's own."""
 
 
 class Lines:
@@ -49,14 +49,14 @@ class Lines:
         return messages
 
     def take_output(self) -> bytes:
-        """The bytes to send now."""
+        """Returns the bytes to send now."""
         output = bytes(self._output)
         self._output.clear()
         return output
 
 
 MAX_REPLY_BYTES = 256 * 1024 * 1024
-"""A bound against a runaway peer only: a list of 50,000 tasks is rightly large."""
+"""A bound against a runaway peer only: a list of 50,000 tasks is large."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Changed:
-    """What the daemon pushes to a watching connection."""
+    """A changed stop state, which the daemon pushes to a subscribed connection."""
 
     task_id: str | None
     stop: StopState
@@ -81,28 +81,28 @@ class Session:
     def __init__(self) -> None:
         self._last_number = 0
 
-    def ask(self, call: Call[Any]) -> tuple[int, bytes]:
-        """Numbers a call; returns the number, by which its answer comes, and the message to send."""
+    def request(self, call: Call[Any]) -> tuple[int, bytes]:
+        """Numbers a call; returns the number, which its reply repeats, and the message to send."""
         self._last_number += 1
         return self._last_number, call.encode(self._last_number)
 
-    def hear(self, message: bytes) -> Answer | Changed | None:
-        """Reads what came in; None for a notification that this version does not know.
+    def receive(self, message: bytes) -> Answer | Changed | None:
+        """Reads a message; returns None for a notification that this version does not know.
 
         Raises:
-            ProtocolViolation: It is not JSON-RPC, or an answer to nothing that was asked.
+            ProtocolViolation: It is not JSON-RPC, or a reply to no request of this session.
         """
         try:
-            heard = jsonrpc.decode_reply(message)
-            if isinstance(heard, jsonrpc.Request):
-                if heard.method != "interrupt.changed":
+            received = jsonrpc.decode_reply(message)
+            if isinstance(received, jsonrpc.Request):
+                if received.method != "interrupt.changed":
                     return None
-                return Changed(heard.params.get("task_id"), results.stop_state(heard.params))
+                return Changed(received.params.get("task_id"), results.stop_state(received.params))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolViolation(f"Not a reply of clawlogd: {message[:80]!r} ({error})") from error
-        if isinstance(heard.id, int) and 0 < heard.id <= self._last_number:
-            return Answer(heard.id, heard)
-        if heard.error is not None:
+        if isinstance(received.id, int) and 0 < received.id <= self._last_number:
+            return Answer(received.id, received)
+        if received.error is not None:
             # Without an id it concerns the connection as a whole, such as a line that was too long.
-            raise ProtocolViolation(heard.error.message)
-        raise ProtocolViolation(f"An answer to nothing that was asked: {message[:80]!r}")
+            raise ProtocolViolation(received.error.message)
+        raise ProtocolViolation(f"A reply to no request: {message[:80]!r}")

@@ -1,6 +1,6 @@
 """ZeroMQ's wire protocol, as far as a client of the daemon needs it: a DEALER over a local stream, without encryption.
 
-Written here so that a script on a bare Python can talk to a ZeroMQ daemon. It follows ZMTP 3.0
+Implemented here so that a script on a bare Python can reach a daemon over ZeroMQ. It follows ZMTP 3.0
 (https://rfc.zeromq.org/spec/23/) and answers the PING of 3.1 (https://rfc.zeromq.org/spec/37/), with the NULL mechanism
 alone: an address that needs CURVE goes through pyzmq. No I/O is done here.
 """
@@ -55,7 +55,7 @@ class Zmtp:
         target += frame(message)
 
     def take_output(self) -> bytes:
-        """The bytes to send now."""
+        """Returns the bytes to send now."""
         output = bytes(self._output)
         self._output.clear()
         return output
@@ -73,7 +73,7 @@ class Zmtp:
                 continue
             self._parts.append(body)
             if not flags & _MORE:
-                # An empty delimiter may stand before the payload, as for a REQ.
+                # An empty delimiter may precede the payload, as for a REQ.
                 messages.append(self._parts[-1])
                 self._parts = []
         return messages
@@ -84,11 +84,11 @@ class Zmtp:
         greeting = bytes(self._input[: len(GREETING)])
         del self._input[: len(GREETING)]
         if greeting[0] != 0xFF or greeting[9] & 1 == 0 or greeting[10] < 3:
-            raise ConnectionLost("no ZeroMQ peer of version 3 answers there")
+            raise ConnectionLost("no ZeroMQ peer of version 3 answers at that address")
         mechanism = greeting[12:32].rstrip(b"\0")
         if mechanism != b"NULL":
             raise ConnectionLost(
-                f"the peer wants the mechanism {mechanism.decode('ascii', 'replace')}; over ipc NULL is expected"
+                f"the peer requires the mechanism {mechanism.decode('ascii', 'replace')}; over ipc NULL is expected"
             )
         self._output += command(b"READY", property_(b"Socket-Type", b"DEALER") + property_(b"Identity", b""))
         self._greeted = True

@@ -35,7 +35,7 @@ NAMES: Mapping[int, str] = {
     STORAGE_FAILED: "storage_failed",
     TOO_LARGE: "too_large",
 }
-"""What ``data.code`` says for each code."""
+"""The value of ``data.code`` for each code."""
 
 
 class RpcError(Exception):
@@ -55,7 +55,7 @@ class RpcError(Exception):
 
     @property
     def name(self) -> str:
-        """The error's name, such as ``unknown_task``: what ``data.code`` says."""
+        """The error's name, such as ``unknown_task``: the value of ``data.code``."""
         return str(self.data["code"])
 
     def as_member(self) -> dict[str, object]:
@@ -64,5 +64,5 @@ class RpcError(Exception):
 
 
 def invalid_params(field: str, message: str, hint: str) -> RpcError:
-    """An ``INVALID_PARAMS`` error that names the field and says what would fit."""
+    """Returns an ``INVALID_PARAMS`` error that names the field and says what is expected."""
     return RpcError(INVALID_PARAMS, f"{field}: {message}; {hint}", field=field, hint=hint)

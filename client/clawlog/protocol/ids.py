@@ -1,7 +1,7 @@
-"""Identifiers: UUIDs of version 7 (RFC 9562), whose leading 48 bits are the time they were minted.
+"""Identifiers: UUIDs of version 7 (RFC 9562), whose leading 48 bits are the time of their creation.
 
 The daemon uses that time to know, without a look-up, that an event cannot have been seen by an earlier process. The ``uuid``
-module is not imported: it would cost a script a third of its time.
+module is not imported: it would cost a script a third of its run time.
 """
 
 import os
@@ -9,7 +9,7 @@ import time
 
 
 def new_uuid() -> str:
-    """A UUID v7 in its canonical form: milliseconds since 1970 in front, then random bits."""
+    """Returns a UUID v7 in its canonical form: milliseconds since 1970 in front, then random bits."""
     text = f"{time.time_ns() // 1_000_000:012x}7{os.urandom(10).hex()}"
     # The 17th digit holds the variant in its upper two bits (binary 10).
     variant = "89ab"[int(text[16], 16) & 3]
@@ -17,25 +17,25 @@ def new_uuid() -> str:
 
 
 def uuid_bytes(text: str) -> bytes:
-    """The 16 bytes of a UUID in its canonical form (upper case is taken, too).
+    """Returns the 16 bytes of a UUID in its canonical form (upper case is accepted, too).
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not a UUID.
     """
-    raw = bytes.fromhex(text.replace("-", ""))  # passes over white space, which then leaves too few
+    raw = bytes.fromhex(text.replace("-", ""))  # skips white space, which then leaves too few bytes
     if len(raw) != 16 or len(text) != 36 or not text[8] == text[13] == text[18] == text[23] == "-":
-        raise ValueError(f"{text[:40]!r} is no UUID")
+        raise ValueError(f"{text[:40]!r} is not a UUID")
     return raw
 
 
 def minted_at_ms(uuid_bytes: bytes) -> int | None:
-    """The time in a UUID v7, in milliseconds since 1970; None for another version, which holds none."""
+    """Returns the time in a UUID v7, in milliseconds since 1970; None for other versions, which hold no such time."""
     if uuid_bytes[6] >> 4 != 7:
         return None
     return int.from_bytes(uuid_bytes[:6], "big")
 
 
 def step_id(task_id: str, position: int) -> str:
-    """The id of a step for which the caller chose none."""
+    """Returns the id of a step for which the caller chose none."""
     candidate = f"{task_id}-{position}"
     return candidate if len(candidate) <= 64 else new_uuid()

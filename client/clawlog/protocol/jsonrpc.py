@@ -1,7 +1,7 @@
 """JSON-RPC 2.0 messages: bytes to values and back (https://www.jsonrpc.org/specification).
 
 Decoding is strict where Python's ``json`` is lenient: NaN and infinities, duplicate keys, numbers beyond a double or 64 bits,
-lone surrogates and nesting without bound are all refused as parse errors, because they could not be passed on unharmed.
+lone surrogates and nesting without bound are all refused as parse errors, because they could not be passed on unchanged.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _MEMBERS = frozenset({"jsonrpc", "method", "params", "id"})
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A call. Without an ``id`` member it is a notification, and gets no reply.
+    """A request. Without an ``id`` member it is a notification, which gets no reply.
 
     Attributes:
         method: The verb's name.
@@ -38,7 +38,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """What stood where a request was expected, and the error that answers it (unless it was a notification)."""
+    """A message that is not a valid request, and the error to reply with (unless it was a notification)."""
 
     error: RpcError
     id: RequestId = None
@@ -65,11 +65,11 @@ class ParsedBatch:
 
 
 def decode(line: bytes, read: Callable[[bytes], Any] | None = None) -> Message | ParsedBatch:
-    """Reads one line or message of a caller. Never raises: what does not fit comes back as ``Malformed``.
+    """Reads one line or message of a caller. Never raises: an invalid message is returned as ``Malformed``.
 
     Args:
         line: The message, without its line end.
-        read: A quicker reader that is as strict as ``loads``.
+        read: A faster reader that is as strict as ``loads``.
     """
     try:
         value = (read or loads)(line)
@@ -119,10 +119,10 @@ def encode_error(request_id: RequestId, error: RpcError) -> bytes:
 
 
 def decode_reply(line: bytes) -> Response | Request:
-    """Reads what a daemon sends: a reply, or a notification such as ``interrupt.changed``.
+    """Reads a message of the daemon: a reply, or a notification such as ``interrupt.changed``.
 
     Raises:
-        ValueError: It is neither.
+        ValueError: The message is neither.
     """
     value = loads(line)
     if not isinstance(value, dict):
@@ -156,7 +156,7 @@ def loads(text: bytes) -> Any:
     """Reads JSON strictly.
 
     Raises:
-        ValueError: The text is not JSON, or something in it could not be passed on unharmed; the message says what.
+        ValueError: The text is not JSON, or holds something that could not be passed on unchanged; the message says what.
     """
     try:
         value = _DECODER.decode(text.decode())
@@ -193,7 +193,7 @@ def _object_without_duplicates(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(value) != len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {twice[:40]!r} stands twice in one object")
+        raise ValueError(f"the key {twice[:40]!r} occurs twice in one object")
     return value
 
 

@@ -1,9 +1,9 @@
-"""The spool's file format: requests that a program wrote down because no daemon could be reached.
+"""The spool's file format: requests that a program stored because no daemon could be reached.
 
 A file holds two lines: the CRC-32 of the second in eight hexadecimal digits, then one JSON object
 ``{"version": 1, "at": TIME, "requests": [{"method": …, "params": {…}}, …]}``. ``at`` is when the program made the calls, in
-RFC 3339; the daemon gives the events that time. Files are drained in the order of their names, which begin with a number that
-only grows.
+RFC 3339; the daemon gives the events that time. Files are drained in the order of their names, which begin with a growing
+number.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from clawlog.protocol.jsonrpc import dumps, loads
 
 SUFFIX = ".call"
 SPOOLABLE = frozenset({"task.create", "task.update", "step.update", "interrupt.ack"})
-"""The verbs that may wait: each is an event. A heartbeat is true only now, and a question wants its answer."""
+"""The verbs that may wait: each is an event. A heartbeat is true only at its time, and a query needs its answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpooledCalls:
-    """What one program call wanted.
+    """The requests of one program call.
 
     Attributes:
         at: When it was made, RFC 3339 in UTC.
-        requests: Verb and parameters, in order. Each bears its ``event_id``, so that a repetition changes nothing.
+        requests: Verb and parameters, in order. Each carries its ``event_id``, so that a repetition changes nothing.
     """
 
     at: str

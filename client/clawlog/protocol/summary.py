@@ -1,6 +1,6 @@
-"""What may stand in a summary: one short line, without control characters and without credentials.
+"""Makes a summary one short line, without control characters and without credentials.
 
-Both sides use it: the daemon on every summary that it takes, a client on those that it has to write to the spool itself.
+Both sides use it: the daemon on every summary that it accepts, a client on those that it writes to the spool.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ _CREDENTIALS = re.compile(
     r"|[aA](?<!\w[aA])(?i:ws_secret_access_key\s*[=:]\s*\S+)"
     r"|eyJ(?<!\weyJ)[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,}"
 )
-"""Each begins with letters of its own, and looks back only then: so most of a text is passed over at once."""
+"""Each begins with letters of its own and looks back only after them, so that most of a text is skipped quickly."""
 
 
 def one_line(text: str) -> str:
-    """The text as one line: escapes go, as they would unseen on a terminal; control characters and line breaks become spaces.
+    """Returns the text as one line: escape sequences are removed; control characters and line breaks become spaces.
 
-    An escape within a credential must leave no gap in it, or it would not be known for one.
+    An escape within a credential must leave no gap in it, or the credential would not be recognised.
     """
     if text.isprintable() and "  " not in text:
         return text.strip()
@@ -45,15 +45,15 @@ def one_line(text: str) -> str:
 
 
 def mask_credentials(text: str) -> str:
-    """The text with everything that looks like a credential replaced by ``[masked]``."""
+    """Returns the text with everything that looks like a credential replaced by ``[masked]``."""
     return _CREDENTIALS.sub(MASK, text)
 
 
 def clean(text: str, *, max_chars: int, mask: bool = True) -> tuple[str, bool]:
-    """Makes a summary fit to be kept and shown.
+    """Makes a summary fit to be stored and shown.
 
     Args:
-        text: As the caller gave it.
+        text: The caller's text.
         max_chars: Where it is cut, in code points; the last of them becomes ``…``.
         mask: Whether to mask what looks like a credential.
 

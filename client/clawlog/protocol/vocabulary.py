@@ -1,18 +1,18 @@
-"""The protocol's closed sets of words and its bounds: written here, taken from here by everything else.
+"""The protocol's closed sets of words and its bounds: written here, and taken from here by everything else.
 
 Plain tuples and numbers on purpose: a script loads this module at every call, so it imports nothing. ``types`` has the sets
 that a type checker must know; the backend, which may not import this package, has its own, and tests compare both with these.
 """
 
 PROTOCOL_VERSION = 1
-"""Raised when an old client could misread a new daemon; told by ``daemon.status``."""
+"""Raised when an old client could misread a new daemon; part of ``daemon.status``."""
 
 MAX_LINE_BYTES = 64 * 1024
 """The longest line or message, without its line end."""
 
 MAX_ID_CHARS = 64
 ID_PATTERN = r"\A(?!\.\.?\Z)[A-Za-z0-9._:-]{1,64}\Z"
-"""What the id of a task or a step looks like: it may stand in an address and in a file's name."""
+"""The form of a task's or a step's id: it must fit into a URL and a file name."""
 ID_HINT = f"expected 1 to {MAX_ID_CHARS} letters, digits, dots, colons, hyphens or underscores"
 
 MAX_TITLE_CHARS = 200
@@ -39,7 +39,7 @@ MAX_WAIT_S = 300.0
 PENDING = "pending"
 
 REPORTED_TASK_STATUSES = ("running", "done", "failed", "interrupted")
-"""What an agent may say of its task."""
+"""The statuses that an agent may report for its task."""
 
 TASK_STATUSES = (PENDING, *REPORTED_TASK_STATUSES)
 ENDED_TASK_STATUSES = ("done", "failed", "interrupted")
@@ -48,10 +48,10 @@ STEP_STATUSES = (PENDING, "running", "done", "failed", "skipped")
 ENDED_STEP_STATUSES = ("done", "failed", "skipped")
 
 INTERRUPT_STATES = ("none", "requested", "acknowledged", "unknown")
-"""What ``interrupt.check`` may answer as ``state``."""
+"""The values of ``state`` in the reply to ``interrupt.check``."""
 
 LIVENESS_STATES = ("alive", "quiet", "stalled", "lost", "ended")
-"""An agent's life in one word."""
+"""The states of an agent's liveness."""
 
 EVIDENCE = ("process", "command")
-"""On what the daemon vouches for an agent."""
+"""Why the daemon takes an agent for alive: its process runs, or it called within its lease."""

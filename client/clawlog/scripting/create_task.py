@@ -4,51 +4,30 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from clawlog.errors import BadAddress
-from clawlog.scripting import exits, parser, plan, report
-from clawlog.scripting.delivery import Delivery, deliver
-from clawlog.scripting.plan import Request
+from clawlog import exits
+from clawlog.scripting import plan, report
+from clawlog.scripting.delivery import Delivery
+from clawlog.scripting.script import Script, Values
 
-SCRIPT = "create_task"
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Runs the script; returns its exit status."""
-    reader = parser.make(SCRIPT)
-    values = parser.parse(reader, arguments)
-    try:
-        requests = plan.create_task(values, os.environ)
-    except plan.UsageError as error:
-        reader.error(str(error))
-    return perform(requests, values)
+_NAME = "create_task"
 
 
-def perform(requests: Sequence[Request], values: Mapping[str, Any]) -> int:
-    """Does what a command line asked for."""
-    try:
-        delivery = deliver(requests, os.environ)
-    except (BadAddress, plan.UsageError) as error:
-        report.warn(SCRIPT, str(error))
-        return exits.USAGE
-    return conclude(delivery, values)
-
-
-def conclude(delivery: Delivery, values: Mapping[str, Any]) -> int:
-    """Prints the task, or why there is none."""
+def _conclude(delivery: Delivery, values: Values) -> int:
+    """Prints the task, or why there is none; returns the exit status."""
     (outcome,) = delivery.outcomes
     for message in delivery.warnings:
-        report.warn(SCRIPT, f"warning: {message}")
+        report.warn(_NAME, f"warning: {message}")
     status = report.exit_status(delivery.outcomes)
     if outcome.result is not None:
         report.emit(_formatted(outcome.result, values.get("format", "json")))
         if (path := values.get("state_file")) is not None and not _save(path, report.as_json(outcome.result)):
             status = exits.REFUSED
     elif outcome.error is not None:
-        report.warn(SCRIPT, str(outcome.error))
-    return report.forgiven(status, values, os.environ)
+        report.warn(_NAME, str(outcome.error))
+    return status
 
 
 def _formatted(task: Mapping[str, Any], kind: str) -> bytes:
@@ -80,6 +59,11 @@ def _save(path: str, content: bytes) -> bool:
             os.unlink(draft)
             raise
     except OSError as error:
-        report.warn(SCRIPT, f"the task is created, but --state-file {path} cannot be written: {error.strerror}")
+        report.warn(_NAME, f"the task is created, but --state-file {path} cannot be written: {error.strerror}")
         return False
     return True
+
+
+_SCRIPT = Script(_NAME, plan.create_task, _conclude)
+main = _SCRIPT.main
+perform = _SCRIPT.perform

@@ -1,4 +1,4 @@
-"""Gets a script's requests to the daemon, or into the spool, and says what became of each."""
+"""Sends a script's requests to the daemon, or writes them to the spool, and returns the outcome of each."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ from dataclasses import dataclass
 from clawlog import spool
 from clawlog.client import Client
 from clawlog.connection.calls import Call
-from clawlog.connection.results import JsonObject, as_it_came
+from clawlog.connection.results import JsonObject, raw
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
-from clawlog.scripting.plan import Request, UsageError
+from clawlog.scripting.plan import PlannedRequest, UsageError
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one request: a result, or the error that kept it from one.
+    """The outcome of one request: a result or an error.
 
     Attributes:
         request: The request.
         result: The daemon's result, or the spool's in its place.
-        error: Why there is none.
+        error: Why there is no result.
     """
 
-    request: Request
+    request: PlannedRequest
     result: JsonObject | None = None
     error: ClawlogError | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What became of a script's requests.
+    """The outcomes of a script's requests.
 
     Attributes:
         outcomes: One per request, in order.
-        warnings: What the user is to know although it went well enough.
+        warnings: What the user should know although nothing failed.
     """
 
     outcomes: tuple[Outcome, ...]
     warnings: tuple[str, ...] = ()
 
 
-def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
-    """Performs the requests over one connection, pipelined; without a daemon, puts into the spool those that may wait.
+def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Delivery:
+    """Performs the requests over one connection, pipelined; without a daemon, those that may wait go to the spool.
 
     Raises:
-        BadAddress: The environment names no daemon's address.
+        BadAddress: The environment has no valid address of a daemon.
         UsageError: A value cannot be sent.
     """
-    batch = [Call(each.method, each.params, as_it_came, each.may_take_s) for each in requests]
+    batch = [Call(each.method, each.params, raw, each.may_take_s) for each in requests]
     with Client(env=env) as client:
         try:
             results = client.pipeline(batch)
@@ -59,11 +59,11 @@ def deliver(requests: Sequence[Request], env: Mapping[str, str]) -> Delivery:
     return Delivery(tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True)))
 
 
-def _outcome(request: Request, result: JsonObject | Refused) -> Outcome:
+def _outcome(request: PlannedRequest, result: JsonObject | Refused) -> Outcome:
     return Outcome(request, error=result) if isinstance(result, Refused) else Outcome(request, result)
 
 
-def _keep(requests: Sequence[Request], env: Mapping[str, str], cause: ClawlogError) -> Delivery:
+def _keep(requests: Sequence[PlannedRequest], env: Mapping[str, str], cause: ClawlogError) -> Delivery:
     events = [each for each in requests if spool.is_spoolable(each.method)]
     if not events:
         return Delivery(tuple(Outcome(each, error=cause) for each in requests))

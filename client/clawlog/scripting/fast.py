@@ -1,10 +1,14 @@
-"""The entry of every script call, and its quick way.
+"""The entry of every script call, and its fast path.
 
 A call must cost hardly more than Python's own start. So known flags with plain values are read, sent and answered here with
-nothing but ``_socket`` and, where a text needs escapes, the C half of ``json``; all that is unusual (help, mistakes, a rarer
-flag, no daemon, a refusal, ZeroMQ) goes to the script's own module, which has argparse and everything else. Both use the same
-flags (``options``) and the same requests (``plan``), and tests hold them to the same messages. What each import would cost
-stands in ``docs/adr/0003-fast-scripts.md``.
+nothing but ``_socket`` and, where a text needs escapes, the C half of ``json``. All that is unusual (help, mistakes, a rarer
+flag, no daemon, a refusal, ZeroMQ) takes the full path: the script's own module, with argparse and everything else. What each
+import would cost is in ``docs/adr/0003-fast-scripts.md``.
+
+Both paths use the same flags (``options``) and the same requests (``plan``). The messages alone are spelt here once more,
+by hand, because importing ``protocol.jsonrpc`` costs more than all else here: ``encode`` and ``message`` write the requests
+of ``jsonrpc.encode_request``, byte for byte, and ``exchange`` knows how a result begins. A test (``test_fast_path.py``)
+compares them with the protocol's own encoder for every verb that a script may send.
 
 It must not import argparse, collections, enum, json, pathlib, re, socket or typing, nor anything that does.
 """
@@ -12,12 +16,13 @@ It must not import argparse, collections, enum, json, pathlib, re, socket or typ
 import os
 import sys
 
-from clawlog import locations
+from clawlog import exits, locations
+from clawlog.protocol.vocabulary import INTERRUPT_STATES
 from clawlog.scripting import options, plan
 
 try:
     from _socket import AF_UNIX, SOCK_STREAM, socket
-except ImportError:  # a Python that is not CPython: everything goes the full way
+except ImportError:  # a Python that is not CPython: everything takes the full path
     socket = None  # type: ignore[assignment, misc]
 
 TYPE_CHECKING = False
@@ -25,13 +30,16 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-    Read = tuple[dict[str, Any], list[plan.Request]]
+    Read = tuple[dict[str, Any], list[plan.PlannedRequest]]
 
 TIMEOUT_S = 10.0
 
 _PLANS = {"create_task": plan.create_task, "update_status": plan.update_status}
 _RARE = ("format", "state_file")
-"""Flags whose effects the full way alone knows."""
+"""Flags whose effects the full path alone knows."""
+
+_NONE, _REQUESTED, _ACKNOWLEDGED = [f'"state":"{state}"'.encode() for state in INTERRUPT_STATES[:3]]
+"""The stop states as a result holds them. Comparing bytes is safe: within a text these quotation marks would be escaped."""
 
 
 def main(script: str) -> int:
@@ -40,26 +48,26 @@ def main(script: str) -> int:
     try:
         plain = prepare(script, arguments, os.environ)
         if plain is None:
-            return run_fully(script, arguments)
-        status = run_quickly(plain[1])
+            return run_full(script, arguments)
+        status = run_fast(plain[1])
         if status is None:
-            # Repeating is safe: each event bears its event_id, which the daemon takes once.
-            return run_fully(script, arguments, plain)
+            # Repeating is safe: each event carries its event_id, which the daemon accepts once.
+            return run_full(script, arguments, plain)
     except KeyboardInterrupt:
-        return 130
-    # All is printed and flushed. Leaving without taking the interpreter apart saves a twentieth of its start.
+        return exits.INTERRUPTED
+    # All output is flushed. Skipping the interpreter's own shutdown saves a twentieth of its start-up time.
     os._exit(status)
 
 
-def run_quickly(requests: "Sequence[plan.Request]") -> "int | None":
-    """Does a plain command line; returns its exit status, or None where the full way has to take over."""
+def run_fast(requests: "Sequence[plan.PlannedRequest]") -> "int | None":
+    """Sends the requests of a plain command line; returns the exit status, or None where the full path has to take over."""
     results = exchange(requests, locations.socket_address(os.environ))
     return None if results is None else report(requests, results)
 
 
-def run_fully(script: str, arguments: "Sequence[str]", plain: "Read | None" = None) -> int:
-    """Does a command line, or what was already read of it, with the script's own module, which can do everything."""
-    import importlib  # noqa: PLC0415 - the quick way needs none of it
+def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = None) -> int:
+    """Runs a command line, or what was already read of it, with the script's own module, which can do everything."""
+    import importlib  # noqa: PLC0415 - the fast path needs none of it
 
     module = importlib.import_module(f"clawlog.scripting.{script}")
     status: int = module.main(arguments) if plain is None else module.perform(plain[1], plain[0])
@@ -67,7 +75,7 @@ def run_fully(script: str, arguments: "Sequence[str]", plain: "Read | None" = No
 
 
 def prepare(script: str, arguments: "Sequence[str]", env: "Mapping[str, str]") -> "Read | None":
-    """Reads a plain command line: the flags' values and the requests; None for one that is anything but plain."""
+    """Reads a plain command line: returns the flags' values and the requests, or None where the full path has to read it."""
     if script not in _PLANS or socket is None:
         return None
     values = read(arguments, options.SCRIPTS[script])
@@ -80,7 +88,7 @@ def prepare(script: str, arguments: "Sequence[str]", env: "Mapping[str, str]") -
 
 
 def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict[str, Any] | None":
-    """The values of the flags; None where argparse has to look at them."""
+    """Returns the flags' values; None where argparse has to read them."""
     by_flag = {option.flag: option for option in known}
     values: dict[str, Any] = {}
     rest = iter(arguments)
@@ -108,7 +116,7 @@ def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict
 
 
 def encode(value: "Any") -> str:
-    """JSON, as ``protocol.jsonrpc.dumps`` writes it, of what a plan holds."""
+    """Returns a request's value as JSON, as ``protocol.jsonrpc.dumps`` writes it."""
     if isinstance(value, str):
         if value.isprintable() and '"' not in value and "\\" not in value:
             return f'"{value}"'
@@ -122,13 +130,13 @@ def encode(value: "Any") -> str:
     return repr(value)  # an int or a finite float
 
 
-def message(number: int, request: plan.Request) -> str:
-    """A request as one line."""
+def message(number: int, request: plan.PlannedRequest) -> str:
+    """Returns a request as one line, as ``protocol.jsonrpc.encode_request`` writes it, with its line end."""
     return f'{{"jsonrpc":"2.0","id":{number},"method":"{request.method}","params":{encode(request.params)}}}\n'
 
 
-def exchange(requests: "Sequence[plan.Request]", address: str) -> "list[bytes] | None":
-    """Sends the requests at once and reads the results; None as soon as anything is unusual."""
+def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[bytes] | None":
+    """Sends the requests at once and returns their results; None as soon as anything is unusual."""
     if address.startswith("zmq:"):
         return None
     connection = socket(AF_UNIX, SOCK_STREAM)
@@ -143,7 +151,7 @@ def exchange(requests: "Sequence[plan.Request]", address: str) -> "list[bytes] |
             if not chunk:
                 return None
             received += chunk
-    except (OSError, ValueError):  # nobody there, or gone, or silent; or text that UTF-8 cannot hold
+    except (OSError, ValueError):  # no daemon, or a silent one; or text that UTF-8 cannot hold
         return None
     finally:
         connection.close()
@@ -156,14 +164,13 @@ def exchange(requests: "Sequence[plan.Request]", address: str) -> "list[bytes] |
     return results
 
 
-def report(requests: "Sequence[plan.Request]", results: "Sequence[bytes]") -> "int | None":
-    """Prints the results; returns the exit status, or None where the full way has more to say."""
-    status = 0
+def report(requests: "Sequence[plan.PlannedRequest]", results: "Sequence[bytes]") -> "int | None":
+    """Prints the results; returns the exit status, or None where the full path has to report more."""
+    status = exits.SUCCESS
     if requests[-1].action == "interrupt":
-        # Exact bytes are enough: within a text of the reply these quotation marks would be escaped.
-        if b'"state":"requested"' in results[-1]:
-            status = 20
-        elif b'"state":"none"' not in results[-1] and b'"state":"acknowledged"' not in results[-1]:
+        if _REQUESTED in results[-1]:
+            status = exits.STOP_REQUESTED
+        elif _NONE not in results[-1] and _ACKNOWLEDGED not in results[-1]:
             return None
     if requests[0].action == "task" and requests[0].method == "task.create":
         line = results[0]
@@ -173,6 +180,6 @@ def report(requests: "Sequence[plan.Request]", results: "Sequence[bytes]") -> "i
     try:
         sys.stdout.buffer.write(line + b"\n")
         sys.stdout.flush()
-    except (AttributeError, OSError):  # no stdout, or a closed pipe: the full way knows how to live with it
+    except (AttributeError, OSError):  # no stdout, or a closed pipe: the full path can handle it
         return None
     return status

@@ -1,9 +1,18 @@
-"""Which flags the scripts have: the one definition, from which both the full parser and the fast path are made.
+"""The scripts' flags: the one definition, which both the full parser and the fast path use.
 
 Plain classes and tuples on purpose: this module is loaded at every call of a script, so it imports the vocabulary alone.
 """
 
-from clawlog.protocol.vocabulary import REPORTED_TASK_STATUSES, STEP_STATUSES
+from clawlog.protocol.vocabulary import (
+    DEFAULT_LEASE_S,
+    DEFAULT_MAX_AGE_S,
+    MAX_LEASE_S,
+    MAX_TITLE_CHARS,
+    MAX_WAIT_S,
+    MIN_LEASE_S,
+    REPORTED_TASK_STATUSES,
+    STEP_STATUSES,
+)
 
 TEXT = "text"
 TEXTS = "texts"
@@ -15,9 +24,12 @@ SWITCH = "switch"
 PAIRS = "pairs"
 """KEY=VALUE; may be given more than once."""
 OPTIONAL_SECONDS = "optional seconds"
-"""A number of seconds, or none for a default."""
+"""A number of seconds; may be left out for a default."""
 
 DEFAULT_WAIT_S = 30.0
+"""What ``--wait`` without a number waits for at most."""
+DEFAULT_INTERVAL_S = 10.0
+"""How long each question of ``poll_interrupt.py`` waits for a stop."""
 
 FORMATS = ("json", "env", "text")
 
@@ -26,12 +38,12 @@ class Option:
     """One flag.
 
     Attributes:
-        flag: As it is typed.
-        name: By which its value is known.
+        flag: The flag as it is typed.
+        name: The key of its value.
         kind: What values it takes, one of this module's kinds.
-        metavar: What the help calls its value.
-        help: What it means.
-        choices: The accepted values; empty where any will do.
+        metavar: The name of its value in the help.
+        help: Its description.
+        choices: The accepted values; empty where any is accepted.
     """
 
     __slots__ = ("choices", "flag", "help", "kind", "metavar", "name")
@@ -45,20 +57,24 @@ class Option:
         self.choices = choices
 
 
-_TASK_ID = Option("--task-id", TEXT, "ID", "the task (default: $CLAWLOG_TASK_ID)")
-_BEST_EFFORT = Option(
-    "--best-effort", SWITCH, "", "exit 0 where 65, 69 or 75 would be due; 20 stays (also: CLAWLOG_BEST_EFFORT=1)"
-)
+def _one_of(words: tuple[str, ...]) -> str:
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+_LEASE = f"{MIN_LEASE_S:.0f} to {MAX_LEASE_S:.0f} (default: {DEFAULT_LEASE_S:.0f})"
+
+_TASK_ID = Option("--task-id", TEXT, "ID", "the task's id (default: $CLAWLOG_TASK_ID)")
+_BEST_EFFORT = Option("--best-effort", SWITCH, "", "exit 0 instead of 65, 69 or 75; 20 stays (also: CLAWLOG_BEST_EFFORT=1)")
 
 CREATE_TASK = (
-    Option("--title", TEXT, "TEXT", "what the task is, 1 to 200 characters (required)"),
-    Option("--step", TEXTS, "TEXT", "a step's title; once per step, in order"),
+    Option("--title", TEXT, "TEXT", f"what the task does, 1 to {MAX_TITLE_CHARS} characters (required)"),
+    Option("--step", TEXTS, "TEXT", "the title of a step; repeat it for each step, in order"),
     Option("--base-url", TEXT, "URL", "the ClawLog backend (default: $CLAWLOG_BASE_URL, else the daemon's setting)"),
     Option("--summary", TEXT, "TEXT", "one line about it"),
-    Option("--watch-pid", PID, "PID", "the process that stands for the task's life"),
-    Option("--lease", SECONDS, "SECONDS", "for how long one command counts as a sign of life, 5 to 3600 (default: 120)"),
-    Option("--metadata", PAIRS, "KEY=VALUE", "a pair of your own; once per pair"),
-    Option("--task-id", TEXT, "ID", "an id of your own (default: a new one)"),
+    Option("--watch-pid", PID, "PID", "the process that shows whether the agent is alive"),
+    Option("--lease", SECONDS, "SECONDS", f"how long one command counts as a sign of life, {_LEASE}"),
+    Option("--metadata", PAIRS, "KEY=VALUE", "a pair of your own; repeat it for each pair"),
+    Option("--task-id", TEXT, "ID", "an id of your own (default: a new UUID)"),
     Option("--format", TEXT, "FORMAT", "json, env (for eval) or text (default: json)", FORMATS),
     Option("--state-file", TEXT, "PATH", "also write the JSON there, atomically"),
     _BEST_EFFORT,
@@ -67,17 +83,21 @@ CREATE_TASK = (
 UPDATE_STATUS = (
     _TASK_ID,
     Option("--check-interrupt", SWITCH, "", "ask whether a stop is requested: exit 20 if it is"),
-    Option("--max-age", SECONDS, "S", "how old the answer may be (default: 5)"),
+    Option("--max-age", SECONDS, "S", f"how old the answer may be (default: {DEFAULT_MAX_AGE_S:.0f})"),
     Option("--step-id", TEXT, "STEP", "a step's id, position from 1, or title"),
-    Option("--step-status", TEXT, "STATUS", "where it stands: pending, running, done, failed or skipped", STEP_STATUSES),
+    Option("--step-status", TEXT, "STATUS", f"its status: {_one_of(STEP_STATUSES)}", STEP_STATUSES),
     Option("--step-summary", TEXT, "TEXT", "one line about it"),
     Option("--heartbeat", SWITCH, "", "give a sign of life"),
-    Option("--heartbeat-summary", TEXT, "TEXT", "one line about what goes on"),
-    Option("--lease", SECONDS, "S", "for how long it counts, 5 to 3600 (default: 120)"),
-    Option("--ack-interrupt", SWITCH, "", "say that the task stopped at a safe boundary"),
+    Option("--heartbeat-summary", TEXT, "TEXT", "one line about the current work"),
+    Option("--lease", SECONDS, "S", f"how long it counts, {_LEASE}"),
+    Option("--ack-interrupt", SWITCH, "", "report that the task has stopped at a safe boundary"),
     Option("--ack-summary", TEXT, "TEXT", "one line about where it stopped"),
     Option(
-        "--task-status", TEXT, "STATUS", "the task as a whole: running, done, failed or interrupted", REPORTED_TASK_STATUSES
+        "--task-status",
+        TEXT,
+        "STATUS",
+        f"the status of the whole task: {_one_of(REPORTED_TASK_STATUSES)}",
+        REPORTED_TASK_STATUSES,
     ),
     Option("--task-summary", TEXT, "TEXT", "one line about it"),
     Option("--wait", OPTIONAL_SECONDS, "S", f"wait until the backend has it, for at most S (default: {DEFAULT_WAIT_S:.0f})"),
@@ -87,8 +107,13 @@ UPDATE_STATUS = (
 
 POLL_INTERRUPT = (
     _TASK_ID,
-    Option("--timeout", SECONDS, "S", "give up after this long (default: wait for ever)"),
-    Option("--interval", SECONDS, "S", "how long each question to the daemon waits for a stop, at most 300 (default: 10)"),
+    Option("--timeout", SECONDS, "S", "give up after this long (default: no limit)"),
+    Option(
+        "--interval",
+        SECONDS,
+        "S",
+        f"how long each call to the daemon waits, at most {MAX_WAIT_S:.0f} (default: {DEFAULT_INTERVAL_S:.0f})",
+    ),
     Option("--follow", SWITCH, "", "print a line per change, and go on after a stop"),
     Option("--exec", TEXT, "COMMAND", "run this at a stop (a program and its arguments, no shell)"),
     Option("--signal-pid", PID, "PID", "send this process a signal at a stop"),

@@ -1,4 +1,4 @@
-"""The full reading of a script's command line: argparse, made from ``options``, with help, examples and clear refusals."""
+"""The full path's parser: argparse, made from ``options``, with help, examples and clear errors."""
 
 from __future__ import annotations
 
@@ -7,15 +7,16 @@ import math
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from clawlog.scripting import exits, options
+from clawlog import exits
+from clawlog.scripting import options
 from clawlog.scripting.options import Option
 
 _DESCRIPTIONS = {
-    "create_task": "Creates a task with its steps, and prints it as JSON with the ids that later calls name.",
-    "update_status": "Reports where a task stands, and asks whether a person wants it to stop.\n"
+    "create_task": "Creates a task with its steps, and prints it as JSON with the ids for later calls.",
+    "update_status": "Reports the status of a task, and checks whether a person wants it to stop.\n"
     "Several actions may be combined; they are done in this order: step, heartbeat, task status, ack, wait, check.\n"
-    "One that is refused holds up none after it.",
-    "poll_interrupt": "Waits for a person to ask for a stop of a task, and acts on it.",
+    "A refused one does not hold up those after it.",
+    "poll_interrupt": "Waits until a person asks a task to stop, and acts on it.",
 }
 
 _EXAMPLES = {
@@ -36,15 +37,15 @@ _EXAMPLES = {
   python scripts/poll_interrupt.py --task-id "$TASK_ID" --follow | while read -r line; do echo "$line"; done""",
 }
 
-_STATUSES = """\
+_STATUSES = f"""\
 exit statuses:
-    0  accepted, or no stop asked for
-   20  a stop is requested: finish what must not be left half-done, then --ack-interrupt
-    2  the command line is wrong
-   65  refused: an unknown task or step, a value that does not fit
-   69  nothing could be accepted: no daemon, and no spool
-   75  unknown for now: the stop state is stale, or --wait ran out
-  130  Ctrl-C
+  {exits.SUCCESS:>3}  accepted; of a check: no stop is requested
+  {exits.STOP_REQUESTED:>3}  a stop is requested: finish what must not be left half-done, then --ack-interrupt
+  {exits.USAGE:>3}  wrong usage
+  {exits.REFUSED:>3}  refused: an unknown task or step, or a bad value
+  {exits.UNAVAILABLE:>3}  nothing could be accepted: no daemon, and no spool
+  {exits.UNKNOWN_FOR_NOW:>3}  not known yet: the stop state is stale, or --wait timed out
+  {exits.INTERRUPTED:>3}  Ctrl-C
 """
 
 _ENVIRONMENT = """\
@@ -52,22 +53,22 @@ environment:
   CLAWLOG_SOCKET       where the daemon is: PATH, unix:PATH or zmq:ENDPOINT
   CLAWLOG_STATE_DIR    the state folder
   CLAWLOG_BASE_URL     the backend for new tasks
-  CLAWLOG_TASK_ID      the task, where --task-id is not given
+  CLAWLOG_TASK_ID      the task, if --task-id is not given
   CLAWLOG_AUTOSTART    0: never start a daemon
-  CLAWLOG_BEST_EFFORT  1: as --best-effort
+  CLAWLOG_BEST_EFFORT  1: the same as --best-effort
 """
 
 
 class Parser(argparse.ArgumentParser):
-    """argparse, with the usage error's status and one hint."""
+    """argparse, with this package's exit status for wrong usage, and a hint."""
 
     def error(self, message: str) -> NoReturn:
-        """Refuses the command line."""
+        """Ends the process: the command line is wrong."""
         self.exit(exits.USAGE, f"{self.prog}: error: {message}\nTry: {self.prog} --help\n")
 
 
 def make(script: str) -> Parser:
-    """The parser of one of the scripts."""
+    """Returns the parser of one of the scripts."""
     parser = Parser(
         prog=f"{script}.py",
         description=_DESCRIPTIONS[script],
@@ -81,7 +82,7 @@ def make(script: str) -> Parser:
 
 
 def parse(parser: Parser, arguments: Sequence[str]) -> dict[str, Any]:
-    """Reads a command line: the values of the flags that were given, by name. Ends the process where it is wrong."""
+    """Reads a command line: returns the values of the given flags by name. Ends the process where it is wrong."""
     values = vars(parser.parse_args(arguments))
     if "metadata" in values:
         values["metadata"] = dict(values["metadata"])

@@ -1,6 +1,6 @@
-"""Which requests a command line makes: flags' values in, requests out. Both ways to read a command line end here.
+"""Which requests a command line makes: flags' values in, requests out. The fast and the full path both use it.
 
-Loaded at every call of a script, so it imports next to nothing, and knows nothing of sockets or of printing.
+Loaded at every call of a script, so it imports next to nothing, and knows neither sockets nor printing.
 """
 
 from clawlog.protocol.ids import new_uuid
@@ -14,17 +14,17 @@ if TYPE_CHECKING:  # typing itself would cost a script a third of its time
 
 
 class UsageError(Exception):
-    """The flags do not go together; the text says what was expected."""
+    """The flags do not fit together; the text says what was expected."""
 
 
-class Request:
+class PlannedRequest:
     """One request of a command line.
 
     Attributes:
-        action: Under which name its outcome is printed.
+        action: The name under which its outcome is printed.
         method: The verb.
         params: Its parameters: text, numbers, lists of text, and mappings of text.
-        may_take_s: How long the daemon may rightly take over it.
+        may_take_s: How long the daemon may take over it, beyond a call's own timeout.
     """
 
     __slots__ = ("action", "may_take_s", "method", "params")
@@ -36,26 +36,26 @@ class Request:
         self.may_take_s = may_take_s
 
 
-_ACTIONS = (
-    # asked for by; printed as; verb; flag → parameter; whether it is an event
+ACTIONS = (
+    # flag; printed as; verb; further flags and their parameters; whether it is an event
     ("step_id", "step", "step.update", (("step_id", "step"), ("step_status", "status"), ("step_summary", "summary")), True),
     ("heartbeat", "heartbeat", "task.heartbeat", (("heartbeat_summary", "summary"), ("lease", "lease_s")), False),
     ("task_status", "task", "task.update", (("task_status", "status"), ("task_summary", "summary")), True),
     ("ack_interrupt", "ack", "interrupt.ack", (("ack_summary", "summary"),), True),
-    # The wait stands before the check, so that a stop asked for meanwhile is seen.
+    # The wait comes before the check, so that a stop requested meanwhile is seen.
     ("wait", "wait", "daemon.flush", (("wait", "timeout_s"),), False),
     ("check_interrupt", "interrupt", "interrupt.check", (("max_age", "max_age_s"),), False),
 )
 
 
-def create_task(values: "Values", env: "Mapping[str, str]") -> list[Request]:
+def create_task(values: "Values", env: "Mapping[str, str]") -> list[PlannedRequest]:
     """The request of ``create_task.py``.
 
     Raises:
         UsageError: The title is missing.
     """
     if "title" not in values:
-        raise UsageError("--title is missing: say what the task is")
+        raise UsageError("--title is missing: say what the task does")
     params = {"title": values["title"], "steps": values.get("step", []), "task_id": values.get("task_id") or new_uuid()}
     params["event_id"] = new_uuid()
     if base_url := values.get("base_url") or env.get("CLAWLOG_BASE_URL"):
@@ -63,36 +63,36 @@ def create_task(values: "Values", env: "Mapping[str, str]") -> list[Request]:
     for name, param in (("summary", "summary"), ("watch_pid", "watch_pid"), ("lease", "lease_s"), ("metadata", "metadata")):
         if name in values:
             params[param] = values[name]
-    return [Request("task", "task.create", params)]
+    return [PlannedRequest("task", "task.create", params)]
 
 
-def update_status(values: "Values", env: "Mapping[str, str]") -> list[Request]:
-    """The requests of ``update_status.py``, in the order in which they are to be done.
+def update_status(values: "Values", env: "Mapping[str, str]") -> list[PlannedRequest]:
+    """The requests of ``update_status.py``, in the order of their execution.
 
     Raises:
-        UsageError: A flag lacks the one that it belongs to, or nothing is asked for.
+        UsageError: A flag lacks the one that it belongs to, or no action is given.
     """
     task_id = task_id_of(values, env)
     if "step_id" in values and "step_status" not in values:
         raise UsageError("--step-id needs --step-status as well")
     requests = []
-    for asked_by, action, method, flags, is_event in _ACTIONS:
+    for asked_by, action, method, flags, is_event in ACTIONS:
         given = [(name, param) for name, param in flags if name in values]
         if asked_by in values:
             params = {"task_id": task_id, **{param: values[name] for name, param in given}}
             if is_event:
                 params["event_id"] = new_uuid()
-            requests.append(Request(action, method, params, values.get("wait", 0.0) if action == "wait" else 0.0))
+            requests.append(PlannedRequest(action, method, params, values.get("wait", 0.0) if action == "wait" else 0.0))
         elif given:
             raise UsageError(f"{_flag(given[0][0])} needs {_flag(asked_by)} as well")
     if not requests:
-        choices = ", ".join(_flag(asked_by) for asked_by, *_ in _ACTIONS)
+        choices = ", ".join(_flag(asked_by) for asked_by, *_ in ACTIONS)
         raise UsageError(f"nothing to do: give at least one of {choices}")
     return requests
 
 
 def task_id_of(values: "Values", env: "Mapping[str, str]") -> str:
-    """The task that a command line is about.
+    """Returns the id of the task that a command line is about.
 
     Raises:
         UsageError: It names none.

@@ -1,4 +1,4 @@
-"""``poll_interrupt.py``: waits for a stop, for watchers outside the agent, and acts on it."""
+"""``poll_interrupt.py``: waits for a stop on behalf of a watcher outside the agent, and acts on it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from clawlog import exits
 from clawlog.client import Client
 from clawlog.connection.results import StopPhase, StopState
 from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
-from clawlog.scripting import exits, parser, plan, report
+from clawlog.protocol.vocabulary import MAX_WAIT_S
+from clawlog.scripting import options, parser, plan, report
 
 SCRIPT = "poll_interrupt"
-DEFAULT_INTERVAL_S = 10.0
-MAX_INTERVAL_S = 300.0
 SHORTEST_WAIT_S = 0.001
-"""A check that does not wait at all would count as the agent's own sign of life; this script is not the agent."""
+"""A check that does not wait would count as a sign of life of the agent; this script is not the agent."""
 RETRY_S = 1.0
-"""How long to wait before a daemon that has gone is tried again."""
+"""The pause before a lost daemon is tried again."""
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -50,13 +50,13 @@ def main(arguments: Sequence[str]) -> int:
 
 
 class Reaction:
-    """What is to be done at a stop: ``--exec`` and ``--signal-pid``.
+    """The action at a stop: ``--exec`` and ``--signal-pid``.
 
-    The process to signal is pinned at once, by a descriptor: if it ends while we wait and its number goes to another process,
+    The process to signal is pinned at once, by a descriptor: if it ends meanwhile and its process id goes to another process,
     that one is never signalled.
 
     Raises:
-        plan.UsageError: The command, the signal or the process is none.
+        plan.UsageError: The command, the signal or the process is invalid.
     """
 
     def __init__(self, task_id: str, values: Mapping[str, Any]) -> None:
@@ -76,13 +76,13 @@ class Reaction:
             except OSError as error:
                 report.warn(SCRIPT, f"process {self._pid} was not signalled: {error.strerror}")
         if self._command:
-            told = {
+            variables = {
                 "CLAWLOG_TASK_ID": self._task_id,
                 "CLAWLOG_INTERRUPT_ID": stop.interrupt_id or "",
                 "CLAWLOG_STOP_REASON": stop.reason or "",
             }
             try:
-                ended = subprocess.run(self._command, env={**os.environ, **told}, stdout=sys.stderr, check=False)
+                ended = subprocess.run(self._command, env={**os.environ, **variables}, stdout=sys.stderr, check=False)
             except OSError as error:
                 report.warn(SCRIPT, f"--exec {self._command[0]} cannot be run: {error.strerror}")
                 return
@@ -91,12 +91,12 @@ class Reaction:
 
 
 class Poll:
-    """The waiting itself.
+    """Waits for stops.
 
     Args:
         task_id: The task.
-        client: A connection of its own.
-        reaction: What to do at a stop.
+        client: A connection for this alone.
+        reaction: The action at a stop.
         values: The flags' values.
     """
 
@@ -104,7 +104,7 @@ class Poll:
         self._task_id = task_id
         self._client = client
         self._reaction = reaction
-        self._interval_s = min(values.get("interval", DEFAULT_INTERVAL_S), MAX_INTERVAL_S)
+        self._interval_s = min(values.get("interval", options.DEFAULT_INTERVAL_S), MAX_WAIT_S)
         timeout_s = values.get("timeout")
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._warned = False
@@ -120,7 +120,7 @@ class Poll:
                 return exits.STOP_REQUESTED
             if (remaining_s := self._remaining_s()) is not None and remaining_s <= 0:
                 self._print(stop)
-                return exits.UNKNOWN_FOR_NOW if stop.state is StopPhase.UNKNOWN else exits.ACCEPTED
+                return exits.UNKNOWN_FOR_NOW if stop.state is StopPhase.UNKNOWN else exits.SUCCESS
 
     def follow(self) -> int:
         """Prints every change until the time-out; returns the exit status."""
@@ -141,8 +141,8 @@ class Poll:
                     self._reaction.act(stop)
         if stopped:
             return exits.STOP_REQUESTED
-        # Changes are pushed; that nothing could be known of late is not, and a "no" must not be given for it.
-        return exits.UNKNOWN_FOR_NOW if self._ask(SHORTEST_WAIT_S).state is StopPhase.UNKNOWN else exits.ACCEPTED
+        # Changes are pushed; that the state became stale is not, and must not pass for a "no".
+        return exits.UNKNOWN_FOR_NOW if self._ask(SHORTEST_WAIT_S).state is StopPhase.UNKNOWN else exits.SUCCESS
 
     def _ask(self, wait_s: float) -> StopState:
         try:
@@ -151,8 +151,8 @@ class Poll:
             return self._gone(error)
 
     def _gone(self, error: DaemonUnreachable) -> StopState:
-        if not self._warned:  # once: the daemon may be away for long
-            report.warn(SCRIPT, f"warning: {error}; trying on")
+        if not self._warned:  # once: the daemon may be away for a long time
+            report.warn(SCRIPT, f"warning: {error}; still trying")
             self._warned = True
         remaining_s = self._remaining_s()
         time.sleep(RETRY_S if remaining_s is None else max(0.0, min(RETRY_S, remaining_s)))
@@ -186,7 +186,7 @@ def _signal(name: str) -> signal.Signals:
     try:
         return signal.Signals["SIG" + name.upper().removeprefix("SIG")]
     except KeyError:
-        raise plan.UsageError(f"--signal: {name!r} is no signal; expected a name such as TERM, INT or USR1") from None
+        raise plan.UsageError(f"--signal: {name!r} is not a signal; expected a name such as TERM, INT or USR1") from None
 
 
 def _pinned(pid: int) -> int:

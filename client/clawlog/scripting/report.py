@@ -1,4 +1,4 @@
-"""What the scripts print, and the exit status that an outcome means."""
+"""What the scripts print, and the exit status of an outcome."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from clawlog import exits
 from clawlog.connection.results import StopPhase
 from clawlog.errors import Refused
 from clawlog.protocol import errors, jsonrpc
-from clawlog.scripting import exits
 from clawlog.scripting.delivery import Outcome
 
 UNKNOWN_STOP: Mapping[str, object] = {
@@ -22,15 +22,18 @@ UNKNOWN_STOP: Mapping[str, object] = {
     "requested_at": None,
     "age_s": None,
 }
-"""What is known of a stop when no daemon can be asked."""
+"""The stop state where no daemon can be asked."""
 
+
+_FORGIVEN = (exits.REFUSED, exits.UNAVAILABLE, exits.UNKNOWN_FOR_NOW)
+"""The exit statuses that ``--best-effort`` turns into 0."""
 
 _DAEMONS_OWN_TROUBLE = {errors.INTERNAL_ERROR, errors.OUTBOX_FULL, errors.STORAGE_FAILED, errors.SHUTTING_DOWN}
-"""Refusals that are no fault of the command: it may be given again later as it is."""
+"""Refusals that are not the command's fault: the same command may succeed later."""
 
 
 def emit(line: bytes) -> None:
-    """Writes a line to stdout, as UTF-8 whatever the locale. A reader that has gone is no fault of ours."""
+    """Writes a line to stdout, as UTF-8 whatever the locale. A closed pipe is not a failure."""
     try:
         sys.stdout.buffer.write(line + b"\n")
         sys.stdout.flush()
@@ -44,7 +47,7 @@ def warn(script: str, message: str) -> None:
 
 
 def described(outcome: Outcome) -> Mapping[str, Any]:
-    """An outcome as it is printed: the daemon's result, or ``{"error": {…}}``."""
+    """Returns an outcome as it is printed: the daemon's result, or ``{"error": {…}}``."""
     if outcome.result is not None:
         return outcome.result
     if outcome.request.action == "interrupt" and not isinstance(outcome.error, Refused):
@@ -60,7 +63,7 @@ def as_json(value: Mapping[str, Any]) -> bytes:
 
 
 def exit_status(outcomes: Sequence[Outcome]) -> int:
-    """What the outcomes mean for the caller, the gravest first; a requested stop is above all."""
+    """Returns the exit status of the outcomes, the gravest one; a requested stop goes before all others."""
     if any(outcome.result is not None and outcome.result.get("state") == StopPhase.REQUESTED for outcome in outcomes):
         return exits.STOP_REQUESTED
     if any(isinstance(outcome.error, Refused) and outcome.error.code not in _DAEMONS_OWN_TROUBLE for outcome in outcomes):
@@ -72,13 +75,13 @@ def exit_status(outcomes: Sequence[Outcome]) -> int:
         return exits.UNAVAILABLE
     if any(_is_unknown(outcome) for outcome in questions):
         return exits.UNKNOWN_FOR_NOW
-    return exits.ACCEPTED
+    return exits.SUCCESS
 
 
 def forgiven(status: int, values: Mapping[str, Any], env: Mapping[str, str]) -> int:
-    """The status after ``--best-effort``."""
+    """Returns the exit status after ``--best-effort``."""
     best_effort = "best_effort" in values or env.get("CLAWLOG_BEST_EFFORT") == "1"
-    return exits.ACCEPTED if best_effort and status in exits.FORGIVEN else status
+    return exits.SUCCESS if best_effort and status in _FORGIVEN else status
 
 
 def _is_unknown(outcome: Outcome) -> bool:

@@ -1,4 +1,4 @@
-"""``clawlog.async_task``: a task as an ``async with`` block; the twin of ``blocking``, on the same story."""
+"""``clawlog.async_task``: a task as an ``async with`` block; the twin of ``blocking``, on the same lifecycle."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, StopState
 from clawlog.errors import ClawlogError
-from clawlog.tasks.base import FIRST_ANSWER_S, TaskFace
-from clawlog.tasks.lifecycle import Description, Story
+from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
+from clawlog.tasks.lifecycle import Description, Lifecycle
 
 T = TypeVar("T")
 
@@ -32,25 +32,25 @@ def async_task(
     strict: bool = False,
     client: AsyncClient | None = None,
 ) -> AsyncTask:
-    """A task, to be entered with ``async with``: created on entry; on leaving done, failed, or acknowledged after a stop.
+    """A task for ``async with``: created on entry; on exit ``done``, ``failed``, or acknowledged after a stop.
 
     A ``SoftStop`` of this task's ``checkpoint()`` ends the block quietly: it is acknowledged and not raised further, and
-    ``task.stopped`` is true afterwards. Every other exception goes on its way, after the task is marked ``failed`` (or
+    ``task.stopped`` is true afterwards. Every other exception propagates, after the task is marked ``failed`` (or
     ``interrupted``, for Ctrl-C).
 
     Args:
-        title: What it is, 1 to 200 characters.
+        title: What the task does, 1 to 200 characters.
         steps: Titles in order, at most 200.
         base_url: The ClawLog backend; by default the daemon's setting.
         summary: One line about it.
-        watch_pid: The process that stands for its life: by default this one; None for none.
-        lease_s: For how long one call counts as a sign of life where no process does, 5 to 3,600 s.
+        watch_pid: The process that shows whether the agent is alive: by default this one; None for none.
+        lease_s: How long one call counts as a sign of life where there is no process, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         task_id: An id of your own.
-        on_stop: Called once per requested stop, from the event loop, as soon as the daemon tells of it.
+        on_stop: Called once per requested stop, from the event loop, as soon as the daemon pushes it.
         strict: Whether failures of the daemon raise. By default they are warnings of the logger ``clawlog``, events wait in
-            the spool, and your work goes on.
-        client: A client to use, which stays open; by default one of its own.
+            the spool, and your work continues.
+        client: A client to use, which is left open; by default the task has its own.
     """
     return AsyncTask(
         Description(title, steps, base_url, summary, watch_pid, lease_s, metadata, task_id),
@@ -60,7 +60,7 @@ def async_task(
     )
 
 
-class AsyncTask(TaskFace):
+class AsyncTask(BaseTask):
     """What ``clawlog.async_task`` gives."""
 
     def __init__(
@@ -72,85 +72,85 @@ class AsyncTask(TaskFace):
         self._watch: AsyncInterruptWatch | None = None
 
     def step(self, step: calls.Step, summary: str | None = None) -> AsyncStep:
-        """A step, to be entered with ``async with``: ``running`` on entry, ``done`` or ``failed`` on leaving.
+        """Returns a step for ``async with``: ``running`` on entry, ``done`` or ``failed`` on exit.
 
         Args:
             step: Its title, id, or position from 1.
-            summary: One line for its beginning.
+            summary: One line for its start.
         """
-        return AsyncStep(self._story, self._say, step, summary)
+        return AsyncStep(self._lifecycle, self._send, step, summary)
 
     async def heartbeat(self, summary: str | None = None) -> None:
-        """Gives a sign of life, with one line about what goes on. The daemon does so by itself while this process runs."""
-        await self._say(self._story.beat(summary))
+        """Sends a sign of life, with one line about the current work. The daemon needs none while this process runs."""
+        await self._send(self._lifecycle.heartbeat(summary))
 
     async def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
 
-        It takes no round trip (but for the first one), and does not raise on what is unknown.
+        It takes no round trip (except the first one), and does not raise while the stop state is unknown.
 
         Raises:
             SoftStop: A person asked for a stop. Let it leave the ``async with`` block.
         """
-        await self._listen()
-        self._story.check()
+        await self._read_stops()
+        self._lifecycle.raise_if_stop_requested()
 
     async def __aenter__(self) -> Self:
         try:
-            created = await self._say(self._story.creation())
+            created = await self._send(self._lifecycle.creation())
         except BaseException:
             await self._close()
             raise
         if created is None:
             self._refused = True
         else:
-            self._story.created(created)
+            self._lifecycle.created(created)
             await self._open_watch()
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         try:
-            for call in self._story.end(error):
-                await self._say(call)
+            for call in self._lifecycle.end(error):
+                await self._send(call)
         finally:
             await self._close()
-        return self._story.swallows(error)
+        return self._lifecycle.suppresses(error)
 
-    async def _say(self, call: Call[T]) -> T | None:
-        """Tells the daemon, or makes the best of it."""
+    async def _send(self, call: Call[T]) -> T | None:
+        """Performs a call; a failure is handled as ``Failures`` says."""
         if self._refused:
-            return None  # the task itself was declined, with a warning: nobody knows what is said about it
-        if not self._failures.daemon_is_worth_a_try():
-            return await asyncio.to_thread(self._failures.settle, call, None)
+            return None  # the task itself was refused, with a warning: the daemon does not know it
+        if not self._failures.should_try_daemon():
+            return await asyncio.to_thread(self._failures.handle, call, None)
         try:
             return await self._client.perform(call)
         except ClawlogError as error:
-            return await asyncio.to_thread(self._failures.settle, call, error)
+            return await asyncio.to_thread(self._failures.handle, call, error)
 
     async def _open_watch(self) -> None:
         if self._watch is None and self._may_watch():
-            self._watch = self._client.watch_interrupt(self.task_id, on_change=self._hear, may_start=False)
+            self._watch = self._client.watch_interrupt(self.task_id, on_change=self._receive, may_start=False)
             try:
                 await self._watch.open()
             except ClawlogError as error:
                 await self._close_watch()
-                self._note_lost_watch(error)
+                self._note_watch_lost(error)
 
-    async def _listen(self) -> None:
-        """Takes what the daemon has pushed."""
+    async def _read_stops(self) -> None:
+        """Reads the stop states that the daemon has pushed."""
         await asyncio.sleep(0)  # lets the event loop read it
         await self._open_watch()
         if self._watch is None:
             return
         try:
-            if self._sign_is_due():
-                await self._watch.tell(self._story.beat(None))
-            while (stop := await self._watch.next(0 if self._heard_once else FIRST_ANSWER_S)) is not None:
-                self._hear(stop)
+            if self._heartbeat_is_due():
+                await self._watch.notify(self._lifecycle.heartbeat(None))
+            while (stop := await self._watch.next(0 if self._stop_known else FIRST_ANSWER_S)) is not None:
+                self._receive(stop)
         except ClawlogError as error:
             await self._close_watch()
-            self._note_lost_watch(error)
-        self._heard_once = True
+            self._note_watch_lost(error)
+        self._stop_known = True
 
     async def _close(self) -> None:
         await self._close_watch()
@@ -167,26 +167,30 @@ class AsyncStep:
     """What ``AsyncTask.step`` gives.
 
     Attributes:
-        summary: One line that goes with its end.
+        summary: One line to report with its end.
     """
 
     def __init__(
-        self, story: Story, say: Callable[[Call[Accepted]], Awaitable[object]], step: calls.Step, opening_summary: str | None
+        self,
+        lifecycle: Lifecycle,
+        send: Callable[[Call[Accepted]], Awaitable[object]],
+        step: calls.Step,
+        summary: str | None,
     ) -> None:
-        self._story = story
-        self._say = say
+        self._lifecycle = lifecycle
+        self._send = send
         self._step = step
-        self._opening_summary = opening_summary
+        self._opening_summary = summary
         self.summary: str | None = None
 
     async def update(self, summary: str) -> None:
-        """Says in one line how far the step is."""
-        await self._say(self._story.step_begins(self._step, summary))
+        """Reports the step's progress in one line."""
+        await self._send(self._lifecycle.step_begins(self._step, summary))
 
     async def __aenter__(self) -> Self:
-        await self._say(self._story.step_begins(self._step, self._opening_summary))
+        await self._send(self._lifecycle.step_begins(self._step, self._opening_summary))
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        for call in self._story.step_ends(self._step, error, self.summary):
-            await self._say(call)
+        for call in self._lifecycle.step_ends(self._step, error, self.summary):
+            await self._send(call)

@@ -11,8 +11,8 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, StopState
 from clawlog.errors import ClawlogError
-from clawlog.tasks.base import FIRST_ANSWER_S, TaskFace
-from clawlog.tasks.lifecycle import Description, Story
+from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
+from clawlog.tasks.lifecycle import Description, Lifecycle
 
 T = TypeVar("T")
 
@@ -31,25 +31,25 @@ def task(
     strict: bool = False,
     client: Client | None = None,
 ) -> Task:
-    """A task, to be entered with ``with``: created on entry; on leaving ``done``, ``failed``, or acknowledged after a stop.
+    """A task for ``with``: created on entry; on exit ``done``, ``failed``, or acknowledged after a stop.
 
     A ``SoftStop`` of this task's ``checkpoint()`` ends the block quietly: it is acknowledged and not raised further, and
-    ``task.stopped`` is true afterwards. Every other exception goes on its way, after the task is marked ``failed`` (or
+    ``task.stopped`` is true afterwards. Every other exception propagates, after the task is marked ``failed`` (or
     ``interrupted``, for Ctrl-C).
 
     Args:
-        title: What it is, 1 to 200 characters.
+        title: What the task does, 1 to 200 characters.
         steps: Titles in order, at most 200.
         base_url: The ClawLog backend; by default the daemon's setting.
         summary: One line about it.
-        watch_pid: The process that stands for its life: by default this one; None for none.
-        lease_s: For how long one call counts as a sign of life where no process does, 5 to 3,600 s.
+        watch_pid: The process that shows whether the agent is alive: by default this one; None for none.
+        lease_s: How long one call counts as a sign of life where there is no process, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         task_id: An id of your own.
         on_stop: Called once per requested stop, from the next ``checkpoint()``, before it raises.
         strict: Whether failures of the daemon raise. By default they are warnings of the logger ``clawlog``, events wait in
-            the spool, and your work goes on.
-        client: A client to use, which stays open; by default one of its own.
+            the spool, and your work continues.
+        client: A client to use, which is left open; by default the task has its own.
     """
     return Task(
         Description(title, steps, base_url, summary, watch_pid, lease_s, metadata, task_id),
@@ -59,7 +59,7 @@ def task(
     )
 
 
-class Task(TaskFace):
+class Task(BaseTask):
     """What ``clawlog.task`` gives."""
 
     def __init__(
@@ -71,60 +71,60 @@ class Task(TaskFace):
         self._watch: InterruptWatch | None = None
 
     def step(self, step: calls.Step, summary: str | None = None) -> Step:
-        """A step, to be entered with ``with``: ``running`` on entry, ``done`` or ``failed`` on leaving.
+        """Returns a step for ``with``: ``running`` on entry, ``done`` or ``failed`` on exit.
 
         Args:
             step: Its title, id, or position from 1.
-            summary: One line for its beginning.
+            summary: One line for its start.
         """
-        return Step(self._story, self._say, step, summary)
+        return Step(self._lifecycle, self._send, step, summary)
 
     def heartbeat(self, summary: str | None = None) -> None:
-        """Gives a sign of life, with one line about what goes on. The daemon does so by itself while this process runs."""
-        self._say(self._story.beat(summary))
+        """Sends a sign of life, with one line about the current work. The daemon needs none while this process runs."""
+        self._send(self._lifecycle.heartbeat(summary))
 
     def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
 
-        It takes no round trip (but for the first one), and does not raise on what is unknown.
+        It takes no round trip (except the first one), and does not raise while the stop state is unknown.
 
         Raises:
             SoftStop: A person asked for a stop. Let it leave the ``with`` block.
         """
-        self._listen()
-        self._story.check()
+        self._read_stops()
+        self._lifecycle.raise_if_stop_requested()
 
     def __enter__(self) -> Self:
         try:
-            created = self._say(self._story.creation())
+            created = self._send(self._lifecycle.creation())
         except BaseException:
             self._close()
             raise
         if created is None:
             self._refused = True
         else:
-            self._story.created(created)
+            self._lifecycle.created(created)
             self._open_watch()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
         try:
-            for call in self._story.end(error):
-                self._say(call)
+            for call in self._lifecycle.end(error):
+                self._send(call)
         finally:
             self._close()
-        return self._story.swallows(error)
+        return self._lifecycle.suppresses(error)
 
-    def _say(self, call: Call[T]) -> T | None:
-        """Tells the daemon, or makes the best of it."""
+    def _send(self, call: Call[T]) -> T | None:
+        """Performs a call; a failure is handled as ``Failures`` says."""
         if self._refused:
-            return None  # the task itself was declined, with a warning: nobody knows what is said about it
-        if not self._failures.daemon_is_worth_a_try():
-            return self._failures.settle(call, None)
+            return None  # the task itself was refused, with a warning: the daemon does not know it
+        if not self._failures.should_try_daemon():
+            return self._failures.handle(call, None)
         try:
             return self._client.perform(call)
         except ClawlogError as error:
-            return self._failures.settle(call, error)
+            return self._failures.handle(call, error)
 
     def _open_watch(self) -> None:
         if self._watch is None and self._may_watch():
@@ -133,22 +133,22 @@ class Task(TaskFace):
                 self._watch.open()
             except ClawlogError as error:
                 self._close_watch()
-                self._note_lost_watch(error)
+                self._note_watch_lost(error)
 
-    def _listen(self) -> None:
-        """Takes what the daemon has pushed."""
+    def _read_stops(self) -> None:
+        """Reads the stop states that the daemon has pushed."""
         self._open_watch()
         if self._watch is None:
             return
         try:
-            if self._sign_is_due():
-                self._watch.tell(self._story.beat(None))
-            while (stop := self._watch.next(0 if self._heard_once else FIRST_ANSWER_S)) is not None:
-                self._hear(stop)
+            if self._heartbeat_is_due():
+                self._watch.notify(self._lifecycle.heartbeat(None))
+            while (stop := self._watch.next(0 if self._stop_known else FIRST_ANSWER_S)) is not None:
+                self._receive(stop)
         except ClawlogError as error:
             self._close_watch()
-            self._note_lost_watch(error)
-        self._heard_once = True
+            self._note_watch_lost(error)
+        self._stop_known = True
 
     def _close(self) -> None:
         self._close_watch()
@@ -165,26 +165,26 @@ class Step:
     """What ``Task.step`` gives.
 
     Attributes:
-        summary: One line that goes with its end.
+        summary: One line to report with its end.
     """
 
     def __init__(
-        self, story: Story, say: Callable[[Call[Accepted]], object], step: calls.Step, opening_summary: str | None
+        self, lifecycle: Lifecycle, send: Callable[[Call[Accepted]], object], step: calls.Step, summary: str | None
     ) -> None:
-        self._story = story
-        self._say = say
+        self._lifecycle = lifecycle
+        self._send = send
         self._step = step
-        self._opening_summary = opening_summary
+        self._opening_summary = summary
         self.summary: str | None = None
 
     def update(self, summary: str) -> None:
-        """Says in one line how far the step is."""
-        self._say(self._story.step_begins(self._step, summary))
+        """Reports the step's progress in one line."""
+        self._send(self._lifecycle.step_begins(self._step, summary))
 
     def __enter__(self) -> Self:
-        self._say(self._story.step_begins(self._step, self._opening_summary))
+        self._send(self._lifecycle.step_begins(self._step, self._opening_summary))
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        for call in self._story.step_ends(self._step, error, self.summary):
-            self._say(call)
+        for call in self._lifecycle.step_ends(self._step, error, self.summary):
+            self._send(call)

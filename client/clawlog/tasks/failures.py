@@ -1,4 +1,4 @@
-"""What a task does when the daemon cannot be told: the user's work goes on, and the event is kept.
+"""What a task does when the daemon cannot be reached: the user's work continues, and the event is kept.
 
 By default a failure is a warning of the logger ``clawlog``, never an exception and never a Python warning (which a program may
 have turned into one), and the event goes to the spool. ``strict=True`` raises instead.
@@ -20,14 +20,14 @@ T = TypeVar("T")
 LOGGER = logging.getLogger("clawlog")
 
 QUIET_S = 10.0
-"""For how long the spool is used at once after the daemon did not answer: a hung one would cost every call its time-out."""
+"""How long events go straight to the spool after a daemon did not answer: else a hung one would cost each call a timeout."""
 
 
 class Failures:
-    """How one task takes the daemon's failures.
+    """How one task handles the daemon's failures.
 
     Args:
-        env: Where the spool is found by.
+        env: The environment variables that say where the spool is.
         strict: Whether to raise them.
     """
 
@@ -36,19 +36,19 @@ class Failures:
         self._strict = strict
         self._quiet_until = 0.0
 
-    def daemon_is_worth_a_try(self) -> bool:
-        """Whether it answered lately, as far as is known."""
+    def should_try_daemon(self) -> bool:
+        """Whether a call may reach the daemon: it has not failed to answer a moment ago."""
         return time.monotonic() >= self._quiet_until
 
-    def settle(self, call: Call[T], error: ClawlogError | None) -> T | None:
-        """Makes the best of a call that the daemon did not take.
+    def handle(self, call: Call[T], error: ClawlogError | None) -> T | None:
+        """Keeps a call that the daemon did not accept in the spool, or logs that it is lost.
 
         Args:
-            call: What was to be said.
-            error: Why it was not; None when the daemon was not tried, because it has just failed.
+            call: The call.
+            error: Why it failed; None when the daemon was not tried, because it has just failed.
 
         Returns:
-            The spool's answer in the daemon's place; None where there is none.
+            The spool's result in place of the daemon's; None where there is none.
 
         Raises:
             ClawlogError: The error itself, when strict.
@@ -59,7 +59,7 @@ class Failures:
             if isinstance(error, DaemonUnreachable):
                 self._quiet_until = time.monotonic() + QUIET_S
         if isinstance(error, Refused) or not spool.is_spoolable(call.method):
-            LOGGER.warning("%s was not taken: %s", call.method, error or "the daemon does not answer")
+            LOGGER.warning("%s was not accepted: %s", call.method, error or "the daemon does not answer")
             return None
         try:
             (result,) = spool.keep([(call.method, call.params)], self._env)
@@ -68,4 +68,4 @@ class Failures:
             return None
         if error is not None:
             LOGGER.warning("%s waits in the spool: %s", call.method, error)
-        return call.value_of(result)
+        return call.decode_result(result)

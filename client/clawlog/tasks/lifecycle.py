@@ -1,4 +1,4 @@
-"""What a task says as it goes on: which call each event of its life makes, and when a stop is raised. No I/O is done here."""
+"""A task's lifecycle: which calls each of its events makes, and when a stop is raised. No I/O is done here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STOPPED = "stopped at a safe boundary"
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What a task is: the parameters of ``clawlog.task``."""
+    """The parameters of ``clawlog.task``."""
 
     title: str
     steps: Sequence[str | NewStep] = ()
@@ -32,15 +32,15 @@ class Description:
     task_id: str | None = None
 
 
-class Story:
-    """The state of one task as its program sees it.
+class Lifecycle:
+    """The state of one task, as its program sees it.
 
     Attributes:
         task_id: The task's id, known from the start.
         steps: Its steps, once it is created.
-        summary: The line that goes with the task's end, if the program sets one.
-        stop: What is known of a stop.
-        raised: Whether a stop has been raised, so that leaving acknowledges it.
+        summary: The line to report with the task's end, if the program sets one.
+        stop: The last known stop state.
+        raised: Whether a stop was raised, so that the end of the block acknowledges it.
     """
 
     def __init__(self, description: Description) -> None:
@@ -51,11 +51,11 @@ class Story:
         self.stop = StopState(StopPhase.UNKNOWN)
         self.raised = False
         self._raised_id: str | None = None
-        self._told: set[str | None] = set()
+        self._announced: set[str | None] = set()
         self._cut_short: list[tuple[Step, str]] = []
 
     def creation(self) -> Call[CreatedTask]:
-        """The call that creates the task; by default this process stands for its life."""
+        """Returns the call that creates the task; by default with this process as the one to watch."""
         about = self._description
         return calls.create_task(
             _sound(about.title),
@@ -69,18 +69,18 @@ class Story:
         )
 
     def created(self, task: CreatedTask) -> None:
-        """Takes the daemon's word for the steps."""
+        """Takes over the steps that the daemon has created."""
         self.steps = task.steps
 
     def step_begins(self, step: Step, summary: str | None) -> Call[Accepted]:
-        """A step is entered, or says how far it is."""
+        """A step begins, or reports its progress."""
         return calls.update_step(self.task_id, step, "running", summary=_sound(summary))
 
     def step_ends(self, step: Step, error: BaseException | None, summary: str | None) -> list[Call[Accepted]]:
-        """A step is left: done, or failed by an error.
+        """A step ends: done, or failed by an error.
 
-        One that a stop cut short is ``skipped``, for it neither ended nor failed; but that is said after the acknowledgement,
-        lest a task whose last step it is be taken for done before it says that it was interrupted.
+        A step that a stop cut short is ``skipped``: it neither ended nor failed. That is sent after the acknowledgement;
+        otherwise a task whose last step it is would count as done before it is reported as interrupted.
         """
         if error is None:
             return [calls.update_step(self.task_id, step, "done", summary=_sound(summary))]
@@ -89,12 +89,12 @@ class Story:
         self._cut_short.append((step, summary or _STOPPED))
         return []
 
-    def beat(self, summary: str | None) -> Call[Beat]:
-        """The program gives a sign of life."""
+    def heartbeat(self, summary: str | None) -> Call[Beat]:
+        """Returns the call for a sign of life."""
         return calls.heartbeat(self.task_id, summary=_sound(summary))
 
     def end(self, error: BaseException | None) -> list[Call[Accepted]]:
-        """The task is left: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
+        """The task ends: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
         if self._is_own_stop(error) or (error is None and self.raised):
             summary = _sound(self.summary or _STOPPED)
             skipped = [calls.update_step(self.task_id, step, "skipped", summary=_sound(why)) for step, why in self._cut_short]
@@ -105,20 +105,20 @@ class Story:
             return [calls.update_task(self.task_id, "interrupted", summary=type(error).__name__)]
         return [calls.update_task(self.task_id, "failed", summary=_one_line(error))]
 
-    def swallows(self, error: BaseException | None) -> bool:
-        """Whether leaving with this error is a quiet end: the task's own stop, honoured."""
+    def suppresses(self, error: BaseException | None) -> bool:
+        """Whether the block suppresses this error: the task's own stop, which is acknowledged."""
         return self._is_own_stop(error)
 
-    def hear(self, stop: StopState) -> bool:
-        """Takes what the daemon tells of a stop; returns whether it is a request not heard of before."""
+    def receive(self, stop: StopState) -> bool:
+        """Takes a stop state from the daemon; returns whether it is a new request."""
         self.stop = stop
-        if not stop.interrupt_requested or stop.interrupt_id in self._told:
+        if not stop.interrupt_requested or stop.interrupt_id in self._announced:
             return False
-        self._told.add(stop.interrupt_id)
+        self._announced.add(stop.interrupt_id)
         return True
 
-    def check(self) -> None:
-        """Raises the stop if one is requested; what is unknown is not raised.
+    def raise_if_stop_requested(self) -> None:
+        """Raises the stop if one is requested; an unknown state is not raised.
 
         Raises:
             SoftStop: A stop is requested.

@@ -6,13 +6,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clawlog import spool as program_side
 from clawlog.protocol import ids, spool
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.spool import Spool
-from clawlogd.settings import OutboxBounds
+from clawlogd.settings import OutboxBounds, Summary
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon, until
 
@@ -168,3 +169,15 @@ async def test_a_full_outbox_leaves_the_spool_as_it_is_until_there_is_room(new_d
     await plain.until_events(4)
     assert [each.body.get("summary") for each in plain.events[1:]] == ["number 0", "number 1", "number 2"]
     assert files(small, "spool/refused") == []
+
+
+@pytest.mark.parametrize("max_chars", [40, 300])
+async def test_a_spooled_summary_is_cut_where_the_daemons_settings_say(
+    new_daemon: Any, plain: PlainServer, max_chars: int
+) -> None:
+    daemon = new_daemon(msgspec.structs.replace(QUICK, summary=Summary(max_chars=max_chars)))
+    keep(daemon, "task.create", title="T", task_id="t", base_url=plain.url)
+    keep(daemon, "task.update", task_id="t", status="running", summary="部" * 500)
+    await daemon.start()
+    await daemon.flush()
+    assert plain.events[-1].body["summary"] == "部" * (max_chars - 1) + "…"

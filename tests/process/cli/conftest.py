@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from clawlog.cli import main
-from support.installation import Place, Ran, a_place
+from support.installation import Installation, Ran, temporary_installation
 
 Clawlog = Callable[..., Ran]
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
-    """A place of the test's own, where nothing runs yet."""
-    with a_place() as made:
+def fresh() -> Iterator[Installation]:
+    """An installation of the test's own, where nothing runs yet."""
+    with temporary_installation() as made:
         yield made
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Place]:
-    """A place where a backend and a daemon run, for all tests that leave both healthy."""
-    with a_place() as made:
+def running() -> Iterator[Installation]:
+    """An installation where a backend and a daemon run, for all tests that leave both healthy."""
+    with temporary_installation() as made:
         made.start_backend()
         made.start_daemon()
         yield made
@@ -31,9 +31,9 @@ def running() -> Iterator[Place]:
 
 @pytest.fixture
 def clawlog(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Clawlog:
-    """``clawlog(place, "status", "--json")``: runs a command at a place, in this process."""
+    """``clawlog(fresh, "status", "--json")``: runs a command at a fresh, in this process."""
 
-    def run(where: Place, *arguments: str) -> Ran:
+    def run(where: Installation, *arguments: str) -> Ran:
         for name in os.environ.keys() - where.env.keys():
             monkeypatch.delenv(name)
         for name, value in where.env.items():

@@ -8,7 +8,7 @@ import re
 import pytest
 
 from process.cli.conftest import Clawlog
-from support.installation import CLAWLOG, Place
+from support.installation import CLAWLOG, Installation
 from support.terminal import on_terminal
 
 ESCAPE = "\x1b"
@@ -16,7 +16,7 @@ COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]")
 
 
 @pytest.fixture(scope="module")
-def task_id(running: Place) -> str:
+def task_id(running: Installation) -> str:
     with running.client() as client:
         task = client.create_task("彩色", ["一", "二"], watch_pid=os.getpid())
         client.update_step(task.task_id, 1, "running")
@@ -24,16 +24,16 @@ def task_id(running: Place) -> str:
     return task.task_id
 
 
-def on_a_terminal(place: Place, *arguments: str) -> str:
+def on_a_terminal(fresh: Installation, *arguments: str) -> str:
     """All that a command writes to a terminal."""
-    with on_terminal(place, *CLAWLOG, *arguments) as screen:
+    with on_terminal(fresh, *CLAWLOG, *arguments) as screen:
         screen.until_it_ends()
         return screen.shown
 
 
 @pytest.mark.parametrize("command", ["status", "tasks", "show", "doctor"])
 def test_colour_is_there_on_a_terminal_and_not_with_no_color(
-    running: Place, task_id: str, monkeypatch: pytest.MonkeyPatch, command: str
+    running: Installation, task_id: str, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
     arguments = [command, task_id] if command == "show" else [command]
     monkeypatch.setitem(running.env, "TERM", "xterm-256color")
@@ -44,7 +44,7 @@ def test_colour_is_there_on_a_terminal_and_not_with_no_color(
     assert not COLOUR.search(shown)
 
 
-def test_the_live_screen_is_without_colour_too(running: Place, task_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_live_screen_is_without_colour_too(running: Installation, task_id: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(running.env, "TERM", "xterm-256color")
     monkeypatch.setitem(running.env, "NO_COLOR", "1")
     with on_terminal(running, *CLAWLOG, "top") as screen:
@@ -59,7 +59,7 @@ def test_the_live_screen_is_without_colour_too(running: Place, task_id: str, mon
     "arguments",
     ["status", "tasks", "show TASK", "doctor", "doctor --settings", "flush", "completion bash", "status --json", "--help"],
 )
-def test_a_pipe_gets_text_alone(running: Place, task_id: str, clawlog: Clawlog, arguments: str) -> None:
+def test_a_pipe_gets_text_alone(running: Installation, task_id: str, clawlog: Clawlog, arguments: str) -> None:
     running.env["FORCE_COLOR"] = "1"  # some environments set it for everything
     try:
         ran = clawlog(running, *arguments.replace("TASK", task_id).split())

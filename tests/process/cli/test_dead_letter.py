@@ -7,22 +7,22 @@ from collections.abc import Iterator
 import pytest
 
 from process.cli.conftest import Clawlog
-from support.installation import Place, a_place, wait_until
+from support.installation import Installation, temporary_installation, wait_until
 
 
 @pytest.fixture(scope="module")
-def refusing() -> Iterator[Place]:
-    """A place of their own: a daemon with dead letters is not healthy any more."""
-    with a_place() as made:
+def refusing() -> Iterator[Installation]:
+    """An installation of their own: a daemon with dead letters is not healthy any more."""
+    with temporary_installation() as made:
         made.start_backend()
         made.start_daemon()
         yield made
 
 
-def refused(place: Place, task_id: str) -> str:
+def refused(fresh: Installation, task_id: str) -> str:
     """A task that the backend refuses, because another has its id; returns the event's id."""
-    place.backend._ask("POST", "/api/tasks", {"task_id": task_id, "title": "there first"})
-    with place.client() as client:
+    fresh.backend._ask("POST", "/api/tasks", {"task_id": task_id, "title": "there first"})
+    with fresh.client() as client:
         client.create_task("zu spät", ["一"], task_id=task_id)
         client.update_step(task_id, 1, "running")
 
@@ -34,7 +34,7 @@ def refused(place: Place, task_id: str) -> str:
         return str(wait_until(letter, "the backend refuses the task, and its step waits behind it"))
 
 
-def test_refused_events_are_listed_and_shown(refusing: Place, clawlog: Clawlog) -> None:
+def test_refused_events_are_listed_and_shown(refusing: Installation, clawlog: Clawlog) -> None:
     event_id = refused(refusing, "taken-1")
     ran = clawlog(refusing, "dead-letter", "list")
     assert ran.status == 0
@@ -48,7 +48,7 @@ def test_refused_events_are_listed_and_shown(refusing: Place, clawlog: Clawlog) 
     assert event_id in [each["event_id"] for each in clawlog(refusing, "dead-letter", "list", "--json").json["dead_letters"]]
 
 
-def test_one_is_dropped_with_what_waits_behind_it(refusing: Place, clawlog: Clawlog) -> None:
+def test_one_is_dropped_with_what_waits_behind_it(refusing: Installation, clawlog: Clawlog) -> None:
     event_id = refused(refusing, "taken-2")
     ran = clawlog(refusing, "dead-letter", "drop", event_id)
     assert ran.status == 0
@@ -56,20 +56,20 @@ def test_one_is_dropped_with_what_waits_behind_it(refusing: Place, clawlog: Claw
     assert event_id not in clawlog(refusing, "dead-letter", "list").stdout
 
 
-def test_all_are_sent_again(refusing: Place, clawlog: Clawlog) -> None:
+def test_all_are_sent_again(refusing: Installation, clawlog: Clawlog) -> None:
     event_id = refused(refusing, "taken-3")
     touched = clawlog(refusing, "dead-letter", "retry", "--all", "--json").json["dead_letters"]
     assert event_id in [each["event_id"] for each in touched]
     wait_until(lambda: event_id in clawlog(refusing, "dead-letter", "list").stdout, "the backend refuses it again")
 
 
-def test_what_cannot_be_meant_is_refused_and_nothing_is_done(refusing: Place, clawlog: Clawlog) -> None:
+def test_what_cannot_be_meant_is_refused_and_nothing_is_done(refusing: Installation, clawlog: Clawlog) -> None:
     event_id = refused(refusing, "taken-4")
     for arguments, status, said in (
-        (["drop"], 2, "Name the events, or say --all."),
-        (["drop", event_id, "--all"], 2, "Name the events, or say --all."),
+        (["drop"], 2, "Name the events, or use --all."),
+        (["drop", event_id, "--all"], 2, "Name the events, or use --all."),
         (["drop", event_id, "nonesuch"], 65, "no dead letter 'nonesuch'"),
-        (["retry", ""], 65, "could be"),
+        (["retry", ""], 65, "matches 3 events"),
         (["show", "nonesuch"], 65, "no dead letter 'nonesuch'"),
     ):
         ran = clawlog(refusing, "dead-letter", *arguments)
@@ -78,8 +78,8 @@ def test_what_cannot_be_meant_is_refused_and_nothing_is_done(refusing: Place, cl
     assert event_id in clawlog(refusing, "dead-letter", "list").stdout
 
 
-def test_no_dead_letters_is_said_on_stderr(place: Place, clawlog: Clawlog) -> None:
-    place.start_daemon()
+def test_no_dead_letters_is_said_on_stderr(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.start_daemon()
     for arguments in (["list"], ["retry", "--all"]):
-        ran = clawlog(place, "dead-letter", *arguments)
+        ran = clawlog(fresh, "dead-letter", *arguments)
         assert (ran.status, ran.stdout, ran.stderr) == (0, "", "clawlog: no dead letters\n")

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import pytest
 
 from process.cli.conftest import Clawlog
-from support.installation import Place
+from support.installation import Installation
 
 Found = dict[str, list[tuple[str, str, str]]]
 
 
-def findings(place: Place, clawlog: Clawlog, status: int) -> Found:
+def findings(fresh: Installation, clawlog: Clawlog, status: int) -> Found:
     """What the doctor found: by check, each with verdict, words and advice."""
-    ran = clawlog(place, "doctor", "--json")
+    ran = clawlog(fresh, "doctor", "--json")
     assert ran.status == status, ran.stdout
     assert ran.json["ok"] is (status == 0)
     found: Found = {}
@@ -37,7 +37,7 @@ def the(found: Found, check: str) -> tuple[str, str, str]:
     return only
 
 
-def test_on_a_good_set_up_nothing_is_wrong(running: Place, clawlog: Clawlog) -> None:
+def test_on_a_good_set_up_nothing_is_wrong(running: Installation, clawlog: Clawlog) -> None:
     found = findings(running, clawlog, 0)
     assert {each[0] for several in found.values() for each in several} == {"ok"}
     assert set(found) == {"version", "program", "settings", "state", "disk", "spool", "socket", "daemon", "backend", "clock"}
@@ -46,7 +46,7 @@ def test_on_a_good_set_up_nothing_is_wrong(running: Place, clawlog: Clawlog) -> 
     assert ran.stdout.endswith("\nnothing is wrong\n")
 
 
-def test_every_setting_is_shown_with_its_origin(running: Place, clawlog: Clawlog) -> None:
+def test_every_setting_is_shown_with_its_origin(running: Installation, clawlog: Clawlog) -> None:
     settings = {each["key"]: each for each in clawlog(running, "doctor", "--json").json["settings"]}
     assert settings["base_url"]["origin"] == "environment CLAWLOG_BASE_URL"
     assert settings["base_url"]["value"] == repr(running.env["CLAWLOG_BASE_URL"])
@@ -56,16 +56,16 @@ def test_every_setting_is_shown_with_its_origin(running: Place, clawlog: Clawlog
 
 
 @pytest.fixture
-def served(place: Place, running: Place) -> Place:
-    """A place without a daemon, whose default backend answers."""
-    place.env["CLAWLOG_BASE_URL"] = running.env["CLAWLOG_BASE_URL"]
-    place.env["CLAWLOG_AUTOSTART"] = "1"
-    return place
+def served(fresh: Installation, running: Installation) -> Installation:
+    """An installation without a daemon, whose default backend answers."""
+    fresh.env["CLAWLOG_BASE_URL"] = running.env["CLAWLOG_BASE_URL"]
+    fresh.env["CLAWLOG_AUTOSTART"] = "1"
+    return fresh
 
 
-def test_no_daemon_is_no_fault_where_one_may_be_started(served: Place, clawlog: Clawlog) -> None:
+def test_no_daemon_is_no_fault_where_one_may_be_started(served: Installation, clawlog: Clawlog) -> None:
     before = sorted(served.folder.iterdir())
-    assert the(findings(served, clawlog, 0), "daemon")[:2] == ("ok", "does not run; the next script call starts it")
+    assert the(findings(served, clawlog, 0), "daemon")[:2] == ("ok", "not running; the next script call starts it")
     assert sorted(served.folder.iterdir()) == before
     served.env["CLAWLOG_AUTOSTART"] = "0"
     assert "CLAWLOG_AUTOSTART=0 forbids" in the(findings(served, clawlog, 1), "daemon")[1]
@@ -74,77 +74,77 @@ def test_no_daemon_is_no_fault_where_one_may_be_started(served: Place, clawlog: 
 class Broken(NamedTuple):
     """A way to break a set-up, and what the doctor is to say."""
 
-    break_it: Callable[[Place], Any]
+    break_it: Callable[[Installation], Any]
     check: str
     verdict: str
     found: str
     advice: str
 
 
-def open_folder(place: Place) -> None:
-    place.folder.chmod(0o755)
+def open_folder(fresh: Installation) -> None:
+    fresh.folder.chmod(0o755)
 
 
-def linked_folder(place: Place) -> None:
-    link = place.folder / "link"
-    link.symlink_to(place.folder)
-    place.env["CLAWLOG_STATE_DIR"] = str(link)
+def linked_folder(fresh: Installation) -> None:
+    link = fresh.folder / "link"
+    link.symlink_to(fresh.folder)
+    fresh.env["CLAWLOG_STATE_DIR"] = str(link)
 
 
-def stale_socket(place: Place) -> None:
-    (place.folder / "run").mkdir(mode=0o700)
-    path = str(place.folder / "run" / "clawlogd.sock")
+def stale_socket(fresh: Installation) -> None:
+    (fresh.folder / "run").mkdir(mode=0o700)
+    path = str(fresh.folder / "run" / "clawlogd.sock")
     with socket.socket(socket.AF_UNIX) as left_over:
         left_over.bind(path)
     Path(path).chmod(0o600)
 
 
-def open_socket(place: Place) -> None:
-    stale_socket(place)
-    (place.folder / "run" / "clawlogd.sock").chmod(0o666)
+def open_socket(fresh: Installation) -> None:
+    stale_socket(fresh)
+    (fresh.folder / "run" / "clawlogd.sock").chmod(0o666)
 
 
-def no_socket(place: Place) -> None:
-    (place.folder / "run").mkdir(mode=0o700)
-    (place.folder / "run" / "clawlogd.sock").touch()
+def no_socket(fresh: Installation) -> None:
+    (fresh.folder / "run").mkdir(mode=0o700)
+    (fresh.folder / "run" / "clawlogd.sock").touch()
 
 
-def long_socket(place: Place) -> None:
-    place.env["CLAWLOG_SOCKET"] = str(place.folder / ("x" * 120))
+def long_socket(fresh: Installation) -> None:
+    fresh.env["CLAWLOG_SOCKET"] = str(fresh.folder / ("x" * 120))
 
 
-def backend_down(place: Place) -> None:
-    place.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
+def backend_down(fresh: Installation) -> None:
+    fresh.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
 
 
-def old_key(place: Place) -> None:
-    place.env["CLAWLOG_CONFIG"] = str(place.folder / "clawlog.toml")
-    (place.folder / "clawlog.toml").write_text("[heartbeat]\nevery_s = 10\n")
+def old_key(fresh: Installation) -> None:
+    fresh.env["CLAWLOG_CONFIG"] = str(fresh.folder / "clawlog.toml")
+    (fresh.folder / "clawlog.toml").write_text("[heartbeat]\nevery_s = 10\n")
 
 
-def unreadable_settings(place: Place) -> None:
-    place.env["CLAWLOG_CONFIG"] = str(place.folder)
+def unreadable_settings(fresh: Installation) -> None:
+    fresh.env["CLAWLOG_CONFIG"] = str(fresh.folder)
 
 
-def empty_token(place: Place) -> None:
-    (place.folder / "token").touch(mode=0o600)
-    place.env["CLAWLOG_TOKEN_FILE"] = str(place.folder / "token")
+def empty_token(fresh: Installation) -> None:
+    (fresh.folder / "token").touch(mode=0o600)
+    fresh.env["CLAWLOG_TOKEN_FILE"] = str(fresh.folder / "token")
 
 
-def open_token(place: Place) -> None:
-    (place.folder / "token").write_text("a-token-of-some-length\n")
-    (place.folder / "token").chmod(0o644)
-    place.env["CLAWLOG_TOKEN_FILE"] = str(place.folder / "token")
+def open_token(fresh: Installation) -> None:
+    (fresh.folder / "token").write_text("a-token-of-some-length\n")
+    (fresh.folder / "token").chmod(0o644)
+    fresh.env["CLAWLOG_TOKEN_FILE"] = str(fresh.folder / "token")
 
 
-def waiting_calls(place: Place) -> None:
-    (place.folder / "spool").mkdir()
-    (place.folder / "spool" / "00000000000000000001.call").touch()
+def waiting_calls(fresh: Installation) -> None:
+    (fresh.folder / "spool").mkdir()
+    (fresh.folder / "spool" / "00000000000000000001.call").touch()
 
 
-def refused_calls(place: Place) -> None:
-    (place.folder / "spool" / "refused").mkdir(parents=True)
-    (place.folder / "spool" / "refused" / "00000000000000000001.call").touch()
+def refused_calls(fresh: Installation) -> None:
+    (fresh.folder / "spool" / "refused").mkdir(parents=True)
+    (fresh.folder / "spool" / "refused" / "00000000000000000001.call").touch()
 
 
 @pytest.mark.parametrize(
@@ -152,21 +152,21 @@ def refused_calls(place: Place) -> None:
     [
         Broken(open_folder, "state", "warning", "is open to others (mode 755)", "chmod 700 "),
         Broken(linked_folder, "state", "fault", "is a symbolic link", "CLAWLOG_STATE_DIR"),
-        Broken(stale_socket, "socket", "warning", "is left over: nobody listens", "the next daemon replaces it"),
+        Broken(stale_socket, "socket", "warning", "is left over from a daemon that has ended", "the next daemon replaces it"),
         Broken(open_socket, "socket", "warning", "is open to all (mode 666)", "chmod 600 "),
-        Broken(no_socket, "socket", "fault", "is no socket", "move it away"),
+        Broken(no_socket, "socket", "fault", "is not a socket", "move it away"),
         Broken(long_socket, "socket", "fault", "is longer than 107 bytes", "CLAWLOG_SOCKET"),
         Broken(backend_down, "backend", "fault", "does not answer", "clawlog up"),
-        Broken(old_key, "settings", "fault", "heartbeat.every_s: no such key; expected one of", "mend that key"),
+        Broken(old_key, "settings", "fault", "heartbeat.every_s: no such key; expected one of", "correct that key"),
         Broken(unreadable_settings, "settings", "fault", "cannot be read", "docs/configuration.md"),
-        Broken(empty_token, "backend", "fault", "is empty", "mend that file"),
+        Broken(empty_token, "backend", "fault", "is empty", "correct that file"),
         Broken(open_token, "token", "warning", "can be read by others (mode 644)", "chmod 600 "),
         Broken(waiting_calls, "spool", "warning", "1 call waits for a daemon", "start one"),
         Broken(refused_calls, "spool", "warning", "1 call could not be used", "refused"),
     ],
     ids=lambda broken: broken.break_it.__name__,
 )
-def test_each_way_to_break_it_is_named_with_what_to_do(served: Place, clawlog: Clawlog, broken: Broken) -> None:
+def test_each_way_to_break_it_is_named_with_what_to_do(served: Installation, clawlog: Clawlog, broken: Broken) -> None:
     broken.break_it(served)
     verdict, said, advice = the(findings(served, clawlog, broken.verdict == "fault"), broken.check)
     assert verdict == broken.verdict
@@ -174,19 +174,19 @@ def test_each_way_to_break_it_is_named_with_what_to_do(served: Place, clawlog: C
     assert broken.advice in advice
 
 
-def test_a_disk_that_fills_up_is_named(served: Place, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_is_named(served: Installation, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch) -> None:
     # What the system says of a disk is all that the doctor goes by; filling a real one wants root.
     for free_bytes, status, said in ((100 * 1024**2, 0, "nearly full: 100 MiB"), (1024**2, 1, "full: 1 MiB")):
         monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free_bytes: shutil._ntuple_diskusage(free, 0, free))
         assert the(findings(served, clawlog, status), "disk")[1].startswith(said)
 
 
-def test_a_refused_token_is_named(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_TOKEN"] = "the-right-token-of-all"
-    place.start_backend()
-    place.env["CLAWLOG_AUTOSTART"] = "1"
-    place.env["CLAWLOG_TOKEN"] = "a-wrong-token-this-is"
-    verdict, said, advice = the(findings(place, clawlog, 1), "backend")
+def test_a_refused_token_is_named(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_TOKEN"] = "the-right-token-of-all"
+    fresh.start_backend()
+    fresh.env["CLAWLOG_AUTOSTART"] = "1"
+    fresh.env["CLAWLOG_TOKEN"] = "a-wrong-token-this-is"
+    verdict, said, advice = the(findings(fresh, clawlog, 1), "backend")
     assert verdict == "fault"
     assert "(HTTP 401)" in said
     assert "CLAWLOG_TOKEN_FILE" in advice
@@ -219,15 +219,15 @@ def a_server(status: int, body: bytes, date: str) -> Iterator[str]:
 
 @pytest.mark.parametrize(
     ("status", "body", "said"),
-    [(404, b"nothing here", "HTTP 404"), (200, b"<html>", "something else than JSON"), (302, b"", "HTTP 302")],
+    [(404, b"nothing here", "HTTP 404"), (200, b"<html>", "does not answer with JSON"), (302, b"", "HTTP 302")],
 )
-def test_a_wrong_base_url_is_named(served: Place, clawlog: Clawlog, status: int, body: bytes, said: str) -> None:
+def test_a_wrong_base_url_is_named(served: Installation, clawlog: Clawlog, status: int, body: bytes, said: str) -> None:
     with a_server(status, body, "Thu, 01 Jan 1970 00:00:00 GMT") as url:
         served.env["CLAWLOG_BASE_URL"] = url
         assert said in the(findings(served, clawlog, 1), "backend")[1]
 
 
-def test_a_clock_that_is_off_is_named(served: Place, clawlog: Clawlog) -> None:
+def test_a_clock_that_is_off_is_named(served: Installation, clawlog: Clawlog) -> None:
     with a_server(200, b'{"tasks": []}', "Fri, 31 Dec 2999 23:59:59 GMT") as url:
         served.env["CLAWLOG_BASE_URL"] = url
         verdict, said, advice = the(findings(served, clawlog, 0), "clock")
@@ -236,7 +236,7 @@ def test_a_clock_that_is_off_is_named(served: Place, clawlog: Clawlog) -> None:
     assert "timedatectl" in advice
 
 
-def test_a_second_daemon_on_the_same_state_is_named(served: Place, clawlog: Clawlog) -> None:
+def test_a_second_daemon_on_the_same_state_is_named(served: Installation, clawlog: Clawlog) -> None:
     daemon = served.start_daemon()
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "elsewhere.sock")
     verdict, said, advice = the(findings(served, clawlog, 1), "daemon")
@@ -245,4 +245,4 @@ def test_a_second_daemon_on_the_same_state_is_named(served: Place, clawlog: Claw
     assert "CLAWLOG_SOCKET" in advice
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "run" / "clawlogd.sock")
     served.env["CLAWLOG_STATE_DIR"] = str(served.folder / "other")
-    assert "scripts here would write to" in findings(served, clawlog, 0)["daemon"][0][1]
+    assert "scripts here would use" in findings(served, clawlog, 0)["daemon"][0][1]

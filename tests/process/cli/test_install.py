@@ -12,7 +12,7 @@ import pytest
 
 from clawlog.cli.commands.install import sources
 from process.cli.conftest import Clawlog
-from support.installation import Place, wait_until
+from support.installation import Installation, wait_until
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -34,45 +34,47 @@ def entries(folder: Path) -> set[str]:
 
 
 @pytest.fixture
-def systemctl(place: Place) -> Path:
+def systemctl(fresh: Installation) -> Path:
     """What stands in for ``systemctl`` here: it writes down how it was called. (The units meet the real one elsewhere.)"""
-    folder = place.folder / "bin"
+    folder = fresh.folder / "bin"
     folder.mkdir()
-    program, calls = folder / "systemctl", place.folder / "systemctl.calls"
+    program, calls = folder / "systemctl", fresh.folder / "systemctl.calls"
     program.write_text(f'#!/bin/sh\necho "$@" >> {calls}\n')
     program.chmod(0o755)
-    place.env["PATH"] = f"{folder}:{os.environ['PATH']}"
-    place.env["XDG_CONFIG_HOME"] = str(place.folder / "config")
+    fresh.env["PATH"] = f"{folder}:{os.environ['PATH']}"
+    fresh.env["XDG_CONFIG_HOME"] = str(fresh.folder / "config")
     return calls
 
 
-def test_units_are_written_and_the_socket_is_enabled_and_all_is_undone(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
-    before = tree(place.folder)
-    shown = clawlog(place, "install", "systemd", "--dry-run")
+def test_units_are_written_and_the_socket_is_enabled_and_all_is_undone(
+    fresh: Installation, systemctl: Path, clawlog: Clawlog
+) -> None:
+    before = tree(fresh.folder)
+    shown = clawlog(fresh, "install", "systemd", "--dry-run")
     assert (shown.status, shown.stderr) == (0, "clawlog: nothing was done\n")
-    assert tree(place.folder) == before
-    done = clawlog(place, "install", "systemd", "--user")
+    assert tree(fresh.folder) == before
+    done = clawlog(fresh, "install", "systemd", "--user")
     assert (done.status, done.stdout) == (0, shown.stdout)
-    units = place.folder / "config" / "systemd" / "user"
+    units = fresh.folder / "config" / "systemd" / "user"
     for name in ("clawlogd.service", "clawlogd.socket"):
         assert (units / name).read_bytes() == (ROOT / "systemd" / "user" / name).read_bytes()
     assert systemctl.read_text().splitlines() == ["--user daemon-reload", "--user enable --now clawlogd.socket"]
     systemctl.unlink()
-    assert clawlog(place, "uninstall", "systemd").status == 0
+    assert clawlog(fresh, "uninstall", "systemd").status == 0
     assert systemctl.read_text().splitlines() == [
         "--user disable --now clawlogd.socket clawlogd.service",
         "--user daemon-reload",
     ]
     systemctl.unlink()
-    assert tree(place.folder) == before
-    assert not (place.folder / "config").exists()
+    assert tree(fresh.folder) == before
+    assert not (fresh.folder / "config").exists()
 
 
-def test_a_drop_in_says_where_the_program_and_the_state_are(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
-    place.env["XDG_STATE_HOME"] = str(place.folder / "my 100% state")
-    assert clawlog(place, "install", "systemd").status == 0
-    drop_in = place.folder / "config" / "systemd" / "user" / "clawlogd.service.d" / "10-place.conf"
-    state = f'"{place.folder}/my 100%% state/clawlog"'
+def test_a_drop_in_says_where_the_program_and_the_state_are(fresh: Installation, systemctl: Path, clawlog: Clawlog) -> None:
+    fresh.env["XDG_STATE_HOME"] = str(fresh.folder / "my 100% state")
+    assert clawlog(fresh, "install", "systemd").status == 0
+    drop_in = fresh.folder / "config" / "systemd" / "user" / "clawlogd.service.d" / "10-place.conf"
+    state = f'"{fresh.folder}/my 100%% state/clawlog"'
     program = Path(sys.executable).parent / "clawlogd"
     assert drop_in.read_text().splitlines()[1:] == [
         "[Service]",
@@ -83,36 +85,36 @@ def test_a_drop_in_says_where_the_program_and_the_state_are(place: Place, system
     ]
 
 
-def test_no_drop_in_is_needed_where_the_units_look(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
-    expected = place.folder / ".local" / "bin" / "clawlogd"
+def test_no_drop_in_is_needed_where_the_units_look(fresh: Installation, systemctl: Path, clawlog: Clawlog) -> None:
+    expected = fresh.folder / ".local" / "bin" / "clawlogd"
     expected.parent.mkdir(parents=True)
     expected.symlink_to(Path(sys.executable).parent / "clawlogd")
-    actions = clawlog(place, "install", "systemd", "--dry-run", "--json").json["actions"]
+    actions = clawlog(fresh, "install", "systemd", "--dry-run", "--json").json["actions"]
     assert [Path(each["path"]).name for each in actions if each["action"] == "write"] == ["clawlogd.service", "clawlogd.socket"]
 
 
-def test_a_unit_of_ones_own_is_not_overwritten(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
-    own = place.folder / "config" / "systemd" / "user" / "clawlogd.socket"
+def test_a_unit_of_ones_own_is_not_overwritten(fresh: Installation, systemctl: Path, clawlog: Clawlog) -> None:
+    own = fresh.folder / "config" / "systemd" / "user" / "clawlogd.socket"
     own.parent.mkdir(parents=True)
     own.write_text("[Socket]\n")
-    before = tree(place.folder)
-    ran = clawlog(place, "install", "systemd")
+    before = tree(fresh.folder)
+    ran = clawlog(fresh, "install", "systemd")
     assert ran.status == 65
-    assert f"{own} is there already" in ran.stderr
-    assert tree(place.folder) == before
-    assert clawlog(place, "install", "systemd", "--force").status == 0
+    assert f"{own} exists, and was not written by this command" in ran.stderr
+    assert tree(fresh.folder) == before
+    assert clawlog(fresh, "install", "systemd", "--force").status == 0
     assert own.read_bytes() == (ROOT / "systemd" / "user" / "clawlogd.socket").read_bytes()
 
 
-def test_an_upgrade_replaces_what_was_written_before(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
-    assert clawlog(place, "install", "systemd").status == 0
-    unit = place.folder / "config" / "systemd" / "user" / "clawlogd.socket"
-    record = place.folder / "installed.json"
+def test_an_upgrade_replaces_what_was_written_before(fresh: Installation, systemctl: Path, clawlog: Clawlog) -> None:
+    assert clawlog(fresh, "install", "systemd").status == 0
+    unit = fresh.folder / "config" / "systemd" / "user" / "clawlogd.socket"
+    record = fresh.folder / "installed.json"
     told = json.loads(record.read_text())
     unit.write_text("[Socket]\n# of an older version\n")
     told["systemd"]["files"][str(unit)] = sources_digest(unit)
     record.write_text(json.dumps(told))
-    assert clawlog(place, "install", "systemd").status == 0
+    assert clawlog(fresh, "install", "systemd").status == 0
     assert unit.read_bytes() == (ROOT / "systemd" / "user" / "clawlogd.socket").read_bytes()
 
 
@@ -121,31 +123,33 @@ def sources_digest(path: Path) -> str:
     return ran.stdout.split()[0]
 
 
-def test_a_daemon_that_has_the_state_already_is_mentioned(place: Place, systemctl: Path, clawlog: Clawlog) -> None:
-    daemon = place.start_daemon()
-    ran = clawlog(place, "install", "systemd")
+def test_a_daemon_that_has_the_state_already_is_mentioned(fresh: Installation, systemctl: Path, clawlog: Clawlog) -> None:
+    daemon = fresh.start_daemon()
+    ran = clawlog(fresh, "install", "systemd")
     assert ran.status == 0
-    assert f"a daemon runs already (process {daemon.pid})" in ran.stderr
+    assert f"a daemon is already running (process {daemon.pid})" in ran.stderr
 
 
 def test_a_systemctl_that_fails_is_said_and_what_was_written_can_be_undone(
-    place: Place, systemctl: Path, clawlog: Clawlog
+    fresh: Installation, systemctl: Path, clawlog: Clawlog
 ) -> None:
-    (place.folder / "bin" / "systemctl").write_text("#!/bin/sh\necho Failed to connect to bus >&2\nexit 1\n")
-    ran = clawlog(place, "install", "systemd")
+    (fresh.folder / "bin" / "systemctl").write_text("#!/bin/sh\necho Failed to connect to bus >&2\nexit 1\n")
+    ran = clawlog(fresh, "install", "systemd")
     assert ran.status == 69
     assert "systemctl --user daemon-reload ended with status 1: Failed to connect to bus" in ran.stderr
-    assert clawlog(place, "uninstall", "systemd").status == 0
-    assert not (place.folder / "config").exists()
+    assert clawlog(fresh, "uninstall", "systemd").status == 0
+    assert not (fresh.folder / "config").exists()
 
 
 # ── The skill ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_skill_is_whole_and_works_where_nothing_else_is(running: Place, place: Place, clawlog: Clawlog) -> None:
-    ran = clawlog(place, "install", "skill", "--into", str(place.folder / "skills"))
+def test_the_skill_is_whole_and_works_where_nothing_else_is(
+    running: Installation, fresh: Installation, clawlog: Clawlog
+) -> None:
+    ran = clawlog(fresh, "install", "skill", "--into", str(fresh.folder / "skills"))
     assert (ran.status, ran.stderr) == (0, "")
-    skill = place.folder / "skills" / "clawlog-status-sync"
+    skill = fresh.folder / "skills" / "clawlog-status-sync"
     assert (skill / "SKILL.md").read_bytes() == (ROOT / "SKILL.md").read_bytes()
     assert not (skill / "client" / "clawlog" / "cli").exists()
     # -S: without any installed package, so without this project's either.
@@ -155,36 +159,36 @@ def test_the_skill_is_whole_and_works_where_nothing_else_is(running: Place, plac
     wait_until(lambda: [task.title for task in running.backend.tasks(task_id)] == ["来自技能"], "the backend has the task")
 
 
-def test_the_skill_is_removed_but_for_what_was_changed(place: Place, clawlog: Clawlog) -> None:
-    skills = str(place.folder / "skills")
-    assert clawlog(place, "install", "skill", "--into", skills).status == 0
-    note = place.folder / "skills" / "clawlog-status-sync" / "scripts" / "note.txt"
+def test_the_skill_is_removed_but_for_what_was_changed(fresh: Installation, clawlog: Clawlog) -> None:
+    skills = str(fresh.folder / "skills")
+    assert clawlog(fresh, "install", "skill", "--into", skills).status == 0
+    note = fresh.folder / "skills" / "clawlog-status-sync" / "scripts" / "note.txt"
     note.write_text("mine")
-    assert clawlog(place, "uninstall", "skill", "--into", skills).status == 0
-    assert tree(place.folder / "skills") == {"clawlog-status-sync/scripts/note.txt": b"mine"}
+    assert clawlog(fresh, "uninstall", "skill", "--into", skills).status == 0
+    assert tree(fresh.folder / "skills") == {"clawlog-status-sync/scripts/note.txt": b"mine"}
     note.unlink()
-    assert clawlog(place, "install", "skill", "--into", skills).status == 0
+    assert clawlog(fresh, "install", "skill", "--into", skills).status == 0
     changed = note.parent / "create_task.py"
     changed.write_text("# mine\n")
-    ran = clawlog(place, "uninstall", "skill", "--into", skills)
+    ran = clawlog(fresh, "uninstall", "skill", "--into", skills)
     assert ran.status == 65
     assert f"{changed} was changed since it was written" in ran.stderr
     assert changed.read_text() == "# mine\n"
 
 
 def test_what_is_shipped_is_found_in_the_package_where_there_is_no_checkout(
-    place: Place, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
+    fresh: Installation, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    packed = place.folder / "files"
+    packed = fresh.folder / "files"
     (packed / "references").mkdir(parents=True)
     (packed / "scripts").mkdir()
     (packed / "SKILL.md").write_text("packed")
-    monkeypatch.setattr(sources, "_CHECKOUT", str(place.folder / "nowhere"))
+    monkeypatch.setattr(sources, "_CHECKOUT", str(fresh.folder / "nowhere"))
     monkeypatch.setattr(sources, "_PACKED", str(packed))
-    assert clawlog(place, "install", "skill", "--into", str(place.folder / "skills")).status == 0
-    assert (place.folder / "skills" / "clawlog-status-sync" / "SKILL.md").read_text() == "packed"
-    monkeypatch.setattr(sources, "_PACKED", str(place.folder / "nowhere"))
-    ran = clawlog(place, "install", "skill", "--into", str(place.folder / "other"))
+    assert clawlog(fresh, "install", "skill", "--into", str(fresh.folder / "skills")).status == 0
+    assert (fresh.folder / "skills" / "clawlog-status-sync" / "SKILL.md").read_text() == "packed"
+    monkeypatch.setattr(sources, "_PACKED", str(fresh.folder / "nowhere"))
+    ran = clawlog(fresh, "install", "skill", "--into", str(fresh.folder / "other"))
     assert ran.status == 69
     assert "lacks the files to install from" in ran.stderr
 
@@ -192,13 +196,13 @@ def test_what_is_shipped_is_found_in_the_package_where_there_is_no_checkout(
 # ── Hooks ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_hook_is_named_in_settings_beside_what_is_there_and_taken_out_again(place: Place, clawlog: Clawlog) -> None:
-    settings = place.folder / "settings.json"
+def test_a_hook_is_named_in_settings_beside_what_is_there_and_taken_out_again(fresh: Installation, clawlog: Clawlog) -> None:
+    settings = fresh.folder / "settings.json"
     mine = {"model": "通用", "hooks": {"PreToolUse": [{"matcher": "Bash", "hooks": [{"type": "command", "command": "true"}]}]}}
     settings.write_text(json.dumps(mine))
     for _ in range(2):  # twice is once
-        assert clawlog(place, "install", "hooks", "--settings", str(settings)).status == 0
-    hook = place.folder / ".config" / "clawlog" / "hooks" / "stop-check"
+        assert clawlog(fresh, "install", "hooks", "--settings", str(settings)).status == 0
+    hook = fresh.folder / ".config" / "clawlog" / "hooks" / "stop-check"
     added = json.loads(settings.read_text())
     assert added["model"] == "通用"
     assert added["hooks"]["PreToolUse"] == [
@@ -206,31 +210,33 @@ def test_a_hook_is_named_in_settings_beside_what_is_there_and_taken_out_again(pl
         {"hooks": [{"type": "command", "command": str(hook)}]},
     ]
     assert os.access(hook, os.X_OK)
-    assert clawlog(place, "uninstall", "hooks").status == 0
+    assert clawlog(fresh, "uninstall", "hooks").status == 0
     assert json.loads(settings.read_text()) == mine
     assert not hook.exists()
 
 
-def test_settings_are_made_where_there_are_none_and_left_empty(place: Place, clawlog: Clawlog) -> None:
-    settings = place.folder / "agent" / "settings.json"
-    assert clawlog(place, "install", "hooks", "--settings", str(settings)).status == 0
-    assert clawlog(place, "uninstall", "hooks").status == 0
+def test_settings_are_made_where_there_are_none_and_left_empty(fresh: Installation, clawlog: Clawlog) -> None:
+    settings = fresh.folder / "agent" / "settings.json"
+    assert clawlog(fresh, "install", "hooks", "--settings", str(settings)).status == 0
+    assert clawlog(fresh, "uninstall", "hooks").status == 0
     assert json.loads(settings.read_text()) == {}
 
 
 @pytest.mark.parametrize("content", ["{", "[]", '{"hooks": []}', '{"hooks": {"PreToolUse": {}}}'])
-def test_settings_that_are_not_understood_are_left_alone(place: Place, clawlog: Clawlog, content: str) -> None:
-    settings = place.folder / "settings.json"
+def test_settings_that_are_not_understood_are_left_alone(fresh: Installation, clawlog: Clawlog, content: str) -> None:
+    settings = fresh.folder / "settings.json"
     settings.write_text(content)
-    ran = clawlog(place, "install", "hooks", "--settings", str(settings))
+    ran = clawlog(fresh, "install", "hooks", "--settings", str(settings))
     assert ran.status == 65
     assert "nothing was changed" in ran.stderr
-    assert tree(place.folder) == {"settings.json": content.encode()}
+    assert tree(fresh.folder) == {"settings.json": content.encode()}
 
 
-def test_the_hook_holds_an_agent_back_while_its_stop_is_open(running: Place, place: Place, clawlog: Clawlog) -> None:
-    assert clawlog(place, "install", "hooks").status == 0
-    hook = place.folder / ".config" / "clawlog" / "hooks" / "stop-check"
+def test_the_hook_holds_an_agent_back_while_its_stop_is_open(
+    running: Installation, fresh: Installation, clawlog: Clawlog
+) -> None:
+    assert clawlog(fresh, "install", "hooks").status == 0
+    hook = fresh.folder / ".config" / "clawlog" / "hooks" / "stop-check"
     with running.client() as client:
         task_id = client.create_task("hooked").task_id
         assert client.flush().flushed
@@ -259,22 +265,22 @@ def test_the_hook_holds_an_agent_back_while_its_stop_is_open(running: Place, pla
 
 
 @pytest.mark.parametrize("kind", ["systemd", "skill", "hooks"])
-def test_where_nothing_was_installed_nothing_is_undone(place: Place, clawlog: Clawlog, kind: str) -> None:
-    ran = clawlog(place, "uninstall", kind)
+def test_where_nothing_was_installed_nothing_is_undone(fresh: Installation, clawlog: Clawlog, kind: str) -> None:
+    ran = clawlog(fresh, "uninstall", kind)
     assert (ran.status, ran.stdout) == (0, "")
     assert ran.stderr == "clawlog: nothing to undo: clawlog install has written nothing there\n"
 
 
-def test_a_record_that_cannot_be_read_is_said(place: Place, clawlog: Clawlog) -> None:
-    (place.folder / "installed.json").write_text("{")
-    ran = clawlog(place, "uninstall", "hooks")
+def test_a_record_that_cannot_be_read_is_said(fresh: Installation, clawlog: Clawlog) -> None:
+    (fresh.folder / "installed.json").write_text("{")
+    ran = clawlog(fresh, "uninstall", "hooks")
     assert ran.status == 1
     assert "installed.json cannot be read" in ran.stderr
 
 
-def test_what_cannot_be_written_is_said(place: Place, clawlog: Clawlog) -> None:
-    (place.folder / "file").touch()
-    ran = clawlog(place, "install", "skill", "--into", str(place.folder / "file"))
+def test_what_cannot_be_written_is_said(fresh: Installation, clawlog: Clawlog) -> None:
+    (fresh.folder / "file").touch()
+    ran = clawlog(fresh, "install", "skill", "--into", str(fresh.folder / "file"))
     assert ran.status == 69
     assert "cannot be written: Not a directory" in ran.stderr
-    assert entries(place.folder) == {"file"}
+    assert entries(fresh.folder) == {"file"}

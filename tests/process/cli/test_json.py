@@ -19,7 +19,7 @@ from clawlog.cli import main
 from process.cli.conftest import Clawlog
 from process.cli.test_dead_letter import refused
 from process.cli.test_start import command_of, every_command
-from support.installation import Place
+from support.installation import Installation
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "json-output.md").read_text(encoding="utf-8")
@@ -62,8 +62,8 @@ def check(value: object, kind: str, where: str) -> None:
             check(value, kind.removesuffix(" or null"), where)
     elif kind.startswith("list of "):
         assert isinstance(value, list), where
-        for place, each in enumerate(value):
-            check(each, kind.removeprefix("list of "), f"{where}[{place}]")
+        for index, each in enumerate(value):
+            check(each, kind.removeprefix("list of "), f"{where}[{index}]")
     elif kind.startswith("map of "):
         assert isinstance(value, dict), where
         for name, each in value.items():
@@ -114,7 +114,7 @@ def test_every_link_of_a_type_leads_to_a_table() -> None:
 
 
 @pytest.fixture(scope="module")
-def task_id(running: Place) -> str:
+def task_id(running: Installation) -> str:
     """A task with a bit of everything."""
     with running.client() as client:
         task = client.create_task("形状", ["一", "二"], watch_pid=os.getpid(), metadata={"k": "v"}, summary="all of it")
@@ -125,78 +125,78 @@ def task_id(running: Place) -> str:
     return task.task_id
 
 
-def test_status_and_doctor(running: Place, place: Place, task_id: str, clawlog: Clawlog) -> None:
+def test_status_and_doctor(running: Installation, fresh: Installation, task_id: str, clawlog: Clawlog) -> None:
     fits(clawlog(running, "status", "--json").json, "clawlog-status")
     fits(clawlog(running, "doctor", "--json").json, "clawlog-doctor")
-    place.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
-    found = clawlog(place, "status", "--json").json
+    fresh.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
+    found = clawlog(fresh, "status", "--json").json
     assert found["findings"]
     fits(found, "where-none-answers")
-    fits(clawlog(place, "doctor", "--json").json, "clawlog-doctor")
+    fits(clawlog(fresh, "doctor", "--json").json, "clawlog-doctor")
 
 
-def test_tasks_and_show(running: Place, task_id: str, clawlog: Clawlog) -> None:
+def test_tasks_and_show(running: Installation, task_id: str, clawlog: Clawlog) -> None:
     fits(clawlog(running, "tasks", "--json").json, "clawlog-tasks")
     shown = clawlog(running, "show", task_id, "--json").json
     fits(shown, "clawlog-show-task")
     assert (shown["daemon"]["stop"]["state"], shown["daemon"]["metadata"]) == ("requested", {"k": "v"})
 
 
-def test_stop_and_flush(running: Place, task_id: str, clawlog: Clawlog) -> None:
+def test_stop_and_flush(running: Installation, task_id: str, clawlog: Clawlog) -> None:
     fits(clawlog(running, "stop", task_id, "--json").json, "clawlog-stop-task")
     fits(clawlog(running, "flush", "--json").json, "clawlog-flush")
 
 
-def test_dead_letters(place: Place, clawlog: Clawlog) -> None:
-    place.start_backend()
-    place.start_daemon()
-    event_id = refused(place, "taken")
+def test_dead_letters(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.start_backend()
+    fresh.start_daemon()
+    event_id = refused(fresh, "taken")
     for arguments in (("list",), ("retry", "--all")):
-        found = clawlog(place, "dead-letter", *arguments, "--json").json
+        found = clawlog(fresh, "dead-letter", *arguments, "--json").json
         assert found["dead_letters"]
         fits(found, "clawlog-dead-letter-list-retry-drop")
-        refused_again = refused(place, f"taken-{arguments[0]}")
-    fits(clawlog(place, "dead-letter", "show", refused_again, "--json").json, "a-dead-letter")
-    fits(clawlog(place, "dead-letter", "drop", refused_again, "--json").json, "clawlog-dead-letter-list-retry-drop")
+        refused_again = refused(fresh, f"taken-{arguments[0]}")
+    fits(clawlog(fresh, "dead-letter", "show", refused_again, "--json").json, "a-dead-letter")
+    fits(clawlog(fresh, "dead-letter", "drop", refused_again, "--json").json, "clawlog-dead-letter-list-retry-drop")
     assert event_id != refused_again
 
 
-def test_install_and_uninstall(place: Place, clawlog: Clawlog) -> None:
-    settings = str(place.folder / "settings.json")
+def test_install_and_uninstall(fresh: Installation, clawlog: Clawlog) -> None:
+    settings = str(fresh.folder / "settings.json")
     shape, kinds = "clawlog-install-clawlog-uninstall", set()
     for arguments in (("systemd", "--dry-run"), ("skill",), ("hooks", "--settings", settings)):
-        planned = clawlog(place, "install", *arguments, "--json").json
+        planned = clawlog(fresh, "install", *arguments, "--json").json
         fits(planned, shape)
         kinds |= {each["action"] for each in planned["actions"]}
     for arguments in (("skill",), ("hooks",)):
-        planned = clawlog(place, "uninstall", *arguments, "--json").json
+        planned = clawlog(fresh, "uninstall", *arguments, "--json").json
         fits(planned, shape)
         kinds |= {each["action"] for each in planned["actions"]}
     assert kinds == {"write", "remove", "edit", "run"}
 
 
-def test_up(place: Place) -> None:
-    process = place.start_clawlog("up", "--port", "0", "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+def test_up(fresh: Installation) -> None:
+    process = fresh.start_clawlog("up", "--port", "0", "--json", stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
     assert process.stdout is not None
     told = json.loads(process.stdout.readline())
     fits(told, "clawlog-up")
     assert told["ran_already"] is False
-    assert told["socket"] == str(place.folder / "run" / "clawlogd.sock")
-    place.end(process)
+    assert told["socket"] == str(fresh.folder / "run" / "clawlogd.sock")
+    fresh.end(process)
     assert process.stdout.read() == b""
 
 
-def test_demo(place: Place) -> None:
-    *timeline, result = place.clawlog("demo", "--json").json_lines
+def test_demo(fresh: Installation) -> None:
+    *timeline, result = fresh.clawlog("demo", "--json").json_lines
     fits(result, "the-demos-result")
     for each in timeline:
         fits(each, "clawlog-demo")
 
 
-def script(place: Place, name: str, *arguments: str, status: int = 0) -> Any:
+def script(fresh: Installation, name: str, *arguments: str, status: int = 0) -> Any:
     """The last line that a script prints."""
     command = [sys.executable, str(ROOT / "scripts" / f"{name}.py"), *arguments]
-    ran = subprocess.run(command, env=place.env, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(command, env=fresh.env, capture_output=True, text=True, timeout=20, check=False)
     assert ran.returncode == status, ran.stderr
     return json.loads(ran.stdout.splitlines()[-1])
 
@@ -204,7 +204,7 @@ def script(place: Place, name: str, *arguments: str, status: int = 0) -> Any:
 EVERYTHING = ["--step-id", "1", "--step-status", "done", "--heartbeat", "--task-status", "running", "--json"]
 
 
-def test_the_scripts(running: Place, task_id: str) -> None:
+def test_the_scripts(running: Installation, task_id: str) -> None:
     long = ["--summary", "x" * 500]
     created = script(running, "create_task", "--title", "T", "--step", "eins", *long)
     fits(created, anchor("create_task.py"))
@@ -219,10 +219,10 @@ def test_the_scripts(running: Place, task_id: str) -> None:
         fits(said, anchor("poll_interrupt.py"))
 
 
-def test_the_scripts_where_no_daemon_runs(place: Place) -> None:
-    created = script(place, "create_task", "--title", "T", "--step", "eins")
+def test_the_scripts_where_no_daemon_runs(fresh: Installation) -> None:
+    created = script(fresh, "create_task", "--title", "T", "--step", "eins")
     fits(created, anchor("create_task.py"))
     assert created["spooled"] is True
-    done = script(place, "update_status", "--task-id", created["task_id"], "--step-id", "1", "--step-status", "done", "--json")
+    done = script(fresh, "update_status", "--task-id", created["task_id"], "--step-id", "1", "--step-status", "done", "--json")
     fits(done, anchor("update_status.py --json"))
     assert done["step"]["spooled"] is True

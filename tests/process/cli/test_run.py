@@ -11,23 +11,23 @@ from pathlib import Path
 
 import pytest
 
-from clawlog.cli.sources.backend import BackendTask
-from support.installation import CLAWLOG, Place, is_running, wait_until
+from clawlog.cli.render.backend_views import BackendTask
+from support.installation import CLAWLOG, Installation, is_running, wait_until
 from support.terminal import on_terminal
 
 PRINT_TASK = "print(__import__('os').environ['CLAWLOG_TASK_ID'], flush=True)"
 
 
-def task_of(place: Place, task_id: str) -> BackendTask:
+def task_of(fresh: Installation, task_id: str) -> BackendTask:
     """The task as the backend has it, once all of it is there."""
-    with place.client() as client:
+    with fresh.client() as client:
         assert client.flush().flushed
-    return place.backend.task(task_id)
+    return fresh.backend.task(task_id)
 
 
-def started(place: Place, *arguments: str, program: str) -> tuple[subprocess.Popen[bytes], str]:
+def started(fresh: Installation, *arguments: str, program: str) -> tuple[subprocess.Popen[bytes], str]:
     """A run of a Python program that first prints its task's id; returns it once the backend has the task."""
-    process = place.start_clawlog(
+    process = fresh.start_clawlog(
         "run",
         *arguments,
         "--",
@@ -39,8 +39,8 @@ def started(place: Place, *arguments: str, program: str) -> tuple[subprocess.Pop
     )
     assert process.stdout is not None
     task_id = process.stdout.readline().decode().strip()
-    wait_until(lambda: task_id in [task.task_id for task in place.backend.tasks(task_id)], "the backend has the task")
-    wait_until(lambda: "task_status" in [event.kind for event in place.backend.task(task_id).events], "and that it runs")
+    wait_until(lambda: task_id in [task.task_id for task in fresh.backend.tasks(task_id)], "the backend has the task")
+    wait_until(lambda: "task_status" in [event.kind for event in fresh.backend.task(task_id).events], "and that it runs")
     return process, task_id
 
 
@@ -56,7 +56,9 @@ def started(place: Place, *arguments: str, program: str) -> tuple[subprocess.Pop
         ("import os, signal; signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), 2)", 130, "interrupted", "ended by SIGINT"),
     ],
 )
-def test_the_exit_status_is_passed_on(running: Place, program: str, status: int, task_status: str, summary: str | None) -> None:
+def test_the_exit_status_is_passed_on(
+    running: Installation, program: str, status: int, task_status: str, summary: str | None
+) -> None:
     ran = running.clawlog("run", "--title", "完成", "--", sys.executable, "-c", f"{PRINT_TASK}; {program}")
     assert (ran.status, ran.stderr) == (status, "")
     task = task_of(running, ran.stdout.strip())
@@ -70,18 +72,18 @@ def test_the_exit_status_is_passed_on(running: Place, program: str, status: int,
 
 @pytest.mark.parametrize(
     ("command", "status", "said"),
-    [("/nonexistent/program", 127, "there is no such program"), ("/etc/passwd", 126, "Permission denied")],
+    [("/nonexistent/program", 127, "no such program"), ("/etc/passwd", 126, "Permission denied")],
 )
-def test_what_cannot_be_run_is_said_and_makes_no_task(place: Place, command: str, status: int, said: str) -> None:
-    ran = place.clawlog("run", "--", command)
+def test_what_cannot_be_run_is_said_and_makes_no_task(fresh: Installation, command: str, status: int, said: str) -> None:
+    ran = fresh.clawlog("run", "--", command)
     assert (ran.status, ran.stdout) == (status, "")
     assert ran.stderr.startswith(f"clawlog: {command}")
     assert said in ran.stderr
     assert len(ran.stderr.splitlines()) == 1
-    assert list(place.folder.iterdir()) == []
+    assert list(fresh.folder.iterdir()) == []
 
 
-def test_input_and_output_are_the_commands_own(running: Place) -> None:
+def test_input_and_output_are_the_commands_own(running: Installation) -> None:
     data = bytes(range(256)) * 4096
     program = "import shutil, sys; shutil.copyfileobj(sys.stdin.buffer, sys.stdout.buffer); sys.stderr.write('aside')"
     for options in ([], ["--summary-from-output"]):
@@ -96,23 +98,23 @@ def test_input_and_output_are_the_commands_own(running: Place) -> None:
         assert ran.stderr == b"aside"
 
 
-def test_options_after_the_command_are_the_commands_own(running: Place) -> None:
+def test_options_after_the_command_are_the_commands_own(running: Installation) -> None:
     ran = running.clawlog("run", sys.executable, "-c", "import sys; print(sys.argv[1:])", "--title", "--", "-x")
     assert (ran.status, ran.stdout) == (0, "['--title', '--', '-x']\n")
 
 
-def test_without_any_daemon_the_command_runs_and_its_events_wait_in_the_spool(place: Place) -> None:
-    ran = place.clawlog("run", "--", sys.executable, "-c", "print('done'); raise SystemExit(4)")
+def test_without_any_daemon_the_command_runs_and_its_events_wait_in_the_spool(fresh: Installation) -> None:
+    ran = fresh.clawlog("run", "--", sys.executable, "-c", "print('done'); raise SystemExit(4)")
     assert (ran.status, ran.stdout) == (4, "done\n")
     assert "clawlog: task.create waits in the spool" in ran.stderr
-    assert len(list((place.folder / "spool").glob("*.call"))) == 3
+    assert len(list((fresh.folder / "spool").glob("*.call"))) == 3
 
 
-def test_a_task_that_the_daemon_declines_is_a_warning(running: Place) -> None:
+def test_a_task_that_the_daemon_declines_is_a_warning(running: Installation) -> None:
     ran = running.clawlog("run", "--base-url", "ftp://nowhere", "--", sys.executable, "-c", "raise SystemExit(5)")
     assert ran.status == 5
     assert len(ran.stderr.splitlines()) == 1
-    assert "clawlog: task.create was not taken: base_url" in ran.stderr
+    assert "clawlog: task.create was not accepted: base_url" in ran.stderr
 
 
 # ── A stop ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -123,7 +125,7 @@ DEAF = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time
 
 @pytest.mark.parametrize(("arguments", "number"), [([], signal.SIGTERM), (["--stop-signal", "usr1"], signal.SIGUSR1)])
 def test_a_stop_sends_the_signal_and_acknowledges_when_the_command_has_ended(
-    running: Place, arguments: list[str], number: int
+    running: Installation, arguments: list[str], number: int
 ) -> None:
     process, task_id = started(running, *arguments, program=OBEDIENT.format(signal=int(number)))
     running.backend.request_stop(task_id, reason="enough")
@@ -136,17 +138,17 @@ def test_a_stop_sends_the_signal_and_acknowledges_when_the_command_has_ended(
     assert all(stage.at is not None for stage in task.stop.stages)
 
 
-def test_what_does_not_heed_the_signal_is_killed_after_the_grace(running: Place) -> None:
+def test_what_ignores_the_signal_is_killed_after_the_grace(running: Installation) -> None:
     process, task_id = started(running, "--grace", "0.3", program=DEAF)
     running.backend.request_stop(task_id)
     assert process.wait(20) == 128 + signal.SIGKILL
     stop = task_of(running, task_id).stop
     assert stop is not None
     assert stop.ack_summary is not None
-    assert stop.ack_summary.startswith("did not heed SIGTERM and was killed, ")
+    assert stop.ack_summary.startswith("ignored SIGTERM and was killed, ")
 
 
-def test_a_stop_reaches_what_the_command_has_started(running: Place) -> None:
+def test_a_stop_reaches_what_the_command_has_started(running: Installation) -> None:
     deaf = f"{sys.executable!r}, '-c', {DEAF!r}"
     program = f"import subprocess; p = subprocess.Popen([{deaf}]); print(p.pid, flush=True); p.wait()"
     process, task_id = started(running, "--grace", "0.3", program=program)
@@ -158,20 +160,20 @@ def test_a_stop_reaches_what_the_command_has_started(running: Place) -> None:
     assert task_of(running, task_id).status == "interrupted"
 
 
-def test_a_stopped_command_is_woken_to_be_stopped(running: Place) -> None:
+def test_a_stopped_command_is_woken_to_be_stopped(running: Installation) -> None:
     process, task_id = started(running, program="import os; os.kill(os.getpid(), 19)")
     running.backend.request_stop(task_id)
     assert process.wait(20) == 128 + signal.SIGTERM
 
 
-def test_signals_are_passed_on(running: Place) -> None:
+def test_signals_are_passed_on(running: Installation) -> None:
     process, task_id = started(running, program=OBEDIENT.format(signal=int(signal.SIGHUP)))
     process.send_signal(signal.SIGHUP)
     assert process.wait(20) == 7
     assert task_of(running, task_id).status == "failed"
 
 
-def test_the_last_line_of_output_is_the_heartbeats_summary(running: Place) -> None:
+def test_the_last_line_of_output_is_the_heartbeats_summary(running: Installation) -> None:
     program = r"print('\x1b[1mfirst\x1b[0m', flush=True); print('10%\r20%\r', end='', flush=True); import time; time.sleep(60)"
     process, task_id = started(running, "--summary-from-output", program=program)
 
@@ -196,7 +198,7 @@ TALKATIVE = 'import sys, time; print("begun", flush=True); print("heard", sys.st
 
 
 @pytest.mark.parametrize("options", [[], ["--summary-from-output"]])
-def test_on_a_terminal_the_command_has_it_and_ctrl_c_reaches_it(running: Place, options: list[str]) -> None:
+def test_on_a_terminal_the_command_has_it_and_ctrl_c_reaches_it(running: Installation, options: list[str]) -> None:
     program = f"{REPORT}; import time; time.sleep(60)"
     with on_terminal(running, *CLAWLOG, "run", *options, "--", sys.executable, "-c", program) as screen:
         screen.shows("terminal True True True\r\n")
@@ -206,14 +208,14 @@ def test_on_a_terminal_the_command_has_it_and_ctrl_c_reaches_it(running: Place, 
         assert os.waitstatus_to_exitcode(status) == 130
 
 
-def test_the_commands_output_keeps_the_terminals_size(running: Place) -> None:
+def test_the_commands_output_keeps_the_terminals_size(running: Installation) -> None:
     program = "import os; print('size', *os.get_terminal_size(1), flush=True)"
     with on_terminal(running, *CLAWLOG, "run", "--summary-from-output", "--", sys.executable, "-c", program) as screen:
         screen.shows("size 80 24")
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="wants bash, for its job control")
-def test_ctrl_z_stops_both_and_fg_continues_both(running: Place, tmp_path: Path) -> None:
+def test_ctrl_z_stops_both_and_fg_continues_both(running: Installation, tmp_path: Path) -> None:
     script = tmp_path / "run"
     script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{CLAWLOG[2]}' run -- '{sys.executable}' -c '{TALKATIVE}'\n")
     script.chmod(0o755)

@@ -12,7 +12,7 @@ import pytest
 
 from clawlog.cli import main
 from process.cli.conftest import Clawlog
-from support.installation import CLAWLOG, Place
+from support.installation import CLAWLOG, Installation
 
 SLOW = ("rich", "asyncio", "urllib.request", "tomllib", "concurrent.futures", "clawlog.client", "clawlog.cli.commands")
 
@@ -62,8 +62,8 @@ def test_the_start_costs_less_than_twice_that_of_click_alone() -> None:
     assert max(own) < 2 * bare
 
 
-def test_the_version_is_that_of_the_distribution(place: Place, clawlog: Clawlog) -> None:
-    assert clawlog(place, "--version").stdout == f"clawlog {version('clawlog-status-sync')}\n"
+def test_the_version_is_that_of_the_distribution(fresh: Installation, clawlog: Clawlog) -> None:
+    assert clawlog(fresh, "--version").stdout == f"clawlog {version('clawlog-status-sync')}\n"
 
 
 def test_the_help_lists_every_command_under_its_own_first_line() -> None:
@@ -71,8 +71,8 @@ def test_the_help_lists_every_command_under_its_own_first_line() -> None:
 
 
 @pytest.mark.parametrize("names", [each for each in every_command() if each != ("backend",)], ids=" ".join)
-def test_every_help_shows_examples_and_exit_statuses(names: tuple[str, ...], place: Place, clawlog: Clawlog) -> None:
-    ran = clawlog(place, *names, "--help")
+def test_every_help_shows_examples_and_exit_statuses(names: tuple[str, ...], fresh: Installation, clawlog: Clawlog) -> None:
+    ran = clawlog(fresh, *names, "--help")
     assert (ran.status, ran.stderr) == (0, "")
     assert "Examples:\n" in ran.stdout
     assert "Exit statuses:\n" in ran.stdout
@@ -90,39 +90,41 @@ def test_every_help_shows_examples_and_exit_statuses(names: tuple[str, ...], pla
         (["completion", "tcsh"], "is not one of"),
     ],
 )
-def test_bad_usage_is_status_2_and_says_what_is_wrong(arguments: list[str], said: str, place: Place, clawlog: Clawlog) -> None:
-    ran = clawlog(place, *arguments)
+def test_bad_usage_is_status_2_and_says_what_is_wrong(
+    arguments: list[str], said: str, fresh: Installation, clawlog: Clawlog
+) -> None:
+    ran = clawlog(fresh, *arguments)
     assert (ran.status, ran.stdout) == (2, "")
     assert said in ran.stderr
 
 
-def test_an_address_that_is_none_is_bad_usage(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_SOCKET"] = "http://localhost:8000"
-    ran = clawlog(place, "tasks")
+def test_an_address_that_is_none_is_bad_usage(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_SOCKET"] = "http://localhost:8000"
+    ran = clawlog(fresh, "tasks")
     assert ran.status == 2
     assert "CLAWLOG_SOCKET" in ran.stderr
 
 
-def test_a_configuration_that_cannot_be_read_is_bad_usage(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_CONFIG"] = str(place.folder / "missing.toml")
-    ran = clawlog(place, "show", "some-task")
+def test_a_configuration_that_cannot_be_read_is_bad_usage(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_CONFIG"] = str(fresh.folder / "missing.toml")
+    ran = clawlog(fresh, "show", "some-task")
     assert ran.status == 2
     assert "missing.toml cannot be read" in ran.stderr
-    (place.folder / "missing.toml").write_text("base_url = \n")
-    ran = clawlog(place, "show", "some-task")
+    (fresh.folder / "missing.toml").write_text("base_url = \n")
+    ran = clawlog(fresh, "show", "some-task")
     assert ran.status == 2
     assert "missing.toml is not TOML" in ran.stderr
 
 
 @pytest.mark.parametrize(("shell", "said"), [("bash", "complete -o"), ("zsh", "#compdef clawlog"), ("fish", "complete ")])
-def test_completion_is_for_the_shell_that_was_named(shell: str, said: str, place: Place, clawlog: Clawlog) -> None:
-    ran = clawlog(place, "completion", shell)
+def test_completion_is_for_the_shell_that_was_named(shell: str, said: str, fresh: Installation, clawlog: Clawlog) -> None:
+    ran = clawlog(fresh, "completion", shell)
     assert ran.status == 0
     assert said in ran.stdout
     assert "_CLAWLOG_COMPLETE" in ran.stdout
 
 
-def test_a_shell_completes_commands_and_the_ids_of_tasks(running: Place) -> None:
+def test_a_shell_completes_commands_and_the_ids_of_tasks(running: Installation) -> None:
     with running.client() as client:
         client.create_task("补全", task_id="complete-me-7")
 

@@ -10,10 +10,10 @@ import pytest
 
 from clawlog.cli.sources import daemon
 from process.cli.conftest import Clawlog
-from support.installation import Place, wait_until
+from support.installation import Installation, wait_until
 
 
-def test_a_healthy_daemon_is_shown_on_one_screen(running: Place, clawlog: Clawlog) -> None:
+def test_a_healthy_daemon_is_shown_on_one_screen(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         client.create_task("健康", ["一"])
         assert client.flush().flushed
@@ -25,7 +25,7 @@ def test_a_healthy_daemon_is_shown_on_one_screen(running: Place, clawlog: Clawlo
     assert all(line == line.rstrip() for line in ran.stdout.splitlines())
 
 
-def test_programs_get_the_daemons_own_answer(running: Place, clawlog: Clawlog) -> None:
+def test_programs_get_the_daemons_own_answer(running: Installation, clawlog: Clawlog) -> None:
     ran = clawlog(running, "status", "--json")
     assert ran.status == 0
     assert (ran.json["running"], ran.json["healthy"], ran.json["problems"]) == (True, True, [])
@@ -33,58 +33,58 @@ def test_programs_get_the_daemons_own_answer(running: Place, clawlog: Clawlog) -
         assert ran.json.keys() == {"running", "findings", *client.daemon_status()}
 
 
-def test_an_outage_is_told_with_since_when_why_how_much_and_for_how_long(place: Place, clawlog: Clawlog) -> None:
-    backend = place.start_backend()
-    place.start_daemon()
-    place.end(backend)
-    with place.client() as client:
+def test_an_outage_is_told_with_since_when_why_how_much_and_for_how_long(fresh: Installation, clawlog: Clawlog) -> None:
+    backend = fresh.start_backend()
+    fresh.start_daemon()
+    fresh.end(backend)
+    with fresh.client() as client:
         task = client.create_task("停电", ["一"])
         client.update_step(task.task_id, 1, "running")
         lane = wait_until(lambda: next((x for x in client.daemon_status()["backends"] if x["outage_since"]), None), "an outage")
-    ran = clawlog(place, "status")
+    ran = clawlog(fresh, "status")
     assert ran.status == 1
     assert "● degraded" in ran.stdout
     assert f"is unavailable since {lane['outage_since']}" in ran.stdout
     assert "cannot connect" in ran.stdout
     assert "waiting  2 events" in ran.stdout
     assert "an hour, full in" in ran.stdout
-    ran = clawlog(place, "status", "--json")
+    ran = clawlog(fresh, "status", "--json")
     assert (ran.status, ran.json["healthy"], ran.json["backends"][0]["pending"]) == (1, False, 2)
 
 
-def test_no_daemon_is_said_and_none_is_started(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_AUTOSTART"] = "1"
-    ran = clawlog(place, "status")
+def test_no_daemon_is_said_and_none_is_started(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_AUTOSTART"] = "1"
+    ran = clawlog(fresh, "status")
     assert ran.status == 3
-    assert f"nobody listens at {place.folder}/run/clawlogd.sock" in ran.stdout
-    ran = clawlog(place, "status", "--json")
+    assert f"no daemon at {fresh.folder}/run/clawlogd.sock" in ran.stdout
+    ran = clawlog(fresh, "status", "--json")
     assert (ran.status, ran.json["running"], ran.json["spooled_calls"]) == (3, False, 0)
-    assert list(place.folder.iterdir()) == []
+    assert list(fresh.folder.iterdir()) == []
 
 
-def test_what_waits_for_a_daemon_is_counted(place: Place, clawlog: Clawlog) -> None:
-    spool = place.folder / "spool"
+def test_what_waits_for_a_daemon_is_counted(fresh: Installation, clawlog: Clawlog) -> None:
+    spool = fresh.folder / "spool"
     spool.mkdir()
     for name in ("1.call", "2.call", "3.call.draft"):
         (spool / name).touch()
-    assert clawlog(place, "status", "--json").json["spooled_calls"] == 2
-    assert "2 script calls wait in the spool" in clawlog(place, "status").stdout
+    assert clawlog(fresh, "status", "--json").json["spooled_calls"] == 2
+    assert "2 script calls wait in the spool" in clawlog(fresh, "status").stdout
 
 
 def test_a_daemon_that_hangs_is_degraded_and_not_absent(
-    place: Place, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
+    fresh: Installation, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(daemon, "TIMEOUT_S", 0.2)
-    (place.folder / "run").mkdir()
+    (fresh.folder / "run").mkdir()
     with socket.socket(socket.AF_UNIX) as silent:
-        silent.bind(str(place.folder / "run" / "clawlogd.sock"))
+        silent.bind(str(fresh.folder / "run" / "clawlogd.sock"))
         silent.listen()
-        ran = clawlog(place, "status", "--json")
+        ran = clawlog(fresh, "status", "--json")
     assert (ran.status, ran.json["running"], ran.json["healthy"]) == (1, True, False)
     assert "did not answer in time" in ran.json["problems"][0]
 
 
-def test_a_reader_that_goes_away_is_no_fault(running: Place) -> None:
+def test_a_reader_that_goes_away_is_no_fault(running: Installation) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     try:

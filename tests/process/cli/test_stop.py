@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from process.cli.conftest import Clawlog
-from support.installation import Place
+from support.installation import Installation
 
 SCRIPTS = Path(__file__).resolve().parents[3] / "scripts"
 OBEDIENT = """
@@ -17,19 +17,19 @@ exec "$1" "$2/update_status.py" --task-id "$3" --ack-interrupt --ack-summary "st
 """
 
 
-def agent(place: Place, task_id: str) -> subprocess.Popen[bytes]:
+def agent(fresh: Installation, task_id: str) -> subprocess.Popen[bytes]:
     """An agent that waits for a stop and honours it."""
-    return place.start("/bin/sh", "-c", OBEDIENT, "agent", sys.executable, str(SCRIPTS), task_id, stdout=subprocess.DEVNULL)
+    return fresh.start("/bin/sh", "-c", OBEDIENT, "agent", sys.executable, str(SCRIPTS), task_id, stdout=subprocess.DEVNULL)
 
 
-def created(place: Place, title: str) -> str:
-    with place.client() as client:
+def created(fresh: Installation, title: str) -> str:
+    with fresh.client() as client:
         task = client.create_task(title, ["一"])
         assert client.flush().flushed
         return task.task_id
 
 
-def test_a_stop_is_followed_to_its_acknowledgement(running: Place, clawlog: Clawlog) -> None:
+def test_a_stop_is_followed_to_its_acknowledgement(running: Installation, clawlog: Clawlog) -> None:
     task_id = created(running, "停下来")
     obedient = agent(running, task_id)
     ran = clawlog(running, "stop", task_id, "--reason", "wrong branch", "--wait", "--timeout", "25")
@@ -42,7 +42,7 @@ def test_a_stop_is_followed_to_its_acknowledgement(running: Place, clawlog: Claw
     assert (stop.reason, stop.ack_summary) == ("wrong branch", "stopped after the block")
 
 
-def test_programs_get_the_receipts_at_the_end(running: Place, clawlog: Clawlog) -> None:
+def test_programs_get_the_receipts_at_the_end(running: Installation, clawlog: Clawlog) -> None:
     task_id = created(running, "json")
     agent(running, task_id)
     found = clawlog(running, "stop", task_id, "--wait", "--json").json
@@ -52,7 +52,7 @@ def test_programs_get_the_receipts_at_the_end(running: Place, clawlog: Clawlog) 
     assert found["ack_summary"] == "stopped after the block"
 
 
-def test_asking_twice_is_one_stop(running: Place, clawlog: Clawlog) -> None:
+def test_asking_twice_is_one_stop(running: Installation, clawlog: Clawlog) -> None:
     task_id = created(running, "twice")
     first = clawlog(running, "stop", task_id, "--json").json
     again = clawlog(running, "stop", task_id, "--json").json
@@ -61,14 +61,14 @@ def test_asking_twice_is_one_stop(running: Place, clawlog: Clawlog) -> None:
         assert client.check_interrupt(task_id, wait_s=10).interrupt_requested
 
 
-def test_when_nobody_acknowledges_the_time_runs_out(running: Place, clawlog: Clawlog) -> None:
+def test_when_nobody_acknowledges_the_time_runs_out(running: Installation, clawlog: Clawlog) -> None:
     ran = clawlog(running, "stop", created(running, "taub"), "--wait", "--timeout", "0.1")
     assert ran.status == 75
-    assert ran.stderr == "clawlog: the time ran out; the stop stays asked for\n"
+    assert ran.stderr == "clawlog: timed out; the stop stays requested\n"
     assert ran.stdout.startswith("requested")
 
 
-def test_a_task_that_ends_instead_is_over_all_the_same(running: Place) -> None:
+def test_a_task_that_ends_instead_is_over_all_the_same(running: Installation) -> None:
     task_id = created(running, "fertig")
     stop = running.start_clawlog("stop", task_id, "--wait", stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert stop.stdout is not None
@@ -80,7 +80,7 @@ def test_a_task_that_ends_instead_is_over_all_the_same(running: Place) -> None:
     assert stderr == b"clawlog: the task ended (done) without acknowledging the stop\n"
 
 
-def test_an_ended_or_unknown_task_cannot_be_stopped(running: Place, clawlog: Clawlog) -> None:
+def test_an_ended_or_unknown_task_cannot_be_stopped(running: Installation, clawlog: Clawlog) -> None:
     task_id = created(running, "vorbei")
     with running.client() as client:
         client.update_task(task_id, "done")
@@ -91,34 +91,34 @@ def test_an_ended_or_unknown_task_cannot_be_stopped(running: Place, clawlog: Cla
     assert clawlog(running, "stop", "nowhere").status == 65
 
 
-def test_a_backend_that_is_away_is_said(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
-    place.start_daemon()
-    with place.client() as client:
+def test_a_backend_that_is_away_is_said(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
+    fresh.start_daemon()
+    with fresh.client() as client:
         task_id = client.create_task("offline").task_id
-    ran = clawlog(place, "stop", task_id)
+    ran = clawlog(fresh, "stop", task_id)
     assert (ran.status, ran.stdout) == (69, "")
     assert "http://127.0.0.1:9 does not answer" in ran.stderr
 
 
-def test_the_token_goes_to_the_default_backend_and_to_no_other(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_TOKEN"] = "a-token-of-some-length"
-    place.start_backend()
-    place.start_daemon()
-    task_id = created(place, "geheim")
-    assert clawlog(place, "stop", task_id).status == 0
-    mine = place.env["CLAWLOG_BASE_URL"]
-    place.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
-    ran = clawlog(place, "stop", task_id)
+def test_the_token_goes_to_the_default_backend_and_to_no_other(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_TOKEN"] = "a-token-of-some-length"
+    fresh.start_backend()
+    fresh.start_daemon()
+    task_id = created(fresh, "geheim")
+    assert clawlog(fresh, "stop", task_id).status == 0
+    mine = fresh.env["CLAWLOG_BASE_URL"]
+    fresh.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
+    ran = clawlog(fresh, "stop", task_id)
     assert (ran.status, ran.stdout) == (65, "")
     assert "(HTTP 401)" in ran.stderr
-    place.env["CLAWLOG_BASE_URL"] = mine
-    del place.env["CLAWLOG_TOKEN"]
-    token_file = place.folder / "token"
+    fresh.env["CLAWLOG_BASE_URL"] = mine
+    del fresh.env["CLAWLOG_TOKEN"]
+    token_file = fresh.folder / "token"
     token_file.write_text("a-token-of-some-length\n")
-    place.env["CLAWLOG_TOKEN_FILE"] = str(token_file)
-    assert clawlog(place, "stop", task_id).status == 0
+    fresh.env["CLAWLOG_TOKEN_FILE"] = str(token_file)
+    assert clawlog(fresh, "stop", task_id).status == 0
     token_file.write_text("\n")
-    ran = clawlog(place, "stop", task_id)
+    ran = clawlog(fresh, "stop", task_id)
     assert ran.status == 2
     assert f"the token file {token_file} is empty" in ran.stderr

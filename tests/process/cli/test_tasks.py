@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 
 from process.cli.conftest import Clawlog
-from support.installation import Place, wait_until
+from support.installation import Installation, wait_until
 
 
-def test_tasks_are_listed_with_where_they_stand(running: Place, clawlog: Clawlog) -> None:
+def test_tasks_are_listed_with_where_they_stand(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         ended = client.create_task("已经结束", ["一", "二"])
         client.update_task(ended.task_id, "failed", summary="no disk")
@@ -26,26 +26,26 @@ def test_tasks_are_listed_with_where_they_stand(running: Place, clawlog: Clawlog
         assert clawlog(running, "tasks", "--json").json["tasks"][0]["task_id"] == client.list_tasks()["tasks"][0]["task_id"]
 
 
-def test_titles_are_shown_as_they_are_and_steer_nothing(running: Place, clawlog: Clawlog) -> None:
+def test_titles_are_shown_as_they_are_and_steer_nothing(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         client.create_task("[bold]not markup[/] :smile: \x1b[31mred")
     shown = clawlog(running, "tasks").stdout.splitlines()[1]
     assert shown.endswith("[bold]not markup[/] :smile: red")
 
 
-def test_without_a_daemon_tasks_says_so(place: Place, clawlog: Clawlog) -> None:
-    ran = clawlog(place, "tasks")
+def test_without_a_daemon_tasks_says_so(fresh: Installation, clawlog: Clawlog) -> None:
+    ran = clawlog(fresh, "tasks")
     assert (ran.status, ran.stdout) == (69, "")
-    assert ran.stderr.startswith("clawlog: No daemon answers at ")
+    assert ran.stderr.startswith("clawlog: No daemon at ")
 
 
-def test_no_tasks_is_said_on_stderr(place: Place, clawlog: Clawlog) -> None:
-    place.start_daemon()
-    ran = clawlog(place, "tasks")
+def test_no_tasks_is_said_on_stderr(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.start_daemon()
+    ran = clawlog(fresh, "tasks")
     assert (ran.status, ran.stdout, ran.stderr) == (0, "", "clawlog: no tasks\n")
 
 
-def test_a_task_is_shown_with_steps_life_stop_and_history(running: Place, clawlog: Clawlog) -> None:
+def test_a_task_is_shown_with_steps_life_stop_and_history(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         task = client.create_task("详情", ["一", "二"], watch_pid=os.getpid(), summary="all about it")
         client.update_step(task.task_id, 1, "done", summary="went well")
@@ -75,13 +75,13 @@ def test_a_task_is_shown_with_steps_life_stop_and_history(running: Place, clawlo
     ]
 
 
-def test_a_live_task_is_shown_with_what_the_daemon_vouches_on(running: Place, clawlog: Clawlog) -> None:
+def test_a_live_task_is_shown_with_what_the_daemon_vouches_on(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         task = client.create_task("活着", watch_pid=os.getpid())
-    assert f"agent      alive: process {os.getpid()} runs, spoke " in clawlog(running, "show", task.task_id).stdout
+    assert f"agent      alive: process {os.getpid()} is running, last report " in clawlog(running, "show", task.task_id).stdout
 
 
-def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Place, clawlog: Clawlog) -> None:
+def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         client.create_task("one", task_id="prefix-a-1")
         client.create_task("two", task_id="prefix-a-2")
@@ -91,13 +91,13 @@ def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Place,
     assert clawlog(running, "show", "prefix-a-2-").stdout.startswith("three  ")
     ran = clawlog(running, "show", "prefix-a")
     assert (ran.status, ran.stdout) == (65, "")
-    assert "'prefix-a' could be 3 tasks" in ran.stderr
+    assert "'prefix-a' matches 3 tasks" in ran.stderr
     ran = clawlog(running, "show", "nowhere")
     assert (ran.status, ran.stdout) == (65, "")
     assert "the daemon knows no task 'nowhere', nor does http://127.0.0.1" in ran.stderr
 
 
-def test_programs_get_both_sides_of_a_task(running: Place, clawlog: Clawlog) -> None:
+def test_programs_get_both_sides_of_a_task(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
         task = client.create_task("both", ["一"])
         assert client.flush().flushed
@@ -111,26 +111,28 @@ def test_programs_get_both_sides_of_a_task(running: Place, clawlog: Clawlog) -> 
     assert [event["kind"] for event in found["backend"]["events"]] == ["task_created"]
 
 
-def test_a_task_of_another_machine_is_shown_from_the_backend(running: Place, place: Place, clawlog: Clawlog) -> None:
+def test_a_task_of_another_machine_is_shown_from_the_backend(
+    running: Installation, fresh: Installation, clawlog: Clawlog
+) -> None:
     with running.client() as client:
         task = client.create_task("从别处来", ["一"])
         assert client.flush().flushed
-    place.env["CLAWLOG_BASE_URL"] = running.env["CLAWLOG_BASE_URL"]
-    ran = clawlog(place, "show", task.task_id[:-2])
+    fresh.env["CLAWLOG_BASE_URL"] = running.env["CLAWLOG_BASE_URL"]
+    ran = clawlog(fresh, "show", task.task_id[:-2])
     assert ran.status == 0, ran.stderr
     assert ran.stdout.startswith("从别处来  ")
     assert "· 1 一" in ran.stdout
 
 
-def test_with_the_backend_away_the_daemons_part_is_shown(place: Place, clawlog: Clawlog) -> None:
-    place.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
-    place.start_daemon()
-    with place.client() as client:
+def test_with_the_backend_away_the_daemons_part_is_shown(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAWLOG_BASE_URL"] = "http://127.0.0.1:9"
+    fresh.start_daemon()
+    with fresh.client() as client:
         task = client.create_task("离线", ["一"])
-    ran = clawlog(place, "show", task.task_id)
+    ran = clawlog(fresh, "show", task.task_id)
     assert ran.status == 0
     assert "waiting    1 event for its backend" in ran.stdout
     assert "no history: http://127.0.0.1:9 does not answer" in ran.stdout
-    found = clawlog(place, "show", task.task_id, "--json").json
+    found = clawlog(fresh, "show", task.task_id, "--json").json
     assert found["backend"] is None
     assert "does not answer" in found["backend_error"]

@@ -17,7 +17,7 @@ import pytest
 
 from clawlog.errors import Refused
 from faults.registry import faketime_library
-from support.installation import Place, Ran, wait_until
+from support.installation import Installation, Ran, wait_until
 
 HEALTHY, DEGRADED, NOT_RUNNING = 0, 1, 3
 
@@ -26,10 +26,10 @@ QUICK = {"CLAWLOG_RETRY_QUICK_DELAYS_S": "0.01", "CLAWLOG_RETRY_MAX_DELAY_S": "1
 
 
 @pytest.fixture
-def served(place: Place, running: Place) -> Place:
-    """A place whose backend answers, and whose daemon is not started yet."""
-    place.env |= {"CLAWLOG_BASE_URL": running.env["CLAWLOG_BASE_URL"], "CLAWLOG_AUTOSTART": "1", **QUICK}
-    return place
+def served(fresh: Installation, running: Installation) -> Installation:
+    """An installation whose backend answers, and whose daemon is not started yet."""
+    fresh.env |= {"CLAWLOG_BASE_URL": running.env["CLAWLOG_BASE_URL"], "CLAWLOG_AUTOSTART": "1", **QUICK}
+    return fresh
 
 
 def words(text: str) -> str:
@@ -44,34 +44,34 @@ def says(ran: Ran, status: int, found: str, advice: str) -> None:
     assert re.search(rf"{found}.*→ .*{advice}", words(ran.stdout)), f"{found!r} and then {advice!r}\n{ran.stdout}"
 
 
-def names(place: Place, found: str, advice: str, *, doctor: int, status: int) -> None:
+def names(fresh: Installation, found: str, advice: str, *, doctor: int, status: int) -> None:
     """Both commands name a fault (a regular expression), and say what to do."""
-    says(place.clawlog("doctor"), doctor, found, advice)
-    says(place.clawlog("status"), status, found, advice)
+    says(fresh.clawlog("doctor"), doctor, found, advice)
+    says(fresh.clawlog("status"), status, found, advice)
 
 
-def refuses_to_start(place: Place, status: int, said: str) -> None:
+def refuses_to_start(fresh: Installation, status: int, said: str) -> None:
     """The fault is none of the commands' own imagination: the daemon does not start."""
     command = [sys.executable, "-m", "clawlogd"]
-    ran = subprocess.run(command, env=place.env, capture_output=True, text=True, timeout=20, check=False)
+    ran = subprocess.run(command, env=fresh.env, capture_output=True, text=True, timeout=20, check=False)
     assert (ran.returncode, ran.stdout) == (status, "")
     assert re.search(said, ran.stderr), ran.stderr
 
 
-def lane_state(place: Place) -> str:
+def lane_state(fresh: Installation) -> str:
     """What the default backend's lane does, after a task that it is to deliver."""
-    with place.client() as client:
+    with fresh.client() as client:
         return str(next((each["state"] for each in client.daemon_status()["backends"]), ""))
 
 
-def with_a_task(place: Place, state: str) -> None:
+def with_a_task(fresh: Installation, state: str) -> None:
     """Creates a task, and waits until the lane is in a state for it."""
-    with place.client() as client:
+    with fresh.client() as client:
         client.create_task("任务", ["一"])
-    wait_until(lambda: lane_state(place) == state, f"the lane is in {state}")
+    wait_until(lambda: lane_state(fresh) == state, f"the lane is in {state}")
 
 
-def test_before_it_is_broken_nothing_is_wrong(served: Place) -> None:
+def test_before_it_is_broken_nothing_is_wrong(served: Installation) -> None:
     served.start_daemon()
     with_a_task(served, "idle")
     for command in ("doctor", "status"):
@@ -81,7 +81,7 @@ def test_before_it_is_broken_nothing_is_wrong(served: Place) -> None:
     assert served.clawlog("status", "--json").json["findings"] == []
 
 
-def test_wrong_permissions(served: Place) -> None:
+def test_wrong_permissions(served: Installation) -> None:
     folder = served.folder / "sockets"
     folder.mkdir()
     folder.chmod(0o777)
@@ -92,7 +92,7 @@ def test_wrong_permissions(served: Place) -> None:
     served.start_daemon()
 
 
-def test_permissions_that_go_wrong_while_it_runs(served: Place) -> None:
+def test_permissions_that_go_wrong_while_it_runs(served: Installation) -> None:
     served.start_daemon()
     served.folder.chmod(0o755)
     (served.folder / "run" / "clawlogd.sock").chmod(0o666)
@@ -100,58 +100,64 @@ def test_permissions_that_go_wrong_while_it_runs(served: Place) -> None:
     names(served, r"clawlogd.sock is open to all \(mode 666\)", "chmod 600 ", doctor=0, status=HEALTHY)
 
 
-def test_a_stale_socket(served: Place) -> None:
+def test_a_stale_socket(served: Installation) -> None:
     daemon = served.start_daemon()
     daemon.kill()
     daemon.wait()
-    names(served, "clawlogd.sock is left over: nobody listens", "the next daemon replaces it", doctor=0, status=NOT_RUNNING)
+    names(
+        served,
+        "clawlogd.sock is left over from a daemon that has ended",
+        "the next daemon replaces it",
+        doctor=0,
+        status=NOT_RUNNING,
+    )
     served.start_daemon()  # as was advised
     assert served.clawlog("status").status == HEALTHY
 
 
-def test_a_backend_that_is_down(place: Place) -> None:
-    place.env |= QUICK
-    backend = place.start_backend()
-    place.start_daemon()
-    place.end(backend)
+def test_a_backend_that_is_down(fresh: Installation) -> None:
+    fresh.env |= QUICK
+    backend = fresh.start_backend()
+    fresh.start_daemon()
+    fresh.end(backend)
     # Before there is anything to send, nobody but the two commands could know; and the daemon may never need it.
-    names(place, "does not answer: .*Connection refused", "clawlog up", doctor=1, status=HEALTHY)
-    with_a_task(place, "outage")
-    names(place, "is unavailable since .*cannot connect", "start that backend", doctor=1, status=DEGRADED)
+    names(fresh, "does not answer: .*Connection refused", "clawlog up", doctor=1, status=HEALTHY)
+    with_a_task(fresh, "outage")
+    names(fresh, "is unavailable since .*cannot connect", "start that backend", doctor=1, status=DEGRADED)
 
 
-def test_a_bad_token(place: Place) -> None:
-    token = place.folder / "token"
-    place.env |= QUICK
-    place.env["CLAWLOG_TOKEN"] = "the-right-token-of-all"
-    place.start_backend()
-    del place.env["CLAWLOG_TOKEN"]
+def test_a_bad_token(fresh: Installation) -> None:
+    token = fresh.folder / "token"
+    fresh.env |= QUICK
+    fresh.env["CLAWLOG_TOKEN"] = "the-right-token-of-all"
+    fresh.start_backend()
+    del fresh.env["CLAWLOG_TOKEN"]
     token.write_text("a-wrong-token-this-is\n")
     token.chmod(0o600)
-    place.env["CLAWLOG_TOKEN_FILE"] = str(token)
-    place.start_daemon()
-    names(place, r"\(HTTP 401\)", "set CLAWLOG_TOKEN_FILE", doctor=1, status=HEALTHY)
-    with_a_task(place, "unauthorized")
-    names(place, r"refuses the token \(POST .*HTTP 401", "set CLAWLOG_TOKEN_FILE", doctor=1, status=DEGRADED)
-    assert "a-wrong-token" not in place.clawlog("doctor", "--settings").stdout
+    fresh.env["CLAWLOG_TOKEN_FILE"] = str(token)
+    fresh.start_daemon()
+    names(fresh, r"\(HTTP 401\)", "set CLAWLOG_TOKEN_FILE", doctor=1, status=HEALTHY)
+    with_a_task(fresh, "unauthorized")
+    names(fresh, r"refuses the token \(POST .*HTTP 401", "set CLAWLOG_TOKEN_FILE", doctor=1, status=DEGRADED)
+    assert "a-wrong-token" not in fresh.clawlog("doctor", "--settings").stdout
     token.write_text("the-right-token-of-all\n")  # as was advised
-    wait_until(lambda: lane_state(place) == "idle", "the right token is read by itself")
-    assert place.clawlog("status").status == HEALTHY
+    wait_until(lambda: lane_state(fresh) == "idle", "the right token is read by itself")
+    assert fresh.clawlog("status").status == HEALTHY
 
 
-def test_a_backend_that_only_the_daemon_has_the_token_for_is_no_fault(place: Place) -> None:
-    place.env["CLAWLOG_TOKEN"] = "the-token-of-a-service"
-    place.start_backend()
-    place.start_daemon()
-    with_a_task(place, "idle")
-    del place.env["CLAWLOG_TOKEN"]
-    ran = place.clawlog("doctor")
-    says(ran, 0, "nothing from this command, which has no token", "set CLAWLOG_TOKEN_FILE here, too")
-    assert place.clawlog("status").status == HEALTHY
+def test_a_backend_that_only_the_daemon_has_the_token_for_is_no_fault(fresh: Installation) -> None:
+    fresh.env["CLAWLOG_TOKEN"] = "the-token-of-a-service"
+    fresh.start_backend()
+    fresh.start_daemon()
+    with_a_task(fresh, "idle")
+    del fresh.env["CLAWLOG_TOKEN"]
+    ran = fresh.clawlog("doctor")
+    says(ran, 0, "but this command has none", "set CLAWLOG_TOKEN_FILE here, too")
+    assert fresh.clawlog("status").status == HEALTHY
 
 
 @pytest.fixture
-def small_disk(served: Place) -> Iterator[Path]:
+def small_disk(served: Installation) -> Iterator[Path]:
     """A disk of 4 MiB for the state."""
     if os.geteuid() != 0 or shutil.which("mount") is None:
         pytest.skip("only root may mount a small disk")
@@ -175,7 +181,7 @@ def fill(path: Path) -> None:
             return
 
 
-def test_a_full_disk(served: Place, small_disk: Path) -> None:
+def test_a_full_disk(served: Installation, small_disk: Path) -> None:
     served.env["CLAWLOG_OUTBOX_BALLAST_BYTES"] = "65536"
     served.start_daemon()
     fill(small_disk / "filler")
@@ -205,28 +211,28 @@ def test_a_full_disk(served: Place, small_disk: Path) -> None:
     wait_until(is_named, "both commands say that nothing is accepted, and what to do")
 
 
-def test_an_old_configuration_key(served: Place) -> None:
+def test_an_old_configuration_key(served: Installation) -> None:
     file = served.folder / "clawlog.toml"
     file.write_text("[heartbeat]\nevery_s = 10\n")
     served.env["CLAWLOG_CONFIG"] = str(file)
     found = r"clawlog.toml: heartbeat.every_s: no such key; expected one of .*interval_s"
     refuses_to_start(served, 2, found)
-    names(served, found, "mend that key or file", doctor=1, status=NOT_RUNNING)
+    names(served, found, "correct that key or file", doctor=1, status=NOT_RUNNING)
 
 
-def test_a_second_daemon(served: Place) -> None:
+def test_a_second_daemon(served: Installation) -> None:
     first = served.start_daemon()
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "elsewhere.sock")
     refuses_to_start(served, 69, f"a clawlogd \\(pid {first.pid}\\) has the state folder")
-    found = f"nobody listens at .*elsewhere.sock, but process {first.pid} has the state folder"
+    found = f"no daemon at .*elsewhere.sock, but process {first.pid} has the state folder"
     names(served, found, "set CLAWLOG_SOCKET to its socket, or end it", doctor=1, status=NOT_RUNNING)
 
 
-def test_another_daemon_than_the_one_that_is_meant(served: Place) -> None:
+def test_another_daemon_than_the_one_that_is_meant(served: Installation) -> None:
     served.start_daemon()
     served.env["CLAWLOG_SOCKET"] = str(served.folder / "run" / "clawlogd.sock")
     served.env["CLAWLOG_STATE_DIR"] = str(served.folder / "other")
-    found = "it keeps its state in .*, but without it scripts here would write to .*/other"
+    found = "it keeps its state in .*, but scripts here would use .*/other"
     names(served, found, "set CLAWLOG_STATE_DIR, or CLAWLOG_SOCKET", doctor=0, status=HEALTHY)
 
 
@@ -236,20 +242,20 @@ def test_another_daemon_than_the_one_that_is_meant(served: Place) -> None:
     [("+2h", "behind the backend's"), ("-2h", "ahead of the backend's")],
     ids=["behind", "ahead"],
 )
-def test_a_clock_that_is_off(place: Place, offset: str, found: str) -> None:
+def test_a_clock_that_is_off(fresh: Installation, offset: str, found: str) -> None:
     there = {
         "LD_PRELOAD": str(faketime_library()),
         "FAKETIME": offset,
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "FAKETIME_FORCE_MONOTONIC_FIX": "0",
     }
-    place.env |= there
-    place.start_backend()
+    fresh.env |= there
+    fresh.start_backend()
     for name in there:
-        del place.env[name]
-    place.start_daemon()
-    with_a_task(place, "idle")
-    names(place, f"this machine's is (2 h|1 h 59 min) {found}", "timedatectl", doctor=0, status=HEALTHY)
+        del fresh.env[name]
+    fresh.start_daemon()
+    with_a_task(fresh, "idle")
+    names(fresh, f"this machine's clock is (2 h|1 h 59 min) {found}", "timedatectl", doctor=0, status=HEALTHY)
 
 
 def a_folder(path: Path) -> None:
@@ -265,16 +271,16 @@ def nothing(path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [a_folder, no_text, nothing])
-def test_an_unreadable_configuration(served: Place, make: Callable[[Path], None]) -> None:
+def test_an_unreadable_configuration(served: Installation, make: Callable[[Path], None]) -> None:
     file = served.folder / "clawlog.toml"
     make(file)
     served.env["CLAWLOG_CONFIG"] = str(file)
     found = "clawlog.toml:? (cannot be read|is not TOML|not TOML)"
     refuses_to_start(served, 2, "clawlog.toml")
-    names(served, found, "mend that", doctor=1, status=NOT_RUNNING)
+    names(served, found, "correct that", doctor=1, status=NOT_RUNNING)
 
 
-def test_a_configuration_that_becomes_unreadable_under_a_running_daemon(served: Place) -> None:
+def test_a_configuration_that_becomes_unreadable_under_a_running_daemon(served: Installation) -> None:
     file = served.folder / "clawlog.toml"
     file.write_text("")
     served.env["CLAWLOG_CONFIG"] = str(file)
@@ -291,7 +297,7 @@ def test_a_configuration_that_becomes_unreadable_under_a_running_daemon(served: 
     names(served, found, "correct the file, then reload", doctor=1, status=DEGRADED)
 
 
-def test_a_wrong_base_url(served: Place) -> None:
+def test_a_wrong_base_url(served: Installation) -> None:
     served.env["CLAWLOG_BASE_URL"] += "/api"
     served.start_daemon()
     names(served, r"/api: .*\(HTTP 404\)", "set CLAWLOG_BASE_URL to one, without /api", doctor=1, status=HEALTHY)

@@ -7,7 +7,7 @@ import signal
 import termios
 
 from process.cli.conftest import Clawlog
-from support.installation import CLAWLOG, Place, wait_until
+from support.installation import CLAWLOG, Installation, wait_until
 from support.terminal import Screen, on_terminal
 
 COMMAND = [*CLAWLOG, "top", "--interval", "0.1"]
@@ -19,13 +19,13 @@ def ended(screen: Screen) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def test_without_a_terminal_it_says_what_to_use(place: Place, clawlog: Clawlog) -> None:
-    ran = place.clawlog("top")
+def test_without_a_terminal_it_says_what_to_use(fresh: Installation, clawlog: Clawlog) -> None:
+    ran = fresh.clawlog("top")
     assert (ran.status, ran.stdout) == (2, "")
     assert "use: clawlog tasks" in ran.stderr
 
 
-def test_tasks_are_shown_live_and_keys_act_on_them(running: Place) -> None:
+def test_tasks_are_shown_live_and_keys_act_on_them(running: Installation) -> None:
     with running.client() as client, on_terminal(running, *COMMAND) as screen:
         screen.shows("healthy")
         task = client.create_task("看得见", ["第一步"], watch_pid=os.getpid())
@@ -34,9 +34,9 @@ def test_tasks_are_shown_live_and_keys_act_on_them(running: Place) -> None:
         client.update_step(task.task_id, 1, "running", summary="half way")
         screen.shows("half way")
         screen.type("s")
-        screen.shows("s again asks it to stop: 看得见")
+        screen.shows("press s again to stop: 看得见")
         screen.type("s")
-        screen.shows("the stop is asked for")
+        screen.shows("stop requested")
         wait_until(lambda: running.backend.task(task.task_id).stop is not None, "the backend has the request")
         screen.shows("stopping")
         client.ack_interrupt(task.task_id)
@@ -46,18 +46,18 @@ def test_tasks_are_shown_live_and_keys_act_on_them(running: Place) -> None:
         assert ended(screen) == 0
 
 
-def test_a_daemon_that_comes_is_found_and_one_that_goes_is_said(place: Place) -> None:
-    with on_terminal(place, *COMMAND) as screen:
-        screen.shows("No daemon answers")
-        daemon = place.start_daemon()
+def test_a_daemon_that_comes_is_found_and_one_that_goes_is_said(fresh: Installation) -> None:
+    with on_terminal(fresh, *COMMAND) as screen:
+        screen.shows("No daemon at")
+        daemon = fresh.start_daemon()
         screen.shows("healthy")
-        place.end(daemon)
-        screen.shows("No daemon answers")
+        fresh.end(daemon)
+        screen.shows("No daemon at")
         screen.type("q")
         assert ended(screen) == 0
 
 
-def test_the_terminal_is_given_back_as_it_was(running: Place) -> None:
+def test_the_terminal_is_given_back_as_it_was(running: Installation) -> None:
     for press, status in (("q", 0), ("\x03", 130), (signal.SIGTERM, 143)):
         with on_terminal(running, *COMMAND) as screen:
             before = screen.settings()
@@ -72,7 +72,7 @@ def test_the_terminal_is_given_back_as_it_was(running: Place) -> None:
             assert screen.shown.rstrip().endswith("\x1b[?25h\x1b[?1049l")  # the cursor, and what was on the screen
 
 
-def test_it_draws_anew_when_the_terminals_size_changes(running: Place) -> None:
+def test_it_draws_anew_when_the_terminals_size_changes(running: Installation) -> None:
     with on_terminal(running, *CLAWLOG, "top", "--interval", "60") as screen:
         screen.shows("healthy")
         screen.resize(10, 120)

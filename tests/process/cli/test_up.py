@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 
 from clawlog.cli.sources.backend import Backend
-from support.installation import Place, children, is_running, wait_until
+from support.installation import Installation, children, is_running, wait_until
 
 
 class Up:
     """The command, once it has said what it serves."""
 
-    def __init__(self, place: Place, *arguments: str) -> None:
-        self.process = place.start_clawlog(
+    def __init__(self, fresh: Installation, *arguments: str) -> None:
+        self.process = fresh.start_clawlog(
             "up", "--port", "0", *arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, process_group=0
         )
         assert self.process.stdout is not None
@@ -40,16 +40,16 @@ class Up:
         return self.process.returncode, stderr.decode()
 
 
-def test_it_says_where_all_is_and_ctrl_c_ends_both_in_order(place: Place) -> None:
-    up = Up(place)
+def test_it_says_where_all_is_and_ctrl_c_ends_both_in_order(fresh: Installation) -> None:
+    up = Up(fresh)
     assert len(up.pids) == 2
-    assert up.announced["state"] == str(place.folder)
-    assert up.announced["daemon"].startswith(f"{place.folder}/run/clawlogd.sock  (pid ")
-    with place.client() as client:
+    assert up.announced["state"] == str(fresh.folder)
+    assert up.announced["daemon"].startswith(f"{fresh.folder}/run/clawlogd.sock  (pid ")
+    with fresh.client() as client:
         task = client.create_task("上线", ["一"])
         assert task.base_url == up.announced["dashboard"]
         assert client.flush().flushed
-    assert Backend(up.announced["dashboard"], place.env).task(task.task_id).title == "上线"
+    assert Backend(up.announced["dashboard"], fresh.env).task(task.task_id).title == "上线"
     os.killpg(up.process.pid, signal.SIGINT)  # as a terminal does
     status, stderr = up.ends()
     assert status == 130
@@ -59,42 +59,42 @@ def test_it_says_where_all_is_and_ctrl_c_ends_both_in_order(place: Place) -> Non
 @pytest.mark.parametrize(
     ("module", "said"),
     [
-        ("clawlog_backend", "the backend was ended by signal 9; the daemon is ended, too"),
-        ("clawlogd", "the daemon was ended by signal 9; the backend is ended, too"),
+        ("clawlog_backend", "the backend was ended by signal 9; the daemon is stopped, too"),
+        ("clawlogd", "the daemon was ended by signal 9; the backend is stopped, too"),
     ],
 )
-def test_when_one_dies_so_does_the_other(place: Place, module: str, said: str) -> None:
-    up = Up(place)
+def test_when_one_dies_so_does_the_other(fresh: Installation, module: str, said: str) -> None:
+    up = Up(fresh)
     os.kill(up.pid_of(module), signal.SIGKILL)
     status, stderr = up.ends()
     assert status == 1
     assert said in stderr
 
 
-def test_a_daemon_that_runs_already_is_used_and_left_running(place: Place) -> None:
-    daemon = place.start_daemon()
-    up = Up(place)
-    assert f"(pid {daemon.pid}, ran already)" in up.announced["daemon"]
+def test_a_daemon_that_runs_already_is_used_and_left_running(fresh: Installation) -> None:
+    daemon = fresh.start_daemon()
+    up = Up(fresh)
+    assert f"(pid {daemon.pid}, already running)" in up.announced["daemon"]
     assert len(up.pids) == 1
     up.process.send_signal(signal.SIGTERM)
     assert up.ends() == (143, "")
-    assert place.daemon_answers()
+    assert fresh.daemon_answers()
 
 
-def test_a_port_in_use_is_said_and_nothing_is_left_running(place: Place) -> None:
+def test_a_port_in_use_is_said_and_nothing_is_left_running(fresh: Installation) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        ran = place.clawlog("up", "--port", str(port))
+        ran = fresh.clawlog("up", "--port", str(port))
     assert ran.status == 69
     assert "clawlog: the backend ended with status 69" in ran.stderr
-    assert not place.daemon_answers()
+    assert not fresh.daemon_answers()
 
 
-def test_the_backend_alone_is_the_same_program(place: Place) -> None:
-    backend = place.start_clawlog("backend", "--port", "0", "--database", str(place.folder / "own.db"), stdout=subprocess.PIPE)
+def test_the_backend_alone_is_the_same_program(fresh: Installation) -> None:
+    backend = fresh.start_clawlog("backend", "--port", "0", "--database", str(fresh.folder / "own.db"), stdout=subprocess.PIPE)
     assert backend.stdout is not None
     url = backend.stdout.readline().decode().strip().partition(": ")[2]
-    assert Backend(url, place.env).tasks() == ()
-    assert (place.folder / "own.db").exists()
+    assert Backend(url, fresh.env).tasks() == ()
+    assert (fresh.folder / "own.db").exists()
     backend.send_signal(signal.SIGTERM)
     assert backend.wait(10) == 0

@@ -62,7 +62,7 @@ def test_the_environment_names_the_backend_and_a_flag_goes_before_it(daemon: Scr
     run("create_task", "--title", "t", CLAWLOG_BASE_URL="http://from-env")
     run("create_task", "--title", "t", "--base-url", "http://from-flag", CLAWLOG_BASE_URL="http://from-env")
     run("create_task", "--title", "t")
-    assert [each.params.get("base_url") for each in daemon.asked] == ["http://from-env", "http://from-flag", None]
+    assert [each.params.get("base_url") for each in daemon.requests] == ["http://from-env", "http://from-flag", None]
 
 
 def test_env_output_can_be_evaluated_by_a_shell_whatever_the_ids_are(daemon: ScriptedDaemon, run: Run) -> None:
@@ -97,7 +97,7 @@ def test_a_state_file_that_cannot_be_written_is_told_and_the_task_is_printed(
 
 def test_a_missing_title_is_a_usage_error(daemon: ScriptedDaemon, run: Run) -> None:
     ran = run("create_task", "--step", "a")
-    assert (ran.status, ran.stdout, daemon.asked) == (2, "", [])
+    assert (ran.status, ran.stdout, daemon.requests) == (2, "", [])
     assert "--title is missing" in ran.stderr
     assert "--help" in ran.stderr
 
@@ -119,7 +119,7 @@ def test_a_wrong_flag_is_told_with_what_was_expected(
     daemon: ScriptedDaemon, run: Run, flags: tuple[str, ...], complaint: str
 ) -> None:
     ran = run("create_task", "--title", "t", *flags)
-    assert (ran.status, daemon.asked) == (2, [])
+    assert (ran.status, daemon.requests) == (2, [])
     assert complaint in ran.stderr
 
 
@@ -149,7 +149,7 @@ def test_a_daemon_that_hangs_up_does_not_make_two_tasks(daemon: ScriptedDaemon, 
     assert ran.json["spooled"] is True
     (path,) = (short_dir / "state" / "spool").glob("*.call")
     ((_, spooled),) = spool_format.decode(path.read_bytes()).requests
-    ids = {(each.params["task_id"], each.params["event_id"]) for each in daemon.asked}
+    ids = {(each.params["task_id"], each.params["event_id"]) for each in daemon.requests}
     assert ids == {(spooled["task_id"], spooled["event_id"])}, "every attempt is the same event, so that it takes effect once"
 
 

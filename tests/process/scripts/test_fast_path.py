@@ -1,4 +1,4 @@
-"""The quick way through a script: the same messages as the full way, and nothing loaded that it can do without."""
+"""The fast path of a script: the same messages as the full path, and no module loaded that it can do without."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from clawlog.connection.calls import Call
-from clawlog.connection.results import as_it_came
+from clawlog.connection.results import raw
 from clawlog.protocol import jsonrpc, vocabulary
 from clawlog.scripting import fast, options, parser, plan
 from process.scripts.conftest import SCRIPTS, Run, python_of_scripts
@@ -26,14 +26,14 @@ TOO_DEAR = {"argparse", "collections", "dataclasses", "enum", "json", "pathlib",
 
 @pytest.fixture(autouse=True)
 def same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Both ways mint ids of their own; here they are all one, so that the messages can be compared."""
+    """Both paths mint ids of their own; here they are all one, so that the messages can be compared."""
     monkeypatch.setattr(plan, "new_uuid", lambda: "00000000-0000-7000-8000-000000000000")
 
 
 ENVIRONMENTS = [{}, {"CLAWLOG_TASK_ID": "from-env"}, {"CLAWLOG_BASE_URL": "http://env"}, {"CLAWLOG_TASK_ID": ""}]
 
 
-def quick_messages(script: str, arguments: list[str], env: dict[str, str]) -> list[bytes] | None:
+def fast_messages(script: str, arguments: list[str], env: dict[str, str]) -> list[bytes] | None:
     plain = fast.prepare(script, arguments, env)
     if plain is None:
         return None
@@ -51,7 +51,7 @@ def full_messages(script: str, arguments: list[str], env: dict[str, str]) -> lis
     try:
         with contextlib.redirect_stderr(io.StringIO()):
             values = parser.parse(full_parser(script), arguments)
-        calls = [Call(each.method, each.params, as_it_came) for each in make_plan(values, env)]
+        calls = [Call(each.method, each.params, raw) for each in make_plan(values, env)]
     except (SystemExit, plan.UsageError):
         return None
     return [call.encode(number) + b"\n" for number, call in enumerate(calls, 1)]
@@ -124,16 +124,16 @@ SENSIBLE_UPDATES = st.tuples(
 @given(st.one_of(command_lines("update_status"), SENSIBLE_UPDATES), st.sampled_from(ENVIRONMENTS))
 @example(["--task-id", "t", "--step-id", "2", "--step-status", "done", "--step-summary", '部署 "x" \\ \x7f'], {})
 @example(["--task-id", "t", "--check-interrupt", "--max-age", "007"], {})
-def test_update_status_says_the_same_both_ways(arguments: list[str], env: dict[str, str]) -> None:
-    quick = quick_messages("update_status", arguments, env)
+def test_update_status_says_the_same_on_both_paths(arguments: list[str], env: dict[str, str]) -> None:
+    quick = fast_messages("update_status", arguments, env)
     assert quick is None or quick == full_messages("update_status", arguments, env)
 
 
 @settings(max_examples=1000, deadline=None)
 @given(command_lines("create_task").map(lambda words: ["--title", "t", *words]), st.sampled_from(ENVIRONMENTS))
 @example(["--title", "部署 Nginx 服务", "--step", "检查\u3000", "--step", "b", "--watch-pid", "00042"], {})
-def test_create_task_says_the_same_both_ways(arguments: list[str], env: dict[str, str]) -> None:
-    quick = quick_messages("create_task", arguments, env)
+def test_create_task_says_the_same_on_both_paths(arguments: list[str], env: dict[str, str]) -> None:
+    quick = fast_messages("create_task", arguments, env)
     assert quick is None or quick == full_messages("create_task", arguments, env)
 
 
@@ -147,13 +147,43 @@ def test_create_task_says_the_same_both_ways(arguments: list[str], env: dict[str
         ["--task-id", "t", "--task-status", "done", "--json", "--best-effort"],
     ],
 )
-def test_what_agents_type_goes_the_quick_way(arguments: list[str]) -> None:
-    assert quick_messages("update_status", arguments, {}) == full_messages("update_status", arguments, {}) != None  # noqa: E711
+def test_what_agents_type_takes_the_fast_path(arguments: list[str]) -> None:
+    assert fast_messages("update_status", arguments, {}) == full_messages("update_status", arguments, {}) != None  # noqa: E711
 
 
 @given(st.recursive(st.one_of(st.text(), st.integers(), st.floats(allow_nan=False, allow_infinity=False)), st.lists))
 def test_its_json_is_the_protocols(value: object) -> None:
     assert fast.encode(value).encode() == jsonrpc.dumps(value)
+
+
+EVERY_ACTION = [
+    *("--task-id", "t", "--step-id", "1", "--step-status", "done", "--step-summary", '"x" \\ 部署'),
+    *("--heartbeat", "--heartbeat-summary", "h", "--lease", "60"),
+    *("--task-status", "running", "--task-summary", "s", "--ack-interrupt", "--ack-summary", "a"),
+    *("--wait", "3", "--check-interrupt", "--max-age", "7"),
+]
+EVERY_FLAG = [
+    "--title",
+    "T",
+    "--step",
+    "a",
+    "--base-url",
+    "http://b",
+    "--summary",
+    "s",
+    "--watch-pid",
+    "1",
+    "--metadata",
+    "k=v",
+]
+
+
+def test_every_verb_that_a_script_sends_is_spelt_as_the_protocol_spells_it() -> None:
+    created = plan.create_task(parser.parse(full_parser("create_task"), EVERY_FLAG), {})
+    updated = plan.update_status(parser.parse(full_parser("update_status"), EVERY_ACTION), {})
+    assert {each.method for each in (*created, *updated)} == {"task.create", *(action[2] for action in plan.ACTIONS)}
+    for number, each in enumerate([*created, *updated], 1):
+        assert fast.message(number, each).encode() == jsonrpc.encode_request(each.method, each.params, number) + b"\n"
 
 
 def modules_loaded(command: list[str], env: dict[str, str]) -> set[str]:
@@ -181,20 +211,20 @@ def test_nothing_dear_is_loaded_that_python_does_not_load_by_itself(
     assert len(loaded) <= 12, sorted(loaded)  # the vocabulary among them, which the flags take their choices from
 
 
-def quickly(daemon: ScriptedDaemon, script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int | None:
+def run_fast(daemon: ScriptedDaemon, script: str, arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> int | None:
     monkeypatch.setenv("CLAWLOG_SOCKET", daemon.address)
     plain = fast.prepare(script, arguments, os.environ)
     assert plain is not None
-    return fast.run_quickly(plain[1])
+    return fast.run_fast(plain[1])
 
 
-def test_prints_what_the_full_way_prints(
+def test_prints_what_the_full_path_prints(
     daemon: ScriptedDaemon, run: Run, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     daemon.answers["task.update"] = {"accepted": True, "event_id": "e", "pending": 1}
     daemon.answers["interrupt.check"] = {**STOP, "reason": '停 "now"'}
     arguments = ["--task-id", '部"署', "--heartbeat", "--task-status", "done", "--check-interrupt"]
-    assert quickly(daemon, "update_status", arguments, monkeypatch) == 20
+    assert run_fast(daemon, "update_status", arguments, monkeypatch) == 20
     quick = capsysbinary.readouterr().out
     full = run("update_status", *arguments, "--task-summary=the equals sign makes it unusual")
     assert (full.status, full.stdout.encode()) == (20, quick)
@@ -203,33 +233,33 @@ def test_prints_what_the_full_way_prints(
 def test_prints_the_created_task(
     daemon: ScriptedDaemon, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert quickly(daemon, "create_task", ["--title", "部署", "--step", "a"], monkeypatch) == 0
+    assert run_fast(daemon, "create_task", ["--title", "部署", "--step", "a"], monkeypatch) == 0
     assert json.loads(capsysbinary.readouterr().out)["title"] == "部署"
 
 
 @pytest.mark.parametrize("answer", [Trick.HANG_UP, Trick.GARBAGE, {**NO_STOP, "state": "unknown"}, {**NO_STOP, "state": "new"}])
-def test_leaves_what_it_does_not_know_to_the_full_way(
+def test_leaves_what_it_does_not_know_to_the_full_path(
     daemon: ScriptedDaemon, capsysbinary: pytest.CaptureFixture[bytes], monkeypatch: pytest.MonkeyPatch, answer: object
 ) -> None:
     daemon.answers["interrupt.check"] = answer
-    assert quickly(daemon, "update_status", ["--task-id", "t", "--check-interrupt"], monkeypatch) is None
+    assert run_fast(daemon, "update_status", ["--task-id", "t", "--check-interrupt"], monkeypatch) is None
     assert capsysbinary.readouterr().out == b""
 
 
 @pytest.mark.parametrize("address", ["zmq:ipc:///x", "/nonexistent", "/" + "x" * 200])
-def test_leaves_other_addresses_to_the_full_way(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
+def test_leaves_other_addresses_to_the_full_path(monkeypatch: pytest.MonkeyPatch, address: str) -> None:
     monkeypatch.setenv("CLAWLOG_SOCKET", address)
     plain = fast.prepare("update_status", ["--task-id", "t", "--heartbeat"], {})
     assert plain is not None
-    assert fast.run_quickly(plain[1]) is None
+    assert fast.run_fast(plain[1]) is None
 
 
-def test_a_closed_stdout_is_left_to_the_full_way(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_closed_stdout_is_left_to_the_full_path(daemon: ScriptedDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdout", None)
-    assert quickly(daemon, "update_status", ["--task-id", "t", "--heartbeat"], monkeypatch) is None
+    assert run_fast(daemon, "update_status", ["--task-id", "t", "--heartbeat"], monkeypatch) is None
 
 
-def test_a_python_without_the_c_modules_goes_the_full_way(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_python_without_the_c_modules_takes_the_full_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fast, "socket", None)
     assert fast.prepare("update_status", ["--task-id", "t", "--heartbeat"], {}) is None
 

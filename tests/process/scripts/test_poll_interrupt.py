@@ -26,7 +26,7 @@ def test_waits_until_a_stop_comes(daemon: ScriptedDaemon, run: Run) -> None:
     answers = [NO_STOP, NO_STOP, STOP]
     daemon.answers["interrupt.check"] = lambda params: answers.pop(0)
     assert run("poll_interrupt", "--task-id", "t").status == 20
-    assert [each.params for each in daemon.asked] == [{"task_id": "t", "wait_s": 10.0}] * 3
+    assert [each.params for each in daemon.requests] == [{"task_id": "t", "wait_s": 10.0}] * 3
 
 
 def test_no_stop_by_the_timeout_is_0_and_the_daemon_is_asked_to_hold_its_answer(daemon: ScriptedDaemon, run: Run) -> None:
@@ -39,7 +39,7 @@ def test_no_stop_by_the_timeout_is_0_and_the_daemon_is_asked_to_hold_its_answer(
     daemon.answers["interrupt.check"] = held
     ran = run("poll_interrupt", "--task-id", "t", "--timeout", "0.5", "--interval", "0.2")
     assert (ran.status, ran.json["state"]) == (0, "none")
-    assert [each.params["wait_s"] for each in daemon.asked][:2] == [0.2, 0.2]
+    assert [each.params["wait_s"] for each in daemon.requests][:2] == [0.2, 0.2]
 
 
 def test_what_is_unknown_at_the_timeout_is_75(daemon: ScriptedDaemon, run: Run) -> None:
@@ -123,7 +123,7 @@ def test_a_process_that_ended_meanwhile_is_not_signalled_and_neither_is_another(
     [
         (("--signal-pid", "4194305"), "no process 4194305"),
         (("--signal", "TERM"), "--signal needs --signal-pid"),
-        (("--signal-pid", "1", "--signal", "PLEASE"), "'PLEASE' is no signal"),
+        (("--signal-pid", "1", "--signal", "PLEASE"), "'PLEASE' is not a signal"),
         (("--exec", "'unbalanced"), "--exec: No closing quotation"),
         (("--exec", " "), "--exec: no command"),
         (("--timeout", "-1"), "not a number of seconds from 0 up"),
@@ -133,7 +133,7 @@ def test_what_cannot_be_acted_on_is_refused_before_the_waiting(
     daemon: ScriptedDaemon, run: Run, flags: tuple[str, ...], complaint: str
 ) -> None:
     ran = run("poll_interrupt", "--task-id", "t", *flags)
-    assert (ran.status, daemon.asked) == (2, [])
+    assert (ran.status, daemon.requests) == (2, [])
     assert complaint in ran.stderr
 
 
@@ -193,4 +193,4 @@ class TestFollow:
             os.kill(script.pid, signal.SIGINT)
             _, stderr = script.communicate(timeout=10)
         assert states == ["none", "unknown", "requested"]
-        assert "trying on" in stderr
+        assert "still trying" in stderr

@@ -117,7 +117,7 @@ def test_waiting_says_75_when_it_ran_out(daemon: ScriptedDaemon, run: Run, given
     ran = run("update_status", "--task-id", "t", "--heartbeat", *given)
     assert ran.status == 75
     assert "waiting events: 3" in ran.stderr
-    assert daemon.asked[-1].params == {"task_id": "t", "timeout_s": timeout_s}
+    assert daemon.requests[-1].params == {"task_id": "t", "timeout_s": timeout_s}
 
 
 def test_the_environment_names_the_task(daemon: ScriptedDaemon, run: Run) -> None:
@@ -149,7 +149,7 @@ def test_what_does_not_go_together_is_a_usage_error(
     daemon: ScriptedDaemon, run: Run, arguments: tuple[str, ...], complaint: str
 ) -> None:
     ran = run("update_status", *arguments)
-    assert (ran.status, ran.stdout, daemon.asked) == (2, "", [])
+    assert (ran.status, ran.stdout, daemon.requests) == (2, "", [])
     assert complaint in ran.stderr
 
 
@@ -199,7 +199,7 @@ class TestWithoutDaemon:
         daemon.answers["step.update"] = trick
         ran = run("update_status", "--task-id", "t", *STEP)
         assert (ran.status, ran.json["step"]["spooled"]) == (0, True)
-        assert len({each.params["event_id"] for each in daemon.asked}) == 1
+        assert len({each.params["event_id"] for each in daemon.requests}) == 1
 
 
 def test_a_wrong_address_is_a_usage_error(alone: Run) -> None:
@@ -227,7 +227,7 @@ def test_text_that_is_not_utf_8_is_refused_clearly(daemon: ScriptedDaemon, env: 
         b"\xff",
     ]
     ended = subprocess.run(command, env=env | {"CLAWLOG_SOCKET": daemon.address}, check=False, capture_output=True, text=True)
-    assert (ended.returncode, daemon.asked) == (2, [])
+    assert (ended.returncode, daemon.requests) == (2, [])
     assert "not valid UTF-8" in ended.stderr
 
 

@@ -53,7 +53,7 @@ async def test_a_lost_connection_is_made_anew_and_the_same_event_repeated(daemon
     polite = daemon.answers["task.update"]
     daemon.answers["task.update"] = lambda params: tricks.pop() if tricks else polite(params)
     await client.update_task("t", "done")
-    first, second = daemon.asked
+    first, second = daemon.requests
     assert first.params == second.params
 
 
@@ -107,7 +107,7 @@ async def test_what_a_daemon_about_to_go_declines_is_for_the_next_one(daemon: Sc
     polite = daemon.answers["task.update"]
     daemon.answers["task.update"] = lambda params: tricks.pop() if tricks else polite(params)
     await client.update_task("t", "done")
-    first, second = daemon.asked
+    first, second = daemon.requests
     assert (first.params, daemon.connections) == (second.params, 2)
 
 

@@ -43,7 +43,7 @@ def test_every_event_verb_mints_an_event_id(daemon: ScriptedDaemon, client: Clie
     client.update_task("t", "done", summary="all well")
     client.update_step("t", 1, "running")
     client.ack_interrupt("t", interrupt_id="i")
-    ids = [each.params["event_id"] for each in daemon.asked]
+    ids = [each.params["event_id"] for each in daemon.requests]
     assert len(set(ids)) == 3
     assert all(each[14] == "7" for each in ids), "UUIDs of version 7"
 
@@ -88,7 +88,7 @@ def test_a_lost_connection_is_made_anew_and_the_same_event_repeated(daemon: Scri
     tricks = [Trick.HANG_UP]
     daemon.answers["step.update"] = lambda params: tricks.pop() if tricks else polite(params)
     client.update_step("t", 1, "done")
-    first, second = daemon.asked
+    first, second = daemon.requests
     assert first.params == second.params
     assert daemon.connections == 2
 
@@ -147,7 +147,7 @@ def test_what_a_daemon_about_to_go_declines_is_for_the_next_one(daemon: Scripted
     polite = daemon.answers["task.update"]
     daemon.answers["task.update"] = lambda params: tricks.pop() if tricks else polite(params)
     client.update_task("t", "done")
-    first, second = daemon.asked
+    first, second = daemon.requests
     assert (first.params, daemon.connections) == (second.params, 2)
 
 
@@ -284,7 +284,7 @@ class TestCurve:
         with on_zeromq("tcp://127.0.0.1:*", keys) as daemon, Client(daemon.address, env=wrong, timeout_s=0.3) as client:
             with pytest.raises(DaemonUnreachable):
                 client.heartbeat("t")
-            assert daemon.asked == []
+            assert daemon.requests == []
 
     @pytest.mark.parametrize("missing", ["CLAWLOG_ZMQ_SERVER_KEY", "CLAWLOG_ZMQ_PUBLIC_KEY", "CLAWLOG_ZMQ_SECRET_KEY_FILE"])
     def test_names_a_missing_key(self, curve_env: dict[str, str], missing: str) -> None:

@@ -8,11 +8,15 @@ import time
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from clawlog import spool
 from clawlog.connection import calls
 from clawlog.errors import Refused, SpoolFailed
 from clawlog.protocol import spool as spool_format
+from clawlog.protocol import vocabulary
+from clawlog.protocol.summary import clean
 
 ACK = ("interrupt.ack", {"task_id": "t", "event_id": "e"})
 
@@ -61,24 +65,38 @@ def test_writers_at_the_same_time_do_not_take_each_others_names(folder: Path, en
 def test_a_created_task_gets_ids_that_later_calls_can_name(folder: Path, env: dict[str, str]) -> None:
     call = calls.create_task("部署", ["检查", calls.NewStep("write", "mine")])
     (result,) = spool.keep([(call.method, call.params)], env)
-    task = call.value_of(result)
+    task = call.decode_result(result)
     assert task.spooled
     assert [step.step_id for step in task.steps] == [f"{task.task_id}-1", "mine"]
     ((_, request),) = spooled(folder)[0].requests
     assert request["steps"] == [{"title": "检查", "step_id": f"{task.task_id}-1"}, {"title": "write", "step_id": "mine"}]
 
 
-def test_a_summary_is_cleaned_and_masked_before_it_touches_the_disk(folder: Path, env: dict[str, str]) -> None:
+def test_a_summary_is_masked_before_it_touches_the_disk_and_left_uncut(folder: Path, env: dict[str, str]) -> None:
     secret = "ghp_" + "a" * 36
-    (result,) = spool.keep(
-        [("task.update", {"task_id": "t", "event_id": "e", "summary": f"x\x1b[31m\n{secret} " + "y" * 200})], env
-    )
+    text = f"x\x1b[31m\n{secret} " + "y" * 900
+    (result,) = spool.keep([("task.update", {"task_id": "t", "event_id": "e", "summary": text})], env)
     (path,) = folder.glob("*.call")
     assert secret.encode() not in path.read_bytes()
     (summary,) = [params["summary"] for _, params in spooled(folder)[0].requests]
-    assert summary.startswith("x [masked] yyy")
-    assert len(summary) == 120
+    assert summary == "x [masked] " + "y" * 900
+    assert "summary_truncated" not in result, "where the daemon cuts is not known here"
+
+
+def test_a_summary_that_every_daemon_cuts_is_bounded_and_said_to_be_cut(folder: Path, env: dict[str, str]) -> None:
+    (result,) = spool.keep([("task.update", {"task_id": "t", "event_id": "e", "summary": "部" * 100_000})], env)
+    (summary,) = [params["summary"] for _, params in spooled(folder)[0].requests]
+    assert summary == "部" * (vocabulary.MAX_SUMMARY_CHARS - 1) + "…"
     assert result["summary_truncated"] is True
+
+
+@given(
+    st.lists(st.sampled_from(["ab ", "部署", "\n", "\x1b[31m", "ghp_" + "a" * 20, " ", "x" * 37])).map("".join),
+    st.integers(vocabulary.MIN_SUMMARY_CHARS, vocabulary.MAX_SUMMARY_CHARS),
+)
+def test_the_daemon_makes_of_it_what_it_makes_of_the_callers_own_text(text: str, max_chars: int) -> None:
+    on_disk, _ = clean(text, max_chars=vocabulary.MAX_SUMMARY_CHARS)
+    assert clean(on_disk, max_chars=max_chars)[0] == clean(text, max_chars=max_chars)[0]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Does the default backend answer, is it one, does it take our token, and does its clock agree with this machine's?"""
+"""Checks the default backend: whether it answers, is one, accepts the token, and has a clock that agrees with this machine."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
 from clawlog.cli.render import times
@@ -19,39 +19,39 @@ from clawlog.cli.sources.configuration import Configuration
 
 SKEW_S = 10.0
 _EARLIEST_YEAR = 2025
-"""Before this version was made, no clock can rightly be."""
+"""No clock can be right that shows a time before this version."""
 
 
-def default_url(place: Place, view: DaemonView | None) -> str:
-    """The backend of tasks that name none: as callers here say, else as the daemon that answers says, else as is configured.
+def default_url(environment: Environment, view: DaemonView | None) -> str:
+    """Returns the backend of tasks that name none: the environment's, else the running daemon's, else the configured one.
 
     Raises:
         CommandError: The configuration cannot be read.
     """
-    if named := place.env.get("CLAWLOG_BASE_URL"):
+    if named := environment.variables.get("CLAWLOG_BASE_URL"):
         return named.rstrip("/")
-    return view.base_url if view is not None else configuration.load(place.env).base_url
+    return view.base_url if view is not None else configuration.load(environment.variables).base_url
 
 
-def reachable(place: Place, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
-    """The default backend, asked as the daemon asks it.
+def reachable(environment: Environment, view: DaemonView | None, *, timeout_s: float = TIMEOUT_S) -> Iterator[Finding]:
+    """Checks the default backend with a request like the daemon's.
 
     Args:
-        place: Where to look.
-        view: What the daemon says, where there is one.
-        timeout_s: For how long an answer is waited for.
+        environment: The user's set-up.
+        view: The daemon's status, where one runs.
+        timeout_s: How long to wait for an answer.
     """
     try:
-        settings = configuration.load(place.env)
-        backend = Backend(default_url(place, view), place.env, timeout_s=timeout_s)
+        settings = configuration.load(environment.variables)
+        backend = Backend(default_url(environment, view), environment.variables, timeout_s=timeout_s)
     except CommandError as error:
-        yield fault("backend", str(error), "mend that file or variable")
+        yield fault("backend", str(error), "correct that file or variable")
         return
     yield from _token(settings)
     try:
         date = backend.date()
     except BackendUnreachable as error:
-        yield fault("backend", str(error), "start it (clawlog up), or set CLAWLOG_BASE_URL to where it is")
+        yield fault("backend", str(error), "start it with `clawlog up`, or set CLAWLOG_BASE_URL to its address")
     except BackendRefused as error:
         yield _refusal(error, backend.base_url, view)
         yield from _clock(error.date)
@@ -66,14 +66,14 @@ def _refusal(error: BackendRefused, base_url: str, view: DaemonView | None) -> F
         if lane is not None and lane.delivered and not lane.is_broken:
             return warning(
                 "backend",
-                f"{base_url} takes what the daemon sends, but nothing from this command, which has no token or another",
-                "set CLAWLOG_TOKEN_FILE here, too, for clawlog show and clawlog stop",
+                f"{base_url} accepts the daemon's token, but this command has none or a wrong one",
+                "set CLAWLOG_TOKEN_FILE here, too: clawlog show and clawlog stop need it",
             )
         advice = "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
     elif error.code == 404 or error.code < 400:
-        advice = "that is no ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+        advice = "this is not a ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
     else:
-        advice = "look at the backend's log"
+        advice = "see the backend's log"
     return fault("backend", str(error), advice)
 
 
@@ -91,16 +91,16 @@ def _token(settings: Configuration) -> Iterator[Finding]:
 def _clock(date: str | None) -> Iterator[Finding]:
     now = datetime.now(UTC)
     if now.year < _EARLIEST_YEAR:
-        yield fault("clock", f"this machine thinks it is {now:%Y-%m-%d}", "set its clock: the events' times come from it")
+        yield fault("clock", f"this machine's date is {now:%Y-%m-%d}", "set its clock: events take their times from it")
         return
     try:
         skew_s = (now - parsedate_to_datetime(date or "")).total_seconds()
     except (TypeError, ValueError):
-        yield ok("clock", "the backend does not tell its own")
+        yield ok("clock", "the backend sends no date")
         return
     if abs(skew_s) > SKEW_S:
         which = "behind" if skew_s < 0 else "ahead of"
-        found = f"this machine's is {times.duration(abs(skew_s))} {which} the backend's"
+        found = f"this machine's clock is {times.duration(abs(skew_s))} {which} the backend's"
         yield warning("clock", found, "set the clock of one of them; see: timedatectl")
     else:
         yield ok("clock", "agrees with the backend's")

@@ -1,4 +1,4 @@
-"""Where the doctor looks: the environment's own answers, found once."""
+"""A user's set-up: what the environment variables say, found once for all checks."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from clawlog import autostart, locations
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Environment:
     """A user's set-up.
 
     Attributes:
-        env: The environment.
+        variables: The environment variables.
         program: The path of ``clawlogd``, if it is installed.
         state_dir: The state folder, which need not exist.
-        address: The daemon's address, as ``CLAWLOG_SOCKET`` would say it.
+        address: The daemon's address, in the form of ``CLAWLOG_SOCKET``.
     """
 
-    env: Mapping[str, str]
+    variables: Mapping[str, str]
     program: str | None
     state_dir: str
     address: str
 
     @classmethod
     def of(cls, env: Mapping[str, str]) -> Self:
-        """The place that an environment describes."""
+        """Returns the set-up that these variables describe."""
         return cls(env, autostart.find_program(env), locations.state_dir(env), locations.socket_address(env))

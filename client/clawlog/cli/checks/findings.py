@@ -1,4 +1,4 @@
-"""What a look at one thing brings back."""
+"""The result of a check."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from enum import StrEnum
 
 
 class Verdict(StrEnum):
-    """How a thing is."""
+    """The result in one word."""
 
     OK = "ok"
     WARNING = "warning"
-    """It works, but not as it should, or not for long."""
+    """It works, but not as it should, or not for much longer."""
     FAULT = "fault"
     """Something does not work."""
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Attributes:
-        check: What, in one word.
-        verdict: How it is.
+        check: The check's name, one word.
+        verdict: The result.
         found: What was found.
-        advice: What to do; nothing where nothing is wrong.
+        advice: How to fix it; empty where nothing is wrong.
     """
 
     check: str
@@ -34,15 +34,15 @@ class Finding:
 
 
 def ok(check: str, found: str) -> Finding:
-    """Nothing is wrong."""
+    """Returns a finding without a problem."""
     return Finding(check, Verdict.OK, found)
 
 
 def warning(check: str, found: str, advice: str) -> Finding:
-    """It works, but."""
+    """Returns a finding that needs attention."""
     return Finding(check, Verdict.WARNING, found, advice)
 
 
 def fault(check: str, found: str, advice: str) -> Finding:
-    """It does not work."""
+    """Returns a finding about something that does not work."""
     return Finding(check, Verdict.FAULT, found, advice)

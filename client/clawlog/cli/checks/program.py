@@ -1,4 +1,4 @@
-"""Is everything installed, of one version, and configured so that the daemon would start?"""
+"""Checks the installation: programs, their versions, and settings that would let the daemon start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 
 _LIMIT_S = 20.0
@@ -18,38 +18,40 @@ _SETTING = re.compile(r"^  (?P<key>[\w.]+) = (?P<value>.*)  \((?P<origin>.*)\)$"
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One of the daemon's settings: its dotted key, its value as Python writes it, and where that came from."""
+    """One of the daemon's settings: its dotted key, its value as Python writes it, and its origin."""
 
     key: str
     value: str
     origin: str
 
 
-def versions(place: Place) -> Iterator[Finding]:
-    """The versions of this program, of Python and of the daemon's program."""
+def versions(environment: Environment) -> Iterator[Finding]:
+    """Checks the versions of this program, of Python and of the daemon's program."""
     own = version("clawlog-status-sync")
     yield ok("version", f"clawlog {own}, Python {platform.python_version()} on {platform.system()} {platform.release()}")
-    if place.program is None:
+    if environment.program is None:
         yield fault("program", "clawlogd is not installed", "install it: pipx install clawlog-status-sync")
         return
-    ran = _run([place.program, "--version"], place.env)
-    said = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
+    ran = _run([environment.program, "--version"], environment.variables)
+    printed = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
     if ran.returncode != 0:
-        yield fault("program", f"{place.program} does not run: {said}", "install it anew: pipx reinstall clawlog-status-sync")
-    elif said.split()[-1] != own:
-        yield warning("program", f"{place.program} is {said}", f"install {own}, the version of this command")
+        yield fault(
+            "program", f"{environment.program} does not run: {printed}", "reinstall it: pipx reinstall clawlog-status-sync"
+        )
+    elif printed.split()[-1] != own:
+        yield warning("program", f"{environment.program} is {printed}", f"install {own}, the version of this command")
     else:
-        yield ok("program", place.program)
+        yield ok("program", environment.program)
 
 
-def configuration(place: Place) -> tuple[list[Finding], list[Setting]]:
-    """Whether the daemon would accept its settings, and what they are."""
-    if place.program is None:
+def configuration(environment: Environment) -> tuple[list[Finding], list[Setting]]:
+    """Checks whether the daemon would accept its settings; returns the findings and the settings."""
+    if environment.program is None:
         return [], []
-    ran = _run([place.program, "--check-config"], place.env)
+    ran = _run([environment.program, "--check-config"], environment.variables)
     if ran.returncode != 0:
-        said = ran.stderr.strip().removeprefix("clawlogd: ")
-        return [fault("settings", said, "mend that key or file; docs/configuration.md lists every key")], []
+        printed = ran.stderr.strip().removeprefix("clawlogd: ")
+        return [fault("settings", printed, "correct that key or file; docs/configuration.md lists every key")], []
     first, *lines = ran.stdout.splitlines()
     settings = [Setting(*found.groups()) for line in lines if (found := _SETTING.match(line))]
     changed = [setting.key for setting in settings if setting.origin != "default"]

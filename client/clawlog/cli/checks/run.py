@@ -1,4 +1,4 @@
-"""Which looks are taken: all of them for ``clawlog doctor``; for ``clawlog status`` those that are quick."""
+"""Which checks are made: all of them for ``clawlog doctor``; for ``clawlog status`` those that are quick."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from clawlog.cli.checks import backends, daemons, program, sockets, state
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, Verdict
 from clawlog.cli.checks.program import Setting
 from clawlog.cli.render.views import DaemonView
@@ -14,48 +14,53 @@ from clawlog.cli.render.views import DaemonView
 _QUICK_S = 2.0
 
 
-def at_everything(place: Place) -> tuple[list[Finding], list[Setting]]:
-    """What was found, good or bad, and the daemon's settings."""
-    configured, settings = program.configuration(place)
-    view, spoken = daemons.answering(place, startable=_startable(configured))
+def run_all(environment: Environment) -> tuple[list[Finding], list[Setting]]:
+    """Makes all checks; returns all findings, and the daemon's settings."""
+    configured, settings = program.configuration(environment)
+    view, reported = daemons.answering(environment, startable=_startable(configured))
     findings = [
-        *program.versions(place),
+        *program.versions(environment),
         *configured,
-        *state.folder(place),
-        *state.disk(place),
-        *state.spooled(place),
-        *sockets.listening(place),
-        *spoken,
-        *backends.reachable(place, view),
+        *state.folder(environment),
+        *state.disk(environment),
+        *state.spooled(environment),
+        *sockets.listening(environment),
+        *reported,
+        *backends.reachable(environment, view),
     ]
     return findings, settings
 
 
-def beside(place: Place, view: DaemonView) -> list[Finding]:
-    """What is wrong beside what a daemon tells of itself."""
-    found = [*state.folder(place), *state.disk(place), *sockets.listening(place), *daemons.same(place, view)]
-    lane = view.lane(backends.default_url(place, view))
-    if lane is None or not lane.is_broken:  # else the daemon says so, and better
-        asked = backends.reachable(place, view, timeout_s=_QUICK_S)
+def beside_daemon(environment: Environment, view: DaemonView) -> list[Finding]:
+    """Returns the problems that the running daemon does not report itself."""
+    found = [
+        *state.folder(environment),
+        *state.disk(environment),
+        *sockets.listening(environment),
+        *daemons.same(environment, view),
+    ]
+    lane = view.lane(backends.default_url(environment, view))
+    if lane is None or not lane.is_broken:  # else the daemon reports it, with more detail
+        asked = backends.reachable(environment, view, timeout_s=_QUICK_S)
         found += map(_milder, asked) if lane is None else (each for each in asked if each.check == "clock")
     return _wrong(found)
 
 
-def without_daemon(place: Place, reason: str) -> list[Finding]:
-    """What is wrong where no daemon runs, and so perhaps why.
+def without_daemon(environment: Environment, reason: str) -> list[Finding]:
+    """Returns the problems where no daemon runs, which may be why.
 
     Args:
-        place: Where to look.
-        reason: How it was found that none runs.
+        environment: The user's set-up.
+        reason: Why it is taken not to run.
     """
-    configured, _ = program.configuration(place)
+    configured, _ = program.configuration(environment)
     found = [
         *configured,
-        *state.folder(place),
-        *state.disk(place),
-        *sockets.listening(place),
-        *daemons.absent(place, reason, startable=_startable(configured)),
-        *backends.reachable(place, None, timeout_s=_QUICK_S),
+        *state.folder(environment),
+        *state.disk(environment),
+        *sockets.listening(environment),
+        *daemons.absent(environment, reason, startable=_startable(configured)),
+        *backends.reachable(environment, None, timeout_s=_QUICK_S),
     ]
     return _wrong(found)
 
@@ -65,7 +70,7 @@ def _startable(configured: Iterable[Finding]) -> bool:
 
 
 def _milder(finding: Finding) -> Finding:
-    """A backend that nothing was sent to yet may never be needed: what is wrong with it is no fault of the daemon's."""
+    """A backend that nothing was sent to yet may never be needed: its fault counts as a warning."""
     return replace(finding, verdict=Verdict.WARNING) if finding.verdict is Verdict.FAULT else finding
 
 

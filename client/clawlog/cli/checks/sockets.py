@@ -1,4 +1,4 @@
-"""Is the daemon's socket where callers look, private, and served? And is there one daemon on this state, not another?"""
+"""Checks the daemon's socket: whether it is where callers expect it, private, and served by the right daemon."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import socket
 import stat
 from collections.abc import Iterator
 
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.connection import address
 from clawlog.connection.address import Address, Kind
@@ -19,12 +19,12 @@ _LOCK_NAME = "clawlogd.lock"
 _PROBE_LIMIT_S = 2.0
 
 
-def listening(place: Place) -> Iterator[Finding]:
-    """The socket, as callers find it."""
+def listening(environment: Environment) -> Iterator[Finding]:
+    """Checks the socket, as callers find it."""
     try:
-        where = address.parse(place.address)
+        where = address.parse(environment.address)
     except BadAddress as error:
-        yield fault("socket", str(error), "mend CLAWLOG_SOCKET, or unset it")
+        yield fault("socket", str(error), "correct CLAWLOG_SOCKET, or unset it")
         return
     if where.kind is Kind.ZMQ_TCP:
         yield ok("socket", f"{where}, over the network")
@@ -38,8 +38,8 @@ def _local(where: Address) -> Finding:
         return fault("socket", f"{path} is longer than {_MAX_PATH_BYTES} bytes", "set CLAWLOG_SOCKET to a shorter path")
     if path.startswith("\0"):
         return warning("socket", f"{where} can be reached by every user", "use a socket with a path")
-    if (trouble := _folder_trouble(os.path.dirname(path))) is not None:
-        return trouble
+    if (problem := _folder_problem(os.path.dirname(path))) is not None:
+        return problem
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -47,7 +47,7 @@ def _local(where: Address) -> Finding:
     except OSError as error:
         return fault("socket", f"{path}: {error.strerror}", "see that its folder is yours, or set CLAWLOG_SOCKET")
     if not stat.S_ISSOCK(found.st_mode):
-        return fault("socket", f"{path} is no socket", "move it away: the daemon does not overwrite it")
+        return fault("socket", f"{path} is not a socket", "move it away: the daemon does not overwrite it")
     if found.st_uid not in (os.geteuid(), 0):
         return fault("socket", f"{path} belongs to user {found.st_uid}", "set CLAWLOG_SOCKET to your own daemon's")
     if found.st_mode & 0o007:
@@ -59,7 +59,9 @@ def _local(where: Address) -> Finding:
             probe.connect(path)
     except ConnectionRefusedError:
         return warning(
-            "socket", f"{path} is left over: nobody listens", "the next daemon replaces it; any script call starts one"
+            "socket",
+            f"{path} is left over from a daemon that has ended",
+            "the next daemon replaces it; any script call starts one",
         )
     except OSError as error:
         return fault(
@@ -68,12 +70,12 @@ def _local(where: Address) -> Finding:
     return ok("socket", path)
 
 
-def _folder_trouble(path: str) -> Finding | None:
-    """What is wrong with the socket's folder, by the daemon's own rules; it need not be there."""
+def _folder_problem(path: str) -> Finding | None:
+    """Returns what is wrong with the socket's folder, by the daemon's own rules; the folder need not exist."""
     try:
         found = os.lstat(path)
     except OSError:
-        return None  # the look at the socket itself says why
+        return None  # the check of the socket itself says why
     if stat.S_ISLNK(found.st_mode):
         return fault("socket", f"{path} is a symbolic link", "set CLAWLOG_SOCKET to a path in the folder itself")
     if found.st_uid not in (os.geteuid(), 0):
@@ -85,10 +87,10 @@ def _folder_trouble(path: str) -> Finding | None:
     return None
 
 
-def lock_holder(place: Place) -> int | None:
-    """The process that has the state folder, if one has; 0 when it does not say its number."""
+def lock_holder(environment: Environment) -> int | None:
+    """Returns the process that holds the state folder, if one does; 0 where its id is unknown."""
     try:
-        fd = os.open(os.path.join(place.state_dir, _LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
+        fd = os.open(os.path.join(environment.state_dir, _LOCK_NAME), os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return None
     try:

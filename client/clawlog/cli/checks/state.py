@@ -1,4 +1,4 @@
-"""Can the daemon and the scripts keep what they accept? The state folder, its permissions, the room on its disk, the spool."""
+"""Checks where events are kept: the state folder, its permissions, the space on its disk, and the spool."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import stat
 from collections.abc import Iterator
 
 from clawlog import locations
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.cli.render.counts import counted
 from clawlog.protocol import spool
@@ -17,9 +17,9 @@ LOW_BYTES = 256 * 1024**2
 FULL_BYTES = 8 * 1024**2
 
 
-def folder(place: Place) -> Iterator[Finding]:
-    """Whose the state folder is, and who may read it."""
-    path = place.state_dir
+def folder(environment: Environment) -> Iterator[Finding]:
+    """Checks who owns the state folder, and who may read it."""
+    path = environment.state_dir
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -31,7 +31,7 @@ def folder(place: Place) -> Iterator[Finding]:
     if stat.S_ISLNK(found.st_mode):
         yield fault("state", f"{path} is a symbolic link", "set CLAWLOG_STATE_DIR to the folder itself")
     elif not stat.S_ISDIR(found.st_mode):
-        yield fault("state", f"{path} is no folder", "move it away, or set CLAWLOG_STATE_DIR")
+        yield fault("state", f"{path} is not a folder", "move it away, or set CLAWLOG_STATE_DIR")
     elif found.st_uid != os.geteuid():
         yield fault(
             "state", f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}", "set CLAWLOG_STATE_DIR to your own"
@@ -44,9 +44,9 @@ def folder(place: Place) -> Iterator[Finding]:
         yield ok("state", path)
 
 
-def disk(place: Place) -> Iterator[Finding]:
-    """The room on the disk, which is what an outage is survived on."""
-    path = place.state_dir
+def disk(environment: Environment) -> Iterator[Finding]:
+    """Checks the space on the disk, on which events wait during an outage."""
+    path = environment.state_dir
     while not os.path.isdir(path) and path != os.path.dirname(path):
         path = os.path.dirname(path)
     try:
@@ -57,21 +57,21 @@ def disk(place: Place) -> Iterator[Finding]:
         return
     free = f"{free_bytes / 1024**2:,.0f} MiB free at {path}"
     if free_bytes < FULL_BYTES or (inodes.f_files and not inodes.f_favail):
-        yield fault("disk", f"full: {free}, {inodes.f_favail} files", "free some: nothing is accepted until then")
+        yield fault("disk", f"full: {free}, {inodes.f_favail} files", "free some space: nothing is accepted until then")
     elif free_bytes < LOW_BYTES:
-        yield warning("disk", f"nearly full: {free}", "free some, or lower outbox.max_bytes")
+        yield warning("disk", f"nearly full: {free}", "free some space, or lower outbox.max_bytes")
     else:
         yield ok("disk", free)
 
 
-def spooled(place: Place) -> Iterator[Finding]:
-    """What scripts wrote down because no daemon could be reached."""
-    path = os.path.join(place.state_dir, locations.SPOOL_NAME)
+def spooled(environment: Environment) -> Iterator[Finding]:
+    """Checks the calls that scripts stored because no daemon could be reached."""
+    path = os.path.join(environment.state_dir, locations.SPOOL_NAME)
     waiting = _count(path)
     refused = _count(os.path.join(path, "refused"))
     if refused:
         found = f"{counted(refused, 'call')} could not be used"
-        yield warning("spool", found, f"look at {path}/refused, and remove what is not needed")
+        yield warning("spool", found, f"see {path}/refused, and remove what is not needed")
     elif waiting:
         found = f"{counted(waiting, 'call', 'wait')} for a daemon"
         yield warning("spool", found, "start one: any script call does, or clawlogd")
@@ -84,10 +84,10 @@ def _missing(path: str) -> Iterator[Finding]:
     while not os.path.exists(parent):
         parent = os.path.dirname(parent)
     if os.access(parent, os.W_OK | os.X_OK):
-        yield ok("state", f"{path} (made when it is first needed)")
+        yield ok("state", f"{path} (created when first needed)")
     else:
         yield fault(
-            "state", f"{path} cannot be made: {parent} is not yours to write", "set CLAWLOG_STATE_DIR to a folder of yours"
+            "state", f"{path} cannot be created: you may not write to {parent}", "set CLAWLOG_STATE_DIR to a folder of yours"
         )
 
 

@@ -1,6 +1,6 @@
 """``clawlog backend``: becomes the embedded backend.
 
-Its flags and its help are the program's own, which takes this one's place: nothing is said twice, and signals reach it.
+That program replaces this process, so its flags and its help are its own, and signals reach it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""``clawlog completion``: what makes a shell complete commands, options and task ids."""
+"""``clawlog completion``: the script that makes a shell complete commands, options and task ids."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import click
 from click.shell_completion import get_completion_class
 
 from clawlog import exits
+from clawlog.cli.epilogs import epilog
 
 
 @click.command(
-    short_help="Completion for bash, zsh or fish.",
-    epilog=exits.epilog(
+    short_help="Print shell completion for bash, zsh or fish.",
+    epilog=epilog(
         ('eval "$(clawlog completion bash)"', "in ~/.bashrc"),
         ('eval "$(clawlog completion zsh)"', "in ~/.zshrc"),
         ("clawlog completion fish | source", "in ~/.config/fish/config.fish"),
@@ -18,10 +19,9 @@ from clawlog import exits
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def command(*, shell: str) -> int:
-    """Print what makes your shell complete commands, options and task ids."""
-    from clawlog.cli.main import cli  # noqa: PLC0415 - main knows this module by name, and loads it when it is called
-
+    """Print the script that makes your shell complete commands, options and task ids."""
+    program = click.get_current_context().find_root().command
     kind = get_completion_class(shell)
     assert kind is not None  # noqa: S101 - click has these three
-    click.echo(kind(cli, {}, "clawlog", "_CLAWLOG_COMPLETE").source())
+    click.echo(kind(program, {}, "clawlog", "_CLAWLOG_COMPLETE").source())
     return exits.SUCCESS

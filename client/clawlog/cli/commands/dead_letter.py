@@ -1,4 +1,4 @@
-"""``clawlog dead-letter``: the events that a backend refused for good, and what a person decides about them."""
+"""``clawlog dead-letter``: the events that a backend refused for good, to be retried or dropped."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import CommandError
 from clawlog.cli.render import output, times, views
 from clawlog.cli.render.counts import counted
@@ -17,23 +18,23 @@ from clawlog.connection.results import JsonObject
 
 
 @click.group(
-    short_help="Events that a backend refused for good.",
-    epilog=exits.epilog(
+    short_help="List, retry or drop the events that a backend refused.",
+    epilog=epilog(
         ("clawlog dead-letter list", ""),
-        ("clawlog dead-letter retry --all", "after the backend was mended"),
-        s65="no such event, or several begin so",
-        s69="no daemon runs",
+        ("clawlog dead-letter retry --all", "after fixing the backend"),
+        s65="no such event, or the id is ambiguous",
+        s69="no daemon is running",
     ),
 )
 def command() -> None:
-    """Look at the events that a backend refused for good, and send them again or give them up.
+    """List the events that a backend refused for good, and send them again or drop them.
 
-    An event comes here when its backend answers that it will never take it (most 4xx). Others are not held up by it, but for
-    those of a task whose creation was refused: they wait behind it.
+    An event becomes a dead letter when its backend answers that it will never accept it (most 4xx). Other events are sent all
+    the same; only those of a task whose creation was refused wait behind it.
     """
 
 
-@command.command("list", epilog=exits.epilog(("clawlog dead-letter list --json", ""), s69="no daemon runs"))
+@command.command("list", epilog=epilog(("clawlog dead-letter list --json", ""), s69="no daemon is running"))
 @options.as_json
 def list_(*, as_json: bool) -> int:
     """List them, the oldest first."""
@@ -66,7 +67,7 @@ def list_(*, as_json: bool) -> int:
 
 
 @command.command(
-    "show", epilog=exits.epilog(("clawlog dead-letter show 01a203dc", ""), s65="no such event", s69="no daemon runs")
+    "show", epilog=epilog(("clawlog dead-letter show 01a203dc", ""), s65="no such event", s69="no daemon is running")
 )
 @click.argument("event")
 @options.as_json
@@ -74,7 +75,7 @@ def show(*, event: str, as_json: bool) -> int:
     """Show one, with the backend's whole reply. EVENT is its id, or the beginning of it."""
     with Client(autostart=False) as client:
         answer = client.list_dead_letters()
-    letter = _meant(views.dead_letters(answer), event)
+    letter = _find(views.dead_letters(answer), event)
     if as_json:
         output.print_json(next(each for each in answer["dead_letters"] if each["event_id"] == letter.event_id))
         return exits.SUCCESS
@@ -100,40 +101,40 @@ def show(*, event: str, as_json: bool) -> int:
 
 @command.command(
     "retry",
-    epilog=exits.epilog(("clawlog dead-letter retry 01a203dc", ""), ("clawlog dead-letter retry --all", ""),
-        s65="no such event; nothing was done", s69="no daemon runs, and none could be started"),
+    epilog=epilog(("clawlog dead-letter retry 01a203dc", ""), ("clawlog dead-letter retry --all", ""),
+        s65="no such event; nothing was done", s69="no daemon is running, and none could be started"),
 )  # fmt: skip
 @click.argument("events", nargs=-1, metavar="[EVENT]...")
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @options.as_json
 def retry(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
-    """Send them again, with what waits behind them."""
-    return _decide(Client.retry_dead_letters, "to be sent again", events, every=every, as_json=as_json)
+    """Send them again, with the events that wait behind them."""
+    return _apply(Client.retry_dead_letters, "to be sent again", events, every=every, as_json=as_json)
 
 
 @command.command(
     "drop",
-    epilog=exits.epilog(("clawlog dead-letter drop 01a203dc", ""), ("clawlog dead-letter drop --all", ""),
-        s65="no such event; nothing was done", s69="no daemon runs, and none could be started"),
+    epilog=epilog(("clawlog dead-letter drop 01a203dc", ""), ("clawlog dead-letter drop --all", ""),
+        s65="no such event; nothing was done", s69="no daemon is running, and none could be started"),
 )  # fmt: skip
 @click.argument("events", nargs=-1, metavar="[EVENT]...")
 @click.option("--all", "every", is_flag=True, help="All of them.")
 @options.as_json
 def drop(*, events: tuple[str, ...], every: bool, as_json: bool) -> int:
-    """Give them up, with what waits behind them. They cannot be had back."""
-    return _decide(Client.drop_dead_letters, "dropped", events, every=every, as_json=as_json)
+    """Delete them, with the events that wait behind them. This cannot be undone."""
+    return _apply(Client.drop_dead_letters, "dropped", events, every=every, as_json=as_json)
 
 
-def _decide(
+def _apply(
     verb: Callable[[Client, Sequence[str] | None], JsonObject], done: str, events: Sequence[str], *, every: bool, as_json: bool
 ) -> int:
     if bool(events) is every:
-        raise click.UsageError("Name the events, or say --all.")
+        raise click.UsageError("Name the events, or use --all.")
     with Client() as client:
         chosen = None
         if not every:
             letters = views.dead_letters(client.list_dead_letters())
-            chosen = [_meant(letters, event).event_id for event in events]
+            chosen = [_find(letters, event).event_id for event in events]
         answer = verb(client, chosen)
     if as_json:
         output.print_json(answer)
@@ -147,9 +148,9 @@ def _decide(
     return exits.SUCCESS
 
 
-def _meant(letters: Sequence[DeadLetter], text: str) -> DeadLetter:
+def _find(letters: Sequence[DeadLetter], text: str) -> DeadLetter:
     found = [each for each in letters if each.event_id.startswith(text)]
     if len(found) != 1:
-        what = f"{text!r} could be {len(found)} events; give more of the id" if found else f"no dead letter {text!r}"
+        what = f"{text!r} matches {len(found)} events; give more of the id" if found else f"no dead letter {text!r}"
         raise CommandError(f"{what}; see: clawlog dead-letter list", exits.REFUSED)
     return found[0]

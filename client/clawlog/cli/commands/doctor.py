@@ -12,43 +12,47 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.checks.findings import Finding, Verdict
 from clawlog.cli.checks.program import Setting
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
+from clawlog.cli.render.counts import counted
 
 MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Verdict.FAULT: ("✗", "bold red")}
 
 
 @click.command(
-    short_help="Check everything, and say what to do.",
-    epilog=exits.epilog(
-        ("clawlog doctor", "look at everything"),
+    short_help="Check the installation and say what to fix.",
+    epilog=epilog(
+        ("clawlog doctor", "check everything"),
         ("clawlog doctor --settings", "and show every setting with its origin"),
         ("clawlog doctor --json", "for programs"),
-        s0="nothing is at fault (there may be warnings)",
-        s1="something is at fault",
+        s0="no errors (there may be warnings)",
+        s1="at least one error",
     ),
 )
-@click.option("--settings", "with_settings", is_flag=True, help="Show every setting, with where its value comes from.")
+@click.option("--settings", "with_settings", is_flag=True, help="Show every setting and where its value comes from.")
 @options.as_json
 def command(*, with_settings: bool, as_json: bool) -> int:
-    """Check versions, settings, state, disk, socket, daemon, backend and clock, and say what to do about what is wrong.
+    """Check versions, settings, state, disk, socket, daemon, backend and clock, and say how to fix what is wrong.
 
-    It changes nothing.
+    Nothing is changed.
     """
     from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
-    from clawlog.cli.checks.environment import Place  # noqa: PLC0415 - as above
+    from clawlog.cli.checks.environment import Environment  # noqa: PLC0415 - as above
 
-    findings, settings = run.at_everything(Place.of(os.environ))
+    findings, settings = run.run_all(Environment.of(os.environ))
     if as_json:
-        told = [asdict(finding) for finding in findings]
-        output.print_json({"ok": not _at_fault(findings), "findings": told, "settings": [asdict(each) for each in settings]})
+        listed = [asdict(finding) for finding in findings]
+        output.print_json(
+            {"ok": not _has_errors(findings), "findings": listed, "settings": [asdict(each) for each in settings]}
+        )
     else:
         _draw(findings)
         if with_settings:
             _draw_settings(settings)
-    return exits.FAILED if _at_fault(findings) else exits.SUCCESS
+    return exits.FAILED if _has_errors(findings) else exits.SUCCESS
 
 
-def _at_fault(findings: Sequence[Finding]) -> bool:
+def _has_errors(findings: Sequence[Finding]) -> bool:
     return any(finding.verdict is Verdict.FAULT for finding in findings)
 
 
@@ -63,9 +67,9 @@ def _draw(findings: Sequence[Finding]) -> None:
     for finding in findings:
         what = output.with_advice(finding.found, finding.advice)
         shown.add_row(Text(*MARKS[finding.verdict]), finding.check, what)
-    faults = sum(finding.verdict is Verdict.FAULT for finding in findings)
+    errors = sum(finding.verdict is Verdict.FAULT for finding in findings)
     warnings = sum(finding.verdict is Verdict.WARNING for finding in findings)
-    count = f"{faults} at fault, {warnings} to look at" if faults or warnings else "nothing is wrong"
+    count = f"{counted(errors, 'error')}, {counted(warnings, 'warning')}" if errors or warnings else "nothing is wrong"
     output.draw(shown, Text(f"\n{count}"))
 
 

@@ -1,4 +1,4 @@
-"""``clawlog show TASK``: one task, with its steps, its agent's life, its stop and its history."""
+"""``clawlog show TASK``: one task, with its steps, its agent's liveness, its stop and its history."""
 
 from __future__ import annotations
 
@@ -11,35 +11,29 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
-from clawlog.cli.commands.tasks import STYLES
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
-from clawlog.cli.render import output, times
+from clawlog.cli.render import marks, output, times
+from clawlog.cli.render.backend_views import BackendEvent, BackendTask
 from clawlog.cli.render.counts import counted
+from clawlog.cli.render.receipts import receipt_lines
 from clawlog.cli.sources import lookup
-from clawlog.cli.sources.backend import Backend, BackendEvent, BackendTask, Receipts
+from clawlog.cli.sources.backend import Backend
 from clawlog.cli.sources.lookup import Found
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-MARKS = {
-    "pending": ("·", "dim"),
-    "running": ("▶", "bold green"),
-    "done": ("✓", "green"),
-    "failed": ("✗", "bold red"),
-    "skipped": ("–", "dim"),
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What both sides know of a task.
+    """A task as the daemon and the backend know it.
 
     Attributes:
-        found: What the daemon knows.
-        answer: The backend's own answer; None where there is none.
-        at_backend: The same, read.
-        missing: Why there is none.
+        found: The task, with the daemon's answer.
+        answer: The backend's raw answer; None where it gave none.
+        at_backend: The same, as a value.
+        missing: Why the backend gave none.
     """
 
     found: Found
@@ -49,22 +43,22 @@ class Known:
 
 
 @click.command(
-    short_help="One task, with its timeline.",
-    epilog=exits.epilog(
+    short_help="Show one task with its timeline.",
+    epilog=epilog(
         ("clawlog show 01a203dc", "by the beginning of its id"),
         ("clawlog show 01a203dc --json", "what both sides know"),
-        s65="no such task, or several begin so",
-        s69="neither a daemon nor a backend could be asked",
+        s65="no such task, or the id is ambiguous",
+        s69="no daemon or backend could be reached",
     ),
 )
 @options.task
 @options.as_json
 def command(*, task: str, as_json: bool) -> int:
-    """Show one task: its steps, whether its agent lives, how far a stop has come, and what happened when.
+    """Show one task: its steps, whether its agent is alive, how far a stop has come, and what happened when.
 
-    TASK is its id, or the beginning of it. The steps are the daemon's knowledge, the history the backend's.
+    TASK is its id, or the beginning of it. The steps come from the daemon, the history from the backend.
     """
-    known = _look(lookup.find(task))
+    known = _fetch(lookup.find(task))
     if as_json:
         output.print_json(
             {"task_id": known.found.task_id, "base_url": known.found.base_url, "daemon": known.found.answer,
@@ -75,7 +69,7 @@ def command(*, task: str, as_json: bool) -> int:
     return exits.SUCCESS
 
 
-def _look(found: Found) -> Known:
+def _fetch(found: Found) -> Known:
     backend = Backend(found.base_url, os.environ)
     try:
         answer = backend.task_answer(found.task_id)
@@ -91,7 +85,7 @@ def _screen(known: Known) -> Iterator[RenderableType]:
     yield Text(f"{known.found.task_id} at {known.found.base_url}", style="dim", overflow="fold")
     if (summary := _summary(known)) is not None:
         yield output.shown(summary)
-    yield from _life(known)
+    yield from _liveness(known)
     yield from _stop(known)
     yield Text()
     yield _steps(known)
@@ -106,24 +100,27 @@ def _heading(known: Known) -> RenderableType:
     from rich.text import Text  # noqa: PLC0415 - see output.console
 
     view = known.found.view
-    standing = view.standing if view else known.at_backend.status if known.at_backend else "unknown"
+    shown_status = view.shown_status if view else known.at_backend.status if known.at_backend else "unknown"
     title = view.title if view else known.at_backend.title if known.at_backend else ""
-    return Text.assemble(output.shown(title, "bold"), "  ", (standing, STYLES.get(standing, "")))
+    return Text.assemble(output.shown(title, "bold"), "  ", (shown_status, marks.task_style(shown_status)))
 
 
 def _summary(known: Known) -> str | None:
     return known.found.view.summary if known.found.view else None
 
 
-def _life(known: Known) -> Iterator[RenderableType]:
+def _liveness(known: Known) -> Iterator[RenderableType]:
     from rich.text import Text  # noqa: PLC0415 - see output.console
 
     view = known.found.view
     if view is not None and view.liveness.state != "ended":
-        life = view.liveness
-        evidence = {"process": f"process {life.watch_pid} runs", "command": "it has called lately"}.get(life.evidence or "")
-        spoke = f"spoke {times.duration(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at else "never spoke"
-        yield Text(f"agent      {life.state}: {', '.join(filter(None, (evidence, spoke)))}")
+        liveness = view.liveness
+        report = (
+            f"last report {times.duration(times.age_s(liveness.agent_seen_at))} ago"
+            if liveness.agent_seen_at
+            else "no report yet"
+        )
+        yield Text(f"agent      {liveness.state}: {', '.join(filter(None, (marks.evidence(liveness), report)))}")
     if known.at_backend is not None and known.at_backend.liveness is not None:
         yield Text(f"backend    shows it as {known.at_backend.status}, its agent as {known.at_backend.liveness}")
     if view is not None and view.pending:
@@ -141,17 +138,6 @@ def _stop(known: Known) -> Iterator[RenderableType]:
         yield Text(f"           {line}")
 
 
-def receipt_lines(stop: Receipts) -> Iterator[str]:
-    """What came of a stop after its request, each with the time since the stage before."""
-    before = stop.requested_at
-    for stage in stop.stages[1:]:
-        if stage.at is not None:
-            delay = f"+{times.duration(max(0.0, times.between(before, stage.at)))}" if before else times.clock(stage.at)
-            said = f' "{stop.ack_summary}"' if stage.name == "acknowledged" and stop.ack_summary else ""
-            yield f"{stage.name:<12} {delay}{said}"
-            before = stage.at
-
-
 def _steps(known: Known) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - see output.console
     from rich.text import Text  # noqa: PLC0415 - as above
@@ -162,7 +148,7 @@ def _steps(known: Known) -> RenderableType:
         what = Text.assemble(output.shown(step.title, "bold" if step.status == "running" else ""))
         if step.summary:
             what.append("  ").append_text(output.shown(step.summary, "dim"))
-        shown.add_row(Text(*MARKS.get(step.status, ("?", ""))), str(step.position), what)
+        shown.add_row(Text(*marks.step_mark(step.status)), str(step.position), what)
     return shown if steps else Text("no steps", style="dim")
 
 
@@ -178,26 +164,26 @@ def _history(task: BackendTask) -> RenderableType:
 
 
 def without_quiet_beats(events: Sequence[BackendEvent]) -> Iterator[BackendEvent]:
-    """The events, but for heartbeats that say nothing: every fifteen seconds is no history."""
+    """Returns the events without heartbeats that have no summary."""
     return (event for event in events if event.kind != "heartbeat" or event.summary)
 
 
 def describe(event: BackendEvent, task: BackendTask) -> str:
-    """An event in words."""
-    said = f": {event.summary}" if event.summary else ""
+    """Returns an event in words."""
+    summary = f": {event.summary}" if event.summary else ""
     match event.kind:
         case "task_created":
             return "created"
         case "step_status":
             step = next((each for each in task.steps if each.step_id == event.step_id), None)
-            return f"step {step.position if step else event.step_id} {event.status}{said}"
+            return f"step {step.position if step else event.step_id} {event.status}{summary}"
         case "task_status":
-            return f"task {event.status}{said}"
+            return f"task {event.status}{summary}"
         case "interrupt_requested":
             return "stop requested"
         case "interrupt_seen" | "interrupt_delivered":
             return f"stop {event.kind.removeprefix('interrupt_')}"
         case "interrupt_ack":
-            return f"stop acknowledged{said}"
+            return f"stop acknowledged{summary}"
         case _:
-            return f"{event.kind.replace('_', ' ')}{said}"
+            return f"{event.kind.replace('_', ' ')}{summary}"

@@ -1,6 +1,6 @@
-"""``clawlog status``: how the daemon stands, on one screen.
+"""``clawlog status``: the daemon's health and queue, on one screen.
 
-During an outage it has to answer four questions: since when, why, how much waits, and how long it can go on.
+During an outage it answers four questions: since when, why, how much waits, and how long there is room.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
-from clawlog.cli.checks.environment import Place
+from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, Verdict
-from clawlog.cli.render import output, times, views
+from clawlog.cli.epilogs import epilog
+from clawlog.cli.render import marks, output, times, views
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.views import DaemonView
 from clawlog.cli.sources import daemon
@@ -26,33 +27,30 @@ from clawlog.errors import DaemonUnreachable
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
-
 
 @click.command(
-    short_help="How the daemon stands: what waits, since when, for how long it can.",
-    epilog=exits.epilog(
+    short_help="Show the daemon's health and queue.",
+    epilog=epilog(
         ("clawlog status", "one screen"),
         ("clawlog status --json | jq .problems", "for programs"),
         s0="healthy",
-        s1="degraded: an outage, refused events, a full disk; it says what to do",
-        s3="the daemon does not run",
+        s1="degraded: an outage, refused events or a full disk",
+        s3="no daemon is running",
     ),
 )
 @options.as_json
 def command(*, as_json: bool) -> int:
-    """Show how the daemon stands: its backends, what waits for them, since when and why, and for how long it can go on.
+    """Show the daemon's health and queue: how many events wait, since when and why, and how much room is left.
 
-    What is wrong beside it (permissions, disk, clock, a daemon that could not start) is told, too. It only looks: no daemon is
-    started.
+    Problems outside the daemon (permissions, disk, clock, a daemon that could not start) are listed, too. No daemon is started.
     """
     from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
 
-    place = Place.of(os.environ)
+    environment = Environment.of(os.environ)
     try:
         answer = daemon.status()
     except NotRunning as error:
-        return _not_running(str(error), run.without_daemon(place, str(error)), as_json=as_json)
+        return _not_running(str(error), run.without_daemon(environment, str(error)), as_json=as_json)
     except DaemonUnreachable as error:
         if as_json:
             output.print_json({"running": True, "healthy": False, "problems": [str(error)], "findings": []})
@@ -60,7 +58,7 @@ def command(*, as_json: bool) -> int:
             output.warn(f"degraded: {error}; see: clawlog doctor")
         return exits.FAILED
     view = views.daemon(answer)
-    findings = run.beside(place, view)
+    findings = run.beside_daemon(environment, view)
     healthy = view.healthy and not any(finding.verdict is Verdict.FAULT for finding in findings)
     if as_json:
         output.print_json({"running": True, **answer, "healthy": healthy, "findings": [asdict(each) for each in findings]})
@@ -74,16 +72,16 @@ def _not_running(reason: str, findings: Sequence[Finding], *, as_json: bool) -> 
 
     waiting = daemon.spooled_calls()
     if as_json:
-        told = [asdict(finding) for finding in findings]
+        listed = [asdict(finding) for finding in findings]
         output.print_json(
-            {"running": False, "healthy": False, "problems": [reason], "findings": told, "spooled_calls": waiting}
+            {"running": False, "healthy": False, "problems": [reason], "findings": listed, "spooled_calls": waiting}
         )
         return exits.NOT_RUNNING
-    output.draw(Text(f"○ not running   {reason}", overflow="fold"), *_troubles(None, findings))
+    output.draw(Text(f"○ not running   {reason}", overflow="fold"), *_problems(None, findings))
     if waiting:
-        click.echo(f"{counted(waiting, 'script call', 'wait')} in the spool: the next daemon delivers what is there")
+        click.echo(f"{counted(waiting, 'script call', 'wait')} in the spool; the next daemon delivers them")
     if not any(finding.verdict is Verdict.FAULT and finding.check != "backend" for finding in findings):
-        click.echo("The next script call starts one; or: clawlog up, clawlogd")
+        click.echo("The next script call starts it; or run `clawlog up` or `clawlogd`")
     return exits.NOT_RUNNING
 
 
@@ -93,17 +91,17 @@ def _screen(view: DaemonView, findings: Sequence[Finding], *, healthy: bool) -> 
     mark = ("● healthy", "bold green") if healthy else ("● degraded", "bold red")
     up, memory = times.duration(view.uptime_s), f"{view.memory_bytes / 1024**2:.0f} MiB"
     yield Text.assemble(mark, f"   clawlogd {view.version}, process {view.pid}, up {up}, {memory}")
-    yield from _troubles(view, findings)
-    yield _facts(view)
+    yield from _problems(view, findings)
+    yield _details(view)
     yield Text()
     if view.backends:
         yield _lanes(view)
     else:
-        yield Text("nothing was sent yet: the first task brings a lane to its backend", style="dim")
+        yield Text("nothing sent yet", style="dim")
 
 
-def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[RenderableType]:
-    """What is wrong, each with what to do: what the daemon says, then what was found beside it."""
+def _problems(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[RenderableType]:
+    """Returns the problems, each with its advice: the daemon's own, then those of the checks."""
     from rich.table import Table  # noqa: PLC0415 - see output.console
 
     from clawlog.cli.checks import daemons  # noqa: PLC0415 - the help need not pay for it
@@ -119,26 +117,26 @@ def _troubles(view: DaemonView | None, findings: Sequence[Finding]) -> Iterator[
         yield shown
 
 
-def _facts(view: DaemonView) -> RenderableType:
+def _details(view: DaemonView) -> RenderableType:
     from rich.table import Table  # noqa: PLC0415 - see output.console
 
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
+    details = Table.grid(padding=(0, 2))
+    details.add_column(style="dim", no_wrap=True)
+    details.add_column(overflow="fold")
     tasks, outbox = view.tasks, view.outbox
-    facts.add_row("tasks", f"{tasks.known} known: {tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop")
-    facts.add_row(
+    details.add_row("tasks", f"{tasks.known} known: {tasks.live} live, {tasks.lost} lost, {tasks.stopping} asked to stop")
+    details.add_row(
         "waiting", f"{counted(outbox.pending, 'event')}, {outbox.bytes / 1024**2:.1f} MiB; {outbox.dead_letters} refused"
     )
-    facts.add_row("room", _room(view))
-    facts.add_row("default", view.base_url)
-    facts.add_row("socket", ", ".join(each for each in (view.socket, view.zmq) if each) or "none")
-    facts.add_row("state", view.state_dir)
-    return facts
+    details.add_row("room", _room(view))
+    details.add_row("default", view.base_url)
+    details.add_row("socket", ", ".join(each for each in (view.socket, view.zmq) if each) or "none")
+    details.add_row("state", view.state_dir)
+    return details
 
 
 def _room(view: DaemonView) -> str:
-    """How long it can go on: the question during an outage."""
+    """Returns how much room is left, and how long it will last: the question during an outage."""
     outbox = view.outbox
     bounds = f"for {outbox.max_events:,} events or {outbox.max_bytes / 1024**3:.1f} GiB"
     if outbox.hours_left is None:
@@ -158,7 +156,7 @@ def _lanes(view: DaemonView) -> RenderableType:
     for lane in view.backends:
         lanes.add_row(
             output.shown(lane.base_url),
-            Text(lane.state, style=_STYLES.get(lane.state, "bold red")),
+            Text(lane.state, style=marks.lane_style(lane.state)),
             _age(None if lane.outage_since is None else times.age_s(lane.outage_since)),
             str(lane.pending),
             _age(lane.oldest_age_s),

@@ -1,4 +1,4 @@
-"""``clawlog stop TASK``: asks the task's backend for a soft stop, as a person at the dashboard does, and can follow it."""
+"""``clawlog stop TASK``: asks the task's backend for a soft stop, as the dashboard does, and can follow it."""
 
 from __future__ import annotations
 
@@ -11,58 +11,65 @@ import click
 
 from clawlog import exits
 from clawlog.cli import options
-from clawlog.cli.commands.show import receipt_lines
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import BackendUnreachable
 from clawlog.cli.render import output, times
+from clawlog.cli.render.backend_views import BackendTask, Receipts
+from clawlog.cli.render.receipts import receipt_lines
 from clawlog.cli.render.views import ENDED
 from clawlog.cli.sources import lookup
-from clawlog.cli.sources.backend import Backend, BackendTask, Receipts
+from clawlog.cli.sources.backend import Backend
 
-LOOK_EVERY_S = 0.25
+POLL_S = 0.25
 DEFAULT_TIMEOUT_S = 300.0
 
 
 @click.command(
     short_help="Ask a task to stop at its next safe boundary.",
-    epilog=exits.epilog(
-        ("clawlog stop 01a203dc", "ask, and leave it at that"),
+    epilog=epilog(
+        ("clawlog stop 01a203dc", "ask, and return at once"),
         ("clawlog stop 01a203dc --reason typo --wait", "follow it to the end"),
-        s0="the stop is asked for; with --wait: the task has ended",
-        s65="no such task, several begin so, or it has ended",
+        s0="the stop is requested; with --wait: the task has ended",
+        s65="no such task, the id is ambiguous, or the task has ended",
         s69="the backend does not answer",
-        s75="with --wait: the time ran out; the stop stays asked for",
+        s75="with --wait: timed out; the stop stays requested",
     ),
 )
 @options.task
-@click.option("--reason", help="Why, in your words; the agent is told.")
+@click.option("--reason", help="Why, in your words; the agent sees it.")
 @click.option("--wait", is_flag=True, help="Follow the request until the agent has stopped.")
 @click.option(
-    "--timeout", "timeout_s", type=click.FloatRange(0), default=DEFAULT_TIMEOUT_S, show_default=True, help="Of --wait, in s."
+    "--timeout",
+    "timeout_s",
+    type=click.FloatRange(0),
+    default=DEFAULT_TIMEOUT_S,
+    show_default=True,
+    help="Seconds that --wait waits.",
 )
 @options.as_json
 def command(*, task: str, reason: str | None, wait: bool, timeout_s: float, as_json: bool) -> int:
     """Ask a task to stop at its next safe boundary. TASK is its id, or the beginning of it.
 
-    The request goes to the task's backend. The daemon sees it there, tells the agent, and the agent stops when it can do so
-    safely and acknowledges. Asking again while a stop is open does not make a second one.
+    The request goes to the task's backend. The daemon sees it there and passes it on to the agent, which stops at its next
+    safe boundary and acknowledges. Asking again while a stop is open does not make a second one.
     """
     found = lookup.find(task)
     backend = Backend(found.base_url, os.environ)
     stop = backend.request_stop(found.task_id, reason=reason, requested_by=_person())
     if not as_json:
         click.echo(f"{'requested':<12} {times.clock(stop.requested_at) if stop.requested_at else 'now'}")
-    follow = Follow(backend, found.task_id, stop, quiet=as_json)
-    status = follow.until(time.monotonic() + timeout_s) if wait else exits.SUCCESS
+    follower = StopFollower(backend, found.task_id, stop, quiet=as_json)
+    status = follower.until(time.monotonic() + timeout_s) if wait else exits.SUCCESS
     if as_json:
-        output.print_json({"task_id": found.task_id, "base_url": found.base_url, **asdict(follow.stop)})
+        output.print_json({"task_id": found.task_id, "base_url": found.base_url, **asdict(follower.stop)})
     return status
 
 
-class Follow:
-    """Follows one stop's receipts, and tells each as it comes.
+class StopFollower:
+    """Follows one stop's receipts, and prints each as it comes.
 
     Attributes:
-        stop: What is known of it.
+        stop: Its last known receipts.
     """
 
     def __init__(self, backend: Backend, task_id: str, stop: Receipts, *, quiet: bool) -> None:
@@ -70,31 +77,31 @@ class Follow:
         self._backend = backend
         self._task_id = task_id
         self._quiet = quiet
-        self._told = 0
+        self._printed = 0
 
     def until(self, deadline: float) -> int:
-        """Looks until the task has ended, or the time (of ``time.monotonic``) has come; returns the exit status."""
+        """Polls until the task has ended, or the deadline (of ``time.monotonic``) has passed; returns the exit status."""
         away = False
         while True:
             try:
                 task = self._backend.task(self._task_id)
             except BackendUnreachable as error:
                 if not away:
-                    output.warn(f"{error}; trying on")
+                    output.warn(f"{error}; still trying")
                 away = True
             else:
                 away = False
                 if self._is_over(task):
                     return exits.SUCCESS
             if time.monotonic() >= deadline:
-                output.warn("the time ran out; the stop stays asked for")
+                output.warn("timed out; the stop stays requested")
                 return exits.UNKNOWN_FOR_NOW
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_S)
 
     def _is_over(self, task: BackendTask) -> bool:
         if task.stop is not None and task.stop.interrupt_id == self.stop.interrupt_id:
             self.stop = task.stop
-        self._tell()
+        self._print_receipts()
         if self.stop.acknowledged_at is not None:
             return True
         if task.status in ENDED:
@@ -102,12 +109,12 @@ class Follow:
             return True
         return False
 
-    def _tell(self) -> None:
+    def _print_receipts(self) -> None:
         lines = list(receipt_lines(self.stop))
         if not self._quiet:
-            for line in lines[self._told :]:
+            for line in lines[self._printed :]:
                 click.echo(line)
-        self._told = len(lines)
+        self._printed = len(lines)
 
 
 def _person() -> str | None:

@@ -1,6 +1,6 @@
 """``clawlog up``: the embedded backend and the daemon together, in the foreground.
 
-They live and end together. A daemon that runs already is used and left as it was.
+They start and end together. A daemon that is already running is used, and left running.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import click
 from clawlog import exits, locations
 from clawlog.async_client import AsyncClient
 from clawlog.cli import options, servers, signals
+from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import ServerFailed
 from clawlog.cli.render import output
 from clawlog.cli.servers import Server
@@ -24,23 +25,25 @@ DEFAULT_PORT = 8000
 
 @click.command(
     short_help="Run the embedded backend and the daemon together.",
-    epilog=exits.epilog(
-        ("clawlog up", "on the usual port, with the usual state"),
-        ("clawlog up --port 8080 --open", "on another, with the dashboard in a browser"),
+    epilog=epilog(
+        ("clawlog up", "the usual port and state"),
+        ("clawlog up --port 8080 --open", "another port; opens the dashboard"),
         s0="",
-        s1="one of the two ended by itself; the other was ended, too",
+        s1="one of the two ended unexpectedly; the other was stopped, too",
         s69="one of the two could not start",
-        s130="Ctrl-C: both ended in order (143 after SIGTERM)",
+        s130="Ctrl-C: both were stopped (143 after SIGTERM)",
     ),
 )
-@click.option("--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0: a free one.")
+@click.option(
+    "--port", type=click.IntRange(0, 65535), default=DEFAULT_PORT, show_default=True, help="TCP port; 0 picks a free one."
+)
 @click.option("--open", "in_browser", is_flag=True, help="Open the dashboard in a browser.")
 @options.as_json
 def command(*, port: int, in_browser: bool, as_json: bool) -> int:
     """Run the embedded backend and the daemon together, in the foreground.
 
-    The state is in the usual folder, so tasks and events are there again the next time. Ctrl-C ends both. If one ends by
-    itself, so does the other. A daemon that runs already is used, and left running at the end.
+    The state is kept in the usual folder, so tasks and events are there again next time. Ctrl-C stops both. If one of them
+    ends, the other is stopped, too. A daemon that is already running is used, and left running at the end.
     """
     return signals.run(_up(port=port, in_browser=in_browser, as_json=as_json))
 
@@ -49,13 +52,13 @@ async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
     env = dict(os.environ)
     async with servers.backend(env) as backend:
         answered_at = await servers.start_backend(backend, port=port)
-        url = f"http://localhost:{answered_at.rpartition(':')[2]}"  # as tasks name it: the daemon's token is for this very name
+        url = f"http://localhost:{answered_at.rpartition(':')[2]}"  # the name that tasks use: the daemon's token is bound to it
         running_pid = await _running_daemon()
         async with servers.daemon(env) as daemon:
             if running_pid is None:
                 await servers.start_daemon(daemon, env, "--base-url", url)
-            tell = _announce_json if as_json else _announce
-            tell(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
+            announce = _announce_json if as_json else _announce
+            announce(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
             if in_browser:
                 webbrowser.open(url)
             await _first_to_end([backend] if running_pid is not None else [backend, daemon])
@@ -63,7 +66,7 @@ async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
 
 
 async def _running_daemon() -> int | None:
-    """The process id of the daemon that answers already, if one does."""
+    """Returns the process id of a daemon that is already running, if there is one."""
     async with AsyncClient(autostart=False) as client:
         try:
             return int((await client.daemon_status())["pid"])
@@ -73,11 +76,11 @@ async def _running_daemon() -> int | None:
 
 def _announce(url: str, daemon_pid: int, *, used: bool) -> None:
     click.echo(f"dashboard  {url}")
-    click.echo(f"daemon     {locations.socket_address(os.environ)}  (pid {daemon_pid}{', ran already' if used else ''})")
+    click.echo(f"daemon     {locations.socket_address(os.environ)}  (pid {daemon_pid}{', already running' if used else ''})")
     click.echo(f"state      {locations.state_dir(os.environ)}")
     if used:
-        click.echo(f"Its own settings decide where tasks go that name no backend; name this one: --base-url {url}")
-    click.echo("Ctrl-C ends " + ("the backend; the daemon goes on." if used else "both."))
+        click.echo(f"Tasks that name no backend go where that daemon's settings say; to use this one: --base-url {url}")
+    click.echo("Ctrl-C stops " + ("the backend; the daemon keeps running." if used else "both."))
 
 
 def _announce_json(url: str, daemon_pid: int, *, used: bool) -> None:
@@ -93,10 +96,10 @@ def _announce_json(url: str, daemon_pid: int, *, used: bool) -> None:
 
 
 async def _first_to_end(running: list[Server]) -> None:
-    """Waits until a server ends, which none should by itself.
+    """Waits until a server ends, which is always unexpected.
 
     Raises:
-        ServerFailed: Always, and says which.
+        ServerFailed: Always; the text says which one ended.
     """
     waits = {asyncio.create_task(server.ended(), name=f"the {server.name} ends"): server for server in running}
     try:
@@ -105,5 +108,5 @@ async def _first_to_end(running: list[Server]) -> None:
         for wait in waits:
             wait.cancel()
     first = waits[done.pop()]
-    others = "".join(f"; the {server.name} is ended, too" for server in running if server is not first)
+    others = "".join(f"; the {server.name} is stopped, too" for server in running if server is not first)
     raise ServerFailed(f"{first.failure()}{others}", exits.FAILED)

@@ -1,1 +1,1 @@
-"""What people see: views of the daemon's answers, tables, times, output."""
+"""What people see: views of the daemon's and the backend's answers, tables, marks, times and output."""

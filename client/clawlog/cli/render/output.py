@@ -1,7 +1,7 @@
 """How results reach stdout and diagnostics stderr: JSON, plain lines, and rich's console.
 
-Colours appear on a terminal alone, and never with ``NO_COLOR``. Text that came from elsewhere is shown as text: it
-never gets to steer the terminal, nor is it read as markup.
+Colours appear on a terminal alone, and never with ``NO_COLOR``. Text from elsewhere is shown as text: it can neither control
+the terminal nor act as markup.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 _PIPE_COLUMNS = 200
-"""How wide a table may be where no terminal says it."""
+"""The width of a table where there is no terminal."""
 
 
 def print_json(value: object) -> None:
@@ -28,7 +28,7 @@ def print_json(value: object) -> None:
 
 
 def print_json_line(value: object) -> None:
-    """Prints one JSON document of a stream of them, and lets it out at once."""
+    """Prints one JSON document of a stream as a line, and flushes it."""
     click.echo(json.dumps(value, ensure_ascii=False))
     sys.stdout.flush()
 
@@ -39,8 +39,8 @@ def warn(message: str) -> None:
 
 
 def console() -> Console:
-    """Where tables and coloured lines go: stdout."""
-    from rich.console import Console  # noqa: PLC0415 - it costs more than all else here, and most calls don't draw
+    """Returns the console for tables and coloured lines, on stdout."""
+    from rich.console import Console  # noqa: PLC0415 - its import is slow, and most calls draw nothing
 
     terminal = sys.stdout.isatty()
     width = None if terminal else _PIPE_COLUMNS
@@ -48,7 +48,7 @@ def console() -> Console:
 
 
 def draw(*parts: RenderableType) -> None:
-    """Draws parts of a screen on stdout, one below the other; into a pipe without the spaces that fill a terminal's lines."""
+    """Draws parts of a screen on stdout, one below the other; in a pipe without trailing spaces."""
     target = console()
     if target.is_terminal:
         target.print(*parts, sep="\n")
@@ -59,19 +59,19 @@ def draw(*parts: RenderableType) -> None:
 
 
 def shown(text: str | None, style: str = "") -> Text:
-    """Someone else's text, fit to be shown: one line, without control characters."""
+    """Returns foreign text made safe to show: one line, without control characters."""
     from rich.text import Text  # noqa: PLC0415 - see console()
 
     return Text(one_line(text or ""), style=style)
 
 
 def with_advice(found: str, advice: str | None) -> Text:
-    """Something that was found, and below it what to do about it."""
+    """Returns a finding, with its advice below it."""
     text = shown(found)
     return text.append("\n→ ", "dim").append_text(shown(advice, "bold")) if advice else text
 
 
 def one_row(text: Text) -> Text:
-    """A cell that takes what room is left and no second row: a table's last column."""
+    """Makes a cell take the remaining width and no second row: a table's last column."""
     text.no_wrap, text.overflow = True, "ellipsis"
     return text

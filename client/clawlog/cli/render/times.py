@@ -1,4 +1,4 @@
-"""Times between programs are RFC 3339; here they become what people read: ages, delays, the time of day."""
+"""Turns RFC 3339 times into what people read: ages, delays, the time of day."""
 
 from __future__ import annotations
 
@@ -8,47 +8,47 @@ _UNITS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def parse(text: str) -> datetime:
-    """An RFC 3339 time.
+    """Reads an RFC 3339 time.
 
     Raises:
-        ValueError: It is none.
+        ValueError: The text is not one.
     """
     moment = datetime.fromisoformat(text)
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def between(earlier: str, later: str) -> float:
-    """The seconds from one time to another."""
+    """Returns the seconds from one time to another."""
     return (parse(later) - parse(earlier)).total_seconds()
 
 
 def age_s(text: str) -> float:
-    """The seconds since a time; none are negative, whatever the clocks say."""
+    """Returns the seconds since a time; never negative, whatever the clocks say."""
     return max(0.0, (datetime.now(UTC) - parse(text)).total_seconds())
 
 
 def clock(text: str) -> str:
-    """A time as the clock on this machine's wall shows it: ``14:03:07``, with the date when it is not today's."""
+    """Returns a time in this machine's time zone: ``14:03:07``, with the date when it is not today's."""
     moment = parse(text).astimezone()
     today = datetime.now().astimezone().date()
     return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 
 
 def duration(seconds: float) -> str:
-    """A duration with its two largest units: ``850 ms``, ``1.3 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``, ``4 d 3 h``."""
+    """Returns a duration in its two largest units: ``850 ms``, ``1.3 s``, ``12 s``, ``3 min 20 s``, ``2 h 5 min``."""
     if seconds < 1:
         return f"{seconds * 1000:.0f} ms"
     if seconds < 10:
         return f"{seconds:.1f} s"
-    place = next(place for place, (unit_s, _) in enumerate(_UNITS) if seconds >= unit_s)
-    unit_s, unit = _UNITS[place]
+    index = next(index for index, (unit_s, _) in enumerate(_UNITS) if seconds >= unit_s)
+    unit_s, unit = _UNITS[index]
     whole, rest_s = divmod(int(seconds), unit_s)
-    if place + 1 == len(_UNITS) or rest_s < _UNITS[place + 1][0]:
+    if index + 1 == len(_UNITS) or rest_s < _UNITS[index + 1][0]:
         return f"{whole} {unit}"
-    small_s, small = _UNITS[place + 1]
+    small_s, small = _UNITS[index + 1]
     return f"{whole} {unit} {rest_s // small_s} {small}"
 
 
 def age(seconds: float) -> str:
-    """A duration with its largest unit alone, for where there is little room: ``0 s``, ``12 s``, ``3 min``."""
+    """Returns a duration in its largest unit alone, for narrow columns: ``0 s``, ``12 s``, ``3 min``."""
     return next((f"{int(seconds // unit_s)} {unit}" for unit_s, unit in _UNITS if seconds >= unit_s), "0 s")

@@ -1,6 +1,6 @@
-"""What the daemon tells about itself and its tasks, as values: read once, here, from its answers.
+"""The daemon's answers about itself and its tasks, as values: read once, here.
 
-``--json`` prints the daemon's own answers instead, whole, so that a newer daemon's fields reach those who look for them.
+``--json`` prints the daemon's own answers instead, whole, so that a newer daemon's fields reach the programs that need them.
 """
 
 from __future__ import annotations
@@ -13,10 +13,15 @@ from clawlog.connection.results import JsonObject, StopState, stop_state
 from clawlog.errors import ProtocolViolation
 from clawlog.protocol import vocabulary
 from clawlog.protocol.summary import one_line
+from clawlog.protocol.types import StepStatus, TaskStatus
 
 T = TypeVar("T")
 
 ENDED = frozenset(vocabulary.ENDED_TASK_STATUSES)
+STOPPING = "stopping"
+"""The status shown for a task that was asked to stop and has not stopped yet."""
+ALARMING = ("lost", "stalled")
+"""States of an agent's liveness that are shown instead of its task's status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,11 +36,11 @@ class TaskCounts:
 
 @dataclass(frozen=True, slots=True)
 class OutboxView:
-    """The outbox: what waits, what was refused, and how long there is room.
+    """The outbox: waiting and refused events, and how long there is room.
 
     Attributes:
-        hours_left: None where no end is in sight.
-        storage_error: Why nothing can be kept; None where it can.
+        hours_left: Hours until it is full; None where it is not filling up.
+        storage_error: Why events cannot be stored; None where they can.
     """
 
     pending: int
@@ -66,7 +71,7 @@ class LaneView:
 
     @property
     def is_broken(self) -> bool:
-        """Whether nothing gets through it."""
+        """Whether nothing can be delivered over it."""
         return self.state in ("outage", "unauthorized", "storage_failed")
 
 
@@ -90,7 +95,7 @@ class DaemonView:
     memory_bytes: int
 
     def lane(self, base_url: str) -> LaneView | None:
-        """The lane of a backend, if there is one."""
+        """Returns the lane of a backend, if there is one."""
         return next((each for each in self.backends if each.base_url == base_url), None)
 
 
@@ -101,13 +106,13 @@ class StepView:
     step_id: str
     position: int
     title: str
-    status: str
+    status: StepStatus
     summary: str | None
 
 
 @dataclass(frozen=True, slots=True)
-class LifeView:
-    """An agent's life: ``alive``, ``lost`` or ``ended``, and on what evidence it is called so."""
+class LivenessView:
+    """An agent's liveness: its state, and the evidence for it."""
 
     state: str
     evidence: str | None
@@ -122,34 +127,34 @@ class TaskView:
     task_id: str
     title: str
     base_url: str
-    status: str
+    status: TaskStatus
     summary: str | None
     created_at: str
     ended_at: str | None
     steps: tuple[StepView, ...]
-    liveness: LifeView
+    liveness: LivenessView
     stop: StopState
     pending: int
     delivered: bool
 
     @property
     def steps_ended(self) -> int:
-        """How many of its steps are over."""
+        """How many of its steps have ended."""
         return sum(step.status in vocabulary.ENDED_STEP_STATUSES for step in self.steps)
 
     @property
     def current_step(self) -> StepView | None:
-        """The step that runs."""
+        """The running step."""
         return next((step for step in self.steps if step.status == "running"), None)
 
     @property
-    def standing(self) -> str:
-        """Its status as people want it told: that it is to stop, lost or stalled, before that it runs."""
+    def shown_status(self) -> str:
+        """The status to show: that it is asked to stop, lost or stalled goes before that it is running."""
         if self.status in ENDED:
             return self.status
         if self.stop.interrupt_requested:
-            return "stopping"
-        return self.liveness.state if self.liveness.state in ("lost", "stalled") else self.status
+            return STOPPING
+        return self.liveness.state if self.liveness.state in ALARMING else self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,51 +172,51 @@ class DeadLetter:
 
 
 def daemon(answer: JsonObject) -> DaemonView:
-    """Reads ``daemon.status``.
+    """Reads the answer to ``daemon.status``.
 
     Raises:
-        ProtocolViolation: It has not the shape that this version knows; so do the others.
+        ProtocolViolation: It has an unknown shape; the other functions raise this, too.
     """
     return _guarded(
         "daemon.status",
-        lambda: _made(
+        lambda: _build(
             DaemonView,
             answer,
             problems=tuple(map(one_line, answer["problems"])),
-            tasks=_made(TaskCounts, answer["tasks"]),
-            outbox=_made(OutboxView, answer["outbox"]),
-            backends=tuple(_made(LaneView, each) for each in answer["backends"]),
+            tasks=_build(TaskCounts, answer["tasks"]),
+            outbox=_build(OutboxView, answer["outbox"]),
+            backends=tuple(_build(LaneView, each) for each in answer["backends"]),
         ),
     )
 
 
 def task(answer: JsonObject) -> TaskView:
-    """Reads ``task.get``."""
+    """Reads the answer to ``task.get``."""
     return _guarded("task.get", lambda: _task(answer))
 
 
 def tasks(answer: JsonObject) -> tuple[TaskView, ...]:
-    """Reads ``task.list``."""
+    """Reads the answer to ``task.list``."""
     return _guarded("task.list", lambda: tuple(map(_task, answer["tasks"])))
 
 
 def dead_letters(answer: JsonObject) -> tuple[DeadLetter, ...]:
-    """Reads the answers to the verbs of dead letters."""
-    return _guarded("deadletter.list", lambda: tuple(_made(DeadLetter, each) for each in answer["dead_letters"]))
+    """Reads the answer to a verb of dead letters."""
+    return _guarded("deadletter.list", lambda: tuple(_build(DeadLetter, each) for each in answer["dead_letters"]))
 
 
 def _task(view: JsonObject) -> TaskView:
-    return _made(
+    return _build(
         TaskView,
         view,
-        steps=tuple(_made(StepView, each) for each in view["steps"]),
-        liveness=_made(LifeView, view["liveness"]),
+        steps=tuple(_build(StepView, each) for each in view["steps"]),
+        liveness=_build(LivenessView, view["liveness"]),
         stop=stop_state(view["stop"]),
     )
 
 
-def _made(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
-    """A value of a dataclass, from a view's members of the same names; members that this version doesn't know are left."""
+def _build(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
+    """Makes a dataclass from a view's members of the same names; members that this version does not know are ignored."""
     names = (each.name for each in fields(kind))  # type: ignore[arg-type] # the type of "a dataclass" can't be written
     return kind(**{name: parts[name] if name in parts else view[name] for name in names})
 

@@ -1,7 +1,7 @@
-"""What this command asks of a ClawLog backend itself, over HTTP: to show a task, and to pass on a person's wish to stop it.
+"""The commands' own requests to a ClawLog backend over HTTP: to show a task, and to ask for its stop.
 
-All else goes through the daemon. The routes are those of the HTTP contract's plain profile, so any ClawLog server will do; what
-an answer may leave out is optional here.
+Everything else goes through the daemon. The routes are those of the HTTP contract's plain profile, so any ClawLog server
+works.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
+from clawlog.cli.render.backend_views import BackendTask, Receipts
 from clawlog.cli.sources import configuration
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.summary import one_line
@@ -25,174 +26,24 @@ TIMEOUT_S = 10.0
 _MAX_REPLY_BYTES = 16 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One stage of a stop's way: its name, and when it was reached."""
-
-    name: str
-    at: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Receipts:
-    """How far a stop has come; times are RFC 3339, None for what has not happened yet.
-
-    Attributes:
-        interrupt_id: The request's id.
-        reason: The person's words.
-        requested_at: When the backend took the request.
-        seen_at: When the daemon had it.
-        delivered_at: When the agent was told.
-        acknowledged_at: When the agent had stopped.
-        ack_summary: What the agent said to it.
-    """
-
-    interrupt_id: str
-    reason: str | None
-    requested_at: str | None
-    seen_at: str | None
-    delivered_at: str | None
-    acknowledged_at: str | None
-    ack_summary: str | None
-
-    @property
-    def stages(self) -> tuple[Stage, ...]:
-        """Its stages, in order."""
-        return (
-            Stage("requested", self.requested_at),
-            Stage("seen", self.seen_at),
-            Stage("delivered", self.delivered_at),
-            Stage("acknowledged", self.acknowledged_at),
-        )
-
-    @classmethod
-    def read(cls, view: Mapping[str, Any]) -> Self:
-        """Reads a view's ``stop``."""
-        return cls(
-            interrupt_id=str(view["interrupt_id"]),
-            reason=_text(view, "reason"),
-            requested_at=_text(view, "requested_at"),
-            seen_at=_text(view, "seen_at"),
-            delivered_at=_text(view, "delivered_at"),
-            acknowledged_at=_text(view, "acknowledged_at"),
-            ack_summary=_text(view, "ack_summary"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class BackendStep:
-    """A step as the backend shows it."""
-
-    step_id: str
-    position: int
-    title: str
-    status: str
-    summary: str | None
-
-    @classmethod
-    def read(cls, view: Mapping[str, Any]) -> Self:
-        """Reads one of a task's ``steps``."""
-        title, status = one_line(view["title"]), str(view["status"])
-        return cls(str(view["step_id"]), int(view["position"]), title, status, _text(view, "summary"))
-
-
-@dataclass(frozen=True, slots=True)
-class BackendEvent:
-    """One event of a task's history.
-
-    Attributes:
-        seq: Its number at the backend; grows.
-        event_id: Its id, as the daemon sent it.
-        kind: What happened.
-        at: When, by the agent's side.
-        received_at: When the backend took it.
-        step_id: The step that it concerns.
-        status: A new status.
-        summary: One line.
-    """
-
-    seq: int
-    event_id: str
-    kind: str
-    at: str
-    received_at: str
-    step_id: str | None
-    status: str | None
-    summary: str | None
-
-    @classmethod
-    def read(cls, view: Mapping[str, Any]) -> Self:
-        """Reads one of a task's ``events``."""
-        return cls(
-            seq=int(view["seq"]),
-            event_id=str(view["event_id"]),
-            kind=str(view["kind"]),
-            at=str(view["at"]),
-            received_at=str(view["received_at"]),
-            step_id=_text(view, "step_id"),
-            status=_text(view, "status"),
-            summary=_text(view, "summary"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class BackendTask:
-    """A task as the backend shows it.
-
-    Attributes:
-        task_id: Its id there.
-        title: What it is.
-        status: Where it stands.
-        steps: In order.
-        stop: Its newest stop.
-        liveness: What the backend knows of the agent's life, such as ``alive``.
-        evidence: On what that rests: ``process`` or ``command``.
-        events: The newest events, the newest last.
-    """
-
-    task_id: str
-    title: str
-    status: str
-    steps: tuple[BackendStep, ...]
-    stop: Receipts | None
-    liveness: str | None
-    evidence: str | None
-    events: tuple[BackendEvent, ...]
-
-    @classmethod
-    def read(cls, view: Mapping[str, Any]) -> Self:
-        """Reads a task's view."""
-        life = view.get("liveness") or {}
-        return cls(
-            task_id=str(view["task_id"]),
-            title=one_line(view["title"]),
-            status=str(view["status"]),
-            steps=tuple(BackendStep.read(each) for each in view.get("steps") or ()),
-            stop=Receipts.read(view["stop"]) if view.get("stop") else None,
-            liveness=_text(life, "state"),
-            evidence=_text(life, "evidence"),
-            events=tuple(BackendEvent.read(each) for each in view.get("events") or ()),
-        )
-
-
 class Backend:
     """One ClawLog backend.
 
     Args:
         base_url: Its address.
-        env: Where the token is found by.
-        timeout_s: For how long an answer is waited for.
+        env: The environment variables that say where the token is.
+        timeout_s: How long to wait for an answer.
     """
 
     def __init__(self, base_url: str, env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
         self._token = configuration.token(configuration.load(env), self.base_url, env)
-        # No proxies, as the daemon: what it reaches is what is asked here. No redirects: they would take the token elsewhere.
+        # No proxies, like the daemon, so that both reach the same server. No redirects: they would send the token elsewhere.
         self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
 
     def task(self, task_id: str) -> BackendTask:
-        """One task with its newest events.
+        """Returns one task with its newest events.
 
         Raises:
             BackendUnreachable: It did not answer.
@@ -201,21 +52,21 @@ class Backend:
         return self.read_task(self.task_answer(task_id))
 
     def task_answer(self, task_id: str) -> Any:
-        """The answer to ``task`` as it came. Raises as that does."""
+        """Returns the backend's raw answer for ``task``. Raises as that does."""
         return self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}")
 
     def read_task(self, answer: Any) -> BackendTask:
-        """Reads such an answer. Raises ``BackendUnreachable`` where it is none."""
+        """Reads such an answer. Raises ``BackendUnreachable`` where its shape is unknown."""
         return self._read(BackendTask.read, answer)
 
     def tasks(self, text: str = "", *, limit: int = 50) -> tuple[BackendTask, ...]:
-        """Its newest tasks: all, or those with ``text`` in their title, summary or id. Raises as ``task`` does."""
+        """Returns its newest tasks: all, or those with ``text`` in their title, summary or id. Raises as ``task`` does."""
         query = urlencode({"limit": limit, **({"q": text} if text else {})})
         page = self._ask("GET", f"/api/tasks?{query}")
         return self._read(lambda view: tuple(BackendTask.read(each) for each in view["tasks"]), page)
 
     def request_stop(self, task_id: str, *, reason: str | None = None, requested_by: str | None = None) -> Receipts:
-        """Asks for a soft stop; while one is open, that one is returned.
+        """Requests a soft stop; while one is open, returns that one.
 
         Raises:
             BackendUnreachable: It did not answer.
@@ -227,7 +78,7 @@ class Backend:
         return self._read(Receipts.read, answer)
 
     def date(self) -> str | None:
-        """What time it is there, as HTTP writes it; None where it does not say. Raises as ``task`` does."""
+        """Returns the backend's time in HTTP's format, if it sends one. Raises as ``task`` does."""
         return self._exchange("GET", "/api/tasks?limit=1").date
 
     def _ask(self, method: str, path: str, body: Mapping[str, object] | None = None) -> Any:
@@ -251,9 +102,7 @@ class Backend:
             with error:
                 raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code, error.headers.get("Date")) from None
         except json.JSONDecodeError:
-            raise BackendUnreachable(
-                f"{self.base_url} answers with something else than JSON: is it a ClawLog backend?"
-            ) from None
+            raise BackendUnreachable(f"{self.base_url} does not answer with JSON: is it a ClawLog backend?") from None
         except OSError as error:
             reason = getattr(error, "reason", None) or error
             raise BackendUnreachable(f"{self.base_url} does not answer: {reason}; is the backend running?") from None
@@ -263,13 +112,13 @@ class Backend:
             return read(view)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise BackendUnreachable(
-                f"{self.base_url} answers in another shape ({error!r}): is it a ClawLog backend?"
+                f"{self.base_url} answers in an unknown shape ({error!r}): is it a ClawLog backend?"
             ) from None
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """A good answer: its JSON, and the server's date."""
+    """A successful answer: its JSON, and the server's date."""
 
     content: Any
     date: str | None
@@ -277,19 +126,14 @@ class _Answer:
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(self, *_: object) -> None:
-        """Leaves a redirect as the error that it is to this program."""
+        """Treats a redirect as an error."""
 
 
 def _explain(error: urllib.error.HTTPError) -> str:
-    """What a problem document (RFC 9457) says, or the plain status."""
+    """Returns a problem document's text (RFC 9457), or the plain status."""
     try:
         problem = json.loads(error.read(64 * 1024))
         text = problem.get("detail") or problem.get("title")
     except (ValueError, AttributeError, OSError):
         text = None
     return f"{one_line(str(text))} (HTTP {error.code})" if text else f"HTTP {error.code} {error.reason}"
-
-
-def _text(view: Mapping[str, Any], name: str) -> str | None:
-    value = view.get(name)
-    return None if value is None else one_line(str(value))

@@ -1,7 +1,7 @@
-"""What this side needs to know of the daemon's settings: its default backend, and where the token for that one is.
+"""The two settings of the daemon that commands need: the default backend, and the file with its token.
 
-The daemon's own reading of ``clawlog.toml`` is the one that counts (``clawlogd --check-config``); here only these two keys are
-looked at, in the same places and the same order.
+The daemon's own reading of ``clawlog.toml`` is authoritative (``clawlogd --check-config``); here only these two keys are read,
+from the same places in the same order.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Configuration:
 
     Attributes:
         base_url: The backend of tasks that name none.
-        token_file: Where the token for that backend is kept, if a file was named.
+        token_file: The file with that backend's token, if one was named.
         path: The configuration file that was read.
     """
 
@@ -52,7 +52,7 @@ def load(env: Mapping[str, str]) -> Configuration:
 
 
 def find(env: Mapping[str, str]) -> str | None:
-    """The configuration file's path, if there is one; one that was named need not exist."""
+    """Returns the configuration file's path, if there is one; a named file need not exist."""
     if named := env.get("CLAWLOG_CONFIG"):
         return named
     user = os.path.join(env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config"), "clawlog", "clawlog.toml")
@@ -60,7 +60,7 @@ def find(env: Mapping[str, str]) -> str | None:
 
 
 def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -> str | None:
-    """The token for a backend. There is one for the default backend alone: to another it would be given away.
+    """Returns the token for a backend. Only the default backend has one: any other must not learn it.
 
     Raises:
         CommandError: The file that was named cannot be read, or holds no token.

@@ -1,4 +1,4 @@
-"""How the daemon stands, for those who must not start it by looking."""
+"""The daemon's status, for commands that must not start one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import os
 
 from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
-from clawlog.client import NOBODY_LISTENS, Client
+from clawlog.client import Client
+from clawlog.connection.address import NO_LISTENER
 from clawlog.connection.results import JsonObject
 from clawlog.errors import DaemonUnreachable
 from clawlog.protocol import spool
@@ -14,30 +15,30 @@ from clawlog.protocol import spool
 TIMEOUT_S = 5.0
 
 
-class NotRunning(CommandError):  # noqa: N818 - it says what is the case, as the names of clawlog.errors do
-    """Nobody listens at the daemon's address."""
+class NotRunning(CommandError):  # noqa: N818 - named like the errors of clawlog.errors
+    """No daemon is running at its address."""
 
     status = exits.NOT_RUNNING
 
 
 def status() -> JsonObject:
-    """The daemon's answer to ``daemon.status``.
+    """Returns the daemon's answer to ``daemon.status``.
 
     Raises:
-        NotRunning: There is none.
-        DaemonUnreachable: There is one, or something, but it does not answer.
+        NotRunning: No daemon runs.
+        DaemonUnreachable: Something listens, but does not answer.
     """
     with Client(autostart=False, timeout_s=TIMEOUT_S) as client:
         try:
             return client.daemon_status()
         except DaemonUnreachable as error:
-            if isinstance(error.__context__, NOBODY_LISTENS):
-                raise NotRunning(f"nobody listens at {client.address}") from None
+            if isinstance(error.__context__, NO_LISTENER):
+                raise NotRunning(f"no daemon at {client.address}") from None
             raise
 
 
 def spooled_calls() -> int:
-    """How many script calls wait on disk for a daemon to come."""
+    """Returns how many script calls wait in the spool."""
     folder = os.path.join(locations.state_dir(os.environ), locations.SPOOL_NAME)
     try:
         return sum(name.endswith(spool.SUFFIX) for name in os.listdir(folder))

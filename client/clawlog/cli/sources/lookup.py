@@ -1,4 +1,4 @@
-"""Finds the task that a person means: by its id, or by as much of its beginning as makes it the only one.
+"""Finds the task that a person names: by its id, or by a unique beginning of it.
 
 The daemon is asked first, then the default backend, which knows the tasks of other machines, too.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 from clawlog import exits
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
@@ -20,19 +19,18 @@ from clawlog.client import Client
 from clawlog.connection.results import JsonObject
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
 
-_SHORTEST_ID = 8
 _CANDIDATES_SHOWN = 5
 _SEARCHED_BY_BACKEND = 50
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A task, and where it is.
+    """A task that was found.
 
     Attributes:
-        task_id: Its whole id.
+        task_id: Its full id.
         base_url: Its backend.
-        answer: The daemon's own answer about it; None where the daemon does not know it.
+        answer: The daemon's own answer; None where the daemon does not know it.
     """
 
     task_id: str
@@ -49,7 +47,7 @@ def find(text: str) -> Found:
     """Finds a task. No daemon is started for it.
 
     Raises:
-        CommandError: There is none, there are several, or nobody could be asked.
+        CommandError: No task or several match, or neither the daemon nor the backend answers.
     """
     try:
         with Client(autostart=False) as client:
@@ -60,22 +58,12 @@ def find(text: str) -> Found:
 
 
 def known() -> Sequence[TaskView]:
-    """The daemon's tasks, for completion: none where there is no daemon."""
+    """Returns the daemon's tasks, for completion; none where no daemon runs."""
     try:
         with Client(autostart=False, timeout_s=1.0) as client:
             return views.tasks(client.list_tasks())
     except ClawlogError:
         return ()
-
-
-def short_ids(task_ids: Sequence[str]) -> int:
-    """How many characters it takes to tell these ids apart."""
-    ordered = sorted(task_ids)
-    return max(_SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
-
-
-def _shared_chars(one: str, other: str) -> int:
-    return next((place for place, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))
 
 
 def _at_daemon(client: Client, text: str) -> Found | None:
@@ -106,15 +94,15 @@ def _at_backend(text: str, why: str) -> Found:
 
 
 def _only(task_ids: Sequence[str], text: str) -> str | None:
-    """The id that a text means, if it means one.
+    """Returns the id that a text names, if there is one.
 
     Raises:
-        CommandError: It could mean several.
+        CommandError: Several match.
     """
     if text in task_ids:
         return text
     meant = [each for each in task_ids if each.startswith(text)] if text else []
     if len(meant) > 1:
         shown = ", ".join(meant[:_CANDIDATES_SHOWN]) + (", …" if len(meant) > _CANDIDATES_SHOWN else "")
-        raise CommandError(f"{text!r} could be {len(meant)} tasks ({shown}); give more of the id", exits.REFUSED)
+        raise CommandError(f"{text!r} matches {len(meant)} tasks ({shown}); give more of the id", exits.REFUSED)
     return meant[0] if meant else None

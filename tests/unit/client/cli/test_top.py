@@ -9,7 +9,7 @@ import pytest
 from clawlog.cli.commands.top.keyboard import parse
 from clawlog.cli.commands.top.model import Key, Model
 from clawlog.cli.commands.top.screen import draw
-from clawlog.cli.render.views import DaemonView, LifeView, OutboxView, StepView, TaskCounts, TaskView
+from clawlog.cli.render.views import DaemonView, LivenessView, OutboxView, StepView, TaskCounts, TaskView
 from clawlog.connection.results import StopPhase, StopState
 
 DAEMON = DaemonView(
@@ -40,7 +40,7 @@ def task(task_id: str, status: str = "running", steps: int = 0) -> TaskView:
         created_at="2026-01-02T03:04:05Z",
         ended_at=None,
         steps=tuple(StepView(f"{task_id}-{n}", n, f"step {n}", "pending", None) for n in range(1, steps + 1)),
-        liveness=LifeView("alive", "process", "2026-01-02T03:04:05Z", 4242),
+        liveness=LivenessView("alive", "process", "2026-01-02T03:04:05Z", 4242),
         stop=StopState(StopPhase.NONE),
         pending=0,
         delivered=True,
@@ -66,19 +66,19 @@ def shown(model: Model, width: int = 80, height: int = 24) -> list[str]:
 
 
 def test_the_first_look_chooses_the_first_task_and_puts_those_that_ended_last() -> None:
-    model = Model().seen(DAEMON, (TASKS[2], TASKS[0], TASKS[1]))
+    model = Model().polled(DAEMON, (TASKS[2], TASKS[0], TASKS[1]))
     assert [each.task_id for each in model.tasks] == ["a", "b", "c"]
-    assert model.chosen == TASKS[0]
+    assert model.selected_task == TASKS[0]
 
 
 def test_the_choice_stays_with_its_task_when_others_come_and_go() -> None:
-    model = press(Model().seen(DAEMON, TASKS), Key.DOWN)
+    model = press(Model().polled(DAEMON, TASKS), Key.DOWN)
     assert model.selected == "b"
-    model = model.seen(DAEMON, (task("new"), *TASKS))
+    model = model.polled(DAEMON, (task("new"), *TASKS))
     assert (model.selected, model.position) == ("b", 2)
-    model = model.seen(DAEMON, (task("new"), TASKS[0]))
+    model = model.polled(DAEMON, (task("new"), TASKS[0]))
     assert model.selected == "a"  # the one that now stands nearest
-    assert model.seen(DAEMON, ()).chosen is None
+    assert model.polled(DAEMON, ()).selected_task is None
 
 
 @pytest.mark.parametrize(
@@ -94,11 +94,11 @@ def test_the_choice_stays_with_its_task_when_others_come_and_go() -> None:
     ],
 )
 def test_the_choice_moves_within_the_list(keys: list[Key], selected: str) -> None:
-    assert press(Model().seen(DAEMON, TASKS), *keys).selected == selected
+    assert press(Model().polled(DAEMON, TASKS), *keys).selected == selected
 
 
 def test_a_stop_takes_two_presses_for_the_same_task() -> None:
-    model = Model().seen(DAEMON, TASKS)
+    model = Model().polled(DAEMON, TASKS)
     assert model.stops(Key.STOP) is None
     armed = press(model, Key.STOP)
     assert armed.stops(Key.STOP) == "a"
@@ -108,14 +108,14 @@ def test_a_stop_takes_two_presses_for_the_same_task() -> None:
 
 
 def test_what_has_ended_cannot_be_stopped() -> None:
-    armed = press(Model().seen(DAEMON, TASKS), Key.LAST, Key.STOP)
+    armed = press(Model().polled(DAEMON, TASKS), Key.LAST, Key.STOP)
     assert armed.stops(Key.STOP) is None
-    assert armed.note == "it has ended"
+    assert armed.note == "this task has ended"
 
 
 def test_all_keys_do_nothing_to_an_empty_list() -> None:
     model = press(Model(), *Key)
-    assert model.chosen is None
+    assert model.selected_task is None
     assert model.to_stop is None
 
 
@@ -144,7 +144,7 @@ def test_keys_are_told_apart_however_they_arrive(data: bytes, keys: list[Key]) -
 @pytest.mark.parametrize("height", [8, 24, 60])
 def test_the_screen_fits_and_shows_the_chosen_task(width: int, height: int) -> None:
     many = tuple(task(f"task-{n:03}", steps=50) for n in range(100))
-    model = Model().seen(replace(DAEMON, healthy=False, problems=("x" * 300,)), many)
+    model = Model().polled(replace(DAEMON, healthy=False, problems=("x" * 300,)), many)
     for keys in ([], [Key.LAST], [Key.PAGE_DOWN] * 5):
         moved = press(model, *keys)
         lines = shown(moved, width, height)
@@ -157,7 +157,7 @@ def test_the_screen_fits_and_shows_the_chosen_task(width: int, height: int) -> N
 def test_the_chosen_task_is_shown_with_its_steps_and_its_stop() -> None:
     stop = StopState(StopPhase.REQUESTED, "stop-1", "soft_stop", "wrong host", None)
     steps = (StepView("1", 1, "one", "done", "went well"), StepView("2", 2, "two", "running", None))
-    lines = shown(Model().seen(DAEMON, (replace(task("a"), steps=steps, stop=stop),)))
+    lines = shown(Model().polled(DAEMON, (replace(task("a"), steps=steps, stop=stop),)))
     assert 'stop requested: "wrong host"' in lines
     assert "✓ 1 one  went well" in lines
     assert "▶ 2 two" in lines
@@ -165,14 +165,14 @@ def test_the_chosen_task_is_shown_with_its_steps_and_its_stop() -> None:
 
 
 def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:
-    lines = shown(Model().seen(DAEMON, TASKS).unseen("nobody listens"))
-    assert lines[0] == "● nobody listens"
+    lines = shown(Model().polled(DAEMON, TASKS).poll_failed("no daemon at /x"))
+    assert lines[0] == "● no daemon at /x"
     assert any(line.startswith("a ") for line in lines)
-    assert "no tasks go on; a shows those that have ended" in shown(Model())
+    assert "no active tasks; press a to show ended ones" in shown(Model())
 
 
 @pytest.mark.parametrize(
-    ("status", "life", "stop", "standing"),
+    ("status", "life", "stop", "expected"),
     [
         ("running", "alive", StopPhase.NONE, "running"),
         ("running", "quiet", StopPhase.NONE, "running"),
@@ -182,6 +182,6 @@ def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:
         ("failed", "ended", StopPhase.REQUESTED, "failed"),
     ],
 )
-def test_a_task_stands_where_people_want_it_told(status: str, life: str, stop: StopPhase, standing: str) -> None:
-    shown = replace(task("a", status), liveness=LifeView(life, None, None, None), stop=StopState(stop))
-    assert shown.standing == standing
+def test_what_needs_attention_is_shown_instead_of_the_status(status: str, life: str, stop: StopPhase, expected: str) -> None:
+    shown = replace(task("a", status), liveness=LivenessView(life, None, None, None), stop=StopState(stop))
+    assert shown.shown_status == expected

@@ -11,12 +11,12 @@ from clawlog.errors import ProtocolViolation
 
 def test_numbers_calls_and_matches_answers_in_any_order() -> None:
     talk = Session()
-    first, _ = talk.ask(calls.daemon_status())
-    second, message = talk.ask(calls.heartbeat("t"))
+    first, _ = talk.request(calls.daemon_status())
+    second, message = talk.request(calls.heartbeat("t"))
     assert (first, second) == (1, 2)
     assert message == b'{"jsonrpc":"2.0","id":2,"method":"task.heartbeat","params":{"task_id":"t"}}'
-    late = talk.hear(b'{"jsonrpc":"2.0","id":2,"result":1}')
-    early = talk.hear(b'{"jsonrpc":"2.0","id":1,"result":2}')
+    late = talk.receive(b'{"jsonrpc":"2.0","id":2,"result":1}')
+    early = talk.receive(b'{"jsonrpc":"2.0","id":1,"result":2}')
     assert isinstance(late, Answer)
     assert isinstance(early, Answer)
     assert (late.number, early.number) == (2, 1)
@@ -24,11 +24,11 @@ def test_numbers_calls_and_matches_answers_in_any_order() -> None:
 
 def test_reads_what_the_daemon_pushes() -> None:
     told = b'{"jsonrpc":"2.0","method":"interrupt.changed","params":{"task_id":"t","state":"requested","interrupt_id":"i"}}'
-    assert Session().hear(told) == Changed("t", StopState(StopPhase.REQUESTED, "i"))
+    assert Session().receive(told) == Changed("t", StopState(StopPhase.REQUESTED, "i"))
 
 
 def test_passes_over_a_notification_of_a_later_version() -> None:
-    assert Session().hear(b'{"jsonrpc":"2.0","method":"daemon.mood","params":{}}') is None
+    assert Session().receive(b'{"jsonrpc":"2.0","method":"daemon.mood","params":{}}') is None
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_passes_over_a_notification_of_a_later_version() -> None:
 )
 def test_whatever_else_comes_is_a_violation(message: bytes) -> None:
     with pytest.raises(ProtocolViolation):
-        Session().hear(message)
+        Session().receive(message)
 
 
 def test_lines_are_cut_and_joined() -> None:

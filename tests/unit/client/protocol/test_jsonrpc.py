@@ -74,7 +74,7 @@ def test_what_is_no_request_is_told_why(line: bytes, code: int, request_id: obje
         (b"-Infinity", "-Infinity"),
         (b"1e999", "beyond a double"),
         (b"1" * 5000, "integer of 5000 digits"),
-        (b'{"a":1,"a":2}', "'a' stands twice"),
+        (b'{"a":1,"a":2}', "'a' occurs twice"),
         (b'"\\ud800"', "lone surrogate"),
         (b"[" * 100_000, "nested too deeply"),
     ],

@@ -103,7 +103,7 @@ def test_poll_interrupt_without_a_daemon(capsys: pytest.CaptureFixture[str], mon
 
 
 class TestEntry:
-    """``fast.main``, which every script calls. The quick way would end this process, so its exit is caught."""
+    """``fast.main``, which every script calls. The fast path would end this process, so its exit is caught."""
 
     @pytest.fixture(autouse=True)
     def _exits(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -112,13 +112,13 @@ class TestEntry:
 
         monkeypatch.setattr("os._exit", leave)
 
-    def test_goes_the_quick_way(self, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
+    def test_takes_the_fast_path(self, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> None:
         monkeypatch.setattr("sys.argv", ["update_status.py", "--task-id", "t", "--heartbeat"])
         with pytest.raises(SystemExit, match="0"):
             fast.main("update_status")
         assert capsysbinary.readouterr().out.startswith(b'{"task_id":"t","heartbeat":')
 
-    def test_goes_the_full_way_when_the_line_is_unusual(
+    def test_takes_the_full_path_when_the_line_is_unusual(
         self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         monkeypatch.setattr("sys.argv", ["update_status.py", "--task-id=t", "--heartbeat"])
@@ -130,7 +130,7 @@ class TestEntry:
         daemon.answers["task.update"] = RpcError(-32003, "it has ended")
         monkeypatch.setattr("sys.argv", ["update_status.py", "--task-id", "t", "--task-status", "done"])
         assert fast.main("update_status") == 65
-        first, second = daemon.asked
+        first, second = daemon.requests
         assert first.params == second.params
 
     def test_ctrl_c_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:

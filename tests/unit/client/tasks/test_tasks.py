@@ -75,7 +75,9 @@ async def stop_heard(task: Any) -> None:
 
 
 def steps(daemon: ScriptedDaemon) -> list[tuple[object, str, object]]:
-    return [(p["step"], p["status"], p.get("summary")) for p in (a.params for a in daemon.asked if a.method == "step.update")]
+    return [
+        (p["step"], p["status"], p.get("summary")) for p in (a.params for a in daemon.requests if a.method == "step.update")
+    ]
 
 
 async def test_a_task_goes_from_created_to_done(daemon: ScriptedDaemon, start: Start) -> None:
@@ -232,8 +234,8 @@ async def test_a_checkpoint_is_a_sign_of_life_that_the_daemon_is_told_of_now_and
             await settled(task.checkpoint())
         await asyncio.to_thread(daemon.wait_for, "task.heartbeat")
         assert daemon.only("task.heartbeat") == {"task_id": task.task_id}
-        monkeypatch.setattr(base, "SIGN_S", 0.0)
-        task._sign_again_at = 0.0
+        monkeypatch.setattr(base, "HEARTBEAT_S", 0.0)
+        task._next_heartbeat_at = 0.0
         await settled(task.checkpoint())
         await settled(task.checkpoint())
         await asyncio.to_thread(daemon.wait_for, "task.heartbeat", 3)
@@ -292,7 +294,6 @@ class TestFailures:
     async def test_a_hung_daemon_costs_one_time_out(
         self, daemon: ScriptedDaemon, start: Start, monkeypatch: pytest.MonkeyPatch, spooled: Callable[[], list[str]]
     ) -> None:
-        monkeypatch.setattr(clawlog.client, "DEFAULT_TIMEOUT_S", 0.2)
         for make in (clawlog.Client, clawlog.AsyncClient):
             monkeypatch.setitem(make.__init__.__kwdefaults__, "timeout_s", 0.2)
         daemon.answers["task.create"] = Trick.SILENCE
@@ -319,7 +320,7 @@ class TestFailures:
         daemon.answers["step.update"] = RpcError(TASK_FINISHED, "it has ended")
         async with start("t", steps=["a"]) as task, Context(task.step("a")):
             pass
-        assert "step.update was not taken: it has ended" in caplog.text
+        assert "step.update was not accepted: it has ended" in caplog.text
         assert spooled() == []
 
     async def test_of_a_task_that_was_refused_nothing_more_is_said(

@@ -1,6 +1,6 @@
-"""The agent: works, says where it stands, asks before each block whether to stop, and honours a stop at a safe boundary.
+"""The agent: works, reports its progress, checks for a stop before each block, and stops at a safe boundary.
 
-It does what ``SKILL.md`` tells an agent to do, with the scripts alone: it knows neither the daemon nor the backend.
+It follows ``SKILL.md`` and uses the scripts alone: it knows neither the daemon nor the backend.
 """
 
 from __future__ import annotations
@@ -12,36 +12,37 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from clawlog.cli.commands.demo import work
-from clawlog.cli.commands.demo.scripts import Report, Scripts
+from clawlog.cli.commands.demo.scripts import ScriptResult, Scripts
 from clawlog.cli.commands.demo.timeline import Actor, Timeline
 from clawlog.cli.commands.demo.work import Likeness, Source
 from clawlog.cli.errors import CommandError
+from clawlog.protocol.types import StepStatus
 
 TITLE = "Map the Python library"
 STEPS = ("Fingerprint the files", "Compress the files", "Find the nearest of each", "Write the map")
 LONG_STEP = 3
-"""The position of the step in whose middle the stop is asked for."""
+"""The position of the step during which the stop is requested."""
 
 BLOCK_S = 0.3
-"""How long a block of work lasts, about: a stop is looked for before each."""
+"""About how long a block of work lasts: the agent checks for a stop before each."""
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
-    """What the agent has told, for the verdict.
+class AgentReport:
+    """What the agent reported, for the verdict.
 
     Attributes:
         task_id: Its task.
         event_ids: The events that the scripts sent, in order.
-        step_statuses: How each step was left.
-        ack_summary: What it said to the stop.
-        checks: How often it asked for a stop.
-        watched_pid: The process that stands for its life.
+        step_statuses: The last status of each step.
+        ack_summary: The summary of its acknowledgement.
+        checks: How often it checked for a stop.
+        watched_pid: The process that the daemon watches.
     """
 
     task_id: str
     event_ids: tuple[str, ...]
-    step_statuses: tuple[str, ...]
+    step_statuses: tuple[StepStatus, ...]
     ack_summary: str
     checks: int
     watched_pid: int
@@ -51,8 +52,8 @@ class Agent:
     """The agent.
 
     Args:
-        scripts: How it reports.
-        timeline: Where it tells what it does.
+        scripts: Runs the scripts.
+        timeline: Prints what it does.
         folder: Where its results go.
     """
 
@@ -64,11 +65,11 @@ class Agent:
         self._event_ids: list[str] = []
         self._checks = 0
 
-    async def run(self) -> Told:
-        """Does the task until it is asked to stop.
+    async def run(self) -> AgentReport:
+        """Works on the task until it is asked to stop.
 
         Raises:
-            CommandError: A script failed, or the work was done before any stop came.
+            CommandError: A script failed, or the work was done before the stop came.
         """
         await self._create()
         sources = await asyncio.to_thread(work.read_library)
@@ -76,12 +77,12 @@ class Agent:
         await self._compress(sources)
         found = await self._compare_until_stopped(sources)
         (self._folder / "nearest.json").write_text(json.dumps([asdict(each) for each in found]), encoding="utf-8")
-        self._say(f"brings the block in hand to its end: {len(found)} of {len(sources)} files are compared and written down")
+        self._log(f"finishes its current block: {len(found)} of {len(sources)} files compared and saved")
         ack_summary = f"stopped between two files, {len(found)} of {len(sources)} compared"
         await self._update("--step-id", str(LONG_STEP), "--step-status", "skipped", "--step-summary", _closest(found))
         await self._update("--ack-interrupt", "--ack-summary", ack_summary, "--wait", "10")
-        statuses = ("done", "done", "skipped", "pending")
-        return Told(self._task_id, tuple(self._event_ids), statuses, ack_summary, self._checks, os.getpid())
+        statuses: tuple[StepStatus, ...] = ("done", "done", "skipped", "pending")
+        return AgentReport(self._task_id, tuple(self._event_ids), statuses, ack_summary, self._checks, os.getpid())
 
     # ── The steps ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -117,11 +118,11 @@ class Agent:
                 found.append(await asyncio.to_thread(work.nearest, sources, len(found)))
         return found
 
-    # ── What it says ───────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Its reports ───────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _begin(self, position: int) -> None:
         if await self._stop_requested():
-            raise CommandError("a stop is requested that nobody asked for")
+            raise CommandError("a stop is requested too early")
         await self._update("--step-id", str(position), "--step-status", "running")
 
     async def _done(self, position: int, summary: str) -> None:
@@ -141,11 +142,11 @@ class Agent:
             self._show(report, f"→ {report.status}: go on")
         return report.stop_requested
 
-    def _show(self, report: Report, outcome: str) -> None:
-        self._say(f"{report.shown} {outcome}, {report.took_s * 1000:.0f} ms")
+    def _show(self, report: ScriptResult, outcome: str) -> None:
+        self._log(f"{report.shown} {outcome}, {report.took_s * 1000:.0f} ms")
 
-    def _say(self, text: str) -> None:
-        self._timeline.tell(Actor.AGENT, text)
+    def _log(self, text: str) -> None:
+        self._timeline.show(Actor.AGENT, text)
 
 
 def _closest(found: list[Likeness]) -> str:

@@ -1,6 +1,6 @@
-"""The person: looks at the backend while the agent works, and presses Stop when the long step is under way.
+"""The person: watches the backend while the agent works, and presses Stop during the long step.
 
-Everything it knows and does goes through the backend's HTTP API, as with the dashboard.
+Everything goes through the backend's HTTP API, as with the dashboard.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ import asyncio
 from clawlog.cli.commands.demo.agent import LONG_STEP
 from clawlog.cli.commands.demo.timeline import Actor, Timeline
 from clawlog.cli.render import times
-from clawlog.cli.sources.backend import Backend, BackendEvent, BackendTask, Receipts
+from clawlog.cli.render.backend_views import BackendEvent, BackendTask, Receipts
+from clawlog.cli.sources.backend import Backend
 
-LOOK_EVERY_S = 0.1
-WATCHES_S = 2.5
-"""For how long the long step is watched before the stop is asked for."""
+POLL_S = 0.1
+STOP_AFTER_S = 2.5
+"""How long the long step runs before the stop is requested."""
 
 REASON = "that is enough to see it work"
 REQUESTED_BY = "clawlog demo"
@@ -22,12 +23,12 @@ REQUESTED_BY = "clawlog demo"
 _OF_THE_DAEMON = {"heartbeat", "interrupt_seen", "interrupt_delivered"}
 
 
-class Onlooker:
+class Person:
     """The person.
 
     Args:
-        backend: Where they look.
-        timeline: Where it is told what they see and do.
+        backend: The backend.
+        timeline: Prints what they see and do.
     """
 
     def __init__(self, backend: Backend, timeline: Timeline) -> None:
@@ -38,7 +39,7 @@ class Onlooker:
         self._request: Receipts | None = None
 
     async def run(self) -> Receipts:
-        """Looks on until the stop is acknowledged.
+        """Watches until the stop is acknowledged.
 
         Returns:
             The backend's answer to the request.
@@ -49,36 +50,36 @@ class Onlooker:
         """
         running_since: float | None = None
         while True:
-            task = await self._look()
+            task = await self._fetch()
             now = asyncio.get_running_loop().time()
             if task is not None:
-                self._tell_news(task)
+                self._show_news(task)
                 if self._request is not None and task.stop is not None and task.stop.acknowledged_at is not None:
                     return self._request
                 if running_since is None and task.steps[LONG_STEP - 1].status == "running":
                     running_since = now
-                if self._request is None and running_since is not None and now > running_since + WATCHES_S:
+                if self._request is None and running_since is not None and now > running_since + STOP_AFTER_S:
                     self._request = await self._press_stop(task)
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(POLL_S)
 
-    async def _look(self) -> BackendTask | None:
+    async def _fetch(self) -> BackendTask | None:
         newest = await asyncio.to_thread(self._backend.tasks, limit=1)
         return await asyncio.to_thread(self._backend.task, newest[0].task_id) if newest else None
 
     async def _press_stop(self, task: BackendTask) -> Receipts:
-        self._timeline.tell(Actor.PERSON, f'presses Stop: "{REASON}" (POST /api/tasks/{task.task_id}/interrupt)')
+        self._timeline.show(Actor.PERSON, f'presses Stop: "{REASON}" (POST /api/tasks/{task.task_id}/interrupt)')
         return await asyncio.to_thread(self._backend.request_stop, task.task_id, reason=REASON, requested_by=REQUESTED_BY)
 
-    def _tell_news(self, task: BackendTask) -> None:
+    def _show_news(self, task: BackendTask) -> None:
         for event in task.events:
             if event.seq > self._last_seq:
                 self._last_seq = event.seq
                 actor = Actor.DAEMON if event.kind in _OF_THE_DAEMON else Actor.BACKEND
-                self._timeline.tell(actor, _described(event, task))
+                self._timeline.show(actor, _described(event, task))
         if task.liveness != self._liveness:
             self._liveness = task.liveness
-            evidence = f" on the evidence of its {task.evidence}" if task.evidence and task.liveness == "alive" else ""
-            self._timeline.tell(Actor.BACKEND, f"shows the agent as {task.liveness}{evidence}")
+            evidence = f" (evidence: {task.evidence})" if task.evidence and task.liveness == "alive" else ""
+            self._timeline.show(Actor.BACKEND, f"shows the agent as {task.liveness}{evidence}")
 
 
 def _described(event: BackendEvent, task: BackendTask) -> str:
@@ -89,13 +90,13 @@ def _described(event: BackendEvent, task: BackendTask) -> str:
         case "step_status":
             what = f"has step {_position(event, task)} {event.status}" + (f': "{event.summary}"' if event.summary else "")
         case "heartbeat":
-            what = "vouches for the agent" + (f': "{event.summary}"' if event.summary else "")
+            what = "reports the agent alive" + (f': "{event.summary}"' if event.summary else "")
         case "interrupt_requested":
-            return "has the request to stop, and lets the daemon know"
+            return "has the stop request"
         case "interrupt_seen":
             what = "has seen the request"
         case "interrupt_delivered":
-            what = "has told the agent"
+            what = "has passed it on to the agent"
         case "interrupt_ack":
             what = f'has the acknowledgement: "{event.summary}"'
         case _:

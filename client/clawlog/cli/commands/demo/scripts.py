@@ -1,4 +1,4 @@
-"""Runs the three scripts as an agent would: as programs, reading what they print and the status they end with."""
+"""Runs the three scripts as an agent would: as programs, reading their output and exit status."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from clawlog import exits
 from clawlog.cli.errors import CommandError
-from clawlog.scripting import exits
 
 _FROM_PACKAGE = "import sys; from clawlog.scripting.fast import main; sys.exit(main({name!r}))"
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
-    """What a call of a script came to.
+class ScriptResult:
+    """The outcome of a script's call.
 
     Attributes:
         shown: The call as one would type it, without the task's id.
         status: Its exit status.
-        task_id: The task, as it printed it.
+        task_id: The task that it printed.
         event_ids: The events that it sent, in order.
         took_s: How long the call took.
     """
@@ -37,7 +37,7 @@ class Report:
 
     @property
     def stop_requested(self) -> bool:
-        """Whether it said that a stop is requested."""
+        """Whether it reported that a stop is requested."""
         return self.status == exits.STOP_REQUESTED
 
 
@@ -46,18 +46,18 @@ class Scripts:
 
     Args:
         env: Their environment.
-        folder: Where they are; without one, the same programs are run from the package.
+        folder: Where they are; None runs the same programs from the package.
     """
 
     def __init__(self, env: Mapping[str, str], folder: str | None) -> None:
         self._env = env
         self._folder = folder
 
-    async def call(self, name: str, *arguments: str) -> Report:
+    async def call(self, name: str, *arguments: str) -> ScriptResult:
         """Runs a script.
 
         Raises:
-            CommandError: It ended with another status than 0 or 20, or printed something else than its result.
+            CommandError: It ended with a status other than 0 or 20, or printed no valid result.
         """
         began = time.monotonic()
         process = await asyncio.create_subprocess_exec(
@@ -70,7 +70,7 @@ class Scripts:
             process_group=0,
         )
         try:
-            printed, said = await process.communicate()
+            printed, errors = await process.communicate()
         except asyncio.CancelledError:
             if process.returncode is None:
                 process.kill()
@@ -79,13 +79,13 @@ class Scripts:
         took_s = time.monotonic() - began
         shown = _shown(name, arguments)
         status = process.returncode
-        if status not in (exits.ACCEPTED, exits.STOP_REQUESTED):
-            words = said.decode("utf-8", "replace").strip()
-            raise CommandError(f"{shown} ended with status {status}: {words}")
+        if status not in (exits.SUCCESS, exits.STOP_REQUESTED):
+            message = errors.decode("utf-8", "replace").strip()
+            raise CommandError(f"{shown} ended with status {status}: {message}")
         try:
             reply = json.loads(printed)
             event_ids = tuple(each["event_id"] for each in reply.values() if isinstance(each, dict) and "event_id" in each)
-            return Report(shown, status, str(reply["task_id"]), event_ids, took_s)
+            return ScriptResult(shown, status, str(reply["task_id"]), event_ids, took_s)
         except (ValueError, KeyError, AttributeError) as error:
             raise CommandError(f"{shown} printed no result: {printed!r}") from error
 
@@ -96,15 +96,15 @@ class Scripts:
 
 
 def find_scripts() -> str | None:
-    """The checkout's folder of scripts, or None where the package is installed without it."""
+    """Returns the checkout's folder of scripts, or None where the package is installed without it."""
     checkout = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 5))
     folder = os.path.join(checkout, "scripts")
     return folder if os.path.isfile(os.path.join(folder, "create_task.py")) else None
 
 
 def _shown(name: str, arguments: Sequence[str]) -> str:
-    told = list(arguments)
-    if "--task-id" in told:
-        place = told.index("--task-id")
-        del told[place : place + 2]
-    return f"{name}.py {shlex.join(told)}"
+    shown = list(arguments)
+    if "--task-id" in shown:
+        index = shown.index("--task-id")
+        del shown[index : index + 2]
+    return f"{name}.py {shlex.join(shown)}"

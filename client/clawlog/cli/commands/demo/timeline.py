@@ -1,4 +1,4 @@
-"""Shows what happens, as it happens: when, who, what. For people as lines, for programs as JSON."""
+"""Prints what happens, as it happens: when, who, what. For people as lines, for programs as JSON."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ _INDENT = " " * 18
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the demo holds against what should be.
+    """One comparison of what happened with what should have happened.
 
     Attributes:
-        holds: Whether it is so.
-        what: What was looked at, and what was found.
+        holds: Whether they agree.
+        what: What was compared and found.
     """
 
     holds: bool
@@ -39,7 +39,7 @@ class Check:
 
 
 class Timeline:
-    """Where all actors tell what they do.
+    """Prints what all actors do.
 
     Args:
         as_json: Whether to print JSON, one document per line.
@@ -52,16 +52,16 @@ class Timeline:
 
     @property
     def elapsed_s(self) -> float:
-        """How long the demo has gone on."""
+        """Seconds since the demo began."""
         return time.monotonic() - self._began
 
-    def tell(self, actor: Actor, text: str, *, pid: int | None = None) -> None:
-        """Shows one event.
+    def show(self, actor: Actor, text: str, *, pid: int | None = None) -> None:
+        """Prints one event.
 
         Args:
-            actor: Who.
-            text: What.
-            pid: The process that came into being, where one did.
+            actor: Who did it.
+            text: What happened.
+            pid: The process that was started, if one was.
         """
         at_s = self.elapsed_s
         if self._console is None:
@@ -75,7 +75,7 @@ class Timeline:
         self._console.print(line, *(Text(_INDENT + each) for each in rest), sep="\n", soft_wrap=True)
 
     def conclude(self, checks: Sequence[Check]) -> None:
-        """Shows the result."""
+        """Prints the result."""
         holds = all(check.holds for check in checks)
         if self._console is None:
             found = {
@@ -93,5 +93,5 @@ class Timeline:
             mark = ("✓", "green") if check.holds else ("✗", "bold red")
             first, *rest = textwrap.wrap(check.what, max(40, self._console.width - 4)) or [""]
             self._console.print(Text.assemble("  ", mark, " ", first), *(Text("    " + each) for each in rest), sep="\n")
-        verdict = "Everything arrived as it was told" if holds else "Something did not arrive as it was told"
+        verdict = "Everything arrived as reported" if holds else "Something did not arrive as reported"
         self._console.print(f"\n{verdict} ({self.elapsed_s:.1f} s).")

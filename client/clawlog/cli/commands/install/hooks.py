@@ -1,9 +1,8 @@
-"""An agent's hook: a program that agents run before each use of a tool, and that holds them once a stop is asked for.
+"""An agent's hook: a program that agents run before each tool call, and that blocks it once a stop is requested.
 
-It is a shell script that looks for one file, so it costs the agent nothing. An agent's settings name it in the shape that
-several of them share: ``{"hooks": {"PreToolUse": [{"hooks": [{"type": "command", "command": PATH}]}]}}``. Such a program gets a
-description of what is about to be done on stdin; its exit status 2 holds that back, and what it says on stderr is told to the
-agent.
+It is a shell script that checks for one file, so it costs the agent nothing. An agent's settings name it in the shape that
+several agents share: ``{"hooks": {"PreToolUse": [{"hooks": [{"type": "command", "command": PATH}]}]}}``. Such a program gets a
+description of the tool call on stdin; its exit status 2 blocks the call, and the agent sees its stderr.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from clawlog.cli.commands.install.record import Record
 from clawlog.cli.errors import CommandError
 
 KIND = "hooks"
-_EVENT = "PreToolUse"
+_HOOK_EVENT = "PreToolUse"
 
 HOOK = """\
 #!/bin/sh
@@ -39,40 +38,40 @@ exit 2
 
 
 def path(env: Mapping[str, str]) -> str:
-    """Where the hook goes."""
+    """Returns the hook's path."""
     config = env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config")
     return os.path.join(config, "clawlog", "hooks", "stop-check")
 
 
 def install(env: Mapping[str, str], settings: str | None, *, force: bool) -> Sequence[Action]:
-    """What writes the hook and, where an agent's settings file is given, names it there."""
+    """Returns the plan that writes the hook and, where an agent's settings file is given, adds it there."""
     hook = path(env)
     plan: list[Action] = [Write(hook, HOOK.encode("utf-8"), mode=0o755, force=force)]
     if settings is not None:
-        plan.append(Enter(os.path.abspath(settings), hook))
+        plan.append(AddHook(os.path.abspath(settings), hook))
     return plan
 
 
 def uninstall(env: Mapping[str, str]) -> Sequence[Action]:
-    """What takes it out of the settings again, and removes it."""
+    """Returns the plan that removes it, and its entries in settings."""
     record = Record.load(KIND, env)
-    return [*(Withdraw(settings, hook) for settings, hook in record.hooks.items()), *map(Remove, record.files)]
+    return [*(RemoveHook(settings, hook) for settings, hook in record.hooks.items()), *map(Remove, record.files)]
 
 
 @dataclass(frozen=True, slots=True)
-class Enter:
-    """Names the hook in an agent's settings file."""
+class AddHook:
+    """Adds the hook to an agent's settings file."""
 
     settings: str
     hook: str
 
     def check(self, record: Record) -> None:
-        """It is only done to a file that is understood."""
+        """Refuses a file of an unknown shape."""
         del record
         _entries(_read(self.settings), self.settings)
 
     def perform(self, record: Record) -> None:
-        """Does it; once is enough."""
+        """Adds the entry, unless it is there."""
         tree = _read(self.settings)
         entries = _entries(tree, self.settings)
         if not any(_names(entry, self.hook) for entry in entries):
@@ -81,46 +80,46 @@ class Enter:
         record.hooks[self.settings] = self.hook
 
     def describe(self) -> dict[str, object]:
-        """What it is, for programs."""
+        """Returns the action for programs."""
         return {"action": "edit", "path": self.settings, "hook": self.hook}
 
     def lines(self) -> Sequence[str]:
-        """What it is, for people."""
-        return [f"edit    {self.settings}: run {self.hook} before each use of a tool"]
+        """Returns the action for people."""
+        return [f"edit    {self.settings}: run {self.hook} before each tool call"]
 
 
 @dataclass(frozen=True, slots=True)
-class Withdraw:
-    """Takes the hook out of an agent's settings file."""
+class RemoveHook:
+    """Removes the hook from an agent's settings file."""
 
     settings: str
     hook: str
 
     def check(self, record: Record) -> None:
-        """It is only done to a file that is understood."""
-        Enter(self.settings, self.hook).check(record)
+        """Refuses a file of an unknown shape."""
+        AddHook(self.settings, self.hook).check(record)
 
     def perform(self, record: Record) -> None:
-        """Does it; all else in the file stays."""
+        """Removes the entry; everything else in the file stays."""
         tree = _read(self.settings)
         entries = _entries(tree, self.settings)
         kept = [entry for entry in entries if not _names(entry, self.hook)]
         if len(kept) < len(entries):
             entries[:] = kept
             if not kept:
-                del tree["hooks"][_EVENT]
+                del tree["hooks"][_HOOK_EVENT]
             if not tree["hooks"]:
                 del tree["hooks"]
             _write(self.settings, tree)
         del record.hooks[self.settings]
 
     def describe(self) -> dict[str, object]:
-        """What it is, for programs."""
+        """Returns the action for programs."""
         return {"action": "edit", "path": self.settings, "hook": None}
 
     def lines(self) -> Sequence[str]:
-        """What it is, for people."""
-        return [f"edit    {self.settings}: do not run {self.hook} any more"]
+        """Returns the action for people."""
+        return [f"edit    {self.settings}: no longer run {self.hook}"]
 
 
 def _read(settings: str) -> dict[str, Any]:
@@ -137,9 +136,9 @@ def _read(settings: str) -> dict[str, Any]:
 
 
 def _entries(tree: dict[str, Any], settings: str) -> list[Any]:
-    """The list of hooks before the use of a tool, made where it is missing."""
+    """Returns the list of hooks before a tool call, created where it is missing."""
     hooks = tree.setdefault("hooks", {})
-    entries = hooks.setdefault(_EVENT, []) if isinstance(hooks, dict) else None
+    entries = hooks.setdefault(_HOOK_EVENT, []) if isinstance(hooks, dict) else None
     if not isinstance(entries, list):
         raise CommandError(f"{settings} has hooks in a shape that is not known here; nothing was changed", exits.REFUSED)
     return entries

@@ -1,4 +1,4 @@
-"""A plan is a list of actions that can be shown before, and instead of, being carried out."""
+"""A plan is a list of actions that can be shown before, or instead of, being executed."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ _SHORT_LINES = 12
 
 
 class Action(Protocol):
-    """One thing that is done."""
+    """One action of a plan."""
 
     def check(self, record: Record) -> None:
-        """Raises ``CommandError`` where it must not be done."""
+        """Raises ``CommandError`` where the action must not be performed."""
 
     def perform(self, record: Record) -> None:
-        """Does it, and notes it in the record. Raises ``CommandError`` where it fails."""
+        """Performs the action and adds it to the record. Raises ``CommandError`` where it fails."""
 
     def describe(self) -> dict[str, object]:
-        """What it is, for programs."""
+        """Returns the action for programs."""
 
     def lines(self) -> Sequence[str]:
-        """What it is, for people."""
+        """Returns the action for people."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,10 +38,10 @@ class Write:
     """Writes a file, whole or not at all.
 
     Attributes:
-        path: Where.
-        content: What.
+        path: The file.
+        content: Its content.
         mode: Its permissions.
-        force: Whether what is there and was not written here is overwritten.
+        force: Whether to overwrite a file that was not written here.
     """
 
     path: str
@@ -50,17 +50,16 @@ class Write:
     force: bool = False
 
     def check(self, record: Record) -> None:
-        """It is not done over a file of someone else's."""
+        """Refuses to overwrite a file that was not written here."""
         found = digest_of(self.path)
         if found not in (None, digest(self.content)) and not record.is_ours(self.path) and not self.force:
             raise CommandError(
-                f"{self.path} is there already, and was not written by this command (or was changed since); "
-                "move it away, or use --force",
+                f"{self.path} exists, and was not written by this command (or was changed since); move it away, or use --force",
                 exits.REFUSED,
             )
 
     def perform(self, record: Record) -> None:
-        """Does it."""
+        """Performs the action."""
         draft = f"{self.path}.draft"
         try:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
@@ -74,11 +73,11 @@ class Write:
         record.files[self.path] = digest(self.content)
 
     def describe(self) -> dict[str, object]:
-        """What it is, for programs."""
+        """Returns the action for programs."""
         return {"action": "write", "path": self.path, "bytes": len(self.content), "mode": f"{self.mode:o}"}
 
     def lines(self) -> Sequence[str]:
-        """What it is, for people: short files with what they hold."""
+        """Returns the action for people: short files with their content."""
         shown = self.content.decode("utf-8", "replace").splitlines()
         head = f"write   {self.path}  ({len(self.content)} bytes, mode {self.mode:o})"
         return [head, *(f"          {line}" for line in shown)] if len(shown) <= _SHORT_LINES else [head]
@@ -86,32 +85,32 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Removes a file that was written here, with the folders that are empty then."""
+    """Removes a file that was written here, and the folders that are then empty."""
 
     path: str
 
     def check(self, record: Record) -> None:
-        """It can always be done: what was changed since is left."""
+        """Allows it always: a file that was changed since is kept."""
 
     def perform(self, record: Record) -> None:
-        """Does it."""
+        """Performs the action."""
         if record.is_ours(self.path):
             try:
                 os.unlink(self.path)
             except OSError as error:
                 raise CommandError(f"{self.path} cannot be removed: {error.strerror}", exits.UNAVAILABLE) from None
-            with contextlib.suppress(OSError):  # the first that is not empty, or not ours to remove
+            with contextlib.suppress(OSError):  # the first that is not empty, or that we may not remove
                 os.removedirs(os.path.dirname(self.path))
         elif os.path.exists(self.path):
             raise CommandError(f"{self.path} was changed since it was written: remove it yourself", exits.REFUSED)
         del record.files[self.path]
 
     def describe(self) -> dict[str, object]:
-        """What it is, for programs."""
+        """Returns the action for programs."""
         return {"action": "remove", "path": self.path}
 
     def lines(self) -> Sequence[str]:
-        """What it is, for people."""
+        """Returns the action for people."""
         return [f"remove  {self.path}"]
 
 
@@ -120,18 +119,18 @@ class Run:
     """Runs a program.
 
     Attributes:
-        command: It, with its arguments.
-        may_fail: Whether its failure is no failure of the plan.
+        command: The program with its arguments.
+        may_fail: Whether the plan continues when it fails.
     """
 
     command: tuple[str, ...]
     may_fail: bool = False
 
     def check(self, record: Record) -> None:
-        """It can always be done."""
+        """Allows it always."""
 
     def perform(self, record: Record) -> None:
-        """Does it."""
+        """Performs the action."""
         del record
         shown = " ".join(self.command)
         try:
@@ -146,21 +145,21 @@ class Run:
             raise CommandError(f"{shown} ended with status {ran.returncode}: {ran.stderr.strip()}", exits.UNAVAILABLE)
 
     def describe(self) -> dict[str, object]:
-        """What it is, for programs."""
+        """Returns the action for programs."""
         return {"action": "run", "command": list(self.command)}
 
     def lines(self) -> Sequence[str]:
-        """What it is, for people."""
+        """Returns the action for people."""
         return [f"run     {' '.join(self.command)}"]
 
 
-def carry_out(plan: Sequence[Action], kind: str, env: Mapping[str, str]) -> None:
-    """Carries a plan out, after looking whether all of it may be done.
+def execute(plan: Sequence[Action], kind: str, env: Mapping[str, str]) -> None:
+    """Executes a plan, after checking that all of it may be done.
 
-    What was done is remembered even where a later action fails.
+    What was done is recorded even where a later action fails.
 
     Raises:
-        CommandError: An action must not be done (then nothing is), or one failed.
+        CommandError: An action must not be performed (then none is), or one failed.
     """
     record = Record.load(kind, env)
     for action in plan:

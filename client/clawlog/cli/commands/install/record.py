@@ -1,4 +1,4 @@
-"""Remembers what was written, in the state folder: each file with its SHA-256, each settings file that got a hook."""
+"""Records what was written, in the state folder: each file with its SHA-256, each settings file that got a hook."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Record:
 
     @classmethod
     def load(cls, kind: str, env: Mapping[str, str]) -> Self:
-        """What is remembered of a kind: ``systemd``, ``skill`` or ``hooks``.
+        """Returns the record of a kind: ``systemd``, ``skill`` or ``hooks``.
 
         Raises:
             CommandError: The record cannot be read.
@@ -39,7 +39,7 @@ class Record:
         return cls(dict(found.get("files", {})), dict(found.get("hooks", {})))
 
     def save(self, kind: str, env: Mapping[str, str]) -> None:
-        """Remembers it, in place of what was remembered of this kind.
+        """Writes the record, in place of the former one of this kind.
 
         Raises:
             CommandError: It cannot be written.
@@ -63,17 +63,17 @@ class Record:
             raise CommandError(f"{path} cannot be written: {error.strerror}; set CLAWLOG_STATE_DIR") from None
 
     def is_ours(self, path: str) -> bool:
-        """Whether a file is as it was written here."""
+        """Whether a file was written here and is unchanged."""
         return path in self.files and digest_of(path) == self.files[path]
 
 
 def digest(content: bytes) -> str:
-    """The content's SHA-256."""
+    """Returns the content's SHA-256."""
     return hashlib.sha256(content).hexdigest()
 
 
 def digest_of(path: str) -> str | None:
-    """A file's SHA-256; None where there is none to be read."""
+    """Returns a file's SHA-256; None where it cannot be read."""
     try:
         with open(path, "rb") as file:
             return digest(file.read())

@@ -12,25 +12,25 @@ from clawlog.cli.commands.install.record import Record
 
 KIND = "skill"
 NAME = "clawlog-status-sync"
-"""The skill's name, which its folder has to have."""
+"""The skill's name, and its folder's."""
 
 _FOLDERS = ("references", "scripts")
 
 
 def default_folder(env: Mapping[str, str]) -> str:
-    """Where agents look for a user's skills."""
+    """Returns the folder where agents expect a user's skills."""
     return os.path.join(locations.home(env), ".agents", "skills")
 
 
 def install(into: str, *, force: bool) -> Sequence[Action]:
-    """What writes the skill.
+    """Returns the plan that writes the skill.
 
     Args:
-        into: The folder of skills; the skill gets one of its own in it.
-        force: Whether files that were not written here are overwritten.
+        into: The folder of skills; the skill gets a folder in it.
+        force: Whether to overwrite files that were not written here.
 
     Raises:
-        CommandError: The shipped files are not there.
+        CommandError: The shipped files are missing.
     """
     root = os.path.join(os.path.abspath(into), NAME)
     shipped = ["SKILL.md", *(path for folder in _FOLDERS for path in sources.listed(folder))]
@@ -39,7 +39,7 @@ def install(into: str, *, force: bool) -> Sequence[Action]:
 
 
 def uninstall(into: str, env: Mapping[str, str]) -> Sequence[Action]:
-    """What removes it."""
+    """Returns the plan that removes it."""
     root = os.path.join(os.path.abspath(into), NAME) + os.sep
     return [Remove(path) for path in Record.load(KIND, env).files if path.startswith(root)]
 

@@ -15,7 +15,7 @@ _LANDMARK = "SKILL.md"
 
 
 def read(path: str) -> bytes:
-    """A shipped file, by its path in the checkout.
+    """Returns a shipped file by its path in the checkout.
 
     Raises:
         CommandError: This installation lacks it.
@@ -25,12 +25,12 @@ def read(path: str) -> bytes:
 
 
 def listed(folder: str) -> Iterator[str]:
-    """The paths of all files below a shipped folder, in order."""
+    """Returns the paths of all files below a shipped folder, in order."""
     yield from _below(_root(), folder)
 
 
 def library() -> Iterator[tuple[str, bytes]]:
-    """The client library's own files, without this command: what the scripts need beside them, by path in the checkout."""
+    """Returns the client library's files without this command, which the scripts need, by their path in the checkout."""
     package = os.path.dirname(os.path.dirname(os.path.dirname(_HERE)))
     for path in _below(os.path.dirname(package), os.path.basename(package)):
         if not path.startswith(os.path.join("clawlog", "cli") + os.sep):

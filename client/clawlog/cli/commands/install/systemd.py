@@ -1,7 +1,7 @@
 """The units: for one user (``systemctl --user``), or for the whole machine.
 
-They are shipped as they should be. What is different here (where the program is, where the state is) goes into a drop-in, so
-that an upgrade may replace the units.
+The units are installed as shipped. What is specific to this machine (the program's path, the state folder) goes into a
+drop-in, so that an upgrade may replace the units.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ _DROP_IN = os.path.join("clawlogd.service.d", "10-place.conf")
 
 
 def install(env: Mapping[str, str], *, system: bool, force: bool) -> Sequence[Action]:
-    """What installs the units and starts the socket.
+    """Returns the plan that installs the units and starts the socket.
 
     Args:
-        env: Where the user's folders and the program are found by.
+        env: The environment variables that say where the user's folders and the program are.
         system: Whether they are for the whole machine.
-        force: Whether units that were not written here are overwritten.
+        force: Whether to overwrite units that were not written here.
 
     Raises:
-        CommandError: The program is not installed, or the shipped units are not there.
+        CommandError: The program is not installed, or the shipped units are missing.
     """
     scope, folder = ("system", _SYSTEM_FOLDER) if system else ("user", _user_folder(env))
     units = {name: sources.read(os.path.join("systemd", scope, name)) for name in UNITS}
@@ -41,7 +41,7 @@ def install(env: Mapping[str, str], *, system: bool, force: bool) -> Sequence[Ac
 
 
 def uninstall(env: Mapping[str, str], *, system: bool) -> Sequence[Action]:
-    """What stops and removes them."""
+    """Returns the plan that stops and removes them."""
     folder = _SYSTEM_FOLDER if system else _user_folder(env)
     written = [path for path in Record.load(KIND, env).files if path.startswith(folder + os.sep)]
     if not written:
@@ -59,11 +59,11 @@ def _user_folder(env: Mapping[str, str]) -> str:
 
 
 def _drop_in(service: str, env: Mapping[str, str], *, system: bool) -> str | None:
-    """What a unit has to be told of this machine; None where it fits as it is."""
+    """Returns the drop-in for this machine; None where the unit fits as shipped."""
     start = next(line.removeprefix("ExecStart=") for line in service.splitlines() if line.startswith("ExecStart="))
     shipped, *arguments = start.split()
     home = locations.home(env)
-    # Not CLAWLOG_STATE_DIR: it would bring its own socket, and the units' is where everybody looks.
+    # Not CLAWLOG_STATE_DIR: it would bring its own socket, but callers expect the units' socket.
     state_dir = None if system else locations.state_dir({**env, "CLAWLOG_STATE_DIR": "", "STATE_DIRECTORY": ""})
     moved = state_dir is not None and state_dir != os.path.join(home, ".local", "state", "clawlog")
     expected = shipped.replace("%h", home)
@@ -74,14 +74,14 @@ def _drop_in(service: str, env: Mapping[str, str], *, system: bool) -> str | Non
         return None
     lines = ["# Where things are on this machine, as clawlog install found it.", "[Service]"]
     if moved and state_dir is not None:
-        place = arguments.index("--state-dir") + 1
-        arguments[place] = _escaped(state_dir)
+        index = arguments.index("--state-dir") + 1
+        arguments[index] = _escaped(state_dir)
         lines += [f"ExecStartPre=+/usr/bin/install -d -m 0700 {_escaped(state_dir)}", f"ReadWritePaths={_escaped(state_dir)}"]
     start = _escaped(program) if program != expected else shipped
     return "\n".join([*lines, "ExecStart=", f"ExecStart={start} {' '.join(arguments)}", ""])
 
 
 def _escaped(path: str) -> str:
-    """A path as a unit may hold it: ``%`` begins a specifier, a space ends a word (systemd.unit(5))."""
+    """Returns a path as a unit may hold it: ``%`` begins a specifier, a space ends a word (systemd.unit(5))."""
     plain = os.path.abspath(path).replace("%", "%%")
     return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"' if any(c in plain for c in ' "\\') else plain

@@ -1,8 +1,8 @@
 """``clawlog run``: a command as a task.
 
-``child`` is the command's process and ``terminal`` its job control; ``tee`` passes its output through and reads along;
-``reporter`` tells the daemon and hears of stops; ``supervisor`` brings them together. Whatever becomes of the reporting, the
-command runs, and its exit status is passed on.
+``child`` is the command's process and ``terminal`` its job control; ``tee`` copies its output and keeps the last line;
+``reporter`` reports to the daemon and watches for stops; ``supervisor`` connects them. Even if reporting fails, the command
+runs, and its exit status is passed on.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import signal
 
 import click
 
-from clawlog import exits
+from clawlog.cli.epilogs import epilog
 from clawlog.protocol import summary, vocabulary
 
 DEFAULT_GRACE_S = 10.0
@@ -25,28 +25,28 @@ def _signal(ctx: click.Context, param: click.Parameter, value: str) -> signal.Si
     try:
         return signal.Signals(int(value)) if value.isdecimal() else signal.Signals["SIG" + value.upper().removeprefix("SIG")]
     except (KeyError, ValueError):
-        raise click.BadParameter(f"{value!r} is no signal; expected a name such as TERM, INT or USR1") from None
+        raise click.BadParameter(f"{value!r} is not a signal; expected a name such as TERM, INT or USR1") from None
 
 
 @click.command(
-    short_help="A command as a task.",
+    short_help="Run a command as a task.",
     context_settings={"allow_interspersed_args": False},
-    epilog=exits.epilog(
+    epilog=epilog(
         ("clawlog run -- make all", ""),
         ("clawlog run --title 'Nightly backup' -- ./backup.sh", ""),
         ("clawlog run --stop-signal INT --grace 60 -- python train.py", ""),
-        s0="the command ended well",
+        s0="the command succeeded",
         sn="the command's own status; 128+n: signal n ended it",
         s126="the command cannot be run",
-        s127="there is no such command",
+        s127="no such command",
     ),
 )
 @click.option("--title", help="The task's title.  [default: the command line]")
 @click.option("--grace", "grace_s", type=click.FloatRange(0), default=DEFAULT_GRACE_S, show_default=True,
     help="Seconds between the stop signal and SIGKILL.")  # fmt: skip
 @click.option("--stop-signal", default="TERM", show_default=True, callback=_signal, metavar="NAME",
-    help="What a soft stop sends to the command and all it has started.")  # fmt: skip
-@click.option("--summary-from-output", is_flag=True, help="Tell the last line of its output as what goes on.")
+    help="Signal that a stop sends to the command and its children.")  # fmt: skip
+@click.option("--summary-from-output", is_flag=True, help="Report its last line of output as the heartbeat's summary.")
 @click.option("--base-url", metavar="URL", help="The ClawLog backend.  [default: the daemon's]")
 @click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND...")
 def command(
@@ -58,17 +58,17 @@ def command(
     base_url: str | None,
     command_line: tuple[str, ...],
 ) -> int:
-    """Run a command as a task, which lives as long as the command does.
+    """Run a command as a task that lasts as long as the command.
 
-    Input, output and exit status are the command's own. When a person asks for a stop, it gets the stop signal, and is killed
-    if it takes longer than the grace; then the stop is acknowledged. The command finds its task's id in CLAWLOG_TASK_ID.
-    Without a daemon it runs all the same: what is to be told waits in the spool.
+    Input, output and exit status are the command's own. When a person asks for a stop, the command gets the stop signal, and
+    is killed after the grace period; then the stop is acknowledged. CLAWLOG_TASK_ID holds the task's id for the command.
+    Without a daemon the command runs all the same, and its events wait in the spool.
     """
     from clawlog.cli.commands.run import supervisor  # noqa: PLC0415 - the help need not pay for it
 
     logging.basicConfig(format="clawlog: %(message)s", level=logging.WARNING)
     shown, _ = summary.clean(title or shlex.join(command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
-    plan = supervisor.Plan(
+    plan = supervisor.RunPlan(
         command=command_line,
         title=shown or command_line[0],
         base_url=base_url,

@@ -1,6 +1,6 @@
-"""What ``clawlog run`` tells the daemon, and hears of stops.
+"""Reports a command's task to the daemon, and watches for stops.
 
-Nothing that fails here harms the command: it is a warning at most, and the event waits in the spool.
+No failure here affects the command: it is a warning at most, and the event waits in the spool.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _WATCH_RETRY_S = 1.0
 
 
 class Reporter:
-    """One task's way to the daemon.
+    """Reports one task.
 
     Args:
-        client: A client of its own.
+        client: A client for this alone.
         task_id: The task, which need not exist yet.
     """
 
@@ -36,29 +36,29 @@ class Reporter:
         self._client = client
         self._task_id = task_id
         self._failures = Failures(os.environ, strict=False)
-        self._declined = False
+        self._refused = False
 
     async def begin(self, title: str, base_url: str | None) -> None:
         """Creates the task.
 
-        This process stands for its life, and not the command's: it ends once it has said how the command ended, so that the
-        daemon never takes a command that came to its end for one that was lost.
+        The daemon watches this process, and not the command's: this one ends after it has reported how the command ended, so
+        that the daemon never takes an ended command for a lost one.
         """
-        await self._say(calls.create_task(title, task_id=self._task_id, watch_pid=os.getpid(), base_url=base_url))
-        await self._say(calls.update_task(self._task_id, "running"))
+        await self._send(calls.create_task(title, task_id=self._task_id, watch_pid=os.getpid(), base_url=base_url))
+        await self._send(calls.update_task(self._task_id, "running"))
 
-    async def beat(self, summary: str) -> None:
-        """Gives a sign of life, with one line about what goes on."""
-        with contextlib.suppress(ClawlogError):  # the next one tells more
+    async def heartbeat(self, summary: str) -> None:
+        """Sends a heartbeat with one line about the current work."""
+        with contextlib.suppress(ClawlogError):  # the next heartbeat replaces it
             await self._client.heartbeat(self._task_id, summary=summary)
 
     async def end(self, status: ReportedTaskStatus, summary: str | None) -> None:
-        """Says how the command ended."""
-        await self._say(calls.update_task(self._task_id, status, summary=summary))
+        """Reports how the command ended."""
+        await self._send(calls.update_task(self._task_id, status, summary=summary))
 
     async def acknowledge(self, stop: StopState, summary: str) -> None:
-        """Says that the command stopped because it was asked to."""
-        await self._say(calls.ack_interrupt(self._task_id, interrupt_id=stop.interrupt_id, summary=summary))
+        """Acknowledges that the command stopped on request."""
+        await self._send(calls.ack_interrupt(self._task_id, interrupt_id=stop.interrupt_id, summary=summary))
 
     async def watch(self, on_stop: Callable[[StopState], None]) -> None:
         """Waits for requests to stop, until it is cancelled.
@@ -66,22 +66,22 @@ class Reporter:
         Args:
             on_stop: Called once per request.
         """
-        heard: set[str | None] = set()
+        seen: set[str | None] = set()
         while True:
             try:
                 async with self._client.watch_interrupt(self._task_id) as watch:
                     async for stop in watch:
-                        if stop.interrupt_requested and stop.interrupt_id not in heard:
-                            heard.add(stop.interrupt_id)
+                        if stop.interrupt_requested and stop.interrupt_id not in seen:
+                            seen.add(stop.interrupt_id)
                             on_stop(stop)
             except ClawlogError:
                 await asyncio.sleep(_WATCH_RETRY_S)
 
-    async def _say(self, call: Call[T]) -> None:
-        if self._declined:
-            return  # the task itself was, with a warning: nobody knows what is said about it
+    async def _send(self, call: Call[T]) -> None:
+        if self._refused:
+            return  # the task itself was refused, with a warning: the daemon does not know it
         try:
             await self._client.perform(call)
         except ClawlogError as error:
-            self._declined = isinstance(error, Refused) and call.method == "task.create"
-            await asyncio.to_thread(self._failures.settle, call, error)
+            self._refused = isinstance(error, Refused) and call.method == "task.create"
+            await asyncio.to_thread(self._failures.handle, call, error)

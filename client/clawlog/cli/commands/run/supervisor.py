@@ -1,4 +1,4 @@
-"""Runs a command as a task: starts it, tells of it, stops it when a person asks, and ends as it ended."""
+"""Runs a command as a task: starts it, reports on it, stops it on request, and exits with its status."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from clawlog.connection.results import StopState
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus
 
-BEAT_EVERY_S = 2.0
-"""How often the command's last line is told, when it has changed."""
+HEARTBEAT_S = 2.0
+"""How often the command's last line is reported, if it has changed."""
 
 
-GROUP_LOOK_EVERY_S = 0.05
+GROUP_CHECK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What is to be done.
+class RunPlan:
+    """How to run a command.
 
     Attributes:
         command: What to run, with its arguments.
         title: The task's title.
         base_url: Its backend; None for the daemon's setting.
-        stop_signal: What asks the command to stop.
-        grace_s: How long it may take over that before it is killed.
+        stop_signal: The signal that asks the command to stop.
+        grace_s: Seconds until it is killed after that signal.
         summary_from_output: Whether its last line of output is the heartbeat's summary.
     """
 
@@ -48,8 +48,8 @@ class Plan:
     summary_from_output: bool
 
 
-async def run(plan: Plan) -> int:
-    """Does it; returns the command's exit status, or 128 and the number of the signal that ended it.
+async def run(plan: RunPlan) -> int:
+    """Runs the command; returns its exit status, or 128 and the number of the signal that ended it.
 
     Raises:
         CommandError: The command cannot be run.
@@ -58,19 +58,19 @@ async def run(plan: Plan) -> int:
     child = Child(Terminal.of_this_process())
     tee = Tee() if plan.summary_from_output else None
     env = {**os.environ, "CLAWLOG_TASK_ID": task_id}
-    # In a pipeline the others need the terminal, too: there the command gets it when it asks for it.
+    # In a pipeline the other programs need the terminal, too: there the command gets it when it asks for it.
     alone = os.isatty(0) and os.isatty(1)
     child.start(plan.command, env, tee.write_fd if tee else None, to_foreground=alone)
     if tee is not None:
         tee.begin()
     async with AsyncClient() as client:
-        return await Conductor(plan, child, tee, Reporter(client, task_id)).conduct()
+        return await Supervisor(plan, child, tee, Reporter(client, task_id)).run()
 
 
-class Conductor:
-    """One run, from when the command has been started."""
+class Supervisor:
+    """One run, from the start of the command."""
 
-    def __init__(self, plan: Plan, child: Child, tee: Tee | None, reporter: Reporter) -> None:
+    def __init__(self, plan: RunPlan, child: Child, tee: Tee | None, reporter: Reporter) -> None:
         self._plan = plan
         self._child = child
         self._tee = tee
@@ -79,36 +79,36 @@ class Conductor:
         self._asked_at = 0.0
         self._killed = False
 
-    async def conduct(self) -> int:
-        """Waits for the command's end, and does what there is to do meanwhile; returns its exit status."""
-        begun = asyncio.create_task(self._reporter.begin(self._plan.title, self._plan.base_url), name="tell of the task")
-        meanwhile = asyncio.create_task(self._meanwhile(begun), name="beats and stops")
+    async def run(self) -> int:
+        """Waits for the command's end, and reports and watches meanwhile; returns its exit status."""
+        begun = asyncio.create_task(self._reporter.begin(self._plan.title, self._plan.base_url), name="create the task")
+        meanwhile = asyncio.create_task(self._report_and_watch(begun), name="beats and stops")
         code = await self._child.ended
         if self._stop is not None:
-            await self._see_the_rest_off()
+            await self._wait_for_group()
         meanwhile.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await meanwhile
         if self._tee is not None:
             await asyncio.to_thread(self._tee.finish)
         await begun
-        await self._tell_end(code)
+        await self._report_end(code)
         return code if code >= 0 else 128 - code
 
-    async def _meanwhile(self, begun: asyncio.Task[None]) -> None:
+    async def _report_and_watch(self, begun: asyncio.Task[None]) -> None:
         await asyncio.shield(begun)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._reporter.watch(self._ask_to_stop), name="watch for stops")
             if self._tee is not None:
-                group.create_task(self._beat(self._tee), name="tell the last line")
+                group.create_task(self._send_last_lines(self._tee), name="report the last line")
 
-    async def _beat(self, tee: Tee) -> None:
-        told: str | None = None
+    async def _send_last_lines(self, tee: Tee) -> None:
+        sent: str | None = None
         while True:
-            if (line := tee.last_line) is not None and line != told:
-                await self._reporter.beat(line)
-                told = line
-            await asyncio.sleep(BEAT_EVERY_S)
+            if (line := tee.last_line) is not None and line != sent:
+                await self._reporter.heartbeat(line)
+                sent = line
+            await asyncio.sleep(HEARTBEAT_S)
 
     def _ask_to_stop(self, stop: StopState) -> None:
         first = self._stop is None
@@ -123,20 +123,20 @@ class Conductor:
             self._killed = True
             self._child.send(signal.SIGKILL)
 
-    async def _see_the_rest_off(self) -> None:
-        """Waits until what the command had started has stopped as well, and kills it when the grace is over."""
+    async def _wait_for_group(self) -> None:
+        """Waits until the command's children have stopped as well, and kills them after the grace period."""
         while not self._child.is_alone():
             if time.monotonic() >= self._asked_at + self._plan.grace_s:
                 self._killed = True
                 self._child.send(signal.SIGKILL)
                 return
-            await asyncio.sleep(GROUP_LOOK_EVERY_S)
+            await asyncio.sleep(GROUP_CHECK_S)
 
-    async def _tell_end(self, code: int) -> None:
+    async def _report_end(self, code: int) -> None:
         how = f"exit status {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
         if self._stop is not None:
             took = times.duration(time.monotonic() - self._asked_at)
-            how = f"did not heed {self._plan.stop_signal.name} and was killed" if self._killed else how
+            how = f"ignored {self._plan.stop_signal.name} and was killed" if self._killed else how
             await self._reporter.acknowledge(self._stop, f"{how}, {took} after the stop")
             return
         last = self._tee.last_line if self._tee is not None else None

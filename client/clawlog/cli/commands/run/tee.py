@@ -1,7 +1,7 @@
-"""Lets a command's output through, byte for byte and at once, and remembers its last line.
+"""Copies a command's output, byte for byte and at once, and keeps its last line.
 
-A program on a terminal writes otherwise than into a pipe, so it gets a terminal again where this process has one; that one
-changes nothing on its way (no line ends, no echo). Copying is a thread's: a reader that does not read must not hold up a stop.
+A program writes differently to a terminal than to a pipe, so it gets a pseudo-terminal where this process has a terminal; that
+one changes nothing (no line ends, no echo). A thread copies: a slow reader must not delay a stop.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import tty
 
 _CHUNK_BYTES = 64 * 1024
 _KEPT_BYTES = 4 * 1024
-_LAST_WORDS_S = 1.0
-"""For how long output is still let through after the command has ended: what it started may hold on to it for ever."""
+_DRAIN_S = 1.0
+"""How long output is still copied after the command has ended: its children may hold the pipe open without limit."""
 
 _LINE_END = re.compile(rb"[\r\n]+")
 
 
 class Tee:
-    """The output's way.
+    """Copies the output.
 
     Attributes:
-        write_fd: Where the command is to write; closed here once it has been handed on.
+        write_fd: Where the command writes; closed here once the command has it.
     """
 
     def __init__(self) -> None:
@@ -40,23 +40,23 @@ class Tee:
             self._follow_size()
 
     def begin(self) -> None:
-        """Begins to copy, when the command has its end."""
+        """Begins to copy, once the command has its end of the pipe."""
         os.close(self.write_fd)
         self._thread.start()
 
     def finish(self) -> None:
-        """Lets the rest through, after the command has ended."""
-        self._thread.join(_LAST_WORDS_S)
+        """Copies the rest, after the command has ended."""
+        self._thread.join(_DRAIN_S)
 
     @property
     def last_line(self) -> str | None:
-        """The last line that says something; a progress bar's rewriting of its line counts as a new one."""
+        """The last line that is not empty; a progress bar that rewrites its line counts as a new one."""
         lines = (line.strip() for line in reversed(_LINE_END.split(self._tail)))
         last = next((line for line in lines if line), None)
         return None if last is None else last.decode("utf-8", "replace")
 
     def _copy(self) -> None:
-        with contextlib.suppress(OSError):  # a pseudo-terminal's end is EIO; a reader that has gone is EPIPE
+        with contextlib.suppress(OSError):  # EIO ends a pseudo-terminal; EPIPE is a closed reader
             while data := os.read(self._read_fd, _CHUNK_BYTES):
                 self._tail = (self._tail + data)[-_KEPT_BYTES:]
                 if self._is_terminal:
@@ -64,7 +64,7 @@ class Tee:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(self._to_fd, rest) :]
-        os.close(self._read_fd)  # so that the command notices, as it would without us
+        os.close(self._read_fd)  # so that the command notices, as it would without this process
 
     def _follow_size(self) -> None:
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""Who has the terminal: job control, as a shell does it for its jobs (tcsetpgrp(3))."""
+"""Passes the terminal on: job control, as a shell does for its jobs (tcsetpgrp(3))."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Terminal:
         """The process group that Ctrl-C goes to."""
         try:
             return os.tcgetpgrp(self._fd)
-        except OSError:  # it has gone away
+        except OSError:  # the terminal is closed
             return -1
 
     def is_mine(self) -> bool:
@@ -37,8 +37,8 @@ class Terminal:
         return self.holder == os.getpgrp()
 
     def give(self, group: int) -> None:
-        """Gives it to a process group, this one's own included. That the group or the terminal has gone is no fault."""
-        # Else taking it back from the background would stop this process.
+        """Gives it to a process group, or back to this process's own. A missing group or terminal is ignored."""
+        # Otherwise taking it back from the background would suspend this process.
         before = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
         try:
             os.tcsetpgrp(self._fd, group)

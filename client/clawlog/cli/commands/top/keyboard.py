@@ -1,4 +1,4 @@
-"""Reads keys one by one, without echo, and gives the terminal back as it was."""
+"""Reads keys one by one, without echo, and restores the terminal afterwards."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _KEYS = {
 
 
 class Keyboard:
-    """The terminal's keys, while its context lasts. A change of its size ends a wait, too.
+    """The terminal's keys, within its context. A resize ends a wait, too.
 
     Args:
         fd: The terminal.
@@ -52,8 +52,8 @@ class Keyboard:
         os.set_blocking(self._wake_fd, False)
         os.set_blocking(self._woken_fd, False)
         signal.set_wakeup_fd(self._wake_fd, warn_on_full_buffer=False)
-        signal.signal(signal.SIGWINCH, _let_it_wake)
-        tty.setcbreak(self._fd)  # keeps Ctrl-C and Ctrl-Z what they are
+        signal.signal(signal.SIGWINCH, _wake)
+        tty.setcbreak(self._fd)  # Ctrl-C and Ctrl-Z keep their meaning
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -64,7 +64,7 @@ class Keyboard:
         os.close(self._wake_fd)
 
     def pressed(self, timeout_s: float) -> Sequence[Key]:
-        """The keys that were pressed within the time; none also when the terminal's size has changed."""
+        """Returns the keys pressed within the time; none also after a resize."""
         ready, _, _ = select.select([self._fd, self._woken_fd], [], [], max(0.0, timeout_s))
         if self._woken_fd in ready:
             os.read(self._woken_fd, 4096)
@@ -75,7 +75,7 @@ class Keyboard:
 
 
 def parse(data: bytes) -> list[Key]:
-    """The keys in what a terminal has sent: a letter each, or an escape sequence each (ECMA-48)."""
+    """Returns the keys in a terminal's input: letters, or escape sequences (ECMA-48)."""
     keys: list[Key] = []
     while data:
         length = next((length for length in (4, 3, 1) if data[:length] in _KEYS and len(data) >= length), 0)
@@ -87,11 +87,11 @@ def parse(data: bytes) -> list[Key]:
 
 
 def _sequence_length(data: bytes) -> int:
-    """How long the unknown sequence at the front is: to its final byte."""
+    """Returns the length of the unknown escape sequence at the front, up to its final byte."""
     if data[1:2] not in (b"[", b"O"):
         return 2
-    return next((place + 1 for place in range(2, len(data)) if 0x40 <= data[place] <= 0x7E), len(data))
+    return next((index + 1 for index in range(2, len(data)) if 0x40 <= data[index] <= 0x7E), len(data))
 
 
-def _let_it_wake(number: int, frame: FrameType | None) -> None:
+def _wake(number: int, frame: FrameType | None) -> None:
     """Does nothing: that the signal has a handler makes it write to the wake-up descriptor."""

@@ -1,4 +1,4 @@
-"""What ``clawlog top`` knows, and what each key makes of it. No I/O is done here."""
+"""The state of ``clawlog top``, and how each key changes it. No I/O is done here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from clawlog.cli.render.views import ENDED, DaemonView, TaskView
 
 
 class Key(Enum):
-    """A key that means something."""
+    """A key with a meaning."""
 
     QUIT = auto()
     UP = auto()
@@ -33,17 +33,17 @@ class Model:
     """The state of the screen.
 
     Attributes:
-        daemon: The daemon's word on itself; None where it does not answer.
-        trouble: Why it does not.
-        tasks: The tasks that are shown, those that go on first.
-        show_all: Whether those that ended are shown.
-        selected: The task that is chosen, by id.
+        daemon: The daemon's status; None where it does not answer.
+        problem: Why it does not.
+        tasks: The tasks to show, active ones first.
+        show_all: Whether ended tasks are shown.
+        selected: The selected task's id.
         to_stop: The task that the next press of the stop key stops.
-        note: What came of the last key.
+        note: The effect of the last key.
     """
 
     daemon: DaemonView | None = None
-    trouble: str = "looking for the daemon"
+    problem: str = "connecting to the daemon"
     tasks: tuple[TaskView, ...] = ()
     show_all: bool = False
     selected: str | None = None
@@ -52,28 +52,28 @@ class Model:
 
     @property
     def position(self) -> int:
-        """Where the chosen task stands in the list."""
-        return next((place for place, each in enumerate(self.tasks) if each.task_id == self.selected), 0)
+        """The selected task's index in the list."""
+        return next((index for index, each in enumerate(self.tasks) if each.task_id == self.selected), 0)
 
     @property
-    def chosen(self) -> TaskView | None:
-        """The chosen task."""
+    def selected_task(self) -> TaskView | None:
+        """The selected task."""
         return self.tasks[self.position] if self.tasks else None
 
-    def seen(self, daemon: DaemonView, tasks: tuple[TaskView, ...]) -> Self:
-        """After a look. The choice stays with its task, whatever happens around it."""
+    def polled(self, daemon: DaemonView, tasks: tuple[TaskView, ...]) -> Self:
+        """Returns the state after a poll. The selection stays with its task, whatever happens around it."""
         ordered = tuple(sorted(tasks, key=lambda each: each.status in ENDED))  # stable: otherwise the daemon's order
         selected = self.selected
         if selected not in {each.task_id for each in ordered}:
             selected = ordered[min(self.position, len(ordered) - 1)].task_id if ordered else None
-        return replace(self, daemon=daemon, trouble="", tasks=ordered, selected=selected)
+        return replace(self, daemon=daemon, problem="", tasks=ordered, selected=selected)
 
-    def unseen(self, trouble: str) -> Self:
-        """After a look that found nobody; the tasks of the last look stay, and the trouble is told."""
-        return replace(self, daemon=None, trouble=trouble)
+    def poll_failed(self, problem: str) -> Self:
+        """Returns the state after a poll that failed; the tasks of the last poll stay."""
+        return replace(self, daemon=None, problem=problem)
 
     def pressed(self, key: Key) -> Self:
-        """After a key."""
+        """Returns the state after a key."""
         kept = replace(self, to_stop=None, note="")
         match key:
             case Key.UP | Key.DOWN | Key.PAGE_UP | Key.PAGE_DOWN:
@@ -82,23 +82,25 @@ class Model:
                 return kept.moved(-len(self.tasks) if key is Key.FIRST else len(self.tasks))
             case Key.ALL:
                 return replace(kept, show_all=not self.show_all)
-            case Key.STOP if self.chosen is not None and self.to_stop is None:
-                if self.chosen.status in ENDED:
-                    return replace(kept, note="it has ended")
-                return replace(kept, to_stop=self.chosen.task_id, note=f"s again asks it to stop: {self.chosen.title}")
+            case Key.STOP if self.selected_task is not None and self.to_stop is None:
+                if self.selected_task.status in ENDED:
+                    return replace(kept, note="this task has ended")
+                return replace(
+                    kept, to_stop=self.selected_task.task_id, note=f"press s again to stop: {self.selected_task.title}"
+                )
             case _:
                 return kept
 
     def noted(self, note: str) -> Self:
-        """With something to tell."""
+        """Returns the state with a note."""
         return replace(self, note=note)
 
     def stops(self, key: Key) -> str | None:
-        """The task that this key, pressed now, asks to stop."""
+        """Returns the task that this key, pressed now, asks to stop."""
         return self.to_stop if key is Key.STOP else None
 
     def moved(self, by: int) -> Self:
-        """With the choice so many rows further down, as far as there are any."""
+        """Returns the state with the selection moved down by so many rows, within the list."""
         if not self.tasks:
             return self
         return replace(self, selected=self.tasks[min(max(self.position + by, 0), len(self.tasks) - 1)].task_id)

@@ -1,4 +1,4 @@
-"""Draws the model, in whatever room there is: the tasks above, the chosen one below, the keys last."""
+"""Draws the model to fit the terminal: the tasks above, the selected one below, the keys last."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from clawlog.cli.commands.show import MARKS
-from clawlog.cli.commands.tasks import table
 from clawlog.cli.commands.top.model import Model
-from clawlog.cli.render import output, times
+from clawlog.cli.render import marks, output, tables, times
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.views import TaskView
 
@@ -19,15 +17,15 @@ _STEPS_SHOWN = 8
 
 
 def draw(model: Model, height: int) -> RenderableType:
-    """The screen.
+    """Returns the screen.
 
     Args:
-        model: What is known.
+        model: The state to show.
         height: The terminal's rows.
     """
     head = _head(model)
     foot = Text(model.note, style="bold yellow") if model.note else Text(_KEYS, style="dim")
-    detail = _detail(model.chosen) if model.chosen is not None else []
+    detail = _detail(model.selected_task) if model.selected_task is not None else []
     room = height - len(head) - 3  # the table's head, an empty row, the foot
     if room - len(detail) < _LEAST_ROWS:
         detail = []
@@ -38,7 +36,7 @@ def draw(model: Model, height: int) -> RenderableType:
 def _head(model: Model) -> list[RenderableType]:
     daemon = model.daemon
     if daemon is None:
-        return [output.one_row(Text.assemble(("● ", "bold red"), model.trouble))]
+        return [output.one_row(Text.assemble(("● ", "bold red"), model.problem))]
     mark = ("● healthy", "bold green") if daemon.healthy else ("● degraded", "bold red")
     tasks = daemon.tasks
     waits = counted(daemon.outbox.pending, "event", "wait")
@@ -49,28 +47,29 @@ def _head(model: Model) -> list[RenderableType]:
 
 def _tasks(model: Model, rows: int) -> RenderableType:
     if not model.tasks:
-        return Text("no tasks" if model.show_all else "no tasks go on; a shows those that have ended", style="dim")
+        return Text("no tasks" if model.show_all else "no active tasks; press a to show ended ones", style="dim")
     first = min(max(model.position - rows // 2, 0), max(len(model.tasks) - rows, 0))
-    shown: Table = table(model.tasks[first : first + rows], short=True)
+    shown: Table = tables.tasks(model.tasks[first : first + rows], short=True)
     shown.expand = True
     shown.rows[model.position - first].style = "reverse"
     return shown
 
 
 def _detail(task: TaskView) -> list[RenderableType]:
-    life = task.liveness
-    spoke = f", spoke {times.age(times.age_s(life.agent_seen_at))} ago" if life.agent_seen_at and not task.ended_at else ""
-    evidence = f" (process {life.watch_pid})" if life.evidence == "process" else ""
-    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {life.state}{evidence}{spoke}")
+    liveness = task.liveness
+    seen_at = None if task.ended_at else liveness.agent_seen_at
+    report = f"; last report {times.age(times.age_s(seen_at))} ago" if seen_at else ""
+    evidence = f" (process {liveness.watch_pid})" if liveness.evidence == "process" else ""
+    head = Text.assemble(output.shown(task.title, "bold"), f"  agent {liveness.state}{evidence}{report}")
     lines = [Text(), head]
     if task.stop.interrupt_id is not None:
         at = f" {times.clock(task.stop.requested_at)}" if task.stop.requested_at else ""
         why = f': "{task.stop.reason}"' if task.stop.reason else ""
         lines.append(Text(f"stop {task.stop.state}{at}{why}", style="yellow"))
-    current = next((place for place, step in enumerate(task.steps) if step.status == "running"), task.steps_ended)
+    current = next((index for index, step in enumerate(task.steps) if step.status == "running"), task.steps_ended)
     first = min(max(current - _STEPS_SHOWN // 2, 0), max(len(task.steps) - _STEPS_SHOWN, 0))
     for step in task.steps[first : first + _STEPS_SHOWN]:
-        line = Text.assemble(MARKS.get(step.status, ("?", "")), f" {step.position} ", output.shown(step.title))
+        line = Text.assemble(marks.step_mark(step.status), f" {step.position} ", output.shown(step.title))
         if step.summary:
             line.append("  ").append_text(output.shown(step.summary, "dim"))
         lines.append(line)

@@ -21,8 +21,8 @@ def _no_terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def test_a_line_says_when_who_and_what_without_colour_in_a_pipe(capsys: pytest.CaptureFixture[str]) -> None:
     timeline = Timeline(as_json=False)
-    timeline.tell(Actor.PERSON, "presses Stop")
-    timeline.tell(Actor.DEMO, LONG)
+    timeline.show(Actor.PERSON, "presses Stop")
+    timeline.show(Actor.DEMO, LONG)
     first, second = capsys.readouterr().out.splitlines()
     assert first.split()[1:] == ["s", "person", "presses", "Stop"]
     assert second.endswith(LONG)
@@ -39,7 +39,7 @@ def test_the_result_marks_what_holds_and_what_does_not(capsys: pytest.CaptureFix
 
 def test_programs_get_one_document_per_line(capsys: pytest.CaptureFixture[str]) -> None:
     timeline = Timeline(as_json=True)
-    timeline.tell(Actor.BACKEND, "回答", pid=4242)
+    timeline.show(Actor.BACKEND, "回答", pid=4242)
     timeline.conclude([Check(holds=True, what="this")])
     told, result = map(json.loads, capsys.readouterr().out.splitlines())
     assert (told["event"], told["actor"], told["text"], told["pid"]) == ("timeline", "backend", "回答", 4242)

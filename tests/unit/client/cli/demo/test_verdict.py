@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from clawlog.cli.commands.demo import verdict
-from clawlog.cli.commands.demo.agent import Told
-from clawlog.cli.sources.backend import BackendEvent, BackendStep, BackendTask, Receipts
+from clawlog.cli.commands.demo.agent import AgentReport
+from clawlog.cli.render.backend_views import BackendEvent, BackendStep, BackendTask, Receipts
 
 REQUEST = Receipts("stop-1", "enough", "2026-01-02T03:04:05.000Z", None, None, None, None)
 STOP = replace(
@@ -19,7 +19,7 @@ STOP = replace(
     acknowledged_at="2026-01-02T03:04:06.000Z",
     ack_summary="stopped",
 )
-TOLD = Told("task-1", ("e1", "e2"), ("done", "skipped"), "stopped", 5, 4242)
+TOLD = AgentReport("task-1", ("e1", "e2"), ("done", "skipped"), "stopped", 5, 4242)
 DAEMON: dict[str, Any] = {"healthy": True, "outbox": {"pending": 0, "dead_letters": 0}}
 
 
@@ -60,7 +60,7 @@ def test_nothing_is_wrong_when_all_arrived() -> None:
         (replace(TASK, stop=replace(STOP, seen_at="2026-01-02T03:04:04Z")), "the stop: requested"),
         (replace(TASK, stop=replace(STOP, ack_summary="else")), "the stop: requested"),
         (replace(TASK, status="running"), "the task is running"),
-        (replace(TASK, liveness="alive"), "its agent's life alive"),
+        (replace(TASK, liveness="alive"), "its agent alive"),
         (replace(TASK, evidence="command"), "on the evidence of its command"),
     ],
 )

@@ -1,0 +1,56 @@
+"""The mark and the colour of each status, so that all screens show a status alike.
+
+A test checks that every word of ``protocol.vocabulary`` has its entry; an unknown word of a newer daemon is shown plainly.
+"""
+
+from __future__ import annotations
+
+from clawlog.cli.render.views import LivenessView
+
+STEP_MARKS = {
+    "pending": ("·", "dim"),
+    "running": ("▶", "bold green"),
+    "done": ("✓", "green"),
+    "failed": ("✗", "bold red"),
+    "skipped": ("–", "dim"),
+}
+"""A step's mark and its style, by status."""
+
+TASK_STYLES = {
+    "pending": "",
+    "running": "green",
+    "done": "dim",
+    "failed": "bold red",
+    "interrupted": "dim",
+    "stopping": "bold yellow",
+    "lost": "bold red",
+    "stalled": "bold yellow",
+}
+"""The style of a task, by ``TaskView.shown_status``."""
+
+EVIDENCE_TEXTS = {"process": "process {pid} is running", "command": "it has called recently"}
+"""Why an agent counts as alive."""
+
+_LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
+_BROKEN = "bold red"
+
+
+def step_mark(status: str) -> tuple[str, str]:
+    """Returns a step's mark and its style."""
+    return STEP_MARKS.get(status, ("?", ""))
+
+
+def task_style(status: str) -> str:
+    """Returns the style of a task's status."""
+    return TASK_STYLES.get(status, "")
+
+
+def lane_style(state: str) -> str:
+    """Returns the style of a lane's state."""
+    return _LANE_STYLES.get(state, _BROKEN)
+
+
+def evidence(liveness: LivenessView) -> str | None:
+    """Returns why an agent counts as alive; None where there is no evidence."""
+    text = EVIDENCE_TEXTS.get(liveness.evidence or "")
+    return None if text is None else text.format(pid=liveness.watch_pid)
