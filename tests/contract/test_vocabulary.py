@@ -48,8 +48,8 @@ def test_enumerations_have_the_same_words(enumeration: EnumType, words: tuple[st
 
 def test_the_same_words_are_ended() -> None:
     assert {each for each in vocabulary.TASK_STATUSES if model.TaskStatus(each).ended} == set(vocabulary.ENDED_TASK_STATUSES)
-    assert set(vocabulary.ENDED_TASK_STATUSES) == fields.ENDED
-    assert set(vocabulary.ENDED_STEP_STATUSES) == fields.STEP_ENDED
+    assert set(vocabulary.ENDED_TASK_STATUSES) == fields.ENDED_TASK_STATUSES
+    assert set(vocabulary.ENDED_STEP_STATUSES) == fields.ENDED_STEP_STATUSES
 
 
 def test_the_backend_has_the_same_bounds() -> None:

@@ -1,6 +1,6 @@
-"""What is read of tasks: the queries behind the answers, and how their rows become views.
+"""The queries behind the answers, and how their rows become views.
 
-Read only. ``stale`` and the state of liveness depend on the time of reading, so they are worked out here and stored nowhere.
+Read only. ``stale`` and the state of liveness depend on the time of reading, so they are computed here and stored nowhere.
 """
 
 import json
@@ -9,7 +9,16 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
 
-from clawlog_backend.domain.fields import ENDED, Evidence, StepStatus, StopMode, TaskStatus
+from clawlog_backend.domain.errors import UnknownTask
+from clawlog_backend.domain.fields import (
+    ACTIVE_TASK_STATUSES,
+    ENDED_TASK_STATUSES,
+    OPEN_STEP_STATUSES,
+    Evidence,
+    StepStatus,
+    StopMode,
+    TaskStatus,
+)
 from clawlog_backend.domain.state import QUIET_AFTER_MS, STALE_AFTER_MS
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import (
@@ -28,19 +37,18 @@ from clawlog_backend.domain.views import (
     TaskPage,
     TaskView,
 )
-from clawlog_backend.http.problems import unknown
 from clawlog_backend.storage.rows import chunks
 from clawlog_backend.storage.schema import events, interrupts, steps, tasks
 
 RECENT_EVENTS = 200
 
-# A look-up takes a tenth of the time of calling the enum.
+# A look-up in a dict takes a tenth of the time of calling the enum.
 _TASK_STATUSES = {status.value: status for status in TaskStatus}
 _STEP_STATUSES = {status.value: status for status in StepStatus}
 
 
-def _going_on() -> ColumnElement[bool]:
-    return tasks.c.status.in_((TaskStatus.PENDING, TaskStatus.RUNNING))
+def _active() -> ColumnElement[bool]:
+    return tasks.c.status.in_(ACTIVE_TASK_STATUSES)
 
 
 def _matching(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
@@ -48,12 +56,12 @@ def _matching(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
         case Filter.ALL:
             return None
         case Filter.ACTIVE:
-            return _going_on()
+            return _active()
         case Filter.STOPPING:
-            return and_(_going_on(), tasks.c.stop_open)
+            return and_(_active(), tasks.c.stop_open)
         case Filter.STALE:
-            return and_(_going_on(), or_(tasks.c.lost, tasks.c.sign_ms < now - STALE_AFTER_MS))
-        case Filter.PENDING | Filter.RUNNING:
+            return and_(_active(), or_(tasks.c.lost, tasks.c.sign_ms < now - STALE_AFTER_MS))
+        case _ if which.value in ACTIVE_TASK_STATUSES:
             return and_(tasks.c.status == which.value, not_(tasks.c.lost), tasks.c.sign_ms >= now - STALE_AFTER_MS)
         case _:
             return tasks.c.status == which.value
@@ -89,17 +97,17 @@ def list_tasks(
 
 def count_tasks(connection: Connection, *, now: UtcMs) -> Counts:
     """How many tasks there are of each kind."""
-    # Two queries that each follow the index take a third of the time of one that works out for each task whether it is stale.
-    standing = (tasks.c.status, tasks.c.lost, tasks.c.stop_open)
+    # Two queries that each follow the index take a third of the time of one that computes for each task whether it is stale.
+    by_index = (tasks.c.status, tasks.c.lost, tasks.c.stop_open)
     every = dict.fromkeys(Filter, 0)
-    for status, lost, stop_open, number in connection.execute(select(*standing, func.count()).group_by(*standing)).all():
+    for status, lost, stop_open, number in connection.execute(select(*by_index, func.count()).group_by(*by_index)).all():
         every[Filter.ALL] += number
-        every[Filter(status) if status in ENDED or not lost else Filter.STALE] += number
-        if status not in ENDED:
+        every[Filter(status) if status in ENDED_TASK_STATUSES or not lost else Filter.STALE] += number
+        if status not in ENDED_TASK_STATUSES:
             every[Filter.ACTIVE] += number
             every[Filter.STOPPING] += number if stop_open else 0
     silent = (
-        _going_on(),
+        _active(),
         tasks.c.lost.is_(False),
         tasks.c.stop_open.in_((False, True)),
         tasks.c.sign_ms < now - STALE_AFTER_MS,
@@ -126,24 +134,24 @@ def tasks_changed_since(connection: Connection, seq: int, *, limit: int) -> list
 
 
 def tasks_silent_between(connection: Connection, earliest: int, latest: int) -> list[int]:
-    """The numbers of the tasks that go on and whose last sign lies in ``[earliest, latest)``, in milliseconds.
+    """The numbers of the active tasks whose last sign of life lies in ``[earliest, latest)``, in milliseconds.
 
-    Where commands are the evidence, so does the last one: beats that vouch for it do not make it any newer.
+    Where the evidence is a command, the last command counts too: heartbeats based on it do not make it any newer.
     """
     sign = and_(tasks.c.sign_ms >= earliest, tasks.c.sign_ms < latest)
     command = and_(tasks.c.evidence == Evidence.COMMAND, tasks.c.agent_seen_ms >= earliest, tasks.c.agent_seen_ms < latest)
-    return list(connection.execute(select(tasks.c.n).where(_going_on(), or_(sign, command))).scalars())
+    return list(connection.execute(select(tasks.c.n).where(_active(), or_(sign, command))).scalars())
 
 
 def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDetail:
     """One task with its newest events.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     row = connection.execute(select(tasks).where(tasks.c.task_id == task_id)).one_or_none()
     if row is None:
-        raise unknown("task", task_id)
+        raise UnknownTask(task_id)
     view = _views(connection, [row], now)[0]
     history = _history(connection, row.n, before=None, after=None, kinds=(), limit=RECENT_EVENTS)
     shown = {name: getattr(view, name) for name in TaskView.__dataclass_fields__}
@@ -161,7 +169,7 @@ def task_events(connection: Connection, task_id: str, *, before: int | None, kin
         limit: How many at most, the newest ones.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     n = task_number(connection, task_id)
     found = _history(connection, n, before=before, after=None, kinds=kinds, limit=limit + 1)
@@ -178,11 +186,11 @@ def task_number(connection: Connection, task_id: str) -> int:
     """The number of a task.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     n = connection.execute(select(tasks.c.n).where(tasks.c.task_id == task_id)).scalar_one_or_none()
     if n is None:
-        raise unknown("task", task_id)
+        raise UnknownTask(task_id)
     return int(n)
 
 
@@ -190,11 +198,11 @@ def control(connection: Connection, task_id: str) -> Control:
     """Whether a task's agent is to stop.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     row = connection.execute(_controls().where(tasks.c.task_id == task_id)).one_or_none()
     if row is None:
-        raise unknown("task", task_id)
+        raise UnknownTask(task_id)
     return _control(row)
 
 
@@ -221,7 +229,7 @@ def _controls() -> Any:
 
 
 def _control(row: Row[Any]) -> Control:
-    if not row.stop_open or row.status in ENDED:
+    if not row.stop_open or row.status in ENDED_TASK_STATUSES:
         return Control(row.task_id, False, None, None, None, None)  # noqa: FBT003 -- the first field of the answer
     return Control(row.task_id, True, StopMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 -- as above
 
@@ -241,7 +249,7 @@ def _views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> list
 
 
 def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, now: UtcMs) -> TaskView:
-    ended = row.status in ENDED
+    ended = row.status in ENDED_TASK_STATUSES
     stale = not ended and (row.lost or row.sign_ms < now - STALE_AFTER_MS)
     evidence = None if row.evidence is None else Evidence(row.evidence)
     state = _liveness(row, now, ended=ended)
@@ -273,17 +281,18 @@ def _liveness(row: Row[Any], now: UtcMs, *, ended: bool) -> Liveness:
         return Liveness.QUIET
     if row.stalled:
         return Liveness.STALLED
-    # A process is seen to run at each beat. A command says that there was life when it was given, whoever vouches for it since.
+    # A process is seen running at each heartbeat. A command proves only that the agent was alive when it was given, whatever
+    # heartbeats are based on it since.
     old = row.evidence == Evidence.COMMAND and row.agent_seen_ms < now - QUIET_AFTER_MS
     return Liveness.QUIET if old else Liveness.ALIVE
 
 
 def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:
-    begun = [step for step in its_steps if step.status != StepStatus.PENDING]
+    begun = [step for step in its_steps if step.status is not StepStatus.PENDING]
     if not begun:
         return None
     newest = max(
-        begun, key=lambda step: (step.status == StepStatus.RUNNING, step.started_at or step.ended_at or 0, step.position)
+        begun, key=lambda step: (step.status in OPEN_STEP_STATUSES, step.started_at or step.ended_at or 0, step.position)
     )
     return CurrentStepView(newest.step_id, newest.position, newest.title, newest.status, newest.summary)
 
