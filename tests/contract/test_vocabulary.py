@@ -5,11 +5,12 @@ from __future__ import annotations
 from enum import EnumType
 from typing import get_args
 
+import pydantic
 import pytest
 
 from clawlog.connection.results import StopPhase
 from clawlog.protocol import types, vocabulary
-from clawlog_backend.domain import fields
+from clawlog_backend.domain import events, fields, views
 from clawlogd import model
 from clawlogd.interrupts import state
 from clawlogd.liveness import evidence
@@ -38,6 +39,8 @@ def test_the_type_checker_knows_the_same_words(of_the_type_checker: object, word
         (StopPhase, vocabulary.INTERRUPT_STATES),
         (fields.ReportedStatus, vocabulary.REPORTED_TASK_STATUSES),
         (fields.StepStatus, vocabulary.STEP_STATUSES),
+        (fields.TaskStatus, (*vocabulary.TASK_STATUSES, "stale")),
+        (views.Liveness, (*vocabulary.LIVENESS_STATES, "unknown")),
         (fields.Evidence, vocabulary.EVIDENCE),
     ],
     ids=lambda value: f"{value.__module__}.{value.__name__}" if isinstance(value, EnumType) else "",
@@ -59,3 +62,18 @@ def test_the_backend_has_the_same_bounds() -> None:
     assert fields.SUMMARY_CHARS == vocabulary.MAX_SUMMARY_CHARS
     assert fields.METADATA_PAIRS == vocabulary.MAX_METADATA_PAIRS
     assert fields.METADATA_VALUE_CHARS == vocabulary.MAX_METADATA_CHARS
+
+
+def test_the_backend_has_a_bound_of_its_own_on_metadata_keys() -> None:
+    """The protocol bounds them like values; a longer key is taken by the daemon and refused by the backend."""
+    assert fields.METADATA_KEY_CHARS <= vocabulary.MAX_METADATA_CHARS
+    metadata = pydantic.TypeAdapter(fields.Metadata)
+    assert metadata.validate_python({"k" * fields.METADATA_KEY_CHARS: ""})
+    for refused in ("k" * (fields.METADATA_KEY_CHARS + 1), ""):
+        with pytest.raises(pydantic.ValidationError):
+            metadata.validate_python({refused: ""})
+
+
+def test_the_daemon_sends_the_kinds_of_event_that_the_backend_takes() -> None:
+    kinds = {kind.value for kind in events.EventKind} - {"interrupt_requested"}  # which comes from people alone
+    assert {kind.value for kind in model.EventKind} == kinds

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 
 class DomainError(Exception):
-    """A refusal that its caller is told of.
+    """An error that is reported to the caller.
 
     Attributes:
         code: What went wrong, for programs. Stable: it is part of the HTTP contract.

@@ -61,7 +61,7 @@ class Evidence(StrEnum):
     COMMAND = "command"
 
 
-class StopMode(StrEnum):
+class InterruptMode(StrEnum):
     """How an agent is asked to stop: at its next safe boundary."""
 
     SOFT_STOP = "soft_stop"

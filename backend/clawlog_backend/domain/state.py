@@ -26,7 +26,7 @@ class StepState:
 
 
 @dataclass(slots=True)
-class StopState:
+class InterruptState:
     """One request to stop a task, and its receipts.
 
     ``requested_ms`` is the backend's time, the receipts' times are the sidecar's.
@@ -60,7 +60,7 @@ class TaskState:
         control_seq: The number of the last event that changed whether it is to stop.
         search: The text that a search looks through.
         steps: Its steps by their ids, once ``steps_loaded``.
-        stops: All its stops by their ids, once ``stops_loaded``.
+        interrupts: All its stops by their ids, once ``interrupts_loaded``.
     """
 
     n: int
@@ -93,9 +93,9 @@ class TaskState:
     search: str = ""
 
     steps: dict[str, StepState] = field(default_factory=dict)
-    stops: dict[str, StopState] = field(default_factory=dict)
+    interrupts: dict[str, InterruptState] = field(default_factory=dict)
     steps_loaded: bool = False
-    stops_loaded: bool = False
+    interrupts_loaded: bool = False
 
     @property
     def ended(self) -> bool:

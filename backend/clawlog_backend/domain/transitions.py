@@ -21,7 +21,7 @@ from clawlog_backend.domain.events import (
     assigned_id,
 )
 from clawlog_backend.domain.fields import ENDED_STEP_STATUSES, ENDED_TASK_STATUSES, StepStatus, TaskStatus
-from clawlog_backend.domain.state import StepState, StopState, TaskState
+from clawlog_backend.domain.state import InterruptState, StepState, TaskState
 from clawlog_backend.domain.times import UtcMs
 
 
@@ -37,7 +37,7 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
         received_ms=received,
         updated_ms=event.at,
         steps_loaded=True,
-        stops_loaded=True,
+        interrupts_loaded=True,
     )
     for position, (step_id, offered) in enumerate(zip(event.step_ids(), event.steps, strict=True), 1):
         task.steps[step_id] = StepState(step_id, position, offered.title)
@@ -73,11 +73,11 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
         case InterruptRequested():
             _interrupt_requested(event, task)
         case InterruptSeen():
-            stop = _stop(task, event.interrupt_id)
-            stop.seen_ms = stop.seen_ms or event.at
+            interrupt = _interrupt(task, event.interrupt_id)
+            interrupt.seen_ms = interrupt.seen_ms or event.at
         case InterruptDelivered():
-            stop = _stop(task, event.interrupt_id)
-            stop.delivered_ms = stop.delivered_ms or event.at
+            interrupt = _interrupt(task, event.interrupt_id)
+            interrupt.delivered_ms = interrupt.delivered_ms or event.at
         case InterruptAcknowledged():
             _acknowledge(event, task)
     if isinstance(event, TaskStatusChanged | StepStatusChanged | InterruptDelivered | InterruptAcknowledged):
@@ -153,25 +153,25 @@ def _interrupt_requested(event: InterruptRequested, task: TaskState) -> None:
     if task.stop_open:
         return  # a repeated request is answered with the stop that is open
     interrupt_id = assigned_id(event.event_id, "interrupt")
-    task.stops[interrupt_id] = StopState(interrupt_id, event.mode, event.reason, event.requested_by, event.at)
+    task.interrupts[interrupt_id] = InterruptState(interrupt_id, event.mode, event.reason, event.requested_by, event.at)
     task.stop_id, task.stop_open = interrupt_id, True
 
 
-def _stop(task: TaskState, interrupt_id: str) -> StopState:
-    stop = task.stops.get(interrupt_id)
-    if stop is None:
+def _interrupt(task: TaskState, interrupt_id: str) -> InterruptState:
+    interrupt = task.interrupts.get(interrupt_id)
+    if interrupt is None:
         raise UnknownInterrupt(interrupt_id)
-    return stop
+    return interrupt
 
 
 def _acknowledge(event: InterruptAcknowledged, task: TaskState) -> None:
     if event.interrupt_id is None and not task.stop_open:
         raise NoOpenInterrupt(task.task_id)
-    stop = _stop(task, event.interrupt_id or task.stop_id or "")
-    if stop.acknowledged_ms is not None:
+    interrupt = _interrupt(task, event.interrupt_id or task.stop_id or "")
+    if interrupt.acknowledged_ms is not None:
         return
-    stop.acknowledged_ms, stop.ack_summary = event.at, event.summary
-    if stop.interrupt_id == task.stop_id:
+    interrupt.acknowledged_ms, interrupt.ack_summary = event.at, event.summary
+    if interrupt.interrupt_id == task.stop_id:
         task.stop_open = False
         if task.reported not in ENDED_TASK_STATUSES:  # an end that its agent reported wins over the stop
             task.reported = TaskStatus.INTERRUPTED

@@ -192,7 +192,7 @@ class ChangeFeed:
     async def catch_up(self, subscription: Subscription, since: int) -> bytes:
         """What a reader that knows everything up to event ``since`` missed before its subscription.
 
-        Where that cannot be said (it is too much, or ``since`` is not of this database), the reader has to reload.
+        Where that is not available (it is too much, or ``since`` is not of this database), the reader has to reload.
         """
         position, now, upto = self._store.position, self._clock(), subscription.upto
         if not position.floor_seq <= since <= position.seq:

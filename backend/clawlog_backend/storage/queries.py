@@ -15,8 +15,8 @@ from clawlog_backend.domain.fields import (
     ENDED_TASK_STATUSES,
     OPEN_STEP_STATUSES,
     Evidence,
+    InterruptMode,
     StepStatus,
-    StopMode,
     TaskStatus,
 )
 from clawlog_backend.domain.state import QUIET_AFTER_MS, STALE_AFTER_MS
@@ -231,7 +231,7 @@ def _controls() -> Any:
 def _control(row: Row[Any]) -> Control:
     if not row.stop_open or row.status in ENDED_TASK_STATUSES:
         return Control(row.task_id, False, None, None, None, None)  # noqa: FBT003 -- the first field of the answer
-    return Control(row.task_id, True, StopMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 -- as above
+    return Control(row.task_id, True, InterruptMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 -- as above
 
 
 def _views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> list[TaskView]:
@@ -300,7 +300,7 @@ def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:
 def _stop(row: Row[Any]) -> StopView:
     return StopView(
         row.interrupt_id,
-        StopMode(row.mode),
+        InterruptMode(row.mode),
         row.reason,
         row.requested_by,
         row.requested_ms,

@@ -29,14 +29,14 @@ from clawlog_backend.domain.events import (
     assigned_id,
 )
 from clawlog_backend.domain.fields import TaskStatus
-from clawlog_backend.domain.state import StepState, StopState, TaskState
+from clawlog_backend.domain.state import InterruptState, StepState, TaskState
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import rows, schema
 
 _CACHED_TASKS = 10_000  # about 2 kB each, with five steps
 
 _OF_STEPS = (StepStatusChanged,)
-_OF_STOPS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
+_OF_INTERRUPTS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
 
 
 class EventStatus(StrEnum):
@@ -182,8 +182,8 @@ class _UnitOfWork:
         self._touched: dict[str, TaskState] = {}
         self._created: set[str] = set()
         self._steps: dict[tuple[int, int], StepState] = {}
-        self._stops: dict[str, tuple[int, StopState]] = {}
-        self._new_stops: set[str] = set()
+        self._interrupts: dict[str, tuple[int, InterruptState]] = {}
+        self._new_interrupts: set[str] = set()
         self._controls: set[str] = set()
 
     def run(self, incoming: Sequence[Event]) -> ChangeSet:
@@ -208,7 +208,7 @@ class _UnitOfWork:
         for task_id in named & self._tasks.keys():
             self._tasks.move_to_end(task_id)
         rows.load_steps(self._connection, self._without("steps_loaded", incoming, _OF_STEPS))
-        rows.load_stops(self._connection, self._without("stops_loaded", incoming, _OF_STOPS))
+        rows.load_interrupts(self._connection, self._without("interrupts_loaded", incoming, _OF_INTERRUPTS))
 
     def _without(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
         """The tasks whose steps or stops are needed and not loaded yet; marks them as loaded."""
@@ -266,14 +266,14 @@ class _UnitOfWork:
         if isinstance(event, StepStatusChanged):
             step = task.steps[event.step_id]
             self._steps[task.n, step.position] = step
-        elif isinstance(event, _OF_STOPS):
+        elif isinstance(event, _OF_INTERRUPTS):
             named = None if isinstance(event, InterruptRequested) else event.interrupt_id
-            stop = task.stops[named or task.stop_id or ""]
-            self._stops[stop.interrupt_id] = (task.n, stop)
+            interrupt = task.interrupts[named or task.stop_id or ""]
+            self._interrupts[interrupt.interrupt_id] = (task.n, interrupt)
             if isinstance(event, InterruptRequested):
-                detail = json.dumps(json.loads(detail) | {"interrupt_id": stop.interrupt_id}, ensure_ascii=False)
-                if stop.interrupt_id == assigned_id(event.event_id, "interrupt"):
-                    self._new_stops.add(stop.interrupt_id)
+                detail = json.dumps(json.loads(detail) | {"interrupt_id": interrupt.interrupt_id}, ensure_ascii=False)
+                if interrupt.interrupt_id == assigned_id(event.event_id, "interrupt"):
+                    self._new_interrupts.add(interrupt.interrupt_id)
         self._events.append((self._seq, event.event_id, task.n, event.kind, event.at, self._received, task.status, detail))
         self._stored[event.event_id] = _StoredEvent(task.n, event.kind, task.status, detail)
 
@@ -285,8 +285,9 @@ class _UnitOfWork:
         rows.update_tasks(self._connection, [task for task_id, task in self._touched.items() if task_id not in self._created])
         new = {task.n for task in created}
         rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in new])
-        rows.insert_stops(self._connection, [self._stops[name] for name in self._new_stops])
-        rows.update_stops(self._connection, [stop for name, (_, stop) in self._stops.items() if name not in self._new_stops])
+        rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
+        known = self._interrupts.keys() - self._new_interrupts
+        rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in known])
         rows.insert_events(self._connection, self._events)
 
 

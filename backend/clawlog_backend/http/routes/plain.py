@@ -20,11 +20,11 @@ from clawlog_backend.domain.events import (
     Heartbeat,
     HeartbeatFields,
     InterruptAcknowledged,
+    InterruptFields,
     InterruptRequested,
     NewTaskFields,
     StepStatusChanged,
     StepStatusFields,
-    StopFields,
     TaskCreated,
     TaskStatusChanged,
     TaskStatusFields,
@@ -207,11 +207,11 @@ async def get_control(task_id: TaskId, backend: BackendDep) -> views.Control:
     responses={200: {"model": views.StopView, "description": "A stop is open already: this one."}, **_WRITE},
 )
 async def interrupt(
-    task_id: TaskId, body: StopFields, backend: BackendDep, response: Response, key: Key = None
+    task_id: TaskId, body: InterruptFields, backend: BackendDep, response: Response, key: Key = None
 ) -> views.StopView:
     """Request a stop. While one is open (requested and not acknowledged), another request is answered with that one."""
     event_id = key or str(uuid4())
-    event = InterruptRequested(event_id=event_id, task_id=task_id, at=backend.clock(), **_fields(body, StopFields))
+    event = InterruptRequested(event_id=event_id, task_id=task_id, at=backend.clock(), **_fields(body, InterruptFields))
     outcome = await _apply(backend, event)
     interrupt_id = outcome.interrupt_id or ""
     if interrupt_id != assigned_id(event_id, "interrupt"):
