@@ -65,3 +65,8 @@ def test_no_text_is_left_unused() -> None:
 def test_every_text_that_a_script_asks_for_is_there() -> None:
     asked = {key for text in SCRIPTS.values() for key in re.findall(r'\bt\("([\w.]+)"', text)}
     assert [key for key in sorted(asked) if key not in next(iter(languages().values()))] == []
+
+
+def test_the_page_loads_every_style_sheet() -> None:
+    loaded = re.findall(r'href="/static/style/([\w-]+\.css)"', (DASHBOARD / "index.html").read_text(encoding="utf-8"))
+    assert sorted(loaded) == sorted(path.name for path in (DASHBOARD / "style").iterdir())
