@@ -30,9 +30,7 @@ class Metrics:
             buckets=_BUCKETS_S,
             registry=self.registry,
         )
-        self.events = Counter(
-            "clawlog_backend_events", "Events taken, by what became of them.", ["result"], registry=self.registry
-        )
+        self.events = Counter("clawlog_backend_events", "Events received, by result.", ["result"], registry=self.registry)
         self._by_status = {status: self.events.labels(status.value) for status in EventStatus}
         self._tasks = Gauge("clawlog_backend_tasks", "Tasks, by status.", ["status"], registry=self.registry)
 

@@ -33,13 +33,16 @@ class BackendServer:
     Args:
         settings: How to run.
         clock: What time it is.
+
+    Attributes:
+        backend: What it serves.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
         self._settings = settings
-        self._backend = Backend(settings, clock=clock)
+        self.backend = Backend(settings, clock=clock)
         config = uvicorn.Config(
-            create_app(self._backend),
+            create_app(self.backend),
             lifespan="off",
             log_level="warning",
             access_log=False,
@@ -50,7 +53,7 @@ class BackendServer:
             limit_concurrency=settings.max_streams + settings.max_polls + _OTHER_CONNECTIONS,
             ws="none",
         )
-        self._server = _Server(config, backend=self._backend)
+        self._server = _UvicornServer(config, backend=self.backend)
 
     async def run(self, *, on_listening: Callable[[str, int], None]) -> None:
         """Serve until SIGTERM, SIGINT or :meth:`stop`.
@@ -64,7 +67,7 @@ class BackendServer:
         """
         host = self._settings.host
         _allow_many_connections()
-        async with self._backend:
+        async with self.backend:
             with contextlib.closing(_listen(host, self._settings.port)) as listener:
                 port = listener.getsockname()[1]
                 shown = f"[{host}]" if ":" in host else host
@@ -76,7 +79,7 @@ class BackendServer:
         self._server.should_exit = True
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, backend: Backend) -> None:
         super().__init__(config)
         self._backend = backend

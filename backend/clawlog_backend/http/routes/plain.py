@@ -39,6 +39,7 @@ from clawlog_backend.storage import queries
 from clawlog_backend.storage.unit_of_work import EventOutcome
 
 router = APIRouter(prefix="/api/tasks", tags=["plain"], route_class=JsonRoute)
+
 TaskId = Annotated[Id, Path(description="The task's id.")]
 Key = Annotated[
     Id | None,
