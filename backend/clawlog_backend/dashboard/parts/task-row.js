@@ -1,4 +1,4 @@
-/** One task in the list: what it is, where it stands, whether it lives, and how to stop it. */
+/** A task in the list: its title, its state, its liveness, and how to stop it. */
 
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
@@ -98,7 +98,7 @@ export class TaskRow {
   }
 }
 
-/** The step and the words that tell most about where the task stands. */
+/** The step and the text that best describe the state of the task. */
 function whatMatters(task) {
   const { currentStep, liveness, status, stop, summary } = task;
   const failed = status === "failed" ? task.steps.find((step) => step.status === "failed") : null;

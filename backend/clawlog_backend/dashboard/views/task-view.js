@@ -55,7 +55,7 @@ export class TaskView {
 
   element;
 
-  /** `announce(text)` says something to screen readers. */
+  /** `announce(text)` has screen readers read the text. */
   constructor({ taskId, announce }) {
     this.#taskId = taskId;
     this.#announce = announce;
@@ -143,7 +143,7 @@ export class TaskView {
     return this.#error === null;
   }
 
-  /** The server will not tell of this task. */
+  /** The server refused the stream of this task. */
   onRefused(error) {
     this.#error = error;
     this.#draw();
