@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sqlalchemy import create_engine
 
-from clawlog_backend.storage import schema
+from clawlog_backend.storage import migrations
 
 _SERIES = "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {last}) "
 
@@ -41,7 +41,7 @@ def fill(path: Path, *, tasks: int, events: int) -> None:
     """Makes the file, as a backend that took all of this would have left it."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
-        schema.migrate(connection)
+        migrations.migrate(connection)
     engine.dispose()
     given = {"last": tasks, "ended": tasks * 9 // 10, "events": events, "now": int(time.time() * 1000)}
     database = sqlite3.connect(path)

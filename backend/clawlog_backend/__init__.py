@@ -1,7 +1,7 @@
 """The embedded ClawLog backend: an HTTP service over one SQL database, with a dashboard.
 
-It keeps what agents report of their tasks, passes a person's wish to stop on to them, and shows both. It knows nothing of the
-sidecar beyond the HTTP contract, so that either can be replaced.
+It stores what agents report about their tasks, passes people's stop requests on to them, and shows both. It knows nothing of
+the sidecar beyond the HTTP contract, so that either can be replaced.
 """
 
 from importlib.metadata import PackageNotFoundError, version

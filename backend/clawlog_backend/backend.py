@@ -1,26 +1,22 @@
-"""The composition root: builds the parts, hands each its collaborators, and starts and stops them in order."""
+"""The composition root: builds the parts, gives each its collaborators, and starts and stops them in order. No HTTP."""
 
 import asyncio
 from typing import Self
 
-from fastapi import Request
-
-from clawlog_backend.access import LogInLimit
+from clawlog_backend.access import Access
 from clawlog_backend.domain.times import Clock, UtcMs
-from clawlog_backend.http.limits import RequestRates
-from clawlog_backend.http.security import Gatekeeper
 from clawlog_backend.live.changes import ChangeFeed
 from clawlog_backend.live.control import ControlPolls
 from clawlog_backend.live.maintenance import Maintenance
 from clawlog_backend.metrics import Metrics
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError, database_url
-from clawlog_backend.storage.unit_of_work import Applied, Store
+from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 from clawlog_backend.storage.writer import Writer
 
 
 class Backend:
-    """The running parts, as the routes use them.
+    """The running parts, as the HTTP layer uses them.
 
     Args:
         settings: How to run.
@@ -31,14 +27,12 @@ class Backend:
         self.settings = settings
         self.clock = clock
         self.database = Database(database_url(settings.database))
-        self.store = Store()
-        self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._applied)
+        self.store = TaskStore()
+        self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._on_applied)
         self.feed = ChangeFeed(database=self.database, store=self.store, clock=clock, max_streams=settings.max_streams)
         self.polls = ControlPolls(database=self.database, store=self.store, max_waiting=settings.max_polls)
-        self.gatekeeper = Gatekeeper(settings, clock=clock)
-        self.rates = RequestRates(settings.requests_per_s)
-        self.log_ins = LogInLimit()
-        self.metrics = self._watched_metrics()
+        self.access = Access(settings.token, clock=clock)
+        self.metrics = self._metrics()
         self._maintenance = Maintenance(
             database=self.database, writer=self.writer, feed=self.feed, clock=clock, keep_days=settings.keep_days
         )
@@ -61,7 +55,7 @@ class Backend:
         return self
 
     def release_waiters(self) -> None:
-        """Let go of everyone who waits for something to happen, so that the server can end."""
+        """Answer every waiting poll and end every event stream, so that the server can end."""
         self.polls.close()
         self.feed.close()
 
@@ -73,21 +67,16 @@ class Backend:
             await asyncio.wait([self._maintaining])
         await self.database.close()
 
-    def _watched_metrics(self) -> Metrics:
+    def _metrics(self) -> Metrics:
         metrics = Metrics()
-        metrics.watch("clawlog_backend_streams", "Event streams that are open.", lambda: self.feed.streams)
-        metrics.watch("clawlog_backend_polls_waiting", "Long polls that wait.", lambda: self.polls.waiting)
-        metrics.watch("clawlog_backend_events_waiting", "Events that wait to be written.", lambda: self.writer.waiting_events)
+        metrics.add_gauge("clawlog_backend_streams", "Event streams that are open.", lambda: self.feed.streams)
+        metrics.add_gauge("clawlog_backend_polls_waiting", "Long polls that wait.", lambda: self.polls.waiting)
+        metrics.add_gauge(
+            "clawlog_backend_events_waiting", "Events that wait to be written.", lambda: self.writer.waiting_events
+        )
         return metrics
 
-    def _applied(self, applied: Applied) -> None:
-        self.metrics.applied(applied)
-        self.polls.notify(applied)
-        self.feed.publish(applied)
-
-
-async def backend_of(request: Request) -> Backend:
-    """The backend behind a request (for ``Depends``)."""
-    backend = request.app.state.backend
-    assert isinstance(backend, Backend)  # noqa: S101 -- put there by create_app
-    return backend
+    def _on_applied(self, changes: ChangeSet) -> None:
+        self.metrics.count_events(changes)
+        self.polls.notify(changes)  # agents before spectators
+        self.feed.publish(changes)

@@ -25,10 +25,10 @@ EXIT_FAILED = 69
 
 _EPILOG = """\
 environment:
-  CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the token that callers have to show; wanted on any address but a loopback one
+  CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the access token; required on any address but a loopback one
   CLAWLOG_STATE_DIR                   where backend.db is kept by default
 
-exit status: 0 ended by SIGTERM or SIGINT, 2 usage or a setting that cannot be, 69 the address or the database cannot be used
+exit status: 0 ended by SIGTERM or SIGINT, 2 usage or an invalid setting, 69 the address or the database cannot be used
 
 example:
   python -m clawlog_backend --port 8000 --database ~/clawlog.db
@@ -36,7 +36,7 @@ example:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the backend until it is told to end, and return its exit status."""
+    """Run the backend until a signal ends it, and return its exit status."""
     options = build_parser().parse_args(arguments)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
     try:
@@ -76,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The command line."""
     parser = argparse.ArgumentParser(
         prog="clawlog backend",
-        description="The embedded ClawLog backend: keeps what agents report, and serves the dashboard.",
+        description="The embedded ClawLog backend: stores what agents report, and serves the dashboard.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -86,9 +86,9 @@ def build_parser() -> argparse.ArgumentParser:
     add("--database", metavar="URL", help="an SQLite file, or an SQLAlchemy URL (default: backend.db in the state directory)")
     add("--keep-days", type=_days, default=DEFAULT_KEEP_DAYS, metavar="DAYS",
         help="remove tasks that ended longer ago; 0 keeps all (default %(default)g)")  # fmt: skip
-    add("--allowed-host", action="append", default=[], metavar="NAME", help="a further name under which it may be reached")
+    add("--allowed-host", action="append", default=[], metavar="NAME", help="a further host name under which it may be reached")
     add("--requests-per-second", type=_rate, default=DEFAULT_REQUESTS_PER_S, metavar="N",
-        help="how often one client on another machine may ask; 0 for no bound (default %(default)g)")  # fmt: skip
+        help="rate limit for each client on another machine; 0 for none (default %(default)g)")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

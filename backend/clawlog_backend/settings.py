@@ -1,4 +1,4 @@
-"""What the backend is told from outside: one frozen object, made once at the start, and where its values come from."""
+"""The backend's settings: one frozen object, made once at the start, and where its values come from."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ _SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
 
 class SettingsError(Exception):
-    """A setting that the backend cannot start with; the text says which, and what to do."""
+    """A setting with which the backend cannot start; the text says which, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,10 @@ class Settings:
         database: An SQLAlchemy URL, or the path of an SQLite file.
         host: The address to listen on.
         port: The TCP port; 0 takes a free one.
-        token: What callers have to show; ``None`` only on a loopback address.
-        keep_days: Tasks that ended (or fell silent) longer ago are removed; 0 keeps all.
-        allowed_hosts: Further names under which the backend may be reached.
-        requests_per_s: How often one client on another machine may ask, over ten seconds; 0 for as often as it likes.
+        token: What callers have to present; ``None`` only on a loopback address.
+        keep_days: Tasks without a sign of life for longer are removed; 0 keeps all.
+        allowed_hosts: Further host names under which the backend may be reached.
+        requests_per_s: How many requests a second a client on another machine may send, over ten seconds; 0 for any number.
         max_streams: How many event streams may be open at once.
         max_polls: How many long polls may wait at once.
     """
@@ -53,7 +53,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether an address can be reached from this machine alone. A name other than ``localhost`` is not taken for it."""
+    """Whether an address can be reached from this machine alone. No name but ``localhost`` counts as such."""
     try:
         return ip_address(host.strip("[]")).is_loopback
     except ValueError:
@@ -61,7 +61,7 @@ def is_loopback(host: str) -> bool:
 
 
 def default_database(environ: Mapping[str, str]) -> Path:
-    """Where tasks are kept unless ``--database`` says otherwise: ``backend.db`` under the state directory."""
+    """The database's default path: ``backend.db`` in the state directory."""
     for name in ("CLAWLOG_STATE_DIR", "STATE_DIRECTORY"):
         if environ.get(name):
             return Path(environ[name]) / "backend.db"
@@ -73,7 +73,7 @@ def read_token(environ: Mapping[str, str]) -> str | None:
     """The token: from ``CLAWLOG_TOKEN_FILE``, systemd's ``clawlog-token`` credential, or ``CLAWLOG_TOKEN``; in this order.
 
     Raises:
-        SettingsError: A file that was named cannot be read, or what it holds cannot be a token.
+        SettingsError: A token file cannot be read, or its content cannot be a token.
     """
     if environ.get("CLAWLOG_TOKEN_FILE"):
         return _checked(_read(Path(environ["CLAWLOG_TOKEN_FILE"])), "CLAWLOG_TOKEN_FILE")

@@ -52,7 +52,7 @@ class Story(NamedTuple):
     title: str
     steps: tuple[tuple[str, str, float | None, float | None, str], ...]
     silent_for_s: float = 3
-    spoke_ago_s: float = 6
+    reported_ago_s: float = 6
     gap: tuple[float, float] | None = None
     lost: str | None = None
     stop: tuple[str, str, int] | None = None  # reason, who, how many receipts
@@ -121,7 +121,7 @@ STORIES = (
             ("Train", "running", 21, None, "epoch 4 of 10, loss 0.312"),
             ("Evaluate", "pending", None, None, ""),
         ),
-        spoke_ago_s=13 * MINUTE_S,
+        reported_ago_s=13 * MINUTE_S,
         pid=1803,
     ),
     Story(
@@ -133,7 +133,7 @@ STORIES = (
             ("Write the fix", "pending", None, None, ""),
         ),
         silent_for_s=4 * MINUTE_S,
-        spoke_ago_s=5 * MINUTE_S,
+        reported_ago_s=5 * MINUTE_S,
         lost="process 4242 ended without finishing its task",
     ),
     Story(
@@ -187,9 +187,9 @@ def events_of(story: Story, chance: random.Random) -> Iterator[dict[str, Any]]:
     minutes = begin - 0.1
     while minutes >= story.end:
         if story.gap is None or not story.gap[1] < minutes < story.gap[0]:
-            spoke_s = max(story.spoke_ago_s, minutes * MINUTE_S + chance.uniform(0, 40))
-            stalled = spoke_s - minutes * MINUTE_S > 10 * MINUTE_S
-            beat = {"kind": "heartbeat", "agent_seen_at": ago(min(spoke_s, begin * MINUTE_S)), "evidence": "process"}
+            reported_s = max(story.reported_ago_s, minutes * MINUTE_S + chance.uniform(0, 40))
+            stalled = reported_s - minutes * MINUTE_S > 10 * MINUTE_S
+            beat = {"kind": "heartbeat", "agent_seen_at": ago(min(reported_s, begin * MINUTE_S)), "evidence": "process"}
             timed.append((minutes, {**beat, "stalled": stalled, "pid": story.pid}))
         minutes -= BEAT_S / MINUTE_S
     if story.lost is not None:
@@ -201,7 +201,7 @@ def events_of(story: Story, chance: random.Random) -> Iterator[dict[str, Any]]:
         yield {"event_id": str(uuid.uuid4()), "task_id": story.key, "at": ago(minutes * MINUTE_S), **event}
 
 
-def tell(backend: BackendProcess, stories: tuple[Story, ...]) -> None:
+def send(backend: BackendProcess, stories: tuple[Story, ...]) -> None:
     """Send all stories, then ask for the stops that belong to them."""
     chance = random.Random(7)  # noqa: S311 -- a picture that comes out the same each time
     for story in sorted(stories, key=lambda each: -each.begin):
@@ -246,7 +246,7 @@ def main() -> int:
         backend = BackendProcess(Path(folder))
         backend.start()
         try:
-            tell(backend, STORIES)
+            send(backend, STORIES)
             browser = playwright.chromium.launch(**launch_options())
             for picture in PICTURES:
                 photograph(browser, backend, picture)

@@ -34,7 +34,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory):
     states["lost"].beat()
     states["lost"].lose("process 4242 ended without finishing the task")
     states["stalled"].step(1, "running")
-    states["stalled"].beat(spoke_ago=900, stalled=True)
+    states["stalled"].beat(reported_ago=900, stalled=True)
     for name in ("stopping", "stopped"):
         states[name].request_stop(reason="enough", requested_by="Mei")
         states[name].receipt("interrupt_seen")

@@ -48,11 +48,11 @@ def test_while_the_server_is_away_no_task_is_called_silent(own_backend: Callable
     expect(page.locator(".connection")).to_have_text("Disconnected")
     expect(page.locator(".row .pill")).to_have_text("Alive")
     expect(page.locator(".row .badge")).to_have_text("Running")
-    expect(page.get_by_text("The server cannot be reached. You see what was known 5 min ago.")).to_be_visible()
+    expect(page.get_by_text("The server cannot be reached. This page shows the state of 5 min ago.")).to_be_visible()
     expect(page).to_have_title("⚠ 1 in progress · ClawLog")
 
     backend.start()
-    page.get_by_role("button", name="Try now").click()
+    page.get_by_role("button", name="Retry now").click()
     expect(page.locator(".connection")).to_have_text("Live")
 
 
@@ -101,14 +101,14 @@ def eventually(condition: Callable[[], bool]) -> None:
 def test_silence_alone_turns_alive_into_quiet_and_running_into_stale(backend: BackendProcess, open_page: Open) -> None:
     page = open_page(backend.url)
     stages = page.evaluate("""async () => {
-        const { livenessAt, statusAt, troubleAt } = await import("/static/api/liveness.js");
+        const { livenessAt, statusAt, attentionAt } = await import("/static/api/liveness.js");
         const task = {
             status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null,
             liveness: { state: "alive", agentSeenAt: 1000, vouchedAt: 10_000 },
         };
         return [0, 19, 20, 59, 60].map((seconds) => {
             const now = 10_000 + 1000 * seconds;
-            return [livenessAt(task, now), statusAt(task, now), troubleAt(task, now)];
+            return [livenessAt(task, now), statusAt(task, now), attentionAt(task, now)];
         });
     }""")
     assert stages == [

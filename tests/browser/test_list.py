@@ -22,7 +22,7 @@ def unique(title: str) -> str:
 
 def test_an_empty_backend_says_how_to_begin(own_backend: Callable[..., BackendProcess], open_page: Open) -> None:
     page = open_page(own_backend().url)
-    expect(page.get_by_role("heading", name="No task yet")).to_be_visible()
+    expect(page.get_by_role("heading", name="No tasks yet")).to_be_visible()
     expect(page.get_by_text("clawlog run")).to_be_visible()
     expect(page.locator(".connection")).to_have_text("Live")
 
@@ -45,9 +45,9 @@ def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, o
     expect(shown.locator(".summary")).to_have_text("writing the template")
     expect(shown.get_by_role("img", name="1 of 3 steps")).to_be_visible()
 
-    task.beat(spoke_ago=4)
+    task.beat(reported_ago=4)
     expect(shown.locator(".pill")).to_have_text("Alive")
-    expect(shown.locator(".ages")).to_have_text(re.compile(r"agent spoke \d+ s ago.*vouched for \d+ s ago by its process"))
+    expect(shown.locator(".ages")).to_have_text(re.compile(r"last report \d+ s ago.*process seen \d+ s ago"))
 
     task.step(2, "done")
     task.step(3, "failed", "port in use")
@@ -58,7 +58,7 @@ def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, o
     assert page.evaluate("window.wasNotReloaded") is True
 
 
-def test_what_is_in_trouble_comes_first_and_shows_in_title_and_icon(
+def test_what_needs_attention_comes_first_and_shows_in_title_and_icon(
     own_backend: Callable[..., BackendProcess], open_page: Open
 ) -> None:
     backend = own_backend()
@@ -66,12 +66,12 @@ def test_what_is_in_trouble_comes_first_and_shows_in_title_and_icon(
     lost.beat()
     lost.lose("process 4242 ended without finishing the task")
     stalled = backend.create("Stalled one", "Only step")
-    stalled.beat(spoke_ago=700, stalled=True)
+    stalled.beat(reported_ago=700, stalled=True)
     backend.create("Healthy one", "Only step").beat()
 
     page = open_page(backend.url)
     expect(page.locator(".row .title")).to_have_text(["Stalled one", "Lost one", "Healthy one"])
-    expect(page.get_by_role("heading", level=2)).to_have_text(["In trouble · 2", "In progress · 1"])
+    expect(page.get_by_role("heading", level=2)).to_have_text(["Needs attention · 2", "In progress · 1"])
     expect(row(page, "Lost one").locator(".row-now")).to_contain_text("process 4242 ended without finishing the task")
     expect(page).to_have_title("(2) 3 in progress · ClawLog")
     expect(page.locator("link[rel=icon]")).to_have_attribute("href", re.compile(r"^data:image/svg\+xml,.*%3E2%3C"))
@@ -86,7 +86,15 @@ def test_filters_count_and_narrow_and_can_be_shared(own_backend: Callable[..., B
     page = open_page(backend.url)
 
     filters = page.get_by_role("navigation", name="Show")
-    for name, count in {"All": 4, "In progress": 2, "In trouble": 1, "Stopping": 1, "Failed": 1, "Done": 1, "Stale": 0}.items():
+    for name, count in {
+        "All": 4,
+        "In progress": 2,
+        "Needs attention": 1,
+        "Stopping": 1,
+        "Failed": 1,
+        "Done": 1,
+        "No signal": 0,
+    }.items():
         expect(filters.get_by_role("link").filter(has_text=name).locator(".filter-count")).to_have_text(str(count))
 
     filters.get_by_role("link").filter(has_text="Failed").click()

@@ -25,14 +25,14 @@ def test_a_link_to_a_task_shows_its_steps_with_durations_and_its_history(backend
     expect(page.locator(".metadata")).to_have_text(re.compile("repo.*shop.*branch.*主干"))
 
     events = page.locator(".event .event-what")
-    expect(events.first).to_have_text(re.compile(r"Step.*Compile.*Running.*80 of 200 files"))
+    expect(events.first).to_have_text(re.compile(r"Step status.*Compile.*Running.*80 of 200 files"))
     expect(events.last).to_have_text("Task created")
     expect(page.locator(".event-late").first).to_have_text(re.compile(r"arrived \d+ min( \d+ s)? later"))
     assert re.search(r"\d{4}", page.locator(".event-time time").first.get_attribute("title") or "")
 
     task.step(2, "done")
     expect(steps.nth(1).locator(".badge")).to_have_text("Done")
-    expect(events.first).to_have_text(re.compile(r"Step.*Compile.*Done"))
+    expect(events.first).to_have_text(re.compile(r"Step status.*Compile.*Done"))
 
 
 def test_the_heartbeat_strip_shows_beats_and_the_gap_between_them(backend: BackendProcess, open_page: Open) -> None:
@@ -63,7 +63,7 @@ def test_a_long_history_can_be_read_to_its_beginning(backend: BackendProcess, op
     page = open_page(backend.url + task.path)
     events = page.locator(".event")
     expect(events.first).to_contain_text("line 998")
-    # The newest, and three pages more unasked, since the heartbeat strip wants the last half hour.
+    # The newest, and three pages more unasked, since the heartbeat strip shows the last half hour.
     expect(events).to_have_count(800)
     page.get_by_role("button", name="Load older").click()
     expect(events).to_have_count(1000)
@@ -83,6 +83,6 @@ def test_a_link_to_a_task_can_be_copied_and_opened_by_another(backend: BackendPr
 
 def test_a_task_that_does_not_exist_says_so(backend: BackendProcess, open_page: Open) -> None:
     page = open_page(f"{backend.url}/tasks/no-such-task")
-    expect(page.get_by_role("heading", name="There is no such task")).to_be_visible()
+    expect(page.get_by_role("heading", name="Task not found")).to_be_visible()
     page.get_by_role("link", name="All tasks").click()
     expect(page).to_have_url(f"{backend.url}/")

@@ -8,12 +8,14 @@ from enum import EnumType
 from pathlib import Path
 from typing import get_args
 
+import pydantic
 import pytest
 
 from clawlog.cli.render import marks, views
 from clawlog.connection.results import StopPhase
 from clawlog.protocol import types, vocabulary
-from clawlog_backend.domain import fields
+from clawlog_backend.domain import events, fields
+from clawlog_backend.domain import views as backend_views
 from clawlogd import model
 from clawlogd.interrupts import state
 from clawlogd.liveness import evidence
@@ -42,6 +44,8 @@ def test_the_type_checker_knows_the_same_words(of_the_type_checker: object, word
         (StopPhase, vocabulary.INTERRUPT_STATES),
         (fields.ReportedStatus, vocabulary.REPORTED_TASK_STATUSES),
         (fields.StepStatus, vocabulary.STEP_STATUSES),
+        (fields.TaskStatus, (*vocabulary.TASK_STATUSES, "stale")),
+        (backend_views.Liveness, (*vocabulary.LIVENESS_STATES, "unknown")),
         (fields.Evidence, vocabulary.EVIDENCE),
     ],
     ids=lambda value: f"{value.__module__}.{value.__name__}" if isinstance(value, EnumType) else "",
@@ -52,8 +56,8 @@ def test_enumerations_have_the_same_words(enumeration: EnumType, words: tuple[st
 
 def test_the_same_words_are_ended() -> None:
     assert {each for each in vocabulary.TASK_STATUSES if model.TaskStatus(each).ended} == set(vocabulary.ENDED_TASK_STATUSES)
-    assert set(vocabulary.ENDED_TASK_STATUSES) == fields.ENDED
-    assert set(vocabulary.ENDED_STEP_STATUSES) == fields.STEP_ENDED
+    assert set(vocabulary.ENDED_TASK_STATUSES) == fields.ENDED_TASK_STATUSES
+    assert set(vocabulary.ENDED_STEP_STATUSES) == fields.ENDED_STEP_STATUSES
 
 
 def test_the_backend_has_the_same_bounds() -> None:
@@ -121,3 +125,18 @@ def test_the_step_statuses_are_listed_in_three_places_and_where_they_are_drawn()
             if any(words >= set(vocabulary.ENDED_STEP_STATUSES) for words in listed_together(tree)):
                 found.add(str(path.relative_to(ROOT)))
     assert found == LISTS_OF_STEP_STATUSES, "take them from protocol/vocabulary or protocol/types"
+
+
+def test_the_backend_has_a_bound_of_its_own_on_metadata_keys() -> None:
+    """The protocol bounds them like values; a longer key is taken by the daemon and refused by the backend."""
+    assert fields.METADATA_KEY_CHARS <= vocabulary.MAX_METADATA_CHARS
+    metadata = pydantic.TypeAdapter(fields.Metadata)
+    assert metadata.validate_python({"k" * fields.METADATA_KEY_CHARS: ""})
+    for refused in ("k" * (fields.METADATA_KEY_CHARS + 1), ""):
+        with pytest.raises(pydantic.ValidationError):
+            metadata.validate_python({refused: ""})
+
+
+def test_the_daemon_sends_the_kinds_of_event_that_the_backend_takes() -> None:
+    kinds = {kind.value for kind in events.EventKind} - {"interrupt_requested"}  # which comes from people alone
+    assert {kind.value for kind in model.EventKind} == kinds

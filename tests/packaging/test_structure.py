@@ -12,7 +12,6 @@ from pathlib import Path
 import grimp
 import pytest
 
-from clawlog.protocol import vocabulary
 from clawlogd.verbs import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -140,18 +139,6 @@ def test_the_lane_keeps_no_policy_among_its_io() -> None:
         and node.value.id == "self"
     }
     assert len(attributes) <= 18, sorted(attributes)
-
-
-def test_statuses_are_listed_in_three_places() -> None:
-    """Whoever adds a status must not have to look for lists of them: any other place takes them from there."""
-    listed = []
-    for path in modules():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Tuple | ast.List | ast.Set):
-                words = {each.value for each in node.elts if isinstance(each, ast.Constant) and isinstance(each.value, str)}
-                if len(words & set(vocabulary.STEP_STATUSES)) > 1 and path.name not in {"vocabulary.py", "types.py", "fields.py"}:
-                    listed.append(f"{path.relative_to(ROOT)}:{node.lineno}")
-    assert not listed
 
 
 def test_every_folder_of_tests_is_told_of() -> None:

@@ -114,8 +114,8 @@ class Task:
     def status(self, status: str, summary: str | None = None, **fields: Any) -> None:
         self._send("task_status", status=status, summary=summary, **fields)
 
-    def beat(self, *, spoke_ago: float = 3, evidence: str = "process", stalled: bool = False, **fields: Any) -> None:
-        self._send("heartbeat", agent_seen_at=ago(spoke_ago), evidence=evidence, stalled=stalled, **fields)
+    def beat(self, *, reported_ago: float = 3, evidence: str = "process", stalled: bool = False, **fields: Any) -> None:
+        self._send("heartbeat", agent_seen_at=ago(reported_ago), evidence=evidence, stalled=stalled, **fields)
 
     def lose(self, summary: str) -> None:
         self._send("agent_lost", summary=summary)

@@ -67,7 +67,7 @@ class RunningBackend:
         """Set a limit on the database from within: no other connection can."""
         assert self._server is not None
         assert self._loop is not None
-        database = self._server._backend.database
+        database = self._server.backend.database
         work = database.read(lambda connection: connection.exec_driver_sql(f"PRAGMA {text}").scalar_one())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 

@@ -80,7 +80,7 @@ function connect() {
       if (name === "hello") clock.set(parseTime(data.server_time));
       current.onEvent(name, data);
     },
-    onHeard: () => clock.heard(),
+    onData: () => clock.noteContact(),
     onState: showConnection,
     onRefused: (error) => current.onRefused(error),
   });
@@ -100,21 +100,21 @@ function onVisibility() {
   hiddenTimer = setTimeout(() => {
     stream?.close();
     stream = null;
-    clock.lost();
+    clock.noteLoss();
     refreshTimer = setInterval(refreshHidden, REFRESH_HIDDEN_MS);
   }, RELEASE_HIDDEN_AFTER_MS);
 }
 
 async function refreshHidden() {
   if (!(await view?.refresh())) return;
-  clock.heard();
-  clock.lost();
+  clock.noteContact();
+  clock.noteLoss();
 }
 
 function showConnection(state) {
   const wasOff = connection === State.RECONNECTING || connection === State.DISCONNECTED;
   connection = state;
-  if (state === State.RECONNECTING || state === State.DISCONNECTED) clock.lost();
+  if (state === State.RECONNECTING || state === State.DISCONNECTED) clock.noteLoss();
   if (state === State.LIVE && wasOff) announce(t("connection.back"));
   if (state === State.DISCONNECTED) announce(t("connection.disconnected"));
   masthead.show(state);

@@ -1,6 +1,7 @@
-"""The bounds and forms of what comes from outside, written once and used by both profiles.
+"""The contract's words and bounds, written once and used by both profiles.
 
 Nothing here touches a task: a value is either of the form that the contract gives it, or it is refused with its field's name.
+The backend may not import the client's ``protocol.vocabulary``, which has the same words: a test holds the two equal.
 """
 
 from enum import StrEnum
@@ -17,12 +18,12 @@ METADATA_KEY_CHARS = 64
 METADATA_VALUE_CHARS = 1_000
 BATCH_EVENTS = 1_000
 BODY_BYTES = 1024 * 1024
-POLL_TASKS = 25_000  # ids of a task that fit into one body
+POLL_TASKS = 25_000  # as many task ids as fit into one body
 POLL_WAIT_S = 55.0
 
 
 class TaskStatus(StrEnum):
-    """Where a task stands. ``stale`` is never stored: it is what a task becomes when nobody vouches for it."""
+    """A task's status. `stale` is never stored: so an active task is shown after a minute without a sign of life."""
 
     PENDING = "pending"
     RUNNING = "running"
@@ -33,7 +34,7 @@ class TaskStatus(StrEnum):
 
 
 class ReportedStatus(StrEnum):
-    """What an agent may say of its task."""
+    """The statuses that an agent may report for its task."""
 
     RUNNING = "running"
     DONE = "done"
@@ -42,7 +43,9 @@ class ReportedStatus(StrEnum):
 
 
 class StepStatus(StrEnum):
-    """Where a step stands."""
+    """A step's status."""
+
+    # A new one is added here and, where it ends a step, to ENDED_STEP_STATUSES: no other Python of the backend has to name it.
 
     PENDING = "pending"
     RUNNING = "running"
@@ -52,20 +55,25 @@ class StepStatus(StrEnum):
 
 
 class Evidence(StrEnum):
-    """On what the sidecar vouches for an agent."""
+    """What a heartbeat is based on: the agent's process was seen running, or the agent gave a command within its lease."""
 
     PROCESS = "process"
     COMMAND = "command"
 
 
-class StopMode(StrEnum):
+class InterruptMode(StrEnum):
     """How an agent is asked to stop: at its next safe boundary."""
 
     SOFT_STOP = "soft_stop"
 
 
-ENDED = frozenset({TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED})
-STEP_ENDED = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.SKIPPED})
+ENDED_TASK_STATUSES = frozenset({TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED})
+ACTIVE_TASK_STATUSES = frozenset(TaskStatus) - ENDED_TASK_STATUSES - {TaskStatus.STALE}
+"""The stored statuses of a task that has not ended."""
+
+ENDED_STEP_STATUSES = frozenset({StepStatus.DONE, StepStatus.FAILED, StepStatus.SKIPPED})
+OPEN_STEP_STATUSES = frozenset(StepStatus) - ENDED_STEP_STATUSES - {StepStatus.PENDING}
+"""The statuses of a step that has begun and has not ended."""
 
 
 def _not_dots(value: str) -> str:

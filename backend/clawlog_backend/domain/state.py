@@ -1,15 +1,15 @@
-"""A task, its steps and its stops as they stand: the rows of the database, as objects that an event can change.
+"""The current state of a task, its steps and its stops: the rows of the database, as objects that an event can change.
 
 No SQL and no HTTP: the store loads these, the transitions change them, and the store writes back what changed.
 """
 
 from dataclasses import dataclass, field
 
-from clawlog_backend.domain.fields import ENDED, STEP_ENDED, Evidence, StepStatus, TaskStatus
+from clawlog_backend.domain.fields import ENDED_STEP_STATUSES, ENDED_TASK_STATUSES, Evidence, StepStatus, TaskStatus
 from clawlog_backend.domain.times import UtcMs
 
 STALE_AFTER_MS = 60_000
-QUIET_AFTER_MS = 20_000  # a beat comes at the latest every 17 s: the dead are not shown alive for longer than this
+QUIET_AFTER_MS = 20_000  # a heartbeat comes every 17 s at the latest: a dead agent is not shown alive for longer than this
 
 
 @dataclass(slots=True)
@@ -26,8 +26,8 @@ class StepState:
 
 
 @dataclass(slots=True)
-class StopState:
-    """One request of a person that a task should stop, and its receipts.
+class InterruptState:
+    """One request to stop a task, and its receipts.
 
     ``requested_ms`` is the backend's time, the receipts' times are the sidecar's.
     """
@@ -45,20 +45,22 @@ class StopState:
 
 @dataclass(slots=True)
 class TaskState:
-    """One task, with counters kept along so that a list needs no look at its steps or events.
+    """One task, with counters, so that a list reads neither its steps nor its events.
 
     Attributes:
         n: Its number by order of arrival; 0 until it is stored.
-        status: Where it stands; never ``stale``, which is a matter of the time of reading.
-        reported: Its last status by the agent's own word, or by an acknowledged stop; wins over what the steps say once it
-            ended the task.
-        sign_ms: The last sign that anybody vouches for it: a beat's arrival, or a command's own time where that is earlier.
-        lost: The newest word about the agent is that it is gone.
-        stop_id: The newest stop asked for; ``stop_open`` while it is not acknowledged.
+        status: Its status; never ``stale``, which depends on the time of reading.
+        reported: The last status that the agent reported, or ``interrupted`` since a stop was acknowledged; once it ended the
+            task, it wins over the status that follows from the steps.
+        vouched_ms: When the last heartbeat arrived.
+        sign_ms: The last sign of life: a heartbeat's arrival, or a command's own time where that is earlier.
+        lost: The newest event about the agent says that it is gone.
+        stop_id: The newest stop; ``stop_open`` while it is not acknowledged.
         change_seq: The number of the last event that changed it.
         control_seq: The number of the last event that changed whether it is to stop.
+        search: The text that a search looks through.
         steps: Its steps by their ids, once ``steps_loaded``.
-        stops: Every stop that was ever asked for, by their ids, once ``stops_loaded``.
+        interrupts: All its stops by their ids, once ``interrupts_loaded``.
     """
 
     n: int
@@ -91,22 +93,22 @@ class TaskState:
     search: str = ""
 
     steps: dict[str, StepState] = field(default_factory=dict)
-    stops: dict[str, StopState] = field(default_factory=dict)
+    interrupts: dict[str, InterruptState] = field(default_factory=dict)
     steps_loaded: bool = False
-    stops_loaded: bool = False
+    interrupts_loaded: bool = False
 
     @property
     def ended(self) -> bool:
-        """Whether it is over (a later ``running`` reopens it)."""
-        return self.status in ENDED
+        """Whether it has ended (a later ``running`` reopens it)."""
+        return self.status in ENDED_TASK_STATUSES
 
     @property
     def stop_requested(self) -> bool:
-        """Whether its agent is to stop: asked for, not acknowledged, and there is still something to stop."""
+        """Whether its agent is to stop: a stop is open, and the task has not ended."""
         return self.stop_open and not self.ended
 
     def derive_status(self) -> TaskStatus:
-        """Where its steps say that it stands."""
+        """The status that follows from its steps."""
         if self.steps_total and self.steps_done + self.steps_failed == self.steps_total:
             return TaskStatus.FAILED if self.steps_failed else TaskStatus.DONE
         started = self.steps_started or self.reported is TaskStatus.RUNNING
@@ -114,7 +116,7 @@ class TaskState:
 
     def count(self, step: StepState, sign: int) -> None:
         """Add a step to the counters (``sign`` 1) or take it out of them (-1)."""
-        if step.status in STEP_ENDED:
+        if step.status in ENDED_STEP_STATUSES:
             if step.status is StepStatus.FAILED:
                 self.steps_failed += sign
             else:
@@ -123,5 +125,5 @@ class TaskState:
             self.steps_started += sign
 
     def index_text(self) -> None:
-        """Renew what a search looks through."""
+        """Update the text that a search looks through."""
         self.search = "\n".join((self.title, self.task_id, self.summary or "")).casefold()

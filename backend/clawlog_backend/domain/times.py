@@ -1,7 +1,7 @@
 """Instants: milliseconds since the Unix epoch inside, RFC 3339 in UTC with milliseconds outside.
 
-One type for both, so that no route and no query formats a time by itself. An integer in JSON is never read as a time: callers
-that mean seconds and callers that mean milliseconds could not be told apart.
+One type for both, so that no route and no query formats a time by itself. An integer in JSON is never read as a time: it could
+mean seconds or milliseconds.
 """
 
 import re
@@ -47,7 +47,7 @@ class UtcMs(int):
             try:
                 return cls((datetime.fromisoformat(text) - _EPOCH) // _MILLISECOND)
             except ValueError:
-                pass  # told below
+                pass  # reported below
         match = _RFC3339.fullmatch(text) if isinstance(text, str) and len(text) <= _LONGEST else None
         if match is None or not isinstance(text, str):
             raise ValueError("expected an RFC 3339 date and time such as 2026-02-28T09:30:00.000Z")
@@ -84,7 +84,7 @@ class UtcMs(int):
         return {"type": "string", "format": "date-time", "examples": ["2026-02-28T09:30:00.000Z"]}
 
 
-@lru_cache(maxsize=16_384)  # a list shows the same few instants again and again
+@lru_cache(maxsize=16_384)  # lists show the same few instants repeatedly
 def _format(ms: int) -> str:
     seconds, rest = divmod(ms, 1000)
     # Not strftime: it writes the year 999 with three digits.

@@ -1,11 +1,12 @@
 """What each event does to a task: the only place that says so, for both profiles.
 
-Pure: no SQL, no HTTP, no clock. A transition either happens whole or raises a
-:class:`~clawlog_backend.http.problems.Problem` before it has changed anything, so that a refused event leaves no trace.
+Pure: no SQL, no HTTP, no clock. A transition either happens whole or raises an error of :mod:`clawlog_backend.domain.errors`
+before it has changed anything, so that a rejected event leaves no trace.
 """
 
 import json
 
+from clawlog_backend.domain.errors import NoOpenInterrupt, TaskEnded, TaskExists, UnknownInterrupt, UnknownStep
 from clawlog_backend.domain.events import (
     AgentLost,
     Event,
@@ -19,14 +20,13 @@ from clawlog_backend.domain.events import (
     TaskStatusChanged,
     assigned_id,
 )
-from clawlog_backend.domain.fields import ENDED, STEP_ENDED, StepStatus, TaskStatus
-from clawlog_backend.domain.state import StepState, StopState, TaskState
+from clawlog_backend.domain.fields import ENDED_STEP_STATUSES, ENDED_TASK_STATUSES, StepStatus, TaskStatus
+from clawlog_backend.domain.state import InterruptState, StepState, TaskState
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.http.problems import conflict, unknown
 
 
 def create(event: TaskCreated, received: UtcMs) -> TaskState:
-    """The task that an event begins. Offered ids are taken as they are; missing ones are assigned."""
+    """The task that an event creates. Step ids from the caller are kept; missing ones are assigned."""
     task = TaskState(
         n=0,
         task_id=event.task_id,
@@ -37,25 +37,31 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
         received_ms=received,
         updated_ms=event.at,
         steps_loaded=True,
-        stops_loaded=True,
+        interrupts_loaded=True,
     )
     for position, (step_id, offered) in enumerate(zip(event.step_ids(), event.steps, strict=True), 1):
         task.steps[step_id] = StepState(step_id, position, offered.title)
     task.steps_total = len(task.steps)
-    _agent_spoke(task, event.at, received)
+    _agent_reported(task, event.at, received)
     task.index_text()
     return task
 
 
 def apply(event: Event, task: TaskState, received: UtcMs) -> None:
-    """Change a task as an event says.
+    """Apply an event to a task.
+
+    Args:
+        event: What happened.
+        task: Its task, with the steps or stops that the event names loaded.
+        received: When the event arrived.
 
     Raises:
-        Problem: The event does not fit the task as it stands; nothing was changed.
+        NotFound: The task has no such step or stop; nothing was changed.
+        Conflict: The event contradicts the task's state; nothing was changed.
     """
     match event:
         case TaskCreated():
-            raise conflict("task_exists", f"Another task has the id {event.task_id!r} already.")
+            raise TaskExists(event.task_id)
         case TaskStatusChanged():
             _task_status(event, task)
         case StepStatusChanged():
@@ -67,34 +73,34 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
         case InterruptRequested():
             _interrupt_requested(event, task)
         case InterruptSeen():
-            stop = _stop(task, event.interrupt_id)
-            stop.seen_ms = stop.seen_ms or event.at
+            interrupt = _interrupt(task, event.interrupt_id)
+            interrupt.seen_ms = interrupt.seen_ms or event.at
         case InterruptDelivered():
-            stop = _stop(task, event.interrupt_id)
-            stop.delivered_ms = stop.delivered_ms or event.at
+            interrupt = _interrupt(task, event.interrupt_id)
+            interrupt.delivered_ms = interrupt.delivered_ms or event.at
         case InterruptAcknowledged():
             _acknowledge(event, task)
     if isinstance(event, TaskStatusChanged | StepStatusChanged | InterruptDelivered | InterruptAcknowledged):
-        _agent_spoke(task, event.at, received)
+        _agent_reported(task, event.at, received)
     if not isinstance(event, Heartbeat) or event.summary is not None:
         task.updated_ms = max(task.updated_ms, event.at)
 
 
-def _agent_spoke(task: TaskState, at: UtcMs, received: UtcMs) -> None:
-    # A command shows that its agent lived when it gave it, which may be long before it arrives here (an outage lies between),
-    # and never later than now, whatever the agent's clock says.
+def _agent_reported(task: TaskState, at: UtcMs, received: UtcMs) -> None:
+    # A command proves that its agent was alive when it was given: possibly long before it arrives here (after an outage), and
+    # never later than now, whatever the agent's clock says.
     task.agent_seen_ms = max(task.agent_seen_ms or at, at)
     task.sign_ms = max(task.sign_ms, min(at, received))
     task.lost, task.lost_reason = False, None
 
 
-def _say(task: TaskState, summary: str | None) -> None:
+def _set_summary(task: TaskState, summary: str | None) -> None:
     if summary is not None:
         task.summary = summary
         task.index_text()
 
 
-def _settle(task: TaskState, status: TaskStatus, at: UtcMs) -> None:
+def _set_status(task: TaskState, status: TaskStatus, at: UtcMs) -> None:
     was_ended = task.ended
     task.status = status
     if not task.ended:
@@ -105,31 +111,31 @@ def _settle(task: TaskState, status: TaskStatus, at: UtcMs) -> None:
 
 def _task_status(event: TaskStatusChanged, task: TaskState) -> None:
     task.reported = TaskStatus(event.status)
-    _settle(task, task.reported, event.at)
+    _set_status(task, task.reported, event.at)
     if task.ended:
         task.ended_ms = event.at
-    _say(task, event.summary)
+    _set_summary(task, event.summary)
 
 
 def _step_status(event: StepStatusChanged, task: TaskState) -> None:
     step = task.steps.get(event.step_id)
     if step is None:
-        raise unknown("step", event.step_id)
+        raise UnknownStep(event.step_id)
     task.count(step, -1)
     step.status = event.status
     task.count(step, +1)
     if event.summary is not None:
         step.summary = event.summary
-    if step.status is StepStatus.PENDING:
+    if step.status in ENDED_STEP_STATUSES:
+        step.ended_ms = event.at
+    elif step.status is StepStatus.PENDING:
         step.started_ms = step.ended_ms = None
-    elif step.status is StepStatus.RUNNING:
-        if step.ended_ms is not None or step.started_ms is None:  # begun, or begun anew; not merely said again
+    else:
+        if step.ended_ms is not None or step.started_ms is None:  # started or restarted, not merely reported again
             step.started_ms = event.at
         step.ended_ms = None
-    elif step.status in STEP_ENDED:
-        step.ended_ms = event.at
     if task.reported is None or task.reported is TaskStatus.RUNNING:
-        _settle(task, task.derive_status(), event.at)
+        _set_status(task, task.derive_status(), event.at)
 
 
 def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
@@ -138,36 +144,36 @@ def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
     task.evidence, task.stalled = event.evidence, event.stalled
     task.pid = event.pid
     task.lost, task.lost_reason = False, None
-    _say(task, event.summary)
+    _set_summary(task, event.summary)
 
 
 def _interrupt_requested(event: InterruptRequested, task: TaskState) -> None:
     if task.ended:
-        raise conflict("task_ended", f"The task {task.task_id!r} is {task.status}: there is nothing to stop.")
+        raise TaskEnded(task.task_id, task.status)
     if task.stop_open:
-        return  # the stop that is under way is the answer: asking twice is not stopping twice
+        return  # a repeated request is answered with the stop that is open
     interrupt_id = assigned_id(event.event_id, "interrupt")
-    task.stops[interrupt_id] = StopState(interrupt_id, event.mode, event.reason, event.requested_by, event.at)
+    task.interrupts[interrupt_id] = InterruptState(interrupt_id, event.mode, event.reason, event.requested_by, event.at)
     task.stop_id, task.stop_open = interrupt_id, True
 
 
-def _stop(task: TaskState, interrupt_id: str) -> StopState:
-    stop = task.stops.get(interrupt_id)
-    if stop is None:
-        raise unknown("interrupt", interrupt_id)
-    return stop
+def _interrupt(task: TaskState, interrupt_id: str) -> InterruptState:
+    interrupt = task.interrupts.get(interrupt_id)
+    if interrupt is None:
+        raise UnknownInterrupt(interrupt_id)
+    return interrupt
 
 
 def _acknowledge(event: InterruptAcknowledged, task: TaskState) -> None:
     if event.interrupt_id is None and not task.stop_open:
-        raise conflict("no_open_interrupt", f"No stop is open for the task {task.task_id!r}: there is nothing to acknowledge.")
-    stop = _stop(task, event.interrupt_id or task.stop_id or "")
-    if stop.acknowledged_ms is not None:
+        raise NoOpenInterrupt(task.task_id)
+    interrupt = _interrupt(task, event.interrupt_id or task.stop_id or "")
+    if interrupt.acknowledged_ms is not None:
         return
-    stop.acknowledged_ms, stop.ack_summary = event.at, event.summary
-    if stop.interrupt_id == task.stop_id:
+    interrupt.acknowledged_ms, interrupt.ack_summary = event.at, event.summary
+    if interrupt.interrupt_id == task.stop_id:
         task.stop_open = False
-        if task.reported not in ENDED:  # what its agent says of its end wins; what its steps say does not
+        if task.reported not in ENDED_TASK_STATUSES:  # an end that its agent reported wins over the stop
             task.reported = TaskStatus.INTERRUPTED
-            _settle(task, TaskStatus.INTERRUPTED, event.at)
-        _say(task, event.summary)
+            _set_status(task, TaskStatus.INTERRUPTED, event.at)
+        _set_summary(task, event.summary)

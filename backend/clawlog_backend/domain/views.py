@@ -1,4 +1,4 @@
-"""The shapes in which tasks are shown, and how each becomes JSON. Nothing here reads the database.
+"""The shapes in which tasks are answered, and how each becomes JSON. Nothing here reads the database.
 
 Fields are in the order in which they appear in an answer.
 """
@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from clawlog_backend.domain.fields import Evidence, StepStatus, StopMode, TaskStatus
+from clawlog_backend.domain.fields import Evidence, InterruptMode, StepStatus, TaskStatus
 from clawlog_backend.domain.times import UtcMs
 
 
 class Liveness(StrEnum):
-    """What is known of an agent's life."""
+    """Whether an agent is alive, as far as is known."""
 
     ALIVE = "alive"
     QUIET = "quiet"
@@ -25,7 +25,7 @@ class Liveness(StrEnum):
 
 
 class Filter(StrEnum):
-    """What a list of tasks can be narrowed to: one status, or a group of them."""
+    """The filters of a list of tasks: one status, or a group of them."""
 
     ALL = "all"
     ACTIVE = "active"
@@ -53,7 +53,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class CurrentStepView:
-    """The step that is under way, or else the one that ended last."""
+    """The step that is under way, or else the last one that ended."""
 
     step_id: str
     position: int
@@ -64,7 +64,7 @@ class CurrentStepView:
 
 @dataclass(frozen=True, slots=True)
 class ProgressView:
-    """How many steps are done (skipped ones among them), failed, and there."""
+    """How many steps are done (including skipped ones), how many failed, and how many there are."""
 
     done: int
     failed: int
@@ -73,14 +73,14 @@ class ProgressView:
 
 @dataclass(frozen=True, slots=True)
 class LivenessView:
-    """Whether the agent lives, who says so, and on what evidence."""
+    """Whether the agent is alive, since when, and on what evidence."""
 
     state: Annotated[
         Liveness,
         Field(
-            description="`alive`: within 20 s it spoke, or its process was seen to run. `quiet`: not since. `stalled`: its "
-            "process runs, but it has said nothing for long. `lost`: it is gone. `ended`: its task is over. "
-            "`unknown`: nobody ever vouched for it."
+            description="`alive`: within the last 20 s it reported, or its process was seen running. `quiet`: neither. "
+            "`stalled`: its process runs, but has not reported for long. `lost`: it is gone. `ended`: its task has ended. "
+            "`unknown`: no heartbeat has arrived yet."
         ),
     ]
     agent_seen_at: UtcMs | None
@@ -93,10 +93,10 @@ class LivenessView:
 
 @dataclass(frozen=True, slots=True)
 class StopView:
-    """The newest stop asked for, and its receipts as they come."""
+    """The newest stop, and its receipts as they arrive."""
 
     interrupt_id: str
-    mode: StopMode
+    mode: InterruptMode
     reason: str | None
     requested_by: str | None
     requested_at: UtcMs
@@ -108,7 +108,7 @@ class StopView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
-    """A task as lists show it."""
+    """A task as lists have it."""
 
     task_id: str
     title: str
@@ -138,7 +138,7 @@ class TaskDetail(TaskView):
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many tasks there are of each kind. One can count under several."""
+    """How many tasks match each filter. A task can match several."""
 
     all: int
     active: int
@@ -174,7 +174,7 @@ class Control:
 
     task_id: str
     interrupt_requested: bool
-    mode: StopMode | None
+    mode: InterruptMode | None
     interrupt_id: str | None
     reason: str | None
     requested_at: UtcMs | None

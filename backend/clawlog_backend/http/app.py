@@ -7,10 +7,10 @@ from clawlog_backend import __version__
 from clawlog_backend.backend import Backend
 from clawlog_backend.http import openapi, problems
 from clawlog_backend.http.bodies import BodyBounds
+from clawlog_backend.http.limits import RateLimiter
+from clawlog_backend.http.request_metrics import MetricsMiddleware
 from clawlog_backend.http.routes import batch, dashboard, operations, plain, session, stream
 from clawlog_backend.http.security import SecurityMiddleware
-from clawlog_backend.metrics import MetricsMiddleware
-from clawlog_backend.storage.engines.sqlite import DatabaseError
 
 
 def create_app(backend: Backend) -> ASGIApp:
@@ -23,10 +23,18 @@ def create_app(backend: Backend) -> ASGIApp:
         redoc_url=None,
     )
     app.state.backend = backend
-    problems.install(app, passing={DatabaseError: "The database does not answer now."})
-    openapi.install(app, token_required=backend.gatekeeper.required)
+    problems.install(app)
+    openapi.install(app, token_required=backend.access.required)
     for router in (plain.router, batch.router, stream.router, session.router, operations.router, dashboard.router):
         app.include_router(router)
     app.mount("/static", dashboard.Assets(), name="static")
     # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
-    return MetricsMiddleware(SecurityMiddleware(BodyBounds(app), backend.gatekeeper, backend.rates), backend.metrics)
+    settings = backend.settings
+    secured = SecurityMiddleware(
+        BodyBounds(app),
+        access=backend.access,
+        rates=RateLimiter(settings.requests_per_s),
+        names=(settings.host, *settings.allowed_hosts),
+        clock=backend.clock,
+    )
+    return MetricsMiddleware(secured, backend.metrics)

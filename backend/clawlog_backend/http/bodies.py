@@ -1,7 +1,7 @@
 """Reads request bodies: bounded, gzip or not, and strictly JSON.
 
 The standard parser accepts what JSON does not (NaN), and fails in its own ways at deep nesting and at numbers of thousands of
-digits; here all of these are the caller's fault and say so.
+digits; here each of these is answered as an error of the caller's.
 """
 
 import asyncio
@@ -34,10 +34,10 @@ def parse_json(body: bytes) -> Any:
 
 
 async def read_body(request: Request) -> bytes:
-    """The body, unpacked where it came packed with gzip.
+    """The body, decompressed where it came compressed with gzip.
 
     Raises:
-        Problem: It is too large, packed or not (413), packed in another way (415), or damaged (422).
+        Problem: It is too large, compressed or not (413), compressed in another way (415), or damaged (422).
     """
     packed = await request.body()
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
@@ -47,7 +47,7 @@ async def read_body(request: Request) -> bytes:
         raise Problem(415, "unsupported_encoding", f"The encoding {encoding!r} is not known: send gzip, or none.")
     unpacker = zlib.decompressobj(wbits=31)
     try:
-        body = unpacker.decompress(packed, BODY_BYTES + 1)  # bounded, so that a small body cannot unpack into a huge one
+        body = unpacker.decompress(packed, BODY_BYTES + 1)  # bounded, so that a small body cannot decompress into a huge one
     except zlib.error as error:
         raise invalid("body", f"not valid gzip: {error}") from None
     if len(body) > BODY_BYTES:
@@ -58,7 +58,7 @@ async def read_body(request: Request) -> bytes:
 
 
 class BodyBounds:
-    """Refuses a body that is too large before it is read, and one that does not come in time."""
+    """Refuses a body that is too large before it is read, and one that does not arrive in time."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -74,7 +74,7 @@ class BodyBounds:
 
         async def bounded() -> Message:
             nonlocal taken, complete
-            if complete:  # whoever asks now waits for the client to leave, which may take long
+            if complete:  # from here on this waits for the client to disconnect, which may take long
                 return await receive()
             try:
                 async with asyncio.timeout_at(deadline):

@@ -1,10 +1,10 @@
-"""Bounds on connections: whoever connects has to send whole requests in time, and has to take the answers, or is dropped.
+"""Bounds on connections: a client has to send whole requests in time and to read the answers, or it is dropped.
 
 uvicorn limits neither. The hooks used here are asyncio's own for a protocol; of uvicorn's class only ``transport`` and
-``cycle`` (the newest request whose head has come) are looked at, so that either of its parsers will do.
+``cycle`` (the newest request whose head is complete) are used, so that either of its parsers will do.
 
-A part of a head that came in one piece with the request before it is noticed once more of it comes: until then it costs no more
-than an idle connection, which uvicorn ends by itself.
+A part of a head that arrived in one piece with the request before it is noticed once more of it arrives: until then it costs no
+more than an idle connection, which uvicorn ends by itself.
 """
 
 import asyncio
@@ -15,13 +15,12 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 HEAD_S = 10.0
 STALLED_ANSWER_S = 30.0
 HEAD_BYTES = 64 * 1024
-# What is left of a body that was refused before it was read; read on for so long, for a connection that is cut would take
-# the answer with it.
+# How much of a refused body is read all the same: if the connection were cut at once, the answer could be lost with it.
 _REFUSED_BODY_BYTES = 16 * 1024 * 1024
 
 
 class ConnectionBounds(asyncio.Protocol):
-    """Bounds one client's connection; to be put in front of one of uvicorn's protocols."""
+    """Bounds one client's connection; a mixin for uvicorn's protocols."""
 
     transport: Any
     cycle: Any
@@ -30,7 +29,7 @@ class ConnectionBounds(asyncio.Protocol):
     _unused_bytes = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Begin to wait for the first request's head."""
+        """Start the deadline of the first request's head."""
         super().connection_made(transport)
         self._await_head()
 
@@ -52,12 +51,12 @@ class ConnectionBounds(asyncio.Protocol):
                 self._await_head()
 
     def pause_writing(self) -> None:
-        """The client takes its answer more slowly than it is made."""
+        """The client reads its answer more slowly than it is sent: start its deadline."""
         super().pause_writing()
         self._answer_deadline = asyncio.get_running_loop().call_later(STALLED_ANSWER_S, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
+        """The client has caught up: cancel the deadline."""
         _cancel(self._answer_deadline)
         super().resume_writing()
 
@@ -74,7 +73,7 @@ class ConnectionBounds(asyncio.Protocol):
         self._head_deadline = None
         if self.cycle is not before:
             return
-        if before is not None and not before.response_complete:  # who waits for an answer, such as a stream, may stay
+        if before is not None and not before.response_complete:  # an answer is under way, such as a stream
             self._await_head()
         else:
             self.transport.abort()

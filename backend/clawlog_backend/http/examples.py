@@ -2,6 +2,8 @@
 
 from typing import Any, Final
 
+from clawlog_backend.domain.fields import StepStatus, TaskStatus
+
 _AT = "2026-02-28T09:30:00.000Z"
 _TASK_ID = "2f6c1c0e-5d0a-4a52-9a3b-3f1f0a3f7c11"
 
@@ -29,12 +31,12 @@ REQUESTS: Final[dict[tuple[str, str], dict[str, dict[str, Any]]]] = {
         ),
     ),
     ("patch", "/api/tasks/{task_id}"): _named(
-        finished=("It is finished", {"status": "done", "summary": "serving on port 80", "at": _AT}),
-        reopened=("It goes on after all", {"status": "running"}),
+        finished=("It is finished", {"status": TaskStatus.DONE, "summary": "serving on port 80", "at": _AT}),
+        reopened=("It goes on after all", {"status": TaskStatus.RUNNING}),
     ),
     ("patch", "/api/tasks/{task_id}/steps/{step_id}"): _named(
-        begun=("It begins", {"status": "running", "summary": "starting config generation"}),
-        finished=("It is finished", {"status": "done", "summary": "nginx.conf generated and validated", "at": _AT}),
+        begun=("It begins", {"status": StepStatus.RUNNING, "summary": "starting config generation"}),
+        finished=("It is finished", {"status": StepStatus.DONE, "summary": "nginx.conf generated and validated", "at": _AT}),
     ),
     ("post", "/api/tasks/{task_id}/heartbeat"): _named(
         process=(
@@ -58,10 +60,10 @@ REQUESTS: Final[dict[tuple[str, str], dict[str, dict[str, Any]]]] = {
             {
                 "events": [
                     _event(1, "task_created", title="Deploy the web server", steps=[{"step_id": "check", "title": "Check"}]),
-                    _event(2, "step_status", step_id="check", status="running", summary="looking at the ports"),
+                    _event(2, "step_status", step_id="check", status=StepStatus.RUNNING, summary="looking at the ports"),
                     _event(3, "heartbeat", agent_seen_at=_AT, evidence="process", stalled=False, pid=4242),
-                    _event(4, "step_status", step_id="check", status="done"),
-                    _event(5, "task_status", status="done"),
+                    _event(4, "step_status", step_id="check", status=StepStatus.DONE),
+                    _event(5, "task_status", status=TaskStatus.DONE),
                 ]
             },
         ),

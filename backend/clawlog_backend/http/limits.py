@@ -1,8 +1,8 @@
-"""A bound on how often one client may ask, so that none can keep the backend from the others.
+"""A rate limit per client, so that none can keep the backend from the others.
 
-Each client address has a bucket of tokens, refilled at a steady rate; a request takes one. Clients on this machine are not
-counted: here are the sidecar, which drains an outage as fast as it is answered, and any proxy, which bounds its own clients and
-behind which all of them look like one.
+Each client address has a token bucket, refilled at a steady rate; a request takes one token. Clients on this machine are not
+limited: here are the sidecar, which drains its outbox after an outage as fast as it is answered, and any proxy, which limits
+its own clients and behind which all of them look like one.
 """
 
 import math
@@ -10,19 +10,19 @@ from collections import OrderedDict
 from functools import lru_cache
 from ipaddress import IPv6Address, ip_address, ip_network
 
+from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.http.problems import busy
 
 BURST_S = 10  # how many seconds' worth of requests may come at once
 _CLIENTS = 10_000  # remembered at once
 _IPV6_PREFIX = 64  # what one client is usually given, and could use up address by address
 
 
-class RequestRates:
-    """Counts requests, per client.
+class RateLimiter:
+    """Limits the requests of each client.
 
     Args:
-        per_s: How many requests a second one client may go on sending; 0 for any number.
+        per_s: How many requests a second one client may send on average; 0 for no limit.
     """
 
     def __init__(self, per_s: float) -> None:
@@ -37,7 +37,7 @@ class RequestRates:
             now_ms: This instant.
 
         Raises:
-            Problem: The client asked too often (429); says when it may ask again.
+            Busy: The client asked too often; says when it may ask again.
         """
         client = _client(address) if self._per_s else None
         if client is None:
@@ -52,7 +52,7 @@ class RequestRates:
             self._buckets.popitem(last=False)  # the one that asked longest ago
         if not allowed:
             wait_s = math.ceil((1 - tokens) / self._per_s)
-            raise busy(f"More than {self._per_s:g} requests a second: ask less often.", retry_after_s=wait_s)
+            raise Busy(f"More than {self._per_s:g} requests a second: ask less often.", retry_after_s=wait_s)
 
 
 @lru_cache(maxsize=_CLIENTS)

@@ -18,11 +18,11 @@ _OPEN = {"/healthz", "/readyz", "/api/session"}
 _DESCRIPTION = """\
 Times are RFC 3339 in UTC with milliseconds. Errors are RFC 9457 problem documents whose `code` is stable.
 
-**Plain profile**: one route per thing that can happen to a task. **Batch profile**: up to 1,000 events in one request.
+**Plain profile**: one route per kind of change to a task. **Batch profile**: up to 1,000 events in one request.
 Both lead to the same events, so a write that is repeated under its `Idempotency-Key` (or `event_id`) changes nothing,
-whichever way it comes.
+whichever profile it uses.
 
-Requests may be packed with gzip. A body has at most 1 MiB, packed or not.
+Requests may be compressed with gzip. A body has at most 1 MiB, compressed or not.
 """
 
 _TAGS = [

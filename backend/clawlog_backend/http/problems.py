@@ -1,7 +1,7 @@
 """Everything that can go wrong with a request, and its answer as RFC 9457 ``application/problem+json``.
 
-One small tree: a :class:`Problem` carries its HTTP status, a code that programs can rely on, and a sentence that says what was
-wrong and what to do. Routes raise it; only this module turns it into a response.
+A :class:`Problem` carries an HTTP status, a code that programs can rely on, and a sentence that says what was wrong and what to
+do. The layers below raise errors that know nothing of HTTP (:mod:`clawlog_backend.domain.errors`): this module alone maps them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,7 +14,20 @@ from pydantic import BaseModel, Field, ValidationError
 from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 
+from clawlog_backend.domain.errors import (
+    AccessDenied,
+    Busy,
+    Conflict,
+    DomainError,
+    ForgedRequest,
+    NotFound,
+    TokenRequired,
+    Unavailable,
+)
+from clawlog_backend.storage.engines.sqlite import DatabaseError
+
 MEDIA_TYPE = "application/problem+json"
+CSRF_HEADER = "X-CSRF-Token"
 
 
 class FieldError(BaseModel):
@@ -91,16 +104,6 @@ class Problem(HTTPException):
         return Response(document.model_dump_json(), self.status_code, self.headers, MEDIA_TYPE)
 
 
-def unknown(what: str, identifier: str) -> Problem:
-    """An id in the request that nothing has (404)."""
-    return Problem(404, f"unknown_{what}", f"No {what} has the id {identifier!r}.")
-
-
-def conflict(code: str, detail: str) -> Problem:
-    """A request that contradicts the state of things (409)."""
-    return Problem(409, code, detail)
-
-
 def invalid(field: str, message: str) -> Problem:
     """A request in which one field does not fit (422)."""
     return Problem(422, "invalid", f"{field}: {message}", errors=[FieldError(field=field, message=message)])
@@ -111,14 +114,43 @@ def too_large(detail: str) -> Problem:
     return Problem(413, "too_large", detail)
 
 
-def busy(detail: str, retry_after_s: int) -> Problem:
-    """A request over a bound of number or rate (429)."""
-    return Problem(429, "too_many_requests", detail, headers={"Retry-After": str(retry_after_s)})
+def _retryable(status: int, code: str, detail: str, retry_after_s: int) -> Problem:
+    return Problem(status, code, detail, headers={"Retry-After": str(retry_after_s)})
 
 
-def unavailable(detail: str, retry_after_s: int) -> Problem:
-    """The backend cannot do its work for now (503)."""
-    return Problem(503, "unavailable", detail, headers={"Retry-After": str(retry_after_s)})
+def problem_of(error: Exception) -> Problem:
+    """The problem that an error of this backend, of the layers below or of the framework is answered with."""
+    match error:
+        case Problem():
+            return error
+        case NotFound():
+            return Problem(404, error.code, str(error))
+        case Conflict():
+            return Problem(409, error.code, str(error))
+        case Busy():
+            return _retryable(429, error.code, str(error), error.retry_after_s)
+        case Unavailable():
+            return _retryable(503, error.code, str(error), error.retry_after_s)
+        case AccessDenied():
+            return _access_problem(error)
+        case DatabaseError():
+            return _retryable(503, Unavailable.code, "The database does not answer now.", retry_after_s=5)
+        case RequestValidationError():
+            return invalid_request(error)
+        case HTTPException():  # of the framework itself: no such route, no such method
+            code = _CODES.get(error.status_code, "error")
+            return Problem(error.status_code, code, error.detail, headers=error.headers)
+    return Problem(500, "internal", "The backend failed at this request; its log says why.")
+
+
+def _access_problem(error: AccessDenied) -> Problem:
+    match error:
+        case TokenRequired():
+            detail = "Send the backend's token as 'Authorization: Bearer TOKEN', or log in."
+            return Problem(401, error.code, detail, headers={"WWW-Authenticate": 'Bearer realm="clawlog"'})
+        case ForgedRequest():
+            return Problem(403, error.code, f"A request with the log-in's cookie has to send its CSRF token as {CSRF_HEADER}.")
+    return Problem(401, error.code, str(error))
 
 
 def field_errors(errors: Sequence[ErrorDetails] | Sequence[Mapping[str, Any]], *, skip: int = 0) -> list[FieldError]:
@@ -142,7 +174,7 @@ def summarise(errors: Sequence[FieldError]) -> str:
     return text if len(errors) <= 3 else f"{text}; and {len(errors) - 3} more"
 
 
-def validation_problem(error: RequestValidationError) -> Problem:
+def invalid_request(error: RequestValidationError) -> Problem:
     """A request that does not fit its schema (422)."""
     errors = field_errors(error.errors(), skip=1)
     if any(found["type"] == "json_invalid" for found in error.errors()):
@@ -150,7 +182,7 @@ def validation_problem(error: RequestValidationError) -> Problem:
     return Problem(422, "invalid", summarise(errors), errors=errors)
 
 
-def unfit(error: ValidationError) -> Problem:
+def invalid_body(error: ValidationError) -> Problem:
     """A body that does not fit its schema (422)."""
     errors = field_errors(error.errors(include_url=False))
     return Problem(422, "invalid", summarise(errors), errors=errors)
@@ -159,35 +191,17 @@ def unfit(error: ValidationError) -> Problem:
 _CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed"}
 
 
-def install(app: FastAPI, *, passing: Mapping[type[Exception], str]) -> None:
-    """Answer every error of the application as a problem document.
+def install(app: FastAPI) -> None:
+    """Answer every error of the application as a problem document."""
 
-    Args:
-        app: The application.
-        passing: Faults of the backend that may pass by themselves, with what is said of them.
-    """
+    async def answer(_request: Request, error: Exception) -> Response:
+        return problem_of(error).response()
 
-    async def not_now(_request: Request, error: Exception) -> Response:
-        return unavailable(passing[type(error)], retry_after_s=5).response()
-
-    async def refused(_request: Request, error: Exception) -> Response:
-        match error:
-            case Problem():
-                return error.response()
-            case RequestValidationError():
-                return validation_problem(error).response()
-            case HTTPException():  # of the framework itself: no such route, no such method
-                code = _CODES.get(error.status_code, "error")
-                return Problem(error.status_code, code, error.detail, headers=error.headers).response()
-        return Problem(500, "internal", "The backend failed at this request; its log says why.").response()
-
-    for kind in (HTTPException, RequestValidationError, Exception):
-        app.add_exception_handler(kind, refused)
-    for kind in passing:
-        app.add_exception_handler(kind, not_now)
+    for kind in (HTTPException, RequestValidationError, DomainError, DatabaseError, Exception):
+        app.add_exception_handler(kind, answer)
 
 
-def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """The error answers of a route, for the OpenAPI document."""
     return {
         status: {

@@ -1,4 +1,4 @@
-"""Serves the application with uvicorn: listens, says where, and ends within seconds of a signal, whoever is still connected."""
+"""Serves the application with uvicorn: listens, reports where, and ends within seconds of a signal, whoever is connected."""
 
 import contextlib
 import os
@@ -17,9 +17,9 @@ from clawlog_backend.http.app import create_app
 from clawlog_backend.http.connections import BoundedConnection
 from clawlog_backend.settings import Settings
 
-_GRACE_S = 1  # for answers under way; those who merely wait are let go at once
+_GRACE_S = 1  # for answers under way; streams and waiting polls are ended at once
 _BACKLOG = 2_048
-_OTHER_CONNECTIONS = 1_000  # beside those that are held open
+_OTHER_CONNECTIONS = 1_000  # beside streams and waiting polls
 _DESCRIPTORS = 65_536
 
 
@@ -33,30 +33,33 @@ class BackendServer:
     Args:
         settings: How to run.
         clock: What time it is.
+
+    Attributes:
+        backend: What it serves.
     """
 
     def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
         self._settings = settings
-        self._backend = Backend(settings, clock=clock)
+        self.backend = Backend(settings, clock=clock)
         config = uvicorn.Config(
-            create_app(self._backend),
+            create_app(self.backend),
             lifespan="off",
             log_level="warning",
             access_log=False,
             server_header=False,
             timeout_graceful_shutdown=_GRACE_S,
-            timeout_keep_alive=75,  # longer than a long poll lasts, so that its connection is used again
+            timeout_keep_alive=75,  # longer than a long poll lasts, so that its connection is reused
             http=BoundedConnection,
             limit_concurrency=settings.max_streams + settings.max_polls + _OTHER_CONNECTIONS,
             ws="none",
         )
-        self._server = _Server(config, backend=self._backend)
+        self._server = _UvicornServer(config, backend=self.backend)
 
     async def run(self, *, on_listening: Callable[[str, int], None]) -> None:
         """Serve until SIGTERM, SIGINT or :meth:`stop`.
 
         Args:
-            on_listening: Told the URL and the port once requests are answered.
+            on_listening: Called with the URL and the port once requests are answered.
 
         Raises:
             ListenError: The address cannot be listened on.
@@ -64,7 +67,7 @@ class BackendServer:
         """
         host = self._settings.host
         _allow_many_connections()
-        async with self._backend:
+        async with self.backend:
             with contextlib.closing(_listen(host, self._settings.port)) as listener:
                 port = listener.getsockname()[1]
                 shown = f"[{host}]" if ":" in host else host
@@ -76,29 +79,29 @@ class BackendServer:
         self._server.should_exit = True
 
 
-class _Server(uvicorn.Server):
+class _UvicornServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, *, backend: Backend) -> None:
         super().__init__(config)
         self._backend = backend
         self.on_started: Callable[[], None] = lambda: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start listening, then say so."""
+        """Start listening, then report it."""
         await super().startup(sockets)
         self.on_started()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let go of open streams and long polls first: uvicorn waits for every connection."""
+        """End open streams and long polls first: uvicorn waits for every connection."""
         self._backend.release_waiters()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's signature
-        """End in order. Not passed on as uvicorn does: an end that was asked for has exit status 0."""
+        """Shut down. The signal is not raised again as uvicorn does: a requested end has exit status 0."""
         self.should_exit = True
 
 
 def _allow_many_connections() -> None:
-    # Each stream and each long poll holds a descriptor, and 1,024 is a common limit that a program may raise by itself.
+    # Each stream and each long poll holds a descriptor, and 1,024 is a common soft limit, which a program may raise.
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, _DESCRIPTORS)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,4 +1,4 @@
-"""What happens by itself as time passes: tasks fall silent, and what is old is removed.
+"""What happens as time passes: tasks become quiet or stale, and old ones are removed.
 
 Removal is done in small transactions, so that nobody waits for it long.
 """
@@ -19,7 +19,7 @@ from clawlog_backend.storage.writer import Writer
 
 _SWEEP_EVERY_S = 2.0
 _REMOVE_EVERY_MS = 3_600_000
-_KEEP_BEATS_DAYS = 1.0  # a beat is of interest while it can be seen on the strip; steps and stops are kept with their task
+_KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps and stops are kept with their task
 _TASKS_AT_ONCE = 50
 _EVENTS_AT_ONCE = 5_000
 
@@ -27,14 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class Maintenance:
-    """Runs beside the requests.
+    """Runs in the background.
 
     Args:
-        database: What is looked after.
-        writer: Whose numbers may not change while something is removed.
-        feed: Told which tasks fell silent.
+        database: What is maintained.
+        writer: Applies nothing while tasks are removed.
+        feed: Publishes the tasks that became quiet or stale.
         clock: What time it is.
-        keep_days: Tasks of which nothing was heard for longer are removed; 0 keeps all.
+        keep_days: Tasks without a sign of life for longer are removed; 0 keeps all.
     """
 
     def __init__(self, *, database: Database, writer: Writer, feed: ChangeFeed, clock: Clock, keep_days: float) -> None:
@@ -47,36 +47,36 @@ class Maintenance:
         self._remove_next = clock()
 
     async def run(self) -> None:
-        """Look after the database until cancelled. A database that fails is tried again, and said once per failure."""
+        """Maintain the database until cancelled. A failure is logged, and tried again."""
         while True:
             try:
                 await self.sweep()
                 if self._clock() >= self._remove_next:
                     self._remove_next = self._clock().plus(ms=_REMOVE_EVERY_MS)
                     await self.remove_old_tasks()
-                    await self.remove_old_beats()
+                    await self.remove_old_heartbeats()
             except DatabaseError as error:
                 log.error("maintenance failed, will be tried again: %s", error)  # noqa: TRY400 -- an expected fault
             await asyncio.sleep(_SWEEP_EVERY_S)
 
     async def sweep(self) -> None:
-        """Tell the feed of tasks that became quiet or stale since the last sweep."""
+        """Publish the tasks that became quiet or stale since the last sweep."""
         before, now = self._swept, self._clock()
         self._swept = now
         if not self._feed.streams:
             return
 
-        def fell_silent(connection: Connection) -> list[int]:
+        def became_silent(connection: Connection) -> list[int]:
             return [
                 number
                 for after_ms in (QUIET_AFTER_MS, STALE_AFTER_MS)
                 for number in tasks_silent_between(connection, before - after_ms, now - after_ms)
             ]
 
-        self._feed.touch(await self._database.read(fell_silent))
+        self._feed.publish_tasks(await self._database.read(became_silent))
 
     async def remove_old_tasks(self) -> None:
-        """Remove the tasks of which nothing was heard for ``keep_days``, with all that belongs to them."""
+        """Remove the tasks without a sign of life for ``keep_days``, with all that belongs to them."""
         if not self._keep_days:
             return
         cutoff = self._clock().plus(days=-self._keep_days)
@@ -86,10 +86,10 @@ class Maintenance:
         if removed:
             self._feed.reset()
 
-    async def remove_old_beats(self) -> None:
-        """Remove heartbeats from the histories once they are a day old. What they told last stays with their tasks."""
-        cutoff = self._clock().plus(days=-_KEEP_BEATS_DAYS)
-        while await self._database.write(lambda connection: _remove_beats(connection, cutoff)):
+    async def remove_old_heartbeats(self) -> None:
+        """Remove heartbeats from the histories once they are a day old. Their tasks keep what the last one said."""
+        cutoff = self._clock().plus(days=-_KEEP_HEARTBEATS_DAYS)
+        while await self._database.write(lambda connection: _remove_heartbeats(connection, cutoff)):
             pass
 
 
@@ -101,14 +101,14 @@ def _remove_tasks(connection: Connection, cutoff: UtcMs) -> int:
     return len(numbers)
 
 
-def _remove_beats(connection: Connection, cutoff: UtcMs) -> bool:
-    # Events are numbered as they arrive, so everything is looked at once only, slice by slice from where the last time ended.
+def _remove_heartbeats(connection: Connection, cutoff: UtcMs) -> bool:
+    # Events are numbered as they arrive, so each is examined once only, slice by slice from where the last run ended.
     begin = connection.execute(select(info.c.beats_seq)).scalar_one()
     within = (events.c.seq > begin, events.c.seq <= begin + _EVENTS_AT_ONCE)
     old = select(func.max(events.c.seq)).where(*within, events.c.received_ms < cutoff)
     last = connection.execute(old).scalar()
     if last is None:
-        # Nothing that old here; unless the slice is empty (its tasks were removed), nothing further on is older.
+        # Nothing that old here: unless the slice is empty (its tasks were removed), nothing further on is older.
         following = connection.execute(select(func.min(events.c.seq)).where(events.c.seq > begin)).scalar()
         if following is None or following <= begin + _EVENTS_AT_ONCE:
             return False

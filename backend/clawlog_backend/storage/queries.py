@@ -1,46 +1,34 @@
-"""What is read of tasks: the queries behind the answers, and how their rows become views.
+"""The queries behind the answers. Read only."""
 
-Read only. ``stale`` and the state of liveness depend on the time of reading, so they are worked out here and stored nowhere.
-"""
-
-import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, not_, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
 
-from clawlog_backend.domain.fields import ENDED, Evidence, StepStatus, StopMode, TaskStatus
-from clawlog_backend.domain.state import QUIET_AFTER_MS, STALE_AFTER_MS
+from clawlog_backend.domain.errors import UnknownTask
+from clawlog_backend.domain.fields import ACTIVE_TASK_STATUSES, ENDED_TASK_STATUSES, Evidence
+from clawlog_backend.domain.state import STALE_AFTER_MS
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import (
     Control,
     Counts,
-    CurrentStepView,
     EventPage,
     EventView,
     Filter,
-    Liveness,
-    LivenessView,
-    ProgressView,
-    StepView,
     StopView,
     TaskDetail,
     TaskPage,
     TaskView,
 )
-from clawlog_backend.http.problems import unknown
 from clawlog_backend.storage.rows import chunks
-from clawlog_backend.storage.schema import events, interrupts, steps, tasks
+from clawlog_backend.storage.schema import events, interrupts, tasks
+from clawlog_backend.storage.view_rows import control_view, event_view, stop_view, task_views
 
 RECENT_EVENTS = 200
 
-# A look-up takes a tenth of the time of calling the enum.
-_TASK_STATUSES = {status.value: status for status in TaskStatus}
-_STEP_STATUSES = {status.value: status for status in StepStatus}
 
-
-def _going_on() -> ColumnElement[bool]:
-    return tasks.c.status.in_((TaskStatus.PENDING, TaskStatus.RUNNING))
+def _active() -> ColumnElement[bool]:
+    return tasks.c.status.in_(ACTIVE_TASK_STATUSES)
 
 
 def _matching(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
@@ -48,12 +36,12 @@ def _matching(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
         case Filter.ALL:
             return None
         case Filter.ACTIVE:
-            return _going_on()
+            return _active()
         case Filter.STOPPING:
-            return and_(_going_on(), tasks.c.stop_open)
+            return and_(_active(), tasks.c.stop_open)
         case Filter.STALE:
-            return and_(_going_on(), or_(tasks.c.lost, tasks.c.sign_ms < now - STALE_AFTER_MS))
-        case Filter.PENDING | Filter.RUNNING:
+            return and_(_active(), or_(tasks.c.lost, tasks.c.sign_ms < now - STALE_AFTER_MS))
+        case _ if which.value in ACTIVE_TASK_STATUSES:
             return and_(tasks.c.status == which.value, not_(tasks.c.lost), tasks.c.sign_ms >= now - STALE_AFTER_MS)
         case _:
             return tasks.c.status == which.value
@@ -84,22 +72,22 @@ def list_tasks(
         query = query.where(tasks.c.search.contains(text.casefold(), autoescape=True))
     rows = connection.execute(query).all()
     more, rows = len(rows) > limit, rows[:limit]
-    return TaskPage(_views(connection, rows, now), str(rows[-1].n) if more else None, count_tasks(connection, now=now))
+    return TaskPage(task_views(connection, rows, now), str(rows[-1].n) if more else None, count_tasks(connection, now=now))
 
 
 def count_tasks(connection: Connection, *, now: UtcMs) -> Counts:
     """How many tasks there are of each kind."""
-    # Two queries that each follow the index take a third of the time of one that works out for each task whether it is stale.
-    standing = (tasks.c.status, tasks.c.lost, tasks.c.stop_open)
+    # Two queries that each follow the index take a third of the time of one that computes for each task whether it is stale.
+    by_index = (tasks.c.status, tasks.c.lost, tasks.c.stop_open)
     every = dict.fromkeys(Filter, 0)
-    for status, lost, stop_open, number in connection.execute(select(*standing, func.count()).group_by(*standing)).all():
+    for status, lost, stop_open, number in connection.execute(select(*by_index, func.count()).group_by(*by_index)).all():
         every[Filter.ALL] += number
-        every[Filter(status) if status in ENDED or not lost else Filter.STALE] += number
-        if status not in ENDED:
+        every[Filter(status) if status in ENDED_TASK_STATUSES or not lost else Filter.STALE] += number
+        if status not in ENDED_TASK_STATUSES:
             every[Filter.ACTIVE] += number
             every[Filter.STOPPING] += number if stop_open else 0
     silent = (
-        _going_on(),
+        _active(),
         tasks.c.lost.is_(False),
         tasks.c.stop_open.in_((False, True)),
         tasks.c.sign_ms < now - STALE_AFTER_MS,
@@ -116,7 +104,7 @@ def tasks_by_number(connection: Connection, numbers: Iterable[int], *, now: UtcM
     """Tasks with their numbers, the earliest change first."""
     found = [row for chunk in chunks(numbers) for row in connection.execute(select(tasks).where(tasks.c.n.in_(chunk))).all()]
     found.sort(key=lambda row: row.change_seq)
-    return list(zip((row.n for row in found), _views(connection, found, now), strict=True))
+    return list(zip((row.n for row in found), task_views(connection, found, now), strict=True))
 
 
 def tasks_changed_since(connection: Connection, seq: int, *, limit: int) -> list[int]:
@@ -126,25 +114,25 @@ def tasks_changed_since(connection: Connection, seq: int, *, limit: int) -> list
 
 
 def tasks_silent_between(connection: Connection, earliest: int, latest: int) -> list[int]:
-    """The numbers of the tasks that go on and whose last sign lies in ``[earliest, latest)``, in milliseconds.
+    """The numbers of the active tasks whose last sign of life lies in ``[earliest, latest)``, in milliseconds.
 
-    Where commands are the evidence, so does the last one: beats that vouch for it do not make it any newer.
+    Where the evidence is a command, the last command counts too: heartbeats based on it do not make it any newer.
     """
     sign = and_(tasks.c.sign_ms >= earliest, tasks.c.sign_ms < latest)
     command = and_(tasks.c.evidence == Evidence.COMMAND, tasks.c.agent_seen_ms >= earliest, tasks.c.agent_seen_ms < latest)
-    return list(connection.execute(select(tasks.c.n).where(_going_on(), or_(sign, command))).scalars())
+    return list(connection.execute(select(tasks.c.n).where(_active(), or_(sign, command))).scalars())
 
 
 def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDetail:
     """One task with its newest events.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     row = connection.execute(select(tasks).where(tasks.c.task_id == task_id)).one_or_none()
     if row is None:
-        raise unknown("task", task_id)
-    view = _views(connection, [row], now)[0]
+        raise UnknownTask(task_id)
+    view = task_views(connection, [row], now)[0]
     history = _history(connection, row.n, before=None, after=None, kinds=(), limit=RECENT_EVENTS)
     shown = {name: getattr(view, name) for name in TaskView.__dataclass_fields__}
     return TaskDetail(**shown, events=history)
@@ -161,7 +149,7 @@ def task_events(connection: Connection, task_id: str, *, before: int | None, kin
         limit: How many at most, the newest ones.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     n = task_number(connection, task_id)
     found = _history(connection, n, before=before, after=None, kinds=kinds, limit=limit + 1)
@@ -178,11 +166,11 @@ def task_number(connection: Connection, task_id: str) -> int:
     """The number of a task.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     n = connection.execute(select(tasks.c.n).where(tasks.c.task_id == task_id)).scalar_one_or_none()
     if n is None:
-        raise unknown("task", task_id)
+        raise UnknownTask(task_id)
     return int(n)
 
 
@@ -190,116 +178,31 @@ def control(connection: Connection, task_id: str) -> Control:
     """Whether a task's agent is to stop.
 
     Raises:
-        Problem: Nothing has this id (404).
+        UnknownTask: No task has this id.
     """
     row = connection.execute(_controls().where(tasks.c.task_id == task_id)).one_or_none()
     if row is None:
-        raise unknown("task", task_id)
-    return _control(row)
+        raise UnknownTask(task_id)
+    return control_view(row)
 
 
 def controls_changed_since(connection: Connection, task_ids: frozenset[str], seq: int | None) -> list[Control]:
     """The controls among ``task_ids`` that an event after ``seq`` changed; all, without one. Unknown ids are passed over."""
     if seq is not None:
         changed = _controls().where(tasks.c.control_seq > seq).order_by(tasks.c.control_seq)
-        return [_control(row) for row in connection.execute(changed) if row.task_id in task_ids]
+        return [control_view(row) for row in connection.execute(changed) if row.task_id in task_ids]
     named = (_controls().where(tasks.c.task_id.in_(chunk)) for chunk in chunks(task_ids))
-    return [_control(row) for query in named for row in connection.execute(query)]
+    return [control_view(row) for query in named for row in connection.execute(query)]
 
 
 def stop(connection: Connection, interrupt_id: str) -> StopView:
     """One stop with its receipts."""
-    return _stop(connection.execute(select(interrupts).where(interrupts.c.interrupt_id == interrupt_id)).one())
-
-
-# ── From rows to views ──────────────────────────────────────────────────────────────────────────────────────────────────
+    return stop_view(connection.execute(select(interrupts).where(interrupts.c.interrupt_id == interrupt_id)).one())
 
 
 def _controls() -> Any:
     columns = (tasks.c.task_id, tasks.c.status, tasks.c.stop_open, interrupts)
     return select(*columns).join_from(tasks, interrupts, tasks.c.stop_id == interrupts.c.interrupt_id, isouter=True)
-
-
-def _control(row: Row[Any]) -> Control:
-    if not row.stop_open or row.status in ENDED:
-        return Control(row.task_id, False, None, None, None, None)  # noqa: FBT003 -- the first field of the answer
-    return Control(row.task_id, True, StopMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 -- as above
-
-
-def _views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> list[TaskView]:
-    steps_of: dict[int, list[StepView]] = {row.n: [] for row in rows}
-    columns = (column for column in steps.c if column is not steps.c.task_n)
-    query = select(steps.c.task_n, *columns).order_by(steps.c.task_n, steps.c.position)
-    for chunk in chunks(row.n for row in rows if row.steps_total):
-        for n, position, step_id, title, status, *rest in connection.execute(query.where(steps.c.task_n.in_(chunk))).all():
-            steps_of[n].append(StepView(step_id, position, title, _STEP_STATUSES[status], *rest))
-    stops: dict[str, StopView] = {}
-    for chunk in chunks(row.stop_id for row in rows if row.stop_id is not None):
-        for row in connection.execute(select(interrupts).where(interrupts.c.interrupt_id.in_(chunk))).all():
-            stops[row.interrupt_id] = _stop(row)
-    return [_task(row, steps_of[row.n], stops.get(row.stop_id), now) for row in rows]
-
-
-def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, now: UtcMs) -> TaskView:
-    ended = row.status in ENDED
-    stale = not ended and (row.lost or row.sign_ms < now - STALE_AFTER_MS)
-    evidence = None if row.evidence is None else Evidence(row.evidence)
-    state = _liveness(row, now, ended=ended)
-    return TaskView(
-        task_id=row.task_id,
-        title=row.title,
-        status=TaskStatus.STALE if stale else _TASK_STATUSES[row.status],
-        summary=row.summary,
-        created_at=row.created_ms,
-        updated_at=row.updated_ms,
-        ended_at=row.ended_ms,
-        metadata={} if row.metadata == "{}" else json.loads(row.metadata),
-        progress=ProgressView(row.steps_done, row.steps_failed, row.steps_total),
-        current_step=_current(its_steps),
-        steps=its_steps,
-        liveness=LivenessView(state, row.agent_seen_ms, row.vouched_ms, evidence, row.pid, row.stalled, row.lost_reason),
-        stop=its_stop,
-    )
-
-
-def _liveness(row: Row[Any], now: UtcMs, *, ended: bool) -> Liveness:
-    if ended:
-        return Liveness.ENDED
-    if row.lost:
-        return Liveness.LOST
-    if row.vouched_ms is None:
-        return Liveness.UNKNOWN
-    if row.vouched_ms < now - QUIET_AFTER_MS:
-        return Liveness.QUIET
-    if row.stalled:
-        return Liveness.STALLED
-    # A process is seen to run at each beat. A command says that there was life when it was given, whoever vouches for it since.
-    old = row.evidence == Evidence.COMMAND and row.agent_seen_ms < now - QUIET_AFTER_MS
-    return Liveness.QUIET if old else Liveness.ALIVE
-
-
-def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:
-    begun = [step for step in its_steps if step.status != StepStatus.PENDING]
-    if not begun:
-        return None
-    newest = max(
-        begun, key=lambda step: (step.status == StepStatus.RUNNING, step.started_at or step.ended_at or 0, step.position)
-    )
-    return CurrentStepView(newest.step_id, newest.position, newest.title, newest.status, newest.summary)
-
-
-def _stop(row: Row[Any]) -> StopView:
-    return StopView(
-        row.interrupt_id,
-        StopMode(row.mode),
-        row.reason,
-        row.requested_by,
-        row.requested_ms,
-        row.seen_ms,
-        row.delivered_ms,
-        row.acknowledged_ms,
-        row.ack_summary,
-    )
 
 
 def _history(
@@ -312,18 +215,4 @@ def _history(
         query = query.where(events.c.seq > after)
     if kinds:
         query = query.where(events.c.kind.in_(kinds))
-    return [_event(row) for row in reversed(connection.execute(query).all())]
-
-
-def _event(row: Row[Any]) -> EventView:
-    own = json.loads(row.detail)
-    own.pop("steps", None)  # they are shown with the task itself
-    return {
-        "seq": row.seq,
-        "event_id": row.event_id,
-        "kind": row.kind,
-        "at": UtcMs(row.at_ms).rfc3339(),
-        "received_at": UtcMs(row.received_ms).rfc3339(),
-        "task_status": row.task_status,
-        **own,
-    }
+    return [event_view(row) for row in reversed(connection.execute(query).all())]

@@ -14,7 +14,7 @@ from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, inser
 from sqlalchemy.sql.dml import Insert, Update
 
 from clawlog_backend.domain.fields import Evidence, StepStatus, TaskStatus
-from clawlog_backend.domain.state import StepState, StopState, TaskState
+from clawlog_backend.domain.state import InterruptState, StepState, TaskState
 from clawlog_backend.storage import schema
 
 V = TypeVar("V")
@@ -25,8 +25,8 @@ _TASK_FIXED = frozenset({"n", "task_id", "title", "metadata", "created_ms", "rec
 _TASK_CHANGING = tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED)
 _STEP_FIELDS = tuple(field.name for field in fields(StepState))
 _STEP_CHANGING = ("status", "summary", "started_ms", "ended_ms")
-_STOP_FIELDS = tuple(field.name for field in fields(StopState))
-_STOP_CHANGING = ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary")
+_INTERRUPT_FIELDS = tuple(field.name for field in fields(InterruptState))
+_INTERRUPT_CHANGING = ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary")
 _EVENT_COLUMNS = tuple(column.name for column in schema.events.columns)
 
 EventRow = tuple[int, str, int, str, int, int, str, str]
@@ -59,13 +59,13 @@ def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
             by_n[row.task_n].steps[step.step_id] = step
 
 
-def load_stops(connection: Connection, tasks: Iterable[TaskState]) -> None:
+def load_interrupts(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their stops."""
     by_n = {task.n: task for task in tasks}
     for chunk in chunks(by_n):
         for row in connection.execute(select(schema.interrupts).where(schema.interrupts.c.task_n.in_(chunk))):
-            stop = StopState(**{name: getattr(row, name) for name in _STOP_FIELDS})
-            by_n[row.task_n].stops[stop.interrupt_id] = stop
+            interrupt = InterruptState(**{name: getattr(row, name) for name in _INTERRUPT_FIELDS})
+            by_n[row.task_n].interrupts[interrupt.interrupt_id] = interrupt
 
 
 def _task(row: Row[Any]) -> TaskState:
@@ -97,16 +97,16 @@ def update_steps(connection: Connection, steps: Iterable[tuple[int, StepState]])
     _run_many(connection, _UPDATE_STEP, (*_STEP_CHANGING, "key_position", "key_task_n"), rows)
 
 
-def insert_stops(connection: Connection, stops: Iterable[tuple[int, StopState]]) -> None:
+def insert_interrupts(connection: Connection, interrupts: Iterable[tuple[int, InterruptState]]) -> None:
     """Store new stops; each comes with its task's number."""
-    rows = [(*_stop_values(stop), task_n) for task_n, stop in stops]
-    _run_many(connection, _INSERT_STOP, (*_STOP_FIELDS, "task_n"), rows)
+    rows = [(*_interrupt_values(interrupt), task_n) for task_n, interrupt in interrupts]
+    _run_many(connection, _INSERT_INTERRUPT, (*_INTERRUPT_FIELDS, "task_n"), rows)
 
 
-def update_stops(connection: Connection, stops: Iterable[StopState]) -> None:
+def update_interrupts(connection: Connection, interrupts: Iterable[InterruptState]) -> None:
     """Store what changed of stops."""
-    rows = [_stop_changes(stop) for stop in stops]
-    _run_many(connection, _UPDATE_STOP, (*_STOP_CHANGING, "key_interrupt_id"), rows)
+    rows = [_interrupt_changes(interrupt) for interrupt in interrupts]
+    _run_many(connection, _UPDATE_INTERRUPT, (*_INTERRUPT_CHANGING, "key_interrupt_id"), rows)
 
 
 def insert_events(connection: Connection, events: Sequence[EventRow]) -> None:
@@ -151,15 +151,15 @@ def _updating(table: Table, names: tuple[str, ...], *keys: Column[Any]) -> Updat
 
 _INSERT_TASK = _inserting(schema.tasks, _TASK_COLUMNS)
 _INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
-_INSERT_STOP = _inserting(schema.interrupts, (*_STOP_FIELDS, "task_n"))
+_INSERT_INTERRUPT = _inserting(schema.interrupts, (*_INTERRUPT_FIELDS, "task_n"))
 _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
 _UPDATE_TASK = _updating(schema.tasks, _TASK_CHANGING, schema.tasks.c.n)
 _UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
-_UPDATE_STOP = _updating(schema.interrupts, _STOP_CHANGING, schema.interrupts.c.interrupt_id)
+_UPDATE_INTERRUPT = _updating(schema.interrupts, _INTERRUPT_CHANGING, schema.interrupts.c.interrupt_id)
 
 _task_values = attrgetter(*_TASK_COLUMNS)
 _task_changes = attrgetter(*_TASK_CHANGING, "n")
 _step_values = attrgetter(*_STEP_FIELDS)
 _step_changes = attrgetter(*_STEP_CHANGING, "position")
-_stop_values = attrgetter(*_STOP_FIELDS)
-_stop_changes = attrgetter(*_STOP_CHANGING, "interrupt_id")
+_interrupt_values = attrgetter(*_INTERRUPT_FIELDS)
+_interrupt_changes = attrgetter(*_INTERRUPT_CHANGING, "interrupt_id")

@@ -1,17 +1,15 @@
-"""The tables, as SQLAlchemy Core sees them, and how an older database becomes one of this version.
+"""The tables, as SQLAlchemy Core sees them.
 
 Portable SQL types only: SQLite is the default, another database can follow. Times are whole milliseconds (see
 :class:`~clawlog_backend.domain.times.UtcMs`). What is only ever read back whole (metadata, an event's details) is JSON.
-"""
 
-from collections.abc import Callable
-from uuid import uuid4
+A change here needs a step in :mod:`clawlog_backend.storage.migrations`, so that older databases get it too.
+"""
 
 from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    Connection,
     ForeignKey,
     Index,
     Integer,
@@ -19,9 +17,6 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    inspect,
-    select,
-    update,
 )
 
 metadata = MetaData()
@@ -111,40 +106,8 @@ database = Table(
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("schema_version", Integer, nullable=False),
     Column("store_id", String(64), nullable=False),
-    # Changes up to this number can no longer be told apart: tasks were removed then.
+    # Changes up to this number can no longer be sent one by one: tasks were removed then.
     Column("floor_seq", BigInteger, nullable=False),
-    # Heartbeats up to this number were looked through for removal.
+    # Events up to this number were checked for heartbeats to remove.
     Column("beats_seq", BigInteger, nullable=False),
 )
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
-"""``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
-
-SCHEMA_VERSION = 1 + len(MIGRATIONS)
-
-
-class SchemaTooNewError(Exception):
-    """The database was written by a later version of this program, which alone knows what it holds."""
-
-
-def migrate(connection: Connection) -> None:
-    """Make the database one of this version: create it, or carry an older one forward, in the caller's transaction.
-
-    Raises:
-        SchemaTooNewError: It is of a later version; nothing was touched.
-    """
-    if not inspect(connection).has_table(database.name):
-        metadata.create_all(connection)
-        connection.execute(
-            database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0, beats_seq=0)
-        )
-        return
-    found = connection.execute(select(database.c.schema_version)).scalar_one()
-    if found > SCHEMA_VERSION:
-        raise SchemaTooNewError(
-            f"the database has schema version {found}, this program knows versions up to {SCHEMA_VERSION}: "
-            "upgrade clawlog-status-sync, or name another database with --database"
-        )
-    for step in MIGRATIONS[found - 1 :]:
-        step(connection)
-    connection.execute(update(database).values(schema_version=SCHEMA_VERSION))

@@ -1,12 +1,11 @@
-"""Applies events to what is stored: the one way in which a task changes.
+"""Applies events to the stored tasks: the one way in which a task changes.
 
-A group of events is applied as a unit of work: the tasks it speaks of are loaded once, each event changes them in memory, and
-what changed is written back in a few statements, in one transaction. So a batch of a thousand costs little more than one event,
-and many callers share a commit. A refused event changes nothing and harms no neighbour.
+A group of events is applied as a unit of work: their tasks are loaded once, each event changes them in memory, and the changes
+are written back in a few statements, in one transaction. So a batch of a thousand costs little more than one event, and many
+callers share a commit. A rejected event changes nothing and does not affect its neighbours.
 
-Tasks that changed lately stay in memory. That is sound because this is the only writer (see
-:mod:`clawlog_backend.storage.engines.sqlite`): what it remembers is what is stored, and when a
-transaction fails it forgets everything.
+Tasks that changed lately stay in a cache. That is sound because this is the only writer (see
+:mod:`clawlog_backend.storage.engines.sqlite`): the cache agrees with the database, and it is dropped when a transaction fails.
 """
 
 import json
@@ -18,6 +17,7 @@ from enum import StrEnum
 from sqlalchemy import Connection, func, select, update
 
 from clawlog_backend.domain import transitions
+from clawlog_backend.domain.errors import DomainError, UnknownTask
 from clawlog_backend.domain.events import (
     Event,
     InterruptAcknowledged,
@@ -29,19 +29,18 @@ from clawlog_backend.domain.events import (
     assigned_id,
 )
 from clawlog_backend.domain.fields import TaskStatus
-from clawlog_backend.domain.state import StepState, StopState, TaskState
+from clawlog_backend.domain.state import InterruptState, StepState, TaskState
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.http.problems import Problem, unknown
 from clawlog_backend.storage import rows, schema
 
-_REMEMBERED_TASKS = 10_000  # about 2 kB each, with five steps
+_CACHED_TASKS = 10_000  # about 2 kB each, with five steps
 
 _OF_STEPS = (StepStatusChanged,)
-_OF_STOPS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
+_OF_INTERRUPTS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
 
 
-class Result(StrEnum):
-    """What became of an event."""
+class EventStatus(StrEnum):
+    """The result of applying an event."""
 
     OK = "ok"
     DUPLICATE = "duplicate"
@@ -49,32 +48,34 @@ class Result(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What became of one event.
+class EventOutcome:
+    """The result of applying one event, in full.
 
     Attributes:
-        task_status: Where its task stood right after it, also when that was some time ago (a duplicate).
-        problem: Why it was rejected.
-        same: Of a duplicate: it says the same as the event that was applied under this id, the time aside.
-        interrupt_id: The stop that it asked for, or found open.
+        event_id: The event's id.
+        status: Whether it was applied.
+        task_status: Its task's status right after it, for a duplicate as of the first time.
+        error: Why it was rejected.
+        same: For a duplicate: it equals the event that was applied under this id, its time aside.
+        interrupt_id: The stop that it requested, or that was open already.
     """
 
     event_id: str
-    result: Result
+    status: EventStatus
     task_status: TaskStatus | None = None
-    problem: Problem | None = None
+    error: DomainError | None = None
     same: bool = True
     interrupt_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the store stands: what the next numbers are counted from.
+    """The store's position: what the next numbers are counted from.
 
     Attributes:
-        store_id: Tells this database from every other one.
-        seq: The number of the last event that was applied, ever.
-        floor_seq: Changes up to here can no longer be told one by one.
+        store_id: Identifies this database.
+        seq: The number of the last event that was ever applied.
+        floor_seq: Changes up to here can no longer be sent one by one: tasks were removed then.
         task_n: The number of the last task.
     """
 
@@ -85,53 +86,52 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Applied:
+class ChangeSet:
     """What a group of events changed.
 
     Attributes:
         outcomes: One per event, in order.
         changed: The numbers of the tasks that changed, by their ids.
         controls: The ids of the tasks that are now to stop, or no longer.
-        position: Where the store stands after it.
+        position: The store's position after it.
     """
 
-    outcomes: tuple[Outcome, ...]
+    outcomes: tuple[EventOutcome, ...]
     changed: dict[str, int]
     controls: frozenset[str]
     position: Position
 
 
 @dataclass(frozen=True, slots=True)
-class Removed:
-    """How many tasks were removed, and where the store stands after it."""
+class Removal:
+    """How many tasks were removed, and the store's position after it."""
 
     number: int
     position: Position
 
 
-class Store:
-    """Applies events, and knows where the store stands.
+class TaskStore:
+    """Applies events, and knows its position.
 
-    Everything here runs in somebody else's transaction, so whoever commits it says so afterwards: :meth:`committed` or
-    :meth:`forget`.
+    Everything here runs in the caller's transaction. After it, the caller has to call :meth:`committed` or :meth:`rolled_back`.
 
     Attributes:
-        position: Where the store stands, as of the last transaction that was committed.
+        position: The position as of the last committed transaction.
     """
 
     def __init__(self) -> None:
         self.position = Position("", 0, 0, 0)
-        self._remembered: OrderedDict[str, TaskState] = OrderedDict()
+        self._cache: OrderedDict[str, TaskState] = OrderedDict()
 
     def find_position(self, connection: Connection) -> Position:
-        """Where the store stands, by what is in it. Numbers never come back, even after what bore them was removed."""
+        """The position as the database has it. No number is used twice, even after its task or event was removed."""
         info = connection.execute(select(schema.database)).one()
         last_event = connection.execute(select(func.max(schema.events.c.seq))).scalar() or 0
         newest = select(func.max(schema.tasks.c.change_seq), func.max(schema.tasks.c.n))
         last_change, last_n = connection.execute(newest).one()
         return Position(info.store_id, max(info.floor_seq, last_event, last_change or 0), info.floor_seq, last_n or 0)
 
-    def apply(self, connection: Connection, incoming: Sequence[Event], received: UtcMs) -> Applied:
+    def apply(self, connection: Connection, incoming: Sequence[Event], received: UtcMs) -> ChangeSet:
         """Apply events in the order given.
 
         Args:
@@ -139,10 +139,10 @@ class Store:
             incoming: The events.
             received: This instant.
         """
-        return _UnitOfWork(connection, self._remembered, self.position, received).run(incoming)
+        return _UnitOfWork(connection, self._cache, self.position, received).run(incoming)
 
-    def remove(self, connection: Connection, work: Callable[[Connection], int]) -> Removed:
-        """Remove tasks. Whoever knew of changes up to now has to load anew: this cannot be told as a change.
+    def remove(self, connection: Connection, work: Callable[[Connection], int]) -> Removal:
+        """Remove tasks. Readers of the changes up to now have to reload: a removal is not sent as a change.
 
         Args:
             connection: In a transaction.
@@ -150,51 +150,49 @@ class Store:
         """
         number = work(connection)
         if not number:
-            return Removed(0, self.position)
+            return Removal(0, self.position)
         connection.execute(update(schema.database).values(floor_seq=self.position.seq))
-        return Removed(number, replace(self.position, floor_seq=self.position.seq))
+        return Removal(number, replace(self.position, floor_seq=self.position.seq))
 
-    def committed(self, change: Applied | Removed) -> None:
-        """The transaction is on disk."""
+    def committed(self, change: ChangeSet | Removal) -> None:
+        """The transaction was committed: take over its position."""
         self.position = change.position
-        if isinstance(change, Removed):
-            self._remembered.clear()
-        while len(self._remembered) > _REMEMBERED_TASKS:
-            self._remembered.popitem(last=False)
+        if isinstance(change, Removal):
+            self._cache.clear()
+        while len(self._cache) > _CACHED_TASKS:
+            self._cache.popitem(last=False)
 
-    def forget(self) -> None:
-        """The transaction failed: what is in memory may be ahead of what is stored."""
-        self._remembered.clear()
+    def rolled_back(self) -> None:
+        """The transaction failed: drop the cache, which may be ahead of the database."""
+        self._cache.clear()
 
 
 class _UnitOfWork:
     """One group of events: loads what they need, applies them in memory, writes what changed."""
 
-    def __init__(
-        self, connection: Connection, remembered: OrderedDict[str, TaskState], start: Position, received: UtcMs
-    ) -> None:
+    def __init__(self, connection: Connection, cache: OrderedDict[str, TaskState], start: Position, received: UtcMs) -> None:
         self._connection = connection
         self._received = received
-        self._tasks = remembered
+        self._tasks = cache
         self._start = start
         self._seq = start.seq
         self._task_n = start.task_n
-        self._stored: dict[str, _Stored] = {}
+        self._stored: dict[str, _StoredEvent] = {}
         self._events: list[rows.EventRow] = []
         self._touched: dict[str, TaskState] = {}
         self._created: set[str] = set()
         self._steps: dict[tuple[int, int], StepState] = {}
-        self._stops: dict[str, tuple[int, StopState]] = {}
-        self._new_stops: set[str] = set()
+        self._interrupts: dict[str, tuple[int, InterruptState]] = {}
+        self._new_interrupts: set[str] = set()
         self._controls: set[str] = set()
 
-    def run(self, incoming: Sequence[Event]) -> Applied:
+    def run(self, incoming: Sequence[Event]) -> ChangeSet:
         self._load(incoming)
-        outcomes = tuple(map(self._one, incoming))
+        outcomes = tuple(map(self._apply, incoming))
         self._write()
         changed = {task_id: task.n for task_id, task in self._touched.items()}
         after = replace(self._start, seq=self._seq, task_n=self._task_n)
-        return Applied(outcomes, changed, frozenset(self._controls), after)
+        return ChangeSet(outcomes, changed, frozenset(self._controls), after)
 
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -202,18 +200,18 @@ class _UnitOfWork:
         columns = schema.events.c
         query = select(columns.event_id, columns.task_n, columns.kind, columns.task_status, columns.detail)
         for chunk in rows.chunks({event.event_id for event in incoming}):
-            for event_id, *kept in self._connection.execute(query.where(columns.event_id.in_(chunk))):
-                self._stored[event_id] = _Stored(*kept)
+            for event_id, *stored in self._connection.execute(query.where(columns.event_id.in_(chunk))):
+                self._stored[event_id] = _StoredEvent(*stored)
         named = {event.task_id for event in incoming}
         for task in rows.load_tasks(self._connection, named - self._tasks.keys()):
             self._tasks[task.task_id] = task
         for task_id in named & self._tasks.keys():
             self._tasks.move_to_end(task_id)
-        rows.load_steps(self._connection, self._lacking("steps_loaded", incoming, _OF_STEPS))
-        rows.load_stops(self._connection, self._lacking("stops_loaded", incoming, _OF_STOPS))
+        rows.load_steps(self._connection, self._without("steps_loaded", incoming, _OF_STEPS))
+        rows.load_interrupts(self._connection, self._without("interrupts_loaded", incoming, _OF_INTERRUPTS))
 
-    def _lacking(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
-        """The tasks whose steps or stops are needed, and from now on loaded."""
+    def _without(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
+        """The tasks whose steps or stops are needed and not loaded yet; marks them as loaded."""
         named = {event.task_id for event in incoming if isinstance(event, kinds)}
         lacking = [self._tasks[name] for name in named & self._tasks.keys() if not getattr(self._tasks[name], part)]
         for task in lacking:
@@ -222,11 +220,11 @@ class _UnitOfWork:
 
     # ── Applying ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _one(self, event: Event) -> Outcome:
+    def _apply(self, event: Event) -> EventOutcome:
         stored = self._stored.get(event.event_id)
         task = self._tasks.get(event.task_id)
         if stored is not None:
-            return self._repeated(event, stored, task)
+            return self._duplicate(event, stored, task)
         try:
             if task is not None:
                 stop_before = (task.stop_requested, task.stop_id)
@@ -235,14 +233,14 @@ class _UnitOfWork:
                 stop_before = (False, None)
                 task = self._create(event)
             else:
-                raise unknown("task", event.task_id)
-        except Problem as problem:
-            return Outcome(event.event_id, Result.REJECTED, problem=problem)
+                raise UnknownTask(event.task_id)
+        except DomainError as error:
+            return EventOutcome(event.event_id, EventStatus.REJECTED, error=error)
         self._record(event, task)
         if stop_before != (task.stop_requested, task.stop_id):
             task.control_seq = self._seq
             self._controls.add(task.task_id)
-        return Outcome(event.event_id, Result.OK, task.status, interrupt_id=task.stop_id)
+        return EventOutcome(event.event_id, EventStatus.OK, task.status, interrupt_id=task.stop_id)
 
     def _create(self, event: TaskCreated) -> TaskState:
         task = transitions.create(event, self._received)
@@ -252,13 +250,13 @@ class _UnitOfWork:
         self._created.add(task.task_id)
         return task
 
-    def _repeated(self, event: Event, stored: "_Stored", task: TaskState | None) -> Outcome:
+    def _duplicate(self, event: Event, stored: "_StoredEvent", task: TaskState | None) -> EventOutcome:
         kept = json.loads(stored.detail)
-        # The stop that a request led to is kept with it, but was not part of it.
+        # The stop that a request led to is stored with it, but was not part of it.
         interrupt_id = kept.pop("interrupt_id", None) if isinstance(event, InterruptRequested) else None
         same = task is not None and (task.n, event.kind) == (stored.task_n, stored.kind) and kept == json.loads(event.detail())
         status = TaskStatus(stored.task_status)
-        return Outcome(event.event_id, Result.DUPLICATE, status, same=same, interrupt_id=interrupt_id)
+        return EventOutcome(event.event_id, EventStatus.DUPLICATE, status, same=same, interrupt_id=interrupt_id)
 
     def _record(self, event: Event, task: TaskState) -> None:
         self._seq += 1
@@ -268,16 +266,16 @@ class _UnitOfWork:
         if isinstance(event, StepStatusChanged):
             step = task.steps[event.step_id]
             self._steps[task.n, step.position] = step
-        elif isinstance(event, _OF_STOPS):
+        elif isinstance(event, _OF_INTERRUPTS):
             named = None if isinstance(event, InterruptRequested) else event.interrupt_id
-            stop = task.stops[named or task.stop_id or ""]
-            self._stops[stop.interrupt_id] = (task.n, stop)
+            interrupt = task.interrupts[named or task.stop_id or ""]
+            self._interrupts[interrupt.interrupt_id] = (task.n, interrupt)
             if isinstance(event, InterruptRequested):
-                detail = json.dumps(json.loads(detail) | {"interrupt_id": stop.interrupt_id}, ensure_ascii=False)
-                if stop.interrupt_id == assigned_id(event.event_id, "interrupt"):
-                    self._new_stops.add(stop.interrupt_id)
+                detail = json.dumps(json.loads(detail) | {"interrupt_id": interrupt.interrupt_id}, ensure_ascii=False)
+                if interrupt.interrupt_id == assigned_id(event.event_id, "interrupt"):
+                    self._new_interrupts.add(interrupt.interrupt_id)
         self._events.append((self._seq, event.event_id, task.n, event.kind, event.at, self._received, task.status, detail))
-        self._stored[event.event_id] = _Stored(task.n, event.kind, task.status, detail)
+        self._stored[event.event_id] = _StoredEvent(task.n, event.kind, task.status, detail)
 
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -287,14 +285,15 @@ class _UnitOfWork:
         rows.update_tasks(self._connection, [task for task_id, task in self._touched.items() if task_id not in self._created])
         new = {task.n for task in created}
         rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in new])
-        rows.insert_stops(self._connection, [self._stops[name] for name in self._new_stops])
-        rows.update_stops(self._connection, [stop for name, (_, stop) in self._stops.items() if name not in self._new_stops])
+        rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
+        known = self._interrupts.keys() - self._new_interrupts
+        rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in known])
         rows.insert_events(self._connection, self._events)
 
 
 @dataclass(frozen=True, slots=True)
-class _Stored:
-    """What is kept of an event that was applied."""
+class _StoredEvent:
+    """What the database has of an event that was applied."""
 
     task_n: int
     kind: str

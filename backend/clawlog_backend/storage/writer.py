@@ -1,6 +1,6 @@
-"""Takes events from all routes and applies them in groups: whatever arrives while one commit is under way shares the next.
+"""Group commit: events that arrive from any route while one commit is under way share the next.
 
-An answer is given only once its events are on disk. What waits is bounded, so that a flood is refused rather than hoarded.
+A caller is answered only once its events are on disk. The queue is bounded, so that a flood is refused rather than buffered.
 """
 
 import asyncio
@@ -11,22 +11,22 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
+from clawlog_backend.domain.errors import Busy, Unavailable
 from clawlog_backend.domain.events import Event
 from clawlog_backend.domain.times import Clock
-from clawlog_backend.http.problems import busy, unavailable
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
-from clawlog_backend.storage.unit_of_work import Applied, Outcome, Store
+from clawlog_backend.storage.unit_of_work import ChangeSet, EventOutcome, TaskStore
 
-_GROUP_EVENTS = 4_000  # applied in one transaction; more would make the callers of the first ones wait
+_GROUP_EVENTS = 4_000  # applied in one transaction; more would delay the answers to the first ones
 _WAITING_EVENTS = 50_000  # a bound on memory: about 50 MB of events
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Waiting:
+class _Submission:
     events: Sequence[Event]
-    answer: "asyncio.Future[tuple[Outcome, ...]]"
+    answer: "asyncio.Future[tuple[EventOutcome, ...]]"
 
 
 class Writer:
@@ -34,35 +34,36 @@ class Writer:
 
     Args:
         database: Where they go.
-        store: Knows what they do there.
+        store: Applies them.
         clock: What time it is.
-        on_applied: Told of each group, on the event loop, once it is on disk.
+        on_applied: Called with each group's changes, on the event loop, once they are on disk.
     """
 
-    def __init__(self, *, database: Database, store: Store, clock: Clock, on_applied: Callable[[Applied], None]) -> None:
+    def __init__(self, *, database: Database, store: TaskStore, clock: Clock, on_applied: Callable[[ChangeSet], None]) -> None:
         self._database = database
         self._store = store
         self._clock = clock
         self._on_applied = on_applied
-        self._waiting: deque[_Waiting] = deque()
+        self._queue: deque[_Submission] = deque()
         self._waiting_events = 0
         self._draining: asyncio.Task[None] | None = None
         self._exclusive = asyncio.Lock()
 
-    async def submit(self, events: Sequence[Event]) -> tuple[Outcome, ...]:
-        """Apply events, and return what became of each once that is on disk.
+    async def submit(self, events: Sequence[Event]) -> tuple[EventOutcome, ...]:
+        """Apply events, and return each one's outcome once it is on disk.
 
         Raises:
-            Problem: Too much waits already (429), or the database cannot be written (503); nothing was applied.
+            Busy: Too many events wait already; nothing was applied.
+            Unavailable: The database cannot be written; nothing was applied.
         """
         if self._waiting_events + len(events) > _WAITING_EVENTS:
-            raise busy("Too many events wait to be written: send them again later.", retry_after_s=1)
-        waiting = _Waiting(events, asyncio.get_running_loop().create_future())
-        self._waiting.append(waiting)
+            raise Busy("Too many events wait to be written: send them again later.", retry_after_s=1)
+        submission = _Submission(events, asyncio.get_running_loop().create_future())
+        self._queue.append(submission)
         self._waiting_events += len(events)
         if self._draining is None:
             self._draining = asyncio.create_task(self._drain(), name="writer")
-        return await waiting.answer
+        return await submission.answer
 
     async def remove(self, work: Callable[[Connection], int]) -> int:
         """Remove tasks in one transaction, while nothing is applied, and return how many.
@@ -82,40 +83,40 @@ class Writer:
 
     async def _drain(self) -> None:
         try:
-            while self._waiting:
+            while self._queue:
                 async with self._exclusive:
                     await self._write(self._next_group())
         finally:
             self._draining = None
 
-    def _next_group(self) -> list[_Waiting]:
-        group: list[_Waiting] = []
+    def _next_group(self) -> list[_Submission]:
+        group: list[_Submission] = []
         size = 0
-        while self._waiting and (not group or size + len(self._waiting[0].events) <= _GROUP_EVENTS):
-            group.append(self._waiting.popleft())
+        while self._queue and (not group or size + len(self._queue[0].events) <= _GROUP_EVENTS):
+            group.append(self._queue.popleft())
             size += len(group[-1].events)
         self._waiting_events -= size
         return group
 
-    async def _write(self, group: list[_Waiting]) -> None:
-        events = [event for waiting in group for event in waiting.events]
+    async def _write(self, group: list[_Submission]) -> None:
+        events = [event for submission in group for event in submission.events]
         received = self._clock()
         try:
             applied = await self._database.write(lambda connection: self._store.apply(connection, events, received))
-        except Exception as error:  # noqa: BLE001 -- whatever it is, each caller that waits has to learn of it
-            self._store.forget()
+        except Exception as error:  # noqa: BLE001 -- whatever it is, each waiting caller has to get it
+            self._store.rolled_back()
             self._fail(group, error)
             return
         self._store.committed(applied)
         done = 0
-        for waiting in group:
-            if not waiting.answer.done():  # its caller may have gone; its events are applied all the same
-                waiting.answer.set_result(applied.outcomes[done : done + len(waiting.events)])
-            done += len(waiting.events)
+        for submission in group:
+            if not submission.answer.done():  # a caller that left: its events are applied all the same
+                submission.answer.set_result(applied.outcomes[done : done + len(submission.events)])
+            done += len(submission.events)
         self._on_applied(applied)
 
-    def _fail(self, group: list[_Waiting], error: Exception) -> None:
+    def _fail(self, group: list[_Submission], error: Exception) -> None:
         log.error("writing %d requests failed: %s", len(group), error, exc_info=not isinstance(error, DatabaseError))
-        for waiting in group:
-            if not waiting.answer.done():
-                waiting.answer.set_exception(unavailable("The backend cannot write to its database now.", retry_after_s=5))
+        for submission in group:
+            if not submission.answer.done():
+                submission.answer.set_exception(Unavailable("The backend cannot write to its database now.", retry_after_s=5))

@@ -10,9 +10,9 @@ from typing import Any
 import aiohttp
 import pytest
 
-import clawlog_backend.http.routes.stream
 import clawlog_backend.live.changes
 import clawlog_backend.live.maintenance
+import clawlog_backend.live.stream
 from support.running_backend import Api, RunningBackend, connected, event
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process"}
@@ -200,7 +200,7 @@ async def test_a_task_whose_last_command_grows_old_is_told_again_as_quiet(
 
 
 async def test_an_idle_stream_is_kept_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(clawlog_backend.http.routes.stream, "_KEEP_ALIVE_S", 0.05)
+    monkeypatch.setattr(clawlog_backend.live.stream, "_KEEP_ALIVE_S", 0.05)
     async with opened(api) as stream:
         await stream.message()
         assert await stream.response.content.readuntil(b"\n\n") == b": still here\n\n"

@@ -33,7 +33,7 @@ export async function request(path, { method = "GET", body = null, headers = {},
   throw new ApiError(response.status, await problem(response));
 }
 
-/** What an RFC 9457 problem document says, else the bare status. */
+/** The detail of an RFC 9457 problem document, else the bare status. */
 async function problem(response) {
   try {
     const { title, detail } = await response.json();

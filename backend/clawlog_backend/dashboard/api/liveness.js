@@ -1,21 +1,21 @@
 /**
- * What a task's facts mean at a given time: is it alive, is it in trouble, is it being stopped?
+ * A task's state at a given time: is it alive, does it need attention, is it being stopped?
  *
- * The server derives the same states, but says so only when something happens. A silence is nothing happening, so the
- * page ages what it knows by the same limits.
+ * The server derives the same states, but sends a task only when something happens. Silence is when nothing happens, so
+ * the page derives it by the same limits.
  */
 
 /** Evidence older than this no longer shows a task to be alive: a heartbeat comes at the latest every 17 s. */
 export const QUIET_AFTER_MS = 20_000;
 
-/** A task in progress that gave no sign of any kind for this long is stale. */
+/** A task in progress without a sign of life for this long is stale. */
 const STALE_AFTER_MS = 60_000;
 
-/** A stop that nobody answered for this long wants a person's eye. */
+/** A stop that was not acknowledged for this long needs a person's attention. */
 const STOP_OVERDUE_AFTER_MS = 120_000;
 
-/** A failure is news for this long; later it is history. */
-const FAILURE_IS_NEWS_FOR_MS = 3_600_000;
+/** A failure needs attention for this long. */
+const FAILURE_IS_RECENT_FOR_MS = 3_600_000;
 
 /** Whether the task has reached its end. */
 export function hasEnded(task) {
@@ -30,8 +30,8 @@ export function statusAt(task, now) {
 }
 
 /**
- * The liveness state at `now`: what somebody vouched for turns `quiet` by the passing of time alone. A process is seen to
- * run at each beat; a command says that there was life when it was given, whoever vouches for it since.
+ * The liveness state at `now`: evidence turns `quiet` by the passing of time alone. A process is seen running at each
+ * heartbeat; a command proves only that the agent was alive when it was given.
  */
 export function livenessAt(task, now) {
   const { state, agentSeenAt, evidence, vouchedAt } = task.liveness;
@@ -40,7 +40,7 @@ export function livenessAt(task, now) {
   return state;
 }
 
-/** Whether a stop was asked for and is not answered yet. */
+/** Whether a stop was requested and is not acknowledged yet. */
 export function isStopping(task) {
   return task.stop !== null && task.stop.acknowledgedAt === null && !hasEnded(task);
 }
@@ -50,10 +50,10 @@ export function canStop(task) {
   return !hasEnded(task) && !isStopping(task);
 }
 
-/** Why the task wants a person's attention (`failed`, `lost`, `stalled`, `stale`, `stop`), or null if it does not. */
-export function troubleAt(task, now) {
+/** Why the task needs a person's attention (`failed`, `lost`, `stalled`, `stale`, `stop`), or null if it does not. */
+export function attentionAt(task, now) {
   if (hasEnded(task)) {
-    return task.status === "failed" && now - (task.endedAt ?? task.updatedAt) < FAILURE_IS_NEWS_FOR_MS ? "failed" : null;
+    return task.status === "failed" && now - (task.endedAt ?? task.updatedAt) < FAILURE_IS_RECENT_FOR_MS ? "failed" : null;
   }
   const state = livenessAt(task, now);
   if (state === "lost" || state === "stalled") return state;

@@ -1,6 +1,6 @@
 /** The tasks that the page knows: merged from the list and the change stream, and chosen for showing. No I/O, no DOM. */
 
-import { hasEnded, isStopping, statusAt, troubleAt } from "./liveness.js";
+import { hasEnded, isStopping, statusAt, attentionAt } from "./liveness.js";
 
 /** The groups of the list, in the order of how soon a person wants to see them. */
 export const Group = Object.freeze({ ATTENTION: 0, ACTIVE: 1, ENDED: 2 });
@@ -13,7 +13,7 @@ export const FILTERS = Object.freeze([
 const MATCHES = {
   all: () => true,
   active: (task) => !hasEnded(task),
-  attention: (task, now) => troubleAt(task, now) !== null,
+  attention: (task, now) => attentionAt(task, now) !== null,
   stopping: (task) => isStopping(task),
   stale: (task, now) => statusAt(task, now) === "stale",
   failed: (task) => task.status === "failed",
@@ -23,7 +23,7 @@ const MATCHES = {
 
 /** The group in which the task is listed at `now`. */
 function groupOf(task, now) {
-  if (troubleAt(task, now) !== null) return Group.ATTENTION;
+  if (attentionAt(task, now) !== null) return Group.ATTENTION;
   return hasEnded(task) ? Group.ENDED : Group.ACTIVE;
 }
 

@@ -33,7 +33,7 @@ export const State = Object.freeze({
 export class ChangeStream {
   #path;
   #onEvent;
-  #onHeard;
+  #onData;
   #onState;
   #onRefused;
   #closed = false;
@@ -43,14 +43,14 @@ export class ChangeStream {
   #failingSince = null;
 
   /**
-   * `onEvent(name, data)` gets each event with its parsed JSON, `onHeard()` each sign of life of the server,
+   * `onEvent(name, data)` gets each event with its parsed JSON, `onData()` each time that the server sent something,
    * `onState(state)` each change of the connection, `onRefused(error)` its end by the server's will; none is called
    * after `close`.
    */
-  constructor({ path, onEvent, onHeard, onState, onRefused }) {
+  constructor({ path, onEvent, onData, onState, onRefused }) {
     this.#path = path;
     this.#onEvent = onEvent;
-    this.#onHeard = onHeard;
+    this.#onData = onData;
     this.#onState = onState;
     this.#onRefused = onRefused;
     window.addEventListener("online", this.retryNow);
@@ -114,11 +114,11 @@ export class ChangeStream {
     const headers = { Accept: "text/event-stream" };
     if (this.#lastEventId !== null) headers["Last-Event-ID"] = this.#lastEventId;
     let watchdog = null;
-    const heard = () => {
+    const restartWatchdog = () => {
       clearTimeout(watchdog);
       watchdog = setTimeout(() => this.#abort.abort(), SILENCE_MS);
     };
-    heard();
+    restartWatchdog();
     try {
       const response = await request(this.#path, { headers, signal: this.#abort.signal });
       onOpen();
@@ -127,8 +127,8 @@ export class ChangeStream {
       for (;;) {
         const { value, done } = await reader.read();
         if (done || this.#closed) return;
-        heard();
-        this.#onHeard();
+        restartWatchdog();
+        this.#onData();
         for (const { id, name, data } of parser.feed(value)) {
           if (id !== null) this.#lastEventId = id;
           if (!this.#closed) this.#onEvent(name, data === "" ? null : JSON.parse(data));

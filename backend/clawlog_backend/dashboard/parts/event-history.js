@@ -4,7 +4,7 @@ import { h, setText } from "./element.js";
 import { count, hasText, t } from "../texts/i18n.js";
 import { absolute, day, duration, timeOfDay } from "../texts/time.js";
 
-/** An event that reached the server this much later than it happened waited in an outbox: worth saying. */
+/** An event that reached the server this much later than it happened waited in an outbox: it is marked. */
 const LATE_AFTER_MS = 10_000;
 
 export class EventHistory {

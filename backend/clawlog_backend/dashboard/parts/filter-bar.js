@@ -8,7 +8,7 @@ import { FILTERS } from "../api/store.js";
 /** A pause in typing that counts as "now search". */
 const TYPING_PAUSE_MS = 250;
 
-/** The first filters answer the first questions (what runs, what is in trouble, what is being stopped) and are large. */
+/** The first filters answer the first questions (what runs, what needs attention, what is being stopped) and are large. */
 const LARGE = 3;
 
 /** The address of the list with that filter and search. */

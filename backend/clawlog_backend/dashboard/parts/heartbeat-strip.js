@@ -1,6 +1,6 @@
 /**
- * Heartbeats as a strip of time: one line for who vouched for the agent, one for the agent's own signs, and the gaps
- * in between as what they are.
+ * Heartbeats on a strip of time: one line for the heartbeats, one for the agent's own reports, and the gaps between the
+ * heartbeats.
  */
 
 import { h, setAttribute, setText, svg } from "./element.js";
@@ -16,7 +16,7 @@ export const STRIP_SPAN_MS = 30 * 60_000;
 /** A strip of less than this would be all gaps and no beats. */
 const SHORTEST_SPAN_MS = 60_000;
 
-/** The strip moves on in steps of this, not each second: a hint under the pointer must not vanish while one reads it. */
+/** The strip moves on in steps of this, not each second: a hint under the pointer must not vanish while it is read. */
 const REDRAW_AFTER_MS = 5_000;
 
 /** The strip's margins, as a part of its span. */
@@ -28,7 +28,7 @@ const LABEL_WIDTH = 96;
 export class HeartbeatStrip {
   #label = new LivenessLabel();
   #drawn = null;
-  #reason = h("p", { class: "trouble-line" });
+  #reason = h("p", { class: "attention-line" });
   #chart = svg("svg", { class: "strip", role: "img" });
   #from = h("time");
   #to = h("time");
@@ -37,8 +37,8 @@ export class HeartbeatStrip {
   #legend = h(
     "div",
     { class: "strip-names", "aria-hidden": "true" },
-    h("span", {}, t("strip.vouched")),
-    h("span", {}, t("strip.spoke")),
+    h("span", {}, t("strip.heartbeats")),
+    h("span", {}, t("strip.reports")),
   );
   #frame = h("div", { class: "strip-frame" }, this.#legend, h("div", { class: "strip-body" }, this.#chart, this.#axis));
 
@@ -84,7 +84,7 @@ function spanOf(task, now) {
   return { from: to - length * (1 + MARGIN_PART), to: to + length * MARGIN_PART };
 }
 
-/** Where no beat came for longer than a live task may be silent; up to `end` too, where the task goes on. */
+/** The gaps without a heartbeat that are longer than a live agent leaves; up to `end` too, for a task that has not ended. */
 function gapsBetween(beats, end) {
   const times = beats.map(({ at }) => at);
   if (end !== null) times.push(end);
@@ -120,7 +120,7 @@ function draw({ beats, gaps, losses, span, pixels }) {
   }
   for (const seen of new Set(beats.map(({ agentSeenAt }) => agentSeenAt))) {
     if (seen === null || seen < span.from || seen > span.to) continue;
-    nodes.push(svg("circle", { class: "strip-spoke", cx: x(seen), cy: 42, r: 2.5 }, svg("title", {}, absolute(seen))));
+    nodes.push(svg("circle", { class: "strip-report", cx: x(seen), cy: 42, r: 2.5 }, svg("title", {}, absolute(seen))));
   }
   for (const { at, summary } of losses) {
     const title = svg("title", {}, [t("strip.lost"), absolute(at), summary].filter(Boolean).join(" · "));

@@ -1,4 +1,4 @@
-/** The two small labels that carry a task's state: its status, and its liveness with both ages. Never colour alone. */
+/** The two labels of a task's state: its status, and its liveness with both ages. Never colour alone. */
 
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
@@ -26,14 +26,14 @@ export class StatusBadge {
   }
 }
 
-/** A liveness pill, and beside it when the agent spoke and when somebody vouched for it. */
+/** A liveness pill, and beside it the ages of the agent's last report and of its last heartbeat. */
 export class LivenessLabel {
   #word = h("span");
   #pill = h("span", { class: "pill" }, h("span", { class: "dot" }), this.#word);
-  #spoke = timeElement();
-  #vouched = timeElement();
+  #reported = timeElement();
+  #heartbeat = timeElement();
 
-  element = h("div", { class: "liveness" }, this.#pill, h("div", { class: "ages" }, this.#spoke, this.#vouched));
+  element = h("div", { class: "liveness" }, this.#pill, h("div", { class: "ages" }, this.#reported, this.#heartbeat));
 
   update(task, now) {
     const state = hasEnded(task) ? "ended" : livenessAt(task, now);
@@ -43,17 +43,17 @@ export class LivenessLabel {
     setText(this.#word, t(`liveness.${state}`));
     if (state === "ended") {
       const endedAt = task.endedAt ?? task.updatedAt;
-      setTime(this.#spoke, endedAt, t("liveness.ended.at", { age: age(now - endedAt) }));
-      setTime(this.#vouched, null);
+      setTime(this.#reported, endedAt, t("liveness.ended.at", { age: age(now - endedAt) }));
+      setTime(this.#heartbeat, null);
       return;
     }
-    setTime(this.#spoke, agentSeenAt, t("liveness.spoke", { age: age(now - agentSeenAt) }));
-    setTime(this.#vouched, vouchedAt, vouchedText(task.liveness, now));
+    setTime(this.#reported, agentSeenAt, t("liveness.reported", { age: age(now - agentSeenAt) }));
+    setTime(this.#heartbeat, vouchedAt, heartbeatText(task.liveness, now));
   }
 }
 
-function vouchedText({ vouchedAt, evidence, pid }, now) {
+function heartbeatText({ vouchedAt, evidence, pid }, now) {
   const values = { age: age(now - vouchedAt), pid };
-  if (evidence === "process") return t(pid ? "liveness.vouched.process.pid" : "liveness.vouched.process", values);
-  return t(evidence === "command" ? "liveness.vouched.command" : "liveness.vouched", values);
+  if (evidence !== "process") return t("liveness.heartbeat", values);
+  return t(pid ? "liveness.process.pid" : "liveness.process", values);
 }

@@ -1,9 +1,9 @@
-/** One task in the list: what it is, where it stands, whether it lives, and how to stop it. */
+/** A task in the list: its title, its state, its liveness, and how to stop it. */
 
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "./icons.js";
-import { canStop, hasEnded, isStopping, stopStage, troubleAt } from "../api/liveness.js";
+import { canStop, hasEnded, isStopping, stopStage, attentionAt } from "../api/liveness.js";
 import { ProgressBar } from "./progress-bar.js";
 import { STAGES } from "./receipts.js";
 import { LivenessLabel, StatusBadge, labelAt } from "./status-badge.js";
@@ -14,7 +14,7 @@ export class TaskRow {
   #badge = new StatusBadge();
   #elapsed = timeElement("elapsed");
   #title = h("a", { class: "title", dir: "auto" });
-  #trouble = h("span", { class: "trouble" });
+  #attention = h("span", { class: "attention-reason" });
   #step = h("bdi", { class: "step" });
   #summary = h("bdi", { class: "summary" });
   #progress = new ProgressBar();
@@ -44,7 +44,7 @@ export class TaskRow {
         "div",
         { class: "row-text" },
         h("div", { class: "row-title" }, this.#title),
-        h("div", { class: "row-now" }, this.#trouble, this.#step, this.#summary),
+        h("div", { class: "row-now" }, this.#attention, this.#step, this.#summary),
       ),
       this.#progress.element,
       this.#liveness.element,
@@ -54,15 +54,15 @@ export class TaskRow {
 
   update({ task, index, size }) {
     const now = clock.now();
-    const trouble = troubleAt(task, now);
+    const attention = attentionAt(task, now);
     if (task !== this.#task) this.#showFacts(task);
     setAttribute(this.element, "aria-posinset", index);
     setAttribute(this.element, "aria-setsize", size);
     setAttribute(this.element, "data-status", labelAt(task, now));
-    setAttribute(this.element, "data-trouble", trouble);
+    setAttribute(this.element, "data-attention", attention);
     this.#badge.show(labelAt(task, now));
     this.#showElapsed(task, now);
-    setText(this.#trouble, trouble === null || trouble === "failed" ? "" : t(`attention.${trouble}`));
+    setText(this.#attention, attention === null || attention === "failed" ? "" : t(`attention.${attention}`));
     this.#liveness.update(task, now);
   }
 
@@ -77,9 +77,9 @@ export class TaskRow {
     this.#progress.update(task);
     this.#stop.hidden = !canStop(task);
     setAttribute(this.#stop, "aria-label", t("stop.button.named", { title: task.title }));
-    const isInHand = isStopping(task);
-    this.#receipts.hidden = !isInHand;
-    if (!isInHand) return;
+    const isOpen = isStopping(task);
+    this.#receipts.hidden = !isOpen;
+    if (!isOpen) return;
     const stage = stopStage(task.stop);
     setText(this.#stage, t(`receipt.${stage}`));
     for (const dot of this.#receipts.querySelectorAll(".mini-receipt")) {
@@ -92,13 +92,13 @@ export class TaskRow {
       const endedAt = task.endedAt ?? task.updatedAt;
       setTime(this.#elapsed, task.createdAt, t("task.ran", { duration: age(endedAt - task.createdAt) }));
     } else {
-      const key = task.status === "pending" ? "list.waiting" : "list.elapsed";
+      const key = task.status === "pending" ? "list.pending" : "list.elapsed";
       setTime(this.#elapsed, task.createdAt, t(key, { age: age(now - task.createdAt) }));
     }
   }
 }
 
-/** The step and the words that tell most about where the task stands. */
+/** The step and the text that best describe the state of the task. */
 function whatMatters(task) {
   const { currentStep, liveness, status, stop, summary } = task;
   const failed = status === "failed" ? task.steps.find((step) => step.status === "failed") : null;

@@ -49,7 +49,7 @@ export function languages() {
   return Object.entries(TEXTS).map(([tag, texts]) => [tag, texts["language.name"]]);
 }
 
-/** Switches the language, remembers it, and tells those who asked with `onLanguageChange`. */
+/** Switches the language, remembers it, and calls the listeners of `onLanguageChange`. */
 export function setLanguage(tag) {
   if (!(tag in TEXTS) || tag === current) return;
   current = tag;

@@ -14,8 +14,8 @@ const HOUR = 60 * MINUTE;
 const DAY = 24 * HOUR;
 
 /**
- * The server's clock as the browser knows it. It stands still while the server cannot be heard: how the tasks' ages
- * would have gone on nobody here knows, and a broken connection must not make healthy tasks look silent.
+ * The server's clock as the browser knows it. It stands still while the server cannot be reached: how the tasks' ages
+ * would have gone on is not known here, and a broken connection must not make healthy tasks look silent.
  */
 class ServerClock {
   // Counted on the browser's monotonic clock, which nobody sets while the page is open.
@@ -26,26 +26,26 @@ class ServerClock {
   /** The server's time as of its latest greeting. */
   set(serverTime) {
     this.#offset_ms = serverTime - performance.now();
-    this.heard();
+    this.noteContact();
   }
 
-  /** Notes that the server was heard from just now. */
-  heard() {
+  /** Notes that the server sent something just now. */
+  noteContact() {
     this.#lastContact = performance.now();
     this.#listening = true;
   }
 
   /** Notes that the connection is gone. */
-  lost() {
+  noteLoss() {
     this.#listening = false;
   }
 
-  /** When the server was last heard from, on the server's clock. */
+  /** When the server last sent something, on the server's clock. */
   get lastContact() {
     return this.#lastContact + this.#offset_ms;
   }
 
-  /** The server's time, whether or not it can be heard. */
+  /** The server's time, whether or not it can be reached. */
   get wall() {
     return performance.now() + this.#offset_ms;
   }

@@ -98,7 +98,7 @@ export class ListView {
     return this.#loader.state === "ready";
   }
 
-  /** The server will not tell of changes; loading the list says why. */
+  /** The server refused the stream; loading the list shows why. */
   onRefused() {
     void this.refresh();
   }

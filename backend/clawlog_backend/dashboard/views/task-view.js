@@ -7,7 +7,7 @@ import { showAttention } from "../parts/favicon.js";
 import { HeartbeatStrip, STRIP_SPAN_MS } from "../parts/heartbeat-strip.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "../parts/icons.js";
-import { canStop, hasEnded, stopStage, troubleAt } from "../api/liveness.js";
+import { canStop, hasEnded, stopStage, attentionAt } from "../api/liveness.js";
 import { readEvent, readTask } from "../api/model.js";
 import { ProgressBar } from "../parts/progress-bar.js";
 import { Receipts } from "../parts/receipts.js";
@@ -37,7 +37,7 @@ export class TaskView {
 
   #badge = new StatusBadge();
   #title = h("h1", { dir: "auto" });
-  #trouble = h("span", { class: "trouble" });
+  #attention = h("span", { class: "attention-reason" });
   #created = timeElement();
   #elapsed = h("span");
   #copied = h("span", { role: "status" });
@@ -55,7 +55,7 @@ export class TaskView {
 
   element;
 
-  /** `announce(text)` says something to screen readers. */
+  /** `announce(text)` has screen readers read the text. */
   constructor({ taskId, announce }) {
     this.#taskId = taskId;
     this.#announce = announce;
@@ -78,7 +78,7 @@ export class TaskView {
         h(
           "div",
           { class: "task-head-main" },
-          h("div", { class: "task-facts" }, this.#badge.element, this.#trouble, this.#elapsed, this.#created),
+          h("div", { class: "task-facts" }, this.#badge.element, this.#attention, this.#elapsed, this.#created),
           this.#title,
           this.#summary,
           this.#progress.element,
@@ -143,7 +143,7 @@ export class TaskView {
     return this.#error === null;
   }
 
-  /** The server will not tell of this task. */
+  /** The server refused the stream of this task. */
   onRefused(error) {
     this.#error = error;
     this.#draw();
@@ -226,18 +226,18 @@ export class TaskView {
     const { done, total } = task.progress;
     const figures = total ? ` ${done}/${total}` : "";
     showAttention({
-      attention: troubleAt(task, now) === null ? 0 : 1,
+      attention: attentionAt(task, now) === null ? 0 : 1,
       isOnline: this.#isOnline,
       title: `${t(`status.${labelAt(task, now)}`)}${figures} – ${task.title}`,
     });
   }
 
   #showHead(task, now) {
-    const trouble = troubleAt(task, now);
+    const attention = attentionAt(task, now);
     setAttribute(this.#body, "data-status", labelAt(task, now));
-    setAttribute(this.#body, "data-trouble", trouble);
+    setAttribute(this.#body, "data-attention", attention);
     this.#badge.show(labelAt(task, now));
-    setText(this.#trouble, trouble === null || trouble === "failed" ? "" : t(`attention.${trouble}`));
+    setText(this.#attention, attention === null || attention === "failed" ? "" : t(`attention.${attention}`));
     setText(this.#title, task.title);
     setText(this.#summary, task.summary);
     this.#summary.hidden = task.summary === "";

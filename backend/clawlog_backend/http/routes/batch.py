@@ -2,21 +2,19 @@
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from clawlog_backend.backend import Backend, backend_of
 from clawlog_backend.domain.events import BatchEvent, batch_event
 from clawlog_backend.domain.fields import BATCH_EVENTS, POLL_TASKS, POLL_WAIT_S, Id
 from clawlog_backend.http.bodies import parse_json, read_body
-from clawlog_backend.http.problems import Problem, documented, field_errors, invalid, summarise, too_large, unfit
+from clawlog_backend.http.dependencies import BackendDep
+from clawlog_backend.http.problems import Problem, error_responses, field_errors, invalid, invalid_body, summarise, too_large
 from clawlog_backend.live.control import Controls, controls_json
-from clawlog_backend.storage.unit_of_work import Outcome, Result
+from clawlog_backend.storage.unit_of_work import EventOutcome, EventStatus
 
 router = APIRouter(prefix="/api", tags=["batch"])
-
-TheBackend = Annotated[Backend, Depends(backend_of)]
 
 
 class EventBatch(BaseModel):
@@ -26,10 +24,10 @@ class EventBatch(BaseModel):
 
 
 class EventResult(BaseModel):
-    """What became of one event."""
+    """The result of one event."""
 
     event_id: str | None = Field(description="`null` where the event had none that could be read.")
-    status: Result
+    status: EventStatus
     code: str | None = Field(default=None, description="Of a rejected event: why, for programs.", examples=["unknown_task"])
     detail: str | None = Field(default=None, description="Of a rejected event: why, for people.")
 
@@ -41,7 +39,7 @@ class BatchResult(BaseModel):
 
 
 class Poll(BaseModel):
-    """Which tasks to look at, and since when."""
+    """Which tasks to ask about, and since when."""
 
     task_ids: Annotated[list[Id], Field(max_length=POLL_TASKS)]
     cursor: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="The last answer's cursor.")
@@ -55,7 +53,7 @@ _poll: TypeAdapter[Poll] = TypeAdapter(Poll)
 
 
 def _body(model: type[BaseModel]) -> dict[str, Any]:
-    # These two routes read their bodies themselves: their callers are many, or send much.
+    # These two routes read their bodies themselves, for speed: their callers are many, or send much.
     schema = {"$ref": f"#/components/schemas/{model.__name__}"}
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
@@ -63,38 +61,38 @@ def _body(model: type[BaseModel]) -> dict[str, Any]:
 @router.post(
     "/events",
     response_model=BatchResult,
-    responses=documented(401, 403, 413, 415, 422, 429, 503),
+    responses=error_responses(401, 403, 413, 415, 422, 429, 503),
     openapi_extra=_body(EventBatch),
 )
-async def post_events(request: Request, backend: TheBackend) -> Response:
+async def post_events(request: Request, backend: BackendDep) -> Response:
     """Take up to 1,000 events. One that does not fit is rejected by itself; its neighbours are applied."""
-    _wants_json(request)
+    _require_json(request)
     offered = _events_in(parse_json(await read_body(request)))
-    read = [_read(event) for event in offered]
-    outcomes = iter(await backend.writer.submit([event for event in read if not isinstance(event, EventResult)]))
-    results = [event if isinstance(event, EventResult) else _result(next(outcomes)) for event in read]
+    parsed = [_parse(event) for event in offered]
+    outcomes = iter(await backend.writer.submit([event for event in parsed if not isinstance(event, EventResult)]))
+    results = [event if isinstance(event, EventResult) else _result(next(outcomes)) for event in parsed]
     return Response(_results.dump_json(BatchResult(results=results), exclude_defaults=True), media_type="application/json")
 
 
 @router.post(
     "/control/poll",
     response_model=Controls,
-    responses=documented(401, 403, 413, 415, 422, 429, 503),
+    responses=error_responses(401, 403, 413, 415, 422, 429, 503),
     openapi_extra=_body(Poll),
 )
-async def poll_controls(request: Request, backend: TheBackend) -> Response:
+async def poll_controls(request: Request, backend: BackendDep) -> Response:
     """What changed since `cursor` in whether these tasks are to stop; all of them without one. Unknown ids are passed over."""
-    _wants_json(request)
+    _require_json(request)
     try:
         poll = _poll.validate_json(await read_body(request))
     except ValidationError as error:
-        raise unfit(error) from None
+        raise invalid_body(error) from None
     answer = await backend.polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
     return Response(controls_json.dump_json(answer), media_type="application/json")
 
 
-def _wants_json(request: Request) -> None:
-    # A form or plain text is what another site's page can post without being asked (CSRF); JSON is not.
+def _require_json(request: Request) -> None:
+    # Another site's page can post a form or plain text without the browser's asking first (CSRF), but not JSON.
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         raise Problem(415, "unsupported_media_type", "Send the events as application/json.")
@@ -109,7 +107,7 @@ def _events_in(body: Any) -> list[Any]:
     return events
 
 
-def _read(offered: Any) -> BatchEvent | EventResult:
+def _parse(offered: Any) -> BatchEvent | EventResult:
     try:
         return batch_event.validate_python(offered)
     except ValidationError as error:
@@ -117,7 +115,7 @@ def _read(offered: Any) -> BatchEvent | EventResult:
         detail = summarise(field_errors([_without_tag(found) for found in error.errors(include_url=False)]))
         return EventResult(
             event_id=event_id if isinstance(event_id, str) else None,
-            status=Result.REJECTED,
+            status=EventStatus.REJECTED,
             code="invalid",
             detail=detail,
         )
@@ -129,8 +127,8 @@ def _without_tag(found: ErrorDetails) -> ErrorDetails:
     return found
 
 
-def _result(outcome: Outcome) -> EventResult:
-    problem = outcome.problem
-    if problem is None:
-        return EventResult(event_id=outcome.event_id, status=outcome.result)
-    return EventResult(event_id=outcome.event_id, status=outcome.result, code=problem.code, detail=problem.detail)
+def _result(outcome: EventOutcome) -> EventResult:
+    error = outcome.error
+    if error is None:
+        return EventResult(event_id=outcome.event_id, status=outcome.status)
+    return EventResult(event_id=outcome.event_id, status=outcome.status, code=error.code, detail=str(error))

@@ -1,17 +1,17 @@
-"""The plain profile: one route per thing that can happen to a task, and the reads that everybody needs.
+"""The plain profile: one route per kind of change to a task, and the reads that every client needs.
 
-Every write becomes one of the events that the batch profile carries, under the id that ``Idempotency-Key`` gives it. So a write
-that is repeated under its key is recognised by the same means, whichever profile it came through first.
+Every write becomes one of the events that the batch profile carries, with ``Idempotency-Key`` as its id. So a repeated write is
+recognised in the same way, whichever profile it came through first.
 """
 
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 from pydantic import BaseModel, Field
 
-from clawlog_backend.backend import Backend, backend_of
+from clawlog_backend.backend import Backend
 from clawlog_backend.domain import views
 from clawlog_backend.domain.events import (
     AcknowledgementFields,
@@ -20,11 +20,11 @@ from clawlog_backend.domain.events import (
     Heartbeat,
     HeartbeatFields,
     InterruptAcknowledged,
+    InterruptFields,
     InterruptRequested,
     NewTaskFields,
     StepStatusChanged,
     StepStatusFields,
-    StopFields,
     TaskCreated,
     TaskStatusChanged,
     TaskStatusFields,
@@ -33,13 +33,13 @@ from clawlog_backend.domain.events import (
 from clawlog_backend.domain.fields import TITLE_CHARS, Id, StepStatus, TaskStatus
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.http.bodies import JsonRoute
-from clawlog_backend.http.problems import FieldError, Problem, documented
+from clawlog_backend.http.dependencies import BackendDep
+from clawlog_backend.http.problems import FieldError, Problem, error_responses
 from clawlog_backend.storage import queries
-from clawlog_backend.storage.unit_of_work import Outcome
+from clawlog_backend.storage.unit_of_work import EventOutcome
 
 router = APIRouter(prefix="/api/tasks", tags=["plain"], route_class=JsonRoute)
 
-TheBackend = Annotated[Backend, Depends(backend_of)]
 TaskId = Annotated[Id, Path(description="The task's id.")]
 Key = Annotated[
     Id | None,
@@ -47,12 +47,12 @@ Key = Annotated[
 ]
 When = Annotated[UtcMs | None, Field(description="When it happened, by the agent's clock; now, if left out.")]
 
-_READ = documented(401, 403, 404, 422, 429, 503)
-_WRITE = documented(401, 403, 404, 409, 413, 415, 422, 429, 503)
+_READ = error_responses(401, 403, 404, 422, 429, 503)
+_WRITE = error_responses(401, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
 class NewTask(NewTaskFields):
-    """A task to begin."""
+    """A task to create."""
 
     task_id: Id | None = Field(default=None, description="Taken as it is; assigned if left out.")
     at: When = None
@@ -77,19 +77,19 @@ class CreatedTask(BaseModel):
 
 
 class NewTaskStatus(TaskStatusFields):
-    """Where a task stands now."""
+    """A task's new status."""
 
     at: When = None
 
 
 class NewStepStatus(StepStatusFields):
-    """Where a step stands now."""
+    """A step's new status."""
 
     at: When = None
 
 
-class Beat(HeartbeatFields):
-    """The sidecar vouches for an agent."""
+class NewHeartbeat(HeartbeatFields):
+    """The sidecar has evidence that the agent is alive."""
 
     at: UtcMs
 
@@ -101,16 +101,16 @@ class Acknowledgement(AcknowledgementFields):
 
 
 class Accepted(BaseModel):
-    """The answer to a write: the event that it became, and where its task stood after it."""
+    """The answer to a write: the event that it became, and its task's status after it."""
 
     event_id: str
     task_id: str
     status: TaskStatus
 
 
-@router.post("", status_code=201, responses=documented(401, 403, 409, 413, 415, 422, 429, 503))
-async def create_task(body: NewTask, backend: TheBackend, key: Key = None) -> CreatedTask:
-    """Begin a task."""
+@router.post("", status_code=201, responses=error_responses(401, 403, 409, 413, 415, 422, 429, 503))
+async def create_task(body: NewTask, backend: BackendDep, key: Key = None) -> CreatedTask:
+    """Create a task."""
     event_id = key or str(uuid4())
     task_id = body.task_id or assigned_id(event_id, "task")
     at = body.at or backend.clock()
@@ -123,10 +123,10 @@ async def create_task(body: NewTask, backend: TheBackend, key: Key = None) -> Cr
     return CreatedTask(task_id=task_id, title=event.title, status=TaskStatus.PENDING, steps=steps)
 
 
-@router.get("", response_model=views.TaskPage, responses=documented(401, 403, 422, 429, 503))
+@router.get("", response_model=views.TaskPage, responses=error_responses(401, 403, 422, 429, 503))
 async def list_tasks(
-    backend: TheBackend,
-    status: Annotated[views.Filter, Query(description="`active`: not ended. `stopping`: asked to stop.")] = views.Filter.ALL,
+    backend: BackendDep,
+    status: Annotated[views.Filter, Query(description="`active`: not ended. `stopping`: a stop is open.")] = views.Filter.ALL,
     q: Annotated[str | None, Query(max_length=TITLE_CHARS, description="Text in the title, the summary or the id.")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 50,
     cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="A page's `next_cursor`.")] = None,
@@ -142,7 +142,7 @@ async def list_tasks(
 
 
 @router.get("/{task_id}", response_model=views.TaskDetail, responses=_READ)
-async def get_task(task_id: TaskId, backend: TheBackend) -> Response:
+async def get_task(task_id: TaskId, backend: BackendDep) -> Response:
     """One task with its steps, liveness, the receipts of its stop, and its newest events."""
     now = backend.clock()
     return _json(
@@ -155,7 +155,7 @@ async def get_task(task_id: TaskId, backend: TheBackend) -> Response:
 @router.get("/{task_id}/events", response_model=views.EventPage, responses=_READ)
 async def get_events(
     task_id: TaskId,
-    backend: TheBackend,
+    backend: BackendDep,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="Only events with a smaller `seq`.")] = None,
     kind: Annotated[list[EventKind] | None, Query(description="Only events of these kinds.")] = None,
     limit: Annotated[int, Query(ge=1, le=1_000)] = queries.RECENT_EVENTS,
@@ -171,8 +171,8 @@ async def get_events(
 
 
 @router.patch("/{task_id}", responses=_WRITE)
-async def update_task(task_id: TaskId, body: NewTaskStatus, backend: TheBackend, key: Key = None) -> Accepted:
-    """Say where a task stands. `running` reopens one that had ended."""
+async def update_task(task_id: TaskId, body: NewTaskStatus, backend: BackendDep, key: Key = None) -> Accepted:
+    """Set a task's status. `running` reopens one that has ended."""
     return await _accept(backend, TaskStatusChanged, TaskStatusFields, body, task_id=task_id, at=body.at, key=key)
 
 
@@ -181,23 +181,23 @@ async def update_step(
     task_id: TaskId,
     step_id: Annotated[Id, Path(description="The step's id.")],
     body: NewStepStatus,
-    backend: TheBackend,
+    backend: BackendDep,
     key: Key = None,
 ) -> Accepted:
-    """Say where a step stands."""
+    """Set a step's status."""
     return await _accept(
         backend, StepStatusChanged, StepStatusFields, body, task_id=task_id, at=body.at, key=key, step_id=step_id
     )
 
 
 @router.post("/{task_id}/heartbeat", responses=_WRITE)
-async def heartbeat(task_id: TaskId, body: Beat, backend: TheBackend, key: Key = None) -> Accepted:
-    """Vouch for an agent, and say on what evidence."""
+async def heartbeat(task_id: TaskId, body: NewHeartbeat, backend: BackendDep, key: Key = None) -> Accepted:
+    """Report that the agent is alive, and on what evidence."""
     return await _accept(backend, Heartbeat, HeartbeatFields, body, task_id=task_id, at=body.at, key=key)
 
 
 @router.get("/{task_id}/control", responses=_READ)
-async def get_control(task_id: TaskId, backend: TheBackend) -> views.Control:
+async def get_control(task_id: TaskId, backend: BackendDep) -> views.Control:
     """Whether a task's agent is to stop."""
     return await backend.database.read(lambda connection: queries.control(connection, task_id))
 
@@ -205,14 +205,14 @@ async def get_control(task_id: TaskId, backend: TheBackend) -> views.Control:
 @router.post(
     "/{task_id}/interrupt",
     status_code=201,
-    responses={200: {"model": views.StopView, "description": "A stop is under way already: this one."}, **_WRITE},
+    responses={200: {"model": views.StopView, "description": "A stop is open already: this one."}, **_WRITE},
 )
 async def interrupt(
-    task_id: TaskId, body: StopFields, backend: TheBackend, response: Response, key: Key = None
+    task_id: TaskId, body: InterruptFields, backend: BackendDep, response: Response, key: Key = None
 ) -> views.StopView:
-    """Ask for a stop. While one is open (asked for and not acknowledged), asking again is answered with that one."""
+    """Request a stop. While one is open (requested and not acknowledged), another request is answered with that one."""
     event_id = key or str(uuid4())
-    event = InterruptRequested(event_id=event_id, task_id=task_id, at=backend.clock(), **_fields(body, StopFields))
+    event = InterruptRequested(event_id=event_id, task_id=task_id, at=backend.clock(), **_fields(body, InterruptFields))
     outcome = await _apply(backend, event)
     interrupt_id = outcome.interrupt_id or ""
     if interrupt_id != assigned_id(event_id, "interrupt"):
@@ -221,8 +221,8 @@ async def interrupt(
 
 
 @router.post("/{task_id}/interrupt/ack", responses=_WRITE)
-async def acknowledge(task_id: TaskId, body: Acknowledgement, backend: TheBackend, key: Key = None) -> Accepted:
-    """Say that the agent stopped at a safe boundary."""
+async def acknowledge(task_id: TaskId, body: Acknowledgement, backend: BackendDep, key: Key = None) -> Accepted:
+    """Acknowledge that the agent stopped at a safe boundary."""
     return await _accept(backend, InterruptAcknowledged, AcknowledgementFields, body, task_id=task_id, at=body.at, key=key)
 
 
@@ -239,14 +239,14 @@ async def _accept(
 ) -> Accepted:
     event_id, at = key or str(uuid4()), at or backend.clock()
     outcome = await _apply(backend, kind(event_id=event_id, task_id=task_id, at=at, **named, **_fields(body, shape)))
-    assert outcome.task_status is not None  # noqa: S101 -- every event that was not refused has one
+    assert outcome.task_status is not None  # noqa: S101 -- every event that was not rejected has one
     return Accepted(event_id=event_id, task_id=task_id, status=outcome.task_status)
 
 
-async def _apply(backend: Backend, event: Event) -> Outcome:
+async def _apply(backend: Backend, event: Event) -> EventOutcome:
     (outcome,) = await backend.writer.submit([event])
-    if outcome.problem is not None:
-        raise outcome.problem
+    if outcome.error is not None:
+        raise outcome.error
     if not outcome.same:
         message = "this key was used before, with another request: mint a new one for each event"
         raise Problem(

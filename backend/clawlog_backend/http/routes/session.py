@@ -2,21 +2,20 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from clawlog_backend.backend import Backend, backend_of
+from clawlog_backend.access import SESSION_S, LoginSession
 from clawlog_backend.http.bodies import JsonRoute
-from clawlog_backend.http.problems import Problem, documented
-from clawlog_backend.http.security import COOKIE, SESSION_S, Session
+from clawlog_backend.http.dependencies import BackendDep
+from clawlog_backend.http.problems import error_responses
+from clawlog_backend.http.security import COOKIE, session_cookie
 
 router = APIRouter(prefix="/api/session", tags=["people"], route_class=JsonRoute)
 
-TheBackend = Annotated[Backend, Depends(backend_of)]
-
 
 class SessionView(BaseModel):
-    """Whether somebody is logged in here, and has to be."""
+    """Whether this browser is logged in, and whether it has to be."""
 
     authenticated: bool
     required: bool
@@ -24,47 +23,41 @@ class SessionView(BaseModel):
 
 
 class LogIn(BaseModel):
-    """A try to log in."""
+    """An attempt to log in."""
 
     token: Annotated[str, Field(min_length=1, max_length=4_096, examples=["the backend's token"])]
 
 
-@router.get("", responses=documented(403, 429))
-async def get_session(request: Request, backend: TheBackend) -> SessionView:
-    """Whether a log-in is wanted, and is there."""
-    return _view(backend, backend.gatekeeper.session_of(request.headers))
+@router.get("", responses=error_responses(403, 429))
+async def get_session(request: Request, backend: BackendDep) -> SessionView:
+    """Whether a log-in is required, and whether there is one."""
+    session = backend.access.session(session_cookie(request.headers))
+    return _view(session, required=backend.access.required)
 
 
-@router.post("", responses=documented(401, 403, 413, 415, 422, 429))
-async def log_in(body: LogIn, request: Request, response: Response, backend: TheBackend) -> SessionView:
+@router.post("", responses=error_responses(401, 403, 413, 415, 422, 429))
+async def log_in(body: LogIn, request: Request, response: Response, backend: BackendDep) -> SessionView:
     """Exchange the token for a cookie."""
-    gatekeeper, now = backend.gatekeeper, backend.clock()
-    if not gatekeeper.required:
-        return _view(backend, None)
-    client = request.client.host if request.client else ""
-    backend.log_ins.check(client, now)
-    if not gatekeeper.token_matches(body.token.strip()):
-        backend.log_ins.failed(client, now)
-        raise Problem(401, "wrong_token", "This is not the backend's token.")
-    session = gatekeeper.log_in()
+    if not backend.access.required:
+        return _view(None, required=False)
+    session = backend.access.log_in(body.token.strip(), client=request.client.host if request.client else "")
     secure = request.url.scheme == "https"
     response.set_cookie(COOKIE, session.value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure)
-    return _view(backend, session)
+    return _view(session, required=True)
 
 
-@router.delete("", status_code=204, responses=documented(403, 429))
-async def log_out(request: Request, backend: TheBackend) -> Response:
+@router.delete("", status_code=204, responses=error_responses(403, 429))
+async def log_out(request: Request, backend: BackendDep) -> Response:
     """End the log-in."""
-    session = backend.gatekeeper.session_of(request.headers)
+    session = backend.access.session(session_cookie(request.headers))
     if session is not None:
-        backend.gatekeeper.log_out(session)
+        backend.access.log_out(session)
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict")
     return response
 
 
-def _view(backend: Backend, session: Session | None) -> SessionView:
-    required = backend.gatekeeper.required
+def _view(session: LoginSession | None, *, required: bool) -> SessionView:
     return SessionView(
         authenticated=session is not None or not required, required=required, csrf=session.csrf if session else None
     )

@@ -1,8 +1,8 @@
 """The database: one connection, used by one thread, off the event loop.
 
 One connection, because SQLite before 3.51.3 can lose commits when two write and checkpoint one file at the same time, and
-because what the change feed knows in memory has to be all that there is. The file is locked for this process for the same
-reason. ``synchronous=FULL``: clients delete what was acknowledged here, so an acknowledgement has to outlive a power cut.
+because the change feed relies on seeing every write. The file is locked for this process for the same reason.
+``synchronous=FULL``: clients delete what was acknowledged here, so an acknowledgement has to survive a power cut.
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import Engine, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 
-from clawlog_backend.storage.schema import SchemaTooNewError, migrate
+from clawlog_backend.storage.migrations import SchemaTooNewError, migrate
 
 T = TypeVar("T")
 
@@ -33,7 +33,7 @@ def database_url(text: str) -> str:
 
 
 class Database:
-    """Runs functions on the one connection, in the order in which they were handed in.
+    """Runs functions on the one connection, in the order in which they were submitted.
 
     Args:
         url: An SQLAlchemy URL (see :func:`database_url`).
@@ -46,7 +46,7 @@ class Database:
         self._connection: Connection | None = None
 
     async def open(self) -> None:
-        """Connect, and bring the schema to this version.
+        """Connect, and migrate the schema to this version.
 
         Raises:
             DatabaseError: It cannot be opened, is in use by another process, or is of a later version.
@@ -66,7 +66,7 @@ class Database:
             migrate(self._connection)
 
     async def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a query. It sees every write that was answered before.
+        """Run a query. It sees every write that was acknowledged before.
 
         Raises:
             DatabaseError: It could not be read.
@@ -101,7 +101,7 @@ class Database:
         return await self._in_thread(run)
 
     async def close(self) -> None:
-        """Finish what was handed in, and disconnect."""
+        """Finish what was submitted, and disconnect."""
         await self._in_thread(self._close)
         self._thread.shutdown()
 
@@ -122,7 +122,7 @@ class Database:
 
 
 def make_engine(text: str) -> Engine:
-    """An engine whose transactions hold what they promise, also for SQLite.
+    """An engine with real transactions, for SQLite too (see ``_set_up_sqlite``).
 
     Raises:
         ArgumentError: This is no database URL.
@@ -133,7 +133,7 @@ def make_engine(text: str) -> Engine:
         return create_engine(url)
     if url.database:
         _create_private(Path(url.database))
-    # A lock that is held is held for as long as its process runs: waiting for it is of little use.
+    # Another process holds its lock for as long as it runs: waiting longer is of little use.
     engine = create_engine(url, connect_args={"timeout": 1})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin)
@@ -141,13 +141,13 @@ def make_engine(text: str) -> Engine:
 
 
 def _create_private(path: Path) -> None:
-    # SQLite makes its files 0644; what agents say is for their owner alone. Its -wal file takes the mode of the main one.
+    # SQLite creates its files as 0644; what agents report is for their owner alone. The -wal file gets the main file's mode.
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
 
 def _set_up_sqlite(connection: Any, _record: Any) -> None:
-    # Python's driver begins a transaction before some statements and not before others; here, SQLAlchemy says when.
+    # Python's driver begins a transaction before some statements and not before others; here, SQLAlchemy decides when.
     connection.isolation_level = None
     cursor = connection.cursor()
     for pragma in (

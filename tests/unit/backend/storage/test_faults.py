@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from clawlog_backend.backend import Backend
+from clawlog_backend.domain.errors import Busy, Unavailable
 from clawlog_backend.domain.events import InterruptRequested, TaskCreated
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.http.problems import Problem
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage.engines.sqlite import DatabaseError
 
@@ -58,7 +58,7 @@ async def test_a_stream_whose_change_cannot_be_read_is_told_to_reload(tmp_path: 
         await created(backend)
         async with asyncio.timeout(5):
             await subscription.woken.wait()
-        assert b"event: reset" in backend.feed.take(subscription)
+        assert b"event: reset" in backend.feed.read_unread(subscription)
 
 
 async def test_a_write_that_fails_is_undone_in_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -76,12 +76,12 @@ async def test_a_write_that_fails_is_undone_in_memory_too(tmp_path: Path, monkey
 
         with monkeypatch.context() as patch:
             patch.setattr(backend.database, "write", fails_late)
-            with pytest.raises(Problem) as error:
+            with pytest.raises(Unavailable) as error:
                 await backend.writer.submit([stop("e2")])
-            assert (error.value.status_code, error.value.headers) == (503, {"Retry-After": "5"})
+            assert error.value.retry_after_s == 5
         assert backend.store.position == before
         (outcome,) = await backend.writer.submit([stop("e2")])
-        assert outcome.result == "ok"
+        assert outcome.status == "ok"
         assert backend.store.position == replace(before, seq=before.seq + 1)
 
 
@@ -90,7 +90,6 @@ async def test_a_flood_is_refused_rather_than_hoarded(tmp_path: Path, monkeypatc
     async with Backend(Settings(database=str(tmp_path / "b.db"))) as backend:
         await created(backend)
         results = await asyncio.gather(*(backend.writer.submit([stop(f"s{n}")]) for n in range(20)), return_exceptions=True)
-        refused = [result for result in results if isinstance(result, Problem)]
-        assert [problem.status_code for problem in refused] == [429] * 10
+        assert [type(result) for result in results if isinstance(result, Exception)] == [Busy] * 10
         assert backend.writer.waiting_events == 0
         assert backend.store.position.seq == 11

@@ -7,9 +7,9 @@ import pytest
 from sqlalchemy import Connection, text
 
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.storage import queries, schema
+from clawlog_backend.storage import migrations, queries, schema
 from clawlog_backend.storage.engines.sqlite import make_engine
-from clawlog_backend.storage.unit_of_work import Store
+from clawlog_backend.storage.unit_of_work import TaskStore
 
 VERSION_1 = Path(__file__).with_name("database-v1.sql")
 
@@ -28,7 +28,7 @@ def connection(tmp_path: Path):
 
 def test_a_database_of_the_first_version_is_still_read(connection: Connection) -> None:
     with connection.begin():
-        schema.migrate(connection)
+        migrations.migrate(connection)
     task = queries.task_detail(connection, "deploy-7", now=UtcMs.parse("2026-02-28T10:00:00Z"))
     assert (task.title, task.status, task.progress.done, task.progress.total) == ("部署 Nginx 服务", "interrupted", 1, 2)
     assert [event["kind"] for event in task.events] == [
@@ -36,7 +36,7 @@ def test_a_database_of_the_first_version_is_still_read(connection: Connection) -
     ]  # fmt: skip
     assert task.stop is not None
     assert task.stop.reason == "wrong host"
-    assert Store().find_position(connection).seq == 7
+    assert TaskStore().find_position(connection).seq == 7
 
 
 def test_each_step_from_an_older_version_is_taken_once_and_in_order(
@@ -52,12 +52,12 @@ def test_each_step_from_an_older_version_is_taken_once_and_in_order(
         taken.append(3)
         connection.execute(text("UPDATE tasks SET colour = 'green'"))
 
-    steps = (*schema.MIGRATIONS, second, third)
-    monkeypatch.setattr(schema, "MIGRATIONS", steps)
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", 1 + len(steps))
+    steps = (*migrations.MIGRATIONS, second, third)
+    monkeypatch.setattr(migrations, "MIGRATIONS", steps)
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", 1 + len(steps))
     for _ in range(2):
         with connection.begin():
-            schema.migrate(connection)
+            migrations.migrate(connection)
     assert taken == [2, 3]
     assert connection.execute(text("SELECT DISTINCT colour FROM tasks")).scalars().all() == ["green"]
 
@@ -68,10 +68,10 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(connection: Connection,
         connection.execute(text("UPDATE tasks SET title = 'lost'"))
         raise ZeroDivisionError
 
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, failing))
-    monkeypatch.setattr(schema, "SCHEMA_VERSION", schema.SCHEMA_VERSION + 1)
+    monkeypatch.setattr(migrations, "MIGRATIONS", (*migrations.MIGRATIONS, failing))
+    monkeypatch.setattr(migrations, "SCHEMA_VERSION", migrations.SCHEMA_VERSION + 1)
     with pytest.raises(ZeroDivisionError), connection.begin():
-        schema.migrate(connection)
+        migrations.migrate(connection)
     (task,) = connection.execute(text("SELECT * FROM tasks")).mappings()
     assert task["title"] == "部署 Nginx 服务"
     assert "colour" not in task
@@ -80,5 +80,5 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(connection: Connection,
 def test_a_database_of_a_later_version_is_refused(connection: Connection) -> None:
     with connection.begin():
         connection.execute(schema.database.update().values(schema_version=99))
-    with pytest.raises(schema.SchemaTooNewError, match="99"), connection.begin():
-        schema.migrate(connection)
+    with pytest.raises(migrations.SchemaTooNewError, match="99"), connection.begin():
+        migrations.migrate(connection)
