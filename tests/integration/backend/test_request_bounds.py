@@ -119,7 +119,7 @@ async def test_a_head_without_end_is_not_kept(start_backend: Callable[..., Runni
 async def test_whoever_waits_for_an_answer_may_take_time_with_the_next_request(
     start_backend: Callable[..., RunningBackend], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(clawlog_backend.http.connections, "HEAD_S", 0.2)
+    monkeypatch.setattr(clawlog_backend.http.connections, "HEAD_S", 0.8)  # runs out once during the poll
     body = b'{"task_ids":[],"cursor":"none","wait_s":1}'
     poll = b"POST /api/control/poll HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: %d\r\n\r\n"
     async with connected(start_backend().url) as (reader, writer):

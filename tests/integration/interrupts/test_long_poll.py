@@ -195,7 +195,7 @@ async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer,
         await until(lambda: len(polled.polls) >= 6)
         for number in (0, 5000, 9999):
             polled.ask_to_stop(f"t{number}", f"stop-{number}")
-        await until(lambda: all(sidecar.task(f"t{number}").stopping for number in (0, 5000, 9999)))
+        await until(lambda: all(sidecar.task(f"t{number}").interrupt_pending for number in (0, 5000, 9999)))
         assert len(polled.polls) < 20
     finally:
         running.cancel()
