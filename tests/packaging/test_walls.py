@@ -30,8 +30,10 @@ FORBIDDEN = [
     ("daemon-layers", "daemon/clawlogd/outbox/queue.py", "from clawlogd.tasks import registry"),
     ("daemon-layers", "daemon/clawlogd/delivery/lane.py", "from clawlogd.interrupts import watcher"),
     ("daemon-layers", "daemon/clawlogd/verbs/tasks.py", "from clawlogd.rpc import dispatcher"),
+    ("daemon-domain", "daemon/clawlogd/tasks/registry.py", "from clawlog.protocol.errors import RpcError"),
     ("daemon-layers", "daemon/clawlogd/unplaced.py", '"""A module that has no place."""'),
     ("backend-alone", "backend/clawlog_backend/domain/fields.py", "from clawlog.protocol import vocabulary"),
+    ("backend-domain", "backend/clawlog_backend/domain/transitions.py", "from starlette.exceptions import HTTPException"),
     ("backend-layers", "backend/clawlog_backend/domain/transitions.py", "from clawlog_backend.http import problems"),
     ("backend-layers", "backend/clawlog_backend/storage/writer.py", "from clawlog_backend.live import control"),
 ]
