@@ -30,6 +30,7 @@ FORBIDDEN = [
     ("daemon-layers", "daemon/clawlogd/outbox/queue.py", "from clawlogd.tasks import registry"),
     ("daemon-layers", "daemon/clawlogd/delivery/lane.py", "from clawlogd.interrupts import watcher"),
     ("daemon-layers", "daemon/clawlogd/verbs/tasks.py", "from clawlogd.rpc import dispatcher"),
+    ("daemon-pure", "daemon/clawlogd/delivery/policy.py", "import asyncio"),
     ("daemon-domain", "daemon/clawlogd/tasks/registry.py", "from clawlog.protocol.errors import RpcError"),
     ("daemon-layers", "daemon/clawlogd/unplaced.py", '"""A module that has no place."""'),
     ("backend-alone", "backend/clawlog_backend/domain/fields.py", "from clawlog.protocol import vocabulary"),
