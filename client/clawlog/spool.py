@@ -52,7 +52,7 @@ def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Map
     folder = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
-        _write(folder, spool.encode(at, [request for request, _ in prepared]))
+        write(folder, spool.encode(at, [request for request, _ in prepared]))
     except OSError as error:
         raise SpoolFailed(f"The spool {folder} cannot be written: {error.strerror}") from error
     return [result for _, result in prepared]
@@ -108,7 +108,12 @@ def _refusal(field: str, message: str, hint: str) -> Refused:
     return Refused(error.code, error.message, error.data)
 
 
-def _write(folder: str, content: bytes) -> None:
+def write(folder: str, content: bytes) -> None:
+    """Adds a file to a spool folder, behind those that are there; when it returns, both are on disk.
+
+    Raises:
+        OSError: It could not be written; nothing is left of it.
+    """
     for each in (os.path.dirname(folder), folder):  # one by one: the mode applies to a path's last folder alone
         os.makedirs(each, mode=0o700, exist_ok=True)
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)

@@ -99,21 +99,21 @@ class _ZeromqCaller:
 
     def __init__(self, endpoint: str) -> None:
         self._context = zmq.asyncio.Context()
-        self._socket = self._context.socket(self._kind)
-        self._socket.linger = 0
-        self._socket.connect(endpoint)
+        self.socket = self._context.socket(self._kind)
+        self.socket.linger = 0
+        self.socket.connect(endpoint)
 
     async def send(self, message: bytes) -> None:
-        await self._socket.send_multipart([*self._envelope, message])
+        await self.socket.send_multipart([*self._envelope, message])
 
     async def receive(self) -> bytes:
         async with asyncio.timeout(REPLY_S):
-            *envelope, message = await self._socket.recv_multipart()
+            *envelope, message = await self.socket.recv_multipart()
         assert tuple(envelope) == self._envelope
         return bytes(message)
 
     async def close(self) -> None:
-        self._socket.close()
+        self.socket.close()
         self._context.term()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -123,6 +124,12 @@ class Installation:
     @property
     def backend(self) -> Backend:
         return Backend(self.env["CLAWLOG_BASE_URL"], self.env)
+
+    def post_to_backend(self, path: str, body: object) -> None:
+        """What another client of the backend sends."""
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(self.env["CLAWLOG_BASE_URL"] + path, json.dumps(body).encode(), headers)
+        urllib.request.urlopen(request, timeout=LIMIT_S).close()
 
     def log(self, name: str) -> str:
         path = self.folder / f"{name}.log"

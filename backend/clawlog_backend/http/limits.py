@@ -29,6 +29,10 @@ class RateLimiter:
         self._per_s = per_s
         self._buckets: OrderedDict[str, tuple[float, int]] = OrderedDict()  # tokens left, and when (in milliseconds)
 
+    def __len__(self) -> int:
+        """How many clients are remembered."""
+        return len(self._buckets)
+
     def check(self, address: str, now_ms: UtcMs) -> None:
         """Let a request pass.
 

@@ -156,7 +156,7 @@ async def test_commands_that_were_taken_over_zeromq_are_answered_before_the_end(
     daemon.request_shutdown()
     await daemon.stopped()
     results = 0
-    while await caller._socket.poll(100):
+    while await caller.socket.poll(100):
         results += b'"result"' in await caller.receive()
     await caller.close()
     await daemon.start()
@@ -170,7 +170,7 @@ async def test_a_caller_over_zeromq_that_never_reads_is_left_and_the_others_are_
     daemon = new_daemon(msgspec.structs.replace(QUICK, zmq=f"ipc://{folder}/d.zmq"))
     await daemon.start()
     deaf = DealerCaller(f"ipc://{folder}/d.zmq")
-    deaf._socket.setsockopt(zmq.RCVHWM, 1)
+    deaf.socket.setsockopt(zmq.RCVHWM, 1)
     status = b'{"jsonrpc":"2.0","id":1,"method":"daemon.status","params":{}}'
     sending = asyncio.create_task(_send_for_ever(deaf, status))
     await until(lambda: "caller_reads_nothing" in caplog.text)

@@ -114,7 +114,7 @@ async def test_what_belongs_to_a_connection_is_refused(unstarted: RunningDaemon,
     keep(unstarted, "task.create", title="T", task_id="t", base_url=plain.url)
     at = "2026-02-28T09:00:00.000Z"
     for method in ("interrupt.watch", "no.such"):
-        program_side._write(str(unstarted.state_dir / "spool"), spool.encode(at, [(method, {"task_id": "t"})]))
+        program_side.write(str(unstarted.state_dir / "spool"), spool.encode(at, [(method, {"task_id": "t"})]))
     await unstarted.start()
     reasons = [path.read_text() for path in sorted((unstarted.state_dir / "spool" / "refused").glob("*.why"))]
     assert ["cannot be watched from the spool" in reasons[0], "There is no method" in reasons[1]] == [True, True]
@@ -144,7 +144,7 @@ async def test_a_daemon_that_is_ending_leaves_the_spool_to_the_next(daemon: Runn
         dispatcher=(ending := Dispatcher(services=daemon.services)),
         runtime=daemon.services.runtime,
     )
-    program_side._write(
+    program_side.write(
         str(daemon.state_dir / "later"),
         spool.encode("2026-02-28T09:00:00.000Z", [("task.create", {"title": "T", "base_url": plain.url})]),
     )

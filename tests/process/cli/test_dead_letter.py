@@ -21,7 +21,7 @@ def refusing() -> Iterator[Installation]:
 
 def refused(fresh: Installation, task_id: str) -> str:
     """A task that the backend refuses, because another has its id; returns the event's id."""
-    fresh.backend._ask("POST", "/api/tasks", {"task_id": task_id, "title": "there first"})
+    fresh.post_to_backend("/api/tasks", {"task_id": task_id, "title": "there first"})
     with fresh.client() as client:
         client.create_task("zu spät", ["一"], task_id=task_id)
         client.update_step(task_id, 1, "running")

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -177,7 +178,7 @@ def test_each_way_to_break_it_is_named_with_what_to_do(served: Installation, cla
 def test_a_disk_that_fills_up_is_named(served: Installation, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch) -> None:
     # What the system says of a disk is all that the doctor goes by; filling a real one wants root.
     for free_bytes, status, said in ((100 * 1024**2, 0, "nearly full: 100 MiB"), (1024**2, 1, "full: 1 MiB")):
-        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free_bytes: shutil._ntuple_diskusage(free, 0, free))
+        monkeypatch.setattr(shutil, "disk_usage", lambda path, free=free_bytes: SimpleNamespace(total=free, used=0, free=free))
         assert the(findings(served, clawlog, status), "disk")[1].startswith(said)
 
 

@@ -60,4 +60,4 @@ def test_what_is_remembered_is_bounded() -> None:
     rates = RateLimiter(1)
     for n in range(12_000):
         rates.check(f"10.0.{n // 256}.{n % 256}", NOW)
-    assert len(rates._buckets) == 10_000
+    assert len(rates) == 10_000

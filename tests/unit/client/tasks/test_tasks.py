@@ -234,8 +234,8 @@ async def test_a_checkpoint_is_a_sign_of_life_that_the_daemon_is_told_of_now_and
             await settled(task.checkpoint())
         await asyncio.to_thread(daemon.wait_for, "task.heartbeat")
         assert daemon.only("task.heartbeat") == {"task_id": task.task_id}
-        monkeypatch.setattr(base, "HEARTBEAT_S", 0.0)
-        task._next_heartbeat_at = 0.0
+    monkeypatch.setattr(base, "HEARTBEAT_S", 0.0)
+    async with start("t", watch_pid=None) as task:
         await settled(task.checkpoint())
         await settled(task.checkpoint())
         await asyncio.to_thread(daemon.wait_for, "task.heartbeat", 3)
