@@ -51,12 +51,12 @@ def test_the_wheel_holds_every_file_of_the_three_packages_and_nothing_else(wheel
         f"{name}/{path.relative_to(project / source)}"
         for name, source in PACKAGES.items()
         for path in (project / source).rglob("*")
-        if path.is_file() and "__pycache__" not in path.services
+        if path.is_file() and "__pycache__" not in path.parts
     }
     for shipped in ("SKILL.md", "references", "scripts", "systemd"):  # what `clawlog install` writes
         root = project / shipped
         for path in [root] if root.is_file() else root.rglob("*"):
-            if path.is_file() and "__pycache__" not in path.services:
+            if path.is_file() and "__pycache__" not in path.parts:
                 expected.add(f"clawlog/cli/commands/install/files/{path.relative_to(project)}")
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}

@@ -92,7 +92,7 @@ def _python_for_services() -> str:
     """An interpreter like this one that a service may see: home folders are hidden from it."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     candidates = (Path(sys.executable).resolve(), Path("/usr/bin", version), Path("/usr/local/bin", version))
-    found = next((path for path in candidates if path.exists() and path.resolve().services[1] not in {"root", "home"}), None)
+    found = next((path for path in candidates if path.exists() and path.resolve().parts[1] not in {"root", "home"}), None)
     if found is None:
         pytest.skip(f"no {version} outside the home folders, which are hidden from services")
     return str(found)

@@ -65,11 +65,12 @@ def test_all_are_sent_again(refusing: Installation, clawlog: Clawlog) -> None:
 
 def test_what_cannot_be_meant_is_refused_and_nothing_is_done(refusing: Installation, clawlog: Clawlog) -> None:
     event_id = refused(refusing, "taken-4")
+    refused(refusing, "taken-5")
     for arguments, status, said in (
         (["drop"], 2, "Name the events, or use --all."),
         (["drop", event_id, "--all"], 2, "Name the events, or use --all."),
         (["drop", event_id, "nonesuch"], 65, "no dead letter 'nonesuch'"),
-        (["retry", ""], 65, "matches 3 events"),
+        (["retry", ""], 65, " events; give more of the id"),
         (["show", "nonesuch"], 65, "no dead letter 'nonesuch'"),
     ):
         ran = clawlog(refusing, "dead-letter", *arguments)
