@@ -3,6 +3,8 @@
 No session is stored: a session is a signed end date, so a restart logs nobody out, and changing the token logs everybody out.
 """
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import hmac

@@ -1,5 +1,7 @@
 """The composition root: builds the parts, gives each its collaborators, and starts and stops them in order. No HTTP."""
 
+from __future__ import annotations
+
 import asyncio
 from typing import Self
 

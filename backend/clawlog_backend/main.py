@@ -1,5 +1,7 @@
 """The backend's command line: reads flags and environment, runs the server, turns faults into a line and an exit status."""
 
+from __future__ import annotations
+
 import argparse
 import asyncio
 import logging
@@ -52,13 +54,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
     # Imported here, so that --help and a refused setting answer without loading the web framework.
-    from clawlog_backend.http.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415
-    from clawlog_backend.storage.engines.sqlite import DatabaseError  # noqa: PLC0415
+    from clawlog_backend.http.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415 - --help need not pay for it
+    from clawlog_backend.storage.engines.sqlite import DatabaseError  # noqa: PLC0415 - as above
 
     def listening(url: str, port: int) -> None:
         if options.port_file is not None:
             write_port_file(options.port_file, port)
-        print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 -- the program's one line of output
+        print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 - the program's one line of output
 
     try:
         asyncio.run(BackendServer(settings).run(on_listening=listening))
@@ -68,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _fail(error: Exception, status: int) -> int:
-    print(f"clawlog backend: {error}", file=sys.stderr)  # noqa: T201 -- the program's diagnostics
+    print(f"clawlog backend: {error}", file=sys.stderr)  # noqa: T201 - the program's diagnostics
     return status
 
 

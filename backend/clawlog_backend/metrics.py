@@ -1,5 +1,7 @@
 """What the backend counts about itself, for Prometheus. Names follow https://prometheus.io/docs/practices/naming/."""
 
+from __future__ import annotations
+
 from collections import Counter as Tally
 from collections.abc import Callable
 

@@ -1,5 +1,7 @@
 """The backend's settings: one frozen object, made once at the start, and where its values come from."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field

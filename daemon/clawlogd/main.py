@@ -105,9 +105,9 @@ def _limit_process() -> None:
 def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> int:
     import anyio  # noqa: PLC0415 - --help and --version need not pay for it
 
-    from clawlogd import app  # noqa: PLC0415
-    from clawlogd.instance import InstanceError  # noqa: PLC0415
-    from clawlogd.outbox.schema import UnknownSchemaError  # noqa: PLC0415
+    from clawlogd import app  # noqa: PLC0415 - as above
+    from clawlogd.instance import InstanceError  # noqa: PLC0415 - as above
+    from clawlogd.outbox.schema import UnknownSchemaError  # noqa: PLC0415 - as above
 
     try:
         anyio.run(app.run_until_signalled, chosen, app.Environment.of_process(chosen, os.environ), read)

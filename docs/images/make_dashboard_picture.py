@@ -6,6 +6,8 @@ photographs the real pages in a real Chromium. Nothing on the pictures is drawn 
 
 # ruff: noqa: INP001, T201 -- a program, run in place, that prints what it made
 
+from __future__ import annotations
+
 import random
 import sys
 import tempfile
@@ -19,8 +21,8 @@ from playwright.sync_api import Browser, sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-from support.backend_process import BackendProcess, ago  # noqa: E402 -- the tests know how to start a backend
-from support.chromium import CHROMIUM, launch_options  # noqa: E402
+from support.backend_process import BackendProcess, ago  # noqa: E402 - the tests know how to start a backend
+from support.chromium import CHROMIUM, launch_options  # noqa: E402 - found by the line above
 
 MINUTE_S = 60
 BEAT_S = 15
@@ -203,7 +205,7 @@ def events_of(story: Story, chance: random.Random) -> Iterator[dict[str, Any]]:
 
 def send(backend: BackendProcess, stories: tuple[Story, ...]) -> None:
     """Send all stories, then ask for the stops that belong to them."""
-    chance = random.Random(7)  # noqa: S311 -- a picture that comes out the same each time
+    chance = random.Random(7)  # noqa: S311 - a picture that comes out the same each time
     for story in sorted(stories, key=lambda each: -each.begin):
         backend.send(*events_of(story, chance))
     for story in stories:

@@ -7,6 +7,8 @@ instead, at 80 and at 200 columns and as text, too: to be looked at.
 
 # ruff: noqa: INP001, T201 -- a program, run in place, that prints what it made
 
+from __future__ import annotations
+
 import html
 import io
 import itertools
@@ -29,7 +31,7 @@ from rich.text import Text
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
-from support.installation import Installation, temporary_installation, wait_until  # noqa: E402 -- the tests know how to start all there is
+from support.installation import Installation, temporary_installation, wait_until  # noqa: E402 - the tests know how to start all there is
 
 # rich's own, but for its fonts: those would be fetched from elsewhere.
 SVG = """<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">

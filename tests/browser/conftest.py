@@ -1,5 +1,7 @@
 """A real Chromium, a real backend, and pages on it that fail a test when they complain."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any

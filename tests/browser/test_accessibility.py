@@ -1,5 +1,7 @@
 """What axe-core can find, in both colour schemes, on every page; and a page that a phone can show."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import pytest

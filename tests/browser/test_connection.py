@@ -1,5 +1,7 @@
 """The page and its server: a restart under an open page, and silence that is not blamed on the tasks."""
 
+from __future__ import annotations
+
 import re
 import time
 import urllib.request

@@ -1,5 +1,7 @@
 """What an agent writes is shown as it wrote it, and is never more than text."""
 
+from __future__ import annotations
+
 import uuid
 from collections.abc import Callable
 

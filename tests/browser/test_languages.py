@@ -1,5 +1,7 @@
 """English and 简体中文."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect

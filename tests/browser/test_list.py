@@ -1,5 +1,7 @@
 """The list of tasks: live, filtered, searched, and quick with a crowd."""
 
+from __future__ import annotations
+
 import re
 import uuid
 from collections.abc import Callable

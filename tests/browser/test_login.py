@@ -1,5 +1,7 @@
 """A backend with a token: the dashboard asks for it, and forgets on request."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 from playwright.sync_api import Page, expect

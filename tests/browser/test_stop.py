@@ -1,5 +1,7 @@
 """A person stops a task in the browser and watches the receipts come."""
 
+from __future__ import annotations
+
 import re
 import uuid
 from collections.abc import Callable

@@ -1,5 +1,7 @@
 """The page of one task: timeline, heartbeats, history."""
 
+from __future__ import annotations
+
 import re
 from collections.abc import Callable
 

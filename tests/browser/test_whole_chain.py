@@ -1,5 +1,7 @@
 """Nothing but the real parts: an agent's scripts, the sidecar, the backend, and a person before the dashboard."""
 
+from __future__ import annotations
+
 import json
 import os
 import re

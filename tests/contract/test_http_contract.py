@@ -4,6 +4,8 @@ schemathesis makes the requests, fitting and unfitting ones, and judges the answ
 type, header or body that the document does not have.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any

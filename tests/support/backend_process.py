@@ -1,5 +1,7 @@
 """A real backend as a process of its own, and the calls that agents and the sidecar would make to it."""
 
+from __future__ import annotations
+
 import json
 import os
 import signal
@@ -84,7 +86,7 @@ class BackendProcess:
         with urllib.request.urlopen(request, timeout=20) as response:
             return json.load(response)
 
-    def create(self, title: str, *steps: str, **fields: Any) -> "Task":
+    def create(self, title: str, *steps: str, **fields: Any) -> Task:
         reply = self.call("POST", "/api/tasks", {"title": title, "steps": [{"title": step} for step in steps], **fields})
         return Task(self, reply["task_id"], [step["step_id"] for step in reply["steps"]])
 

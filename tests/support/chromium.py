@@ -1,5 +1,7 @@
 """Where the Chromium is that the browser tests drive, and how it is started."""
 
+from __future__ import annotations
+
 import os
 import shutil
 from typing import Any

@@ -1,5 +1,7 @@
 """A real backend in a thread, with its own event loop, database and port, and the calls that tests make to it over TCP."""
 
+from __future__ import annotations
+
 import asyncio
 import threading
 from collections.abc import AsyncIterator
@@ -52,7 +54,7 @@ class RunningBackend:
         def body() -> None:
             try:
                 asyncio.run(run())
-            except BaseException as error:  # noqa: BLE001 -- whatever it is, the test has to see it
+            except BaseException as error:  # noqa: BLE001 - whatever it is, the test has to see it
                 failed.append(error)
             finally:
                 listening.set()

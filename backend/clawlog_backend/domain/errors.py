@@ -4,6 +4,8 @@ Each error's text says what was wrong and what to do. :mod:`clawlog_backend.http
 The names state a condition rather than end in ``Error``, as they read best where they are raised and matched.
 """
 
+from __future__ import annotations
+
 from typing import ClassVar
 
 

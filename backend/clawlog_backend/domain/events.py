@@ -4,6 +4,8 @@ Both profiles end here. A plain route turns its body into one of these, and the 
 then does to a task is written once, in :mod:`clawlog_backend.domain.transitions`.
 """
 
+from __future__ import annotations
+
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID, uuid5

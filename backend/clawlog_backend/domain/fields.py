@@ -4,6 +4,8 @@ Nothing here touches a task: a value is either of the form that the contract giv
 The backend may not import the client's ``protocol.vocabulary``, which has the same words: a test holds the two equal.
 """
 
+from __future__ import annotations
+
 from enum import StrEnum
 from typing import Annotated
 

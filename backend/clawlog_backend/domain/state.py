@@ -3,6 +3,8 @@
 No SQL and no HTTP: the store loads these, the transitions change them, and the store writes back what changed.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass, field
 
 from clawlog_backend.domain.fields import ENDED_STEP_STATUSES, ENDED_TASK_STATUSES, Evidence, StepStatus, TaskStatus
@@ -80,7 +82,7 @@ class TaskState:
     steps_started: int = 0
     agent_seen_ms: UtcMs | None = None
     vouched_ms: UtcMs | None = None
-    sign_ms: UtcMs = UtcMs(0)  # noqa: RUF009 -- an immutable number
+    sign_ms: UtcMs = UtcMs(0)  # noqa: RUF009 - an immutable number
     evidence: Evidence | None = None
     pid: int | None = None
     stalled: bool = False

@@ -4,6 +4,8 @@ One type for both, so that no route and no query formats a time by itself. An in
 mean seconds or milliseconds.
 """
 
+from __future__ import annotations
+
 import re
 import time
 from collections.abc import Callable
@@ -66,7 +68,7 @@ class UtcMs(int):
         """``2026-02-28T09:30:00.000Z``: always UTC, always three digits of a second."""
         return _format(int(self))
 
-    def plus(self, *, ms: int = 0, days: float = 0) -> "UtcMs":
+    def plus(self, *, ms: int = 0, days: float = 0) -> UtcMs:
         """The instant this much later (or earlier, where negative)."""
         return UtcMs(self + ms + int(days * 86_400_000))
 

@@ -4,6 +4,8 @@ Pure: no SQL, no HTTP, no clock. A transition either happens whole or raises an 
 before it has changed anything, so that a rejected event leaves no trace.
 """
 
+from __future__ import annotations
+
 import json
 
 from clawlog_backend.domain.errors import NoOpenInterrupt, TaskEnded, TaskExists, UnknownInterrupt, UnknownStep

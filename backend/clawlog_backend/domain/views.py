@@ -3,6 +3,8 @@
 Fields are in the order in which they appear in an answer.
 """
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Any

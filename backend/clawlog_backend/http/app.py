@@ -1,5 +1,7 @@
 """Makes the ASGI application: the routes, their error answers, their OpenAPI document, and the checks in front of them."""
 
+from __future__ import annotations
+
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 

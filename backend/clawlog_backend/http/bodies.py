@@ -4,6 +4,8 @@ The standard parser accepts what JSON does not (NaN), and fails in its own ways 
 digits; here each of these is answered as an error of the caller's.
 """
 
+from __future__ import annotations
+
 import asyncio
 import zlib
 from collections.abc import Callable, Coroutine

@@ -7,6 +7,8 @@ A part of a head that arrived in one piece with the request before it is noticed
 more than an idle connection, which uvicorn ends by itself.
 """
 
+from __future__ import annotations
+
 import asyncio
 from typing import Any
 

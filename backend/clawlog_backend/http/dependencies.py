@@ -1,5 +1,7 @@
 """What the routes are given by the framework: the backend behind the application."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -9,7 +11,7 @@ from clawlog_backend.backend import Backend
 
 async def _backend(request: Request) -> Backend:
     backend = request.app.state.backend
-    assert isinstance(backend, Backend)  # noqa: S101 -- put there by create_app
+    assert isinstance(backend, Backend)  # noqa: S101 - put there by create_app
     return backend
 
 

@@ -1,5 +1,7 @@
 """Example requests for the OpenAPI document. A test sends each one to a real backend, so none can go stale."""
 
+from __future__ import annotations
+
 from typing import Any, Final
 
 from clawlog_backend.domain.fields import StepStatus, TaskStatus

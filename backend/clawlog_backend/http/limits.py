@@ -5,6 +5,8 @@ limited: here are the sidecar, which drains its outbox after an outage as fast a
 its own clients and behind which all of them look like one.
 """
 
+from __future__ import annotations
+
 import math
 from collections import OrderedDict
 from functools import lru_cache

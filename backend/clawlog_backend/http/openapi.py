@@ -1,5 +1,7 @@
 """The OpenAPI document: what FastAPI derives from the routes, and what it cannot know."""
 
+from __future__ import annotations
+
 from typing import Any
 
 from fastapi import FastAPI

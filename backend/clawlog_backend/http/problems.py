@@ -4,6 +4,8 @@ A :class:`Problem` carries an HTTP status, a code that programs can rely on, and
 do. The layers below raise errors that know nothing of HTTP (:mod:`clawlog_backend.domain.errors`): this module alone maps them.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from typing import Any
 

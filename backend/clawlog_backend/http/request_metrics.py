@@ -1,5 +1,7 @@
 """Counts and times the requests, for the backend's metrics."""
 
+from __future__ import annotations
+
 import time
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send

@@ -7,6 +7,8 @@
   with the cookie also has to carry the session's CSRF token (see :mod:`clawlog_backend.access`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from http.cookies import CookieError, SimpleCookie
 from ipaddress import ip_address
@@ -126,7 +128,7 @@ def _check_origin(origin: str | None, host: str) -> None:
 
 def _is_netloc(text: str) -> bool:
     try:
-        urlsplit(f"//{text}").port  # noqa: B018 -- reading it is what checks it
+        urlsplit(f"//{text}").port  # noqa: B018 - reading it is what checks it
     except ValueError:
         return False
     return bool(text) and not set(text) & set("/?#@\\ ")

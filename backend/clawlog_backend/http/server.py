@@ -1,5 +1,7 @@
 """Serves the application with uvicorn: listens, reports where, and ends within seconds of a signal, whoever is connected."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import resource
@@ -95,7 +97,7 @@ class _UvicornServer(uvicorn.Server):
         self._backend.release_waiters()
         await super().shutdown(sockets)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 -- uvicorn's signature
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - uvicorn's signature
         """Shut down. The signal is not raised again as uvicorn does: a requested end has exit status 0."""
         self.should_exit = True
 

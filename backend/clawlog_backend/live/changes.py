@@ -8,6 +8,8 @@ The id of each message is the number of an event up to which its reader then kno
 any of them.
 """
 
+from __future__ import annotations
+
 import asyncio
 from collections import Counter, deque
 from collections.abc import Iterable

@@ -4,6 +4,8 @@ A cursor is the number of the last event that its answer took into account, with
 from another database, or from before a restore, is treated as no cursor at all, so that a stop is never missed.
 """
 
+from __future__ import annotations
+
 import asyncio
 from dataclasses import dataclass
 
@@ -30,7 +32,7 @@ controls_json: TypeAdapter[Controls] = TypeAdapter(Controls)
 @dataclass(eq=False, slots=True)
 class _Waiter:
     task_ids: frozenset[str]
-    future: "asyncio.Future[Controls | None]"  # None: nothing changed, and the wait is over
+    future: asyncio.Future[Controls | None]  # None: nothing changed, and the wait is over
 
     def answer(self, controls: Controls | None) -> None:
         if not self.future.done():

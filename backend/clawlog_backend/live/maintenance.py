@@ -3,6 +3,8 @@
 Removal is done in small transactions, so that nobody waits for it long.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 
@@ -56,7 +58,7 @@ class Maintenance:
                     await self.remove_old_tasks()
                     await self.remove_old_heartbeats()
             except DatabaseError as error:
-                log.error("maintenance failed, will be tried again: %s", error)  # noqa: TRY400 -- an expected fault
+                log.error("maintenance failed, will be tried again: %s", error)  # noqa: TRY400 - an expected fault
             await asyncio.sleep(_SWEEP_EVERY_S)
 
     async def sweep(self) -> None:

@@ -1,5 +1,7 @@
 """One event stream: the messages of a reader of the change feed, from its greeting to its end. Knows nothing of HTTP."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 

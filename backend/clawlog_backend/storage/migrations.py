@@ -3,6 +3,8 @@
 ``tests/unit/backend/storage/database-v1.sql`` is a database of the first version; a test migrates it.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from uuid import uuid4
 

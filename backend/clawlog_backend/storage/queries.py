@@ -1,5 +1,7 @@
 """The queries behind the answers. Read only."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from typing import Any
 

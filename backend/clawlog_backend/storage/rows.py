@@ -4,6 +4,8 @@ The statements are SQLAlchemy's, compiled once for the database at hand and run 
 that is several times faster than binding parameters by name.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
@@ -69,7 +71,7 @@ def load_interrupts(connection: Connection, tasks: Iterable[TaskState]) -> None:
 
 
 def _task(row: Row[Any]) -> TaskState:
-    task = TaskState(**row._mapping)  # noqa: SLF001 -- SQLAlchemy's documented name for a row by column
+    task = TaskState(**row._mapping)  # noqa: SLF001 - SQLAlchemy's documented name for a row by column
     task.status = TaskStatus(task.status)
     task.reported = None if task.reported is None else TaskStatus(task.reported)
     task.evidence = None if task.evidence is None else Evidence(task.evidence)

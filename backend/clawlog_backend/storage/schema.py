@@ -6,6 +6,8 @@ Portable SQL types only: SQLite is the default, another database can follow. Tim
 A change here needs a step in :mod:`clawlog_backend.storage.migrations`, so that older databases get it too.
 """
 
+from __future__ import annotations
+
 from sqlalchemy import (
     BigInteger,
     Boolean,

@@ -8,6 +8,8 @@ Tasks that changed lately stay in a cache. That is sound because this is the onl
 :mod:`clawlog_backend.storage.engines.sqlite`): the cache agrees with the database, and it is dropped when a transaction fails.
 """
 
+from __future__ import annotations
+
 import json
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
@@ -250,7 +252,7 @@ class _UnitOfWork:
         self._created.add(task.task_id)
         return task
 
-    def _duplicate(self, event: Event, stored: "_StoredEvent", task: TaskState | None) -> EventOutcome:
+    def _duplicate(self, event: Event, stored: _StoredEvent, task: TaskState | None) -> EventOutcome:
         kept = json.loads(stored.detail)
         # The stop that a request led to is stored with it, but was not part of it.
         interrupt_id = kept.pop("interrupt_id", None) if isinstance(event, InterruptRequested) else None

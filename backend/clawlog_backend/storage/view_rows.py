@@ -3,6 +3,8 @@
 ``stale`` and the state of liveness depend on the time of reading, so they are computed here and stored nowhere.
 """
 
+from __future__ import annotations
+
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -45,8 +47,8 @@ def control_view(row: Row[Any]) -> Control:
         row: The task's id, status and ``stop_open``, with the columns of its newest stop.
     """
     if not row.stop_open or row.status in ENDED_TASK_STATUSES:
-        return Control(row.task_id, False, None, None, None, None)  # noqa: FBT003 -- the first field of the answer
-    return Control(row.task_id, True, InterruptMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 -- as above
+        return Control(row.task_id, False, None, None, None, None)  # noqa: FBT003 - the first field of the answer
+    return Control(row.task_id, True, InterruptMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 - as above
 
 
 def task_views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> list[TaskView]:

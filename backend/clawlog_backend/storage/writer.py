@@ -3,6 +3,8 @@
 A caller is answered only once its events are on disk. The queue is bounded, so that a flood is refused rather than buffered.
 """
 
+from __future__ import annotations
+
 import asyncio
 import logging
 from collections import deque
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Submission:
     events: Sequence[Event]
-    answer: "asyncio.Future[tuple[EventOutcome, ...]]"
+    answer: asyncio.Future[tuple[EventOutcome, ...]]
 
 
 class Writer:
@@ -103,7 +105,7 @@ class Writer:
         received = self._clock()
         try:
             applied = await self._database.write(lambda connection: self._store.apply(connection, events, received))
-        except Exception as error:  # noqa: BLE001 -- whatever it is, each waiting caller has to get it
+        except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller has to get it
             self._store.rolled_back()
             self._fail(group, error)
             return

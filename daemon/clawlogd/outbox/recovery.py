@@ -171,8 +171,8 @@ def _mend(target: sqlite3.Connection, last_seq: int) -> None:
     fits = "body IS NOT NULL AND crc = event_checksum(seq, event_id, lane, task_id, at_ms, body)"
     target.execute(f"DELETE FROM events WHERE seq > ? AND NOT ({fits})", (last_seq,))  # noqa: S608 - numbers that never were
     known = ",".join(str(int(state)) for state in EventState)
-    target.execute(f"UPDATE events SET state = 0 WHERE body IS NOT NULL AND (state = 1 OR state NOT IN ({known}))")  # noqa: S608
-    target.execute(f"UPDATE events SET state = 1 WHERE body IS NULL AND state NOT IN ({known})")  # noqa: S608
+    target.execute(f"UPDATE events SET state = 0 WHERE body IS NOT NULL AND (state = 1 OR state NOT IN ({known}))")  # noqa: S608 - numbers of our own
+    target.execute(f"UPDATE events SET state = 1 WHERE body IS NULL AND state NOT IN ({known})")  # noqa: S608 - as above
     if not target.execute("SELECT count(*) FROM ledger").fetchone()[0]:
         # Numbers below the oldest that is left are taken for pruned: they are, as a rule, long delivered.
         target.execute("INSERT INTO ledger (one, pruned_count) SELECT 1, coalesce(min(seq) - 1, 0) FROM events")

@@ -161,7 +161,7 @@ class Store:
     @property
     def connection(self) -> sqlite3.Connection:
         """The one connection, for the outbox's thread alone."""
-        assert self._opened is not None, "open() comes first"  # noqa: S101
+        assert self._opened is not None, "open() comes first"  # noqa: S101 - for the type checker
         return self._opened
 
     # ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────

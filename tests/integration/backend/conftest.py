@@ -1,5 +1,7 @@
 """A real backend for each test that asks for one."""
 
+from __future__ import annotations
+
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path

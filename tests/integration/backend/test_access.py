@@ -1,5 +1,7 @@
 """Who is let in: hosts, origins, tokens, log-ins."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import aiohttp

@@ -1,5 +1,7 @@
 """The batch profile over real HTTP."""
 
+from __future__ import annotations
+
 import asyncio
 import gzip
 import json

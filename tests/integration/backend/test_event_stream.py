@@ -1,5 +1,7 @@
 """Server-sent events: what changes is told, to everyone, and again after a break."""
 
+from __future__ import annotations
+
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable

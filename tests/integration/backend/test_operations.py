@@ -1,5 +1,7 @@
 """For operators and people: health, metrics, the dashboard's files, and what happens by itself as time passes."""
 
+from __future__ import annotations
+
 import asyncio
 import sqlite3
 from collections.abc import Callable
@@ -121,7 +123,7 @@ async def test_old_beats_leave_the_history_and_nothing_else_does(
         return [e["kind"] for e in (await api.get())["events"]]
 
     async with asyncio.timeout(10):
-        while len(await kinds()) == 13:  # noqa: ASYNC110 -- what is waited for happens behind HTTP
+        while len(await kinds()) == 13:  # noqa: ASYNC110 - what is waited for happens behind HTTP
             await asyncio.sleep(0.05)
     assert (await kinds()) == ["task_created", "heartbeat", "step_status"]
     assert (await api.get())["liveness"]["vouched_at"] is not None

@@ -1,5 +1,7 @@
 """The plain profile over real HTTP."""
 
+from __future__ import annotations
+
 import re
 from typing import Any
 

@@ -1,5 +1,7 @@
 """The program itself, as a process: how it starts, what it says, how it ends."""
 
+from __future__ import annotations
+
 import os
 import signal
 import socket

@@ -1,5 +1,7 @@
 """What the backend refuses to read, and whom it stops waiting for."""
 
+from __future__ import annotations
+
 import asyncio
 import gzip
 import io

@@ -148,7 +148,7 @@ def test_create_task_says_the_same_on_both_paths(arguments: list[str], env: dict
     ],
 )
 def test_what_agents_type_takes_the_fast_path(arguments: list[str]) -> None:
-    assert fast_messages("update_status", arguments, {}) == full_messages("update_status", arguments, {}) != None  # noqa: E711
+    assert fast_messages("update_status", arguments, {}) == full_messages("update_status", arguments, {}) != None  # noqa: E711 - one chain of comparisons
 
 
 @given(st.recursive(st.one_of(st.text(), st.integers(), st.floats(allow_nan=False, allow_infinity=False)), st.lists))

@@ -1,5 +1,7 @@
 """What the backend takes from its surroundings, and what it refuses to start with."""
 
+from __future__ import annotations
+
 from pathlib import Path
 
 import pytest

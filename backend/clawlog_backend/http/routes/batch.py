@@ -1,5 +1,7 @@
 """The batch profile: many events in one request, and one poll for the stops of many tasks."""
 
+from __future__ import annotations
+
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request, Response

@@ -1,5 +1,7 @@
 """The dashboard's files, from the package itself: nothing is fetched from elsewhere."""
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import Annotated
 
@@ -41,6 +43,6 @@ async def index() -> Response:
 
 
 @router.get("/tasks/{task_id}")
-async def task_page(task_id: Annotated[str, PathParameter()]) -> Response:  # noqa: ARG001 -- read by the page itself
+async def task_page(task_id: Annotated[str, PathParameter()]) -> Response:  # noqa: ARG001 - read by the page itself
     """The same page: its script reads the address."""
     return await index()

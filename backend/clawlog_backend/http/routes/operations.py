@@ -1,5 +1,7 @@
 """For those who run the backend: is it there, does it work, and how much does it do."""
 
+from __future__ import annotations
+
 from typing import Literal
 
 from fastapi import APIRouter, Response

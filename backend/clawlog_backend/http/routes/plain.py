@@ -4,6 +4,8 @@ Every write becomes one of the events that the batch profile carries, with ``Ide
 recognised in the same way, whichever profile it came through first.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import uuid4
@@ -239,7 +241,7 @@ async def _accept(
 ) -> Accepted:
     event_id, at = key or str(uuid4()), at or backend.clock()
     outcome = await _apply(backend, kind(event_id=event_id, task_id=task_id, at=at, **named, **_fields(body, shape)))
-    assert outcome.task_status is not None  # noqa: S101 -- every event that was not rejected has one
+    assert outcome.task_status is not None  # noqa: S101 - every event that was not rejected has one
     return Accepted(event_id=event_id, task_id=task_id, status=outcome.task_status)
 
 

@@ -1,5 +1,7 @@
 """Logging in to the dashboard with the backend's token."""
 
+from __future__ import annotations
+
 from typing import Annotated
 
 from fastapi import APIRouter, Request, Response

@@ -1,5 +1,7 @@
 """The event stream: every change as it happens, as server-sent events (HTML standard, section 9.2), for the dashboard."""
 
+from __future__ import annotations
+
 import asyncio
 from typing import Annotated
 

@@ -5,6 +5,8 @@ because the change feed relies on seeing every write. The file is locked for thi
 ``synchronous=FULL``: clients delete what was acknowledged here, so an acknowledgement has to survive a power cut.
 """
 
+from __future__ import annotations
+
 import asyncio
 import os
 from collections.abc import Callable

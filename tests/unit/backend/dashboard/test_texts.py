@@ -1,5 +1,7 @@
 """The dashboard has an icon and a text, in each of its languages, for every word that the backend can send it."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """A step status is written once in the backend's Python, in ``domain/fields.py``: everything else treats all of them alike."""
 
+from __future__ import annotations
+
 import re
 from pathlib import Path
 

@@ -1,5 +1,7 @@
 """Instants: read strictly, written in one form."""
 
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest

@@ -1,5 +1,7 @@
 """Whatever events come in whatever order, a task's stored counters agree with its steps, and its database with its memory."""
 
+from __future__ import annotations
+
 import json
 from typing import Any
 

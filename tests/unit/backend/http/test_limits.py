@@ -1,5 +1,7 @@
 """How often one client may ask."""
 
+from __future__ import annotations
+
 import pytest
 
 from clawlog_backend.domain.errors import Busy

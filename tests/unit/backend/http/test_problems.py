@@ -1,5 +1,7 @@
 """Every error of the domain is answered with a problem of its own."""
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 
 import pytest

@@ -1,5 +1,7 @@
 """What the parts do while the database fails: nobody waits for ever, and nothing that was missed is passed over."""
 
+from __future__ import annotations
+
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
@@ -30,7 +32,7 @@ def stop(event_id: str) -> InterruptRequested:
 
 async def eventually(found: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
-        while not found():  # noqa: ASYNC110 -- what is waited for is seen from outside only
+        while not found():  # noqa: ASYNC110 - what is waited for is seen from outside only
             await asyncio.sleep(0)
 
 

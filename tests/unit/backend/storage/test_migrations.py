@@ -1,5 +1,7 @@
 """Databases of other versions: an older one is carried forward, a later one is left alone."""
 
+from __future__ import annotations
+
 import sqlite3
 from pathlib import Path
 

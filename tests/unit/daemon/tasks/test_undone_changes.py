@@ -1,5 +1,7 @@
 """What a failed commit leaves in memory: what the disk has, and the one fact that does not depend on the disk."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 
 import msgspec
