@@ -75,7 +75,7 @@ class _DaemonCollector(Collector):
         yield InfoMetricFamily(
             f"{_PREFIX}build", "The version that runs.", {"version": status.version, "protocol": str(status.protocol)}
         )
-        yield _gauge("healthy", "1 while nothing wants a person's attention.", status.healthy)
+        yield _gauge("healthy", "1 while nothing needs a person's attention.", status.healthy)
         yield _gauge("connections", "Callers that are connected to the Unix socket.", self._connections())
         yield _gauge("tasks", "Tasks that the daemon knows.", status.tasks.known)
         yield _gauge("tasks_live", "Tasks that go on, so far as is known.", status.tasks.live)

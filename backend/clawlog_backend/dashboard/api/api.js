@@ -9,7 +9,7 @@ export class ApiError extends Error {
   }
 }
 
-/** Fired on `apiEvents` when the server wants a log-in. */
+/** Fired on `apiEvents` when the server asks for a log-in. */
 export const UNAUTHORIZED = "unauthorized";
 export const apiEvents = new EventTarget();
 

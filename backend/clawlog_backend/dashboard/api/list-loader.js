@@ -72,7 +72,7 @@ export class ListLoader {
       await this.#loadPage({ ...serverQuery(this.#query), cursor: this.#cursor }, signal);
     } catch (error) {
       if (signal.aborted) return;
-      // The page that did not come is asked for again at the next scroll; a broken connection has its own notice.
+      // A page that never arrived is asked for again at the next scroll; a broken connection has its own notice.
     } finally {
       this.#isLoading = false;
     }
