@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from clawlogd.clock import Clock
 from clawlogd.settings import Settings
 from support.daemon_process import DaemonProcess
+from support.hostile_server import HostileServer
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon
 
@@ -28,6 +29,32 @@ async def plain() -> AsyncIterator[PlainServer]:
     server = await PlainServer().start()
     yield server
     await server.stop()
+
+
+@pytest.fixture
+async def new_hostile() -> AsyncIterator[Callable[..., Awaitable[HostileServer]]]:
+    """Makes servers that behave until the test tells them otherwise; ``batch=False`` for one with the plain profile alone."""
+    made: list[HostileServer] = []
+
+    async def make(*, batch: bool = True) -> HostileServer:
+        made.append(await HostileServer(batch=batch).start())
+        return made[-1]
+
+    yield make
+    for server in made:
+        await server.stop()
+
+
+@pytest.fixture
+async def hostile(new_hostile: Callable[..., Awaitable[HostileServer]]) -> HostileServer:
+    """Such a server, with the batch profile."""
+    return await new_hostile()
+
+
+@pytest.fixture
+async def hostile_plain(new_hostile: Callable[..., Awaitable[HostileServer]]) -> HostileServer:
+    """Such a server, with the plain profile alone."""
+    return await new_hostile(batch=False)
 
 
 @pytest.fixture

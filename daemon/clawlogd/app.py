@@ -18,10 +18,11 @@ import anyio
 from clawlog import locations
 from clawlogd.backends import Backends, Spawn
 from clawlogd.clock import Clock, SystemClock
+from clawlogd.faults import Faults
 from clawlogd.host.housekeeping import Housekeeping
 from clawlogd.host.reload import Reload
 from clawlogd.host.status import report_status
-from clawlogd.host.supervision import supervised
+from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
 from clawlogd.instance import bind_unix, private_folder, state_lock
@@ -36,6 +37,7 @@ from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, metrics_address
 from clawlogd.tasks.loading import LoadedState, load_state
+from clawlogd.text import path_text
 from clawlogd.upstream.tokens import TokenSource
 
 _log = Log("app")
@@ -117,8 +119,9 @@ async def run(
         live_settings = LiveSettings(settings)
         state = load_state(where.state_dir, live_settings, where.clock)
         closing.push_async_callback(state.outbox.close)
-        supervisor = await stack.enter_async_context(supervised())
-        services = assemble(state, live_settings, where, supervisor.spawn, closing)
+        faults = Faults(where.clock)
+        supervisor = await stack.enter_async_context(supervised(faults))
+        services = assemble(state, live_settings, where, supervisor.spawn_isolated, closing, faults=faults)
         dispatcher = Dispatcher(services=services)
         spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=services.runtime)
         await _resume(services, spool)
@@ -134,7 +137,7 @@ async def run(
             connections=lambda: listeners.connections,
             last_command=lambda: dispatcher.last_command,
         )
-        _spawn_loops(services, housekeeping, manager, supervisor.spawn)
+        _spawn_loops(services, housekeeping, manager, supervisor)
         _report_ready(services, manager)
         if ready is not None:
             ready(services)
@@ -159,17 +162,20 @@ async def _closing() -> AsyncIterator[AsyncExitStack]:
             await closing.aclose()
 
 
-def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spawn: Spawn, closing: AsyncExitStack) -> Services:
+def assemble(
+    state: LoadedState, settings: LiveSettings, where: Environment, spawn: Spawn, closing: AsyncExitStack, *, faults: Faults
+) -> Services:
     """Builds the services, each complete.
 
     Args:
         state: What was read from the state folder.
         settings: The settings in force.
         where: Where the daemon runs.
-        spawn: Runs long-lived tasks.
+        spawn: Runs lanes and watchers, each isolated.
         closing: Closes what has to be closed once those have ended.
+        faults: Where faults of the daemon's own are noted.
     """
-    outbox, registry, clock = state.outbox, state.registry, where.clock
+    outbox, registry, clock, folder = state.outbox, state.registry, where.clock, private_folder(where.state_dir / "run")
     # Three services know each other in a ring: liveness has a task judged earlier by the schedule, the schedule wakes lanes,
     # and lanes take the due heartbeats from the schedule. It is closed by calls that name what is built below; only loops and
     # commands make them, and none of those runs before all is built.
@@ -188,9 +194,7 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
         wake=lambda base_url: backends.wake(base_url),  # noqa: PLW0108 - built below
         slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
     )
-    interrupts = Interrupts(
-        registry=registry, outbox=outbox, clock=clock, folder=private_folder(where.state_dir / "run") / "stop"
-    )
+    interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=folder / "stop")
     backends = Backends(
         outbox=outbox,
         registry=registry,
@@ -200,6 +204,7 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
         settings=settings,
         tokens=TokenSource(env=where.env, settings=settings),
         clock=clock,
+        faults=faults,
         spawn=spawn,
     )
     closing.push_async_callback(backends.close)
@@ -213,7 +218,8 @@ def assemble(state: LoadedState, settings: LiveSettings, where: Environment, spa
         heartbeats=heartbeats,
         interrupts=interrupts,
         backends=backends,
-        runtime=RuntimeInfo(str(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
+        faults=faults,
+        runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )
 
 
@@ -238,7 +244,7 @@ async def _listen(services: Services, where: Environment, dispatcher: Dispatcher
         stack.callback(where.socket_path.unlink, missing_ok=True)
     listeners = make_listeners(sockets, group, dispatcher, services.live_settings)
     await listeners.start()
-    services.runtime.socket = str(sockets[0].getsockname()) if sockets else None
+    services.runtime.socket = path_text(sockets[0].getsockname()) if sockets else None
     return listeners
 
 
@@ -255,12 +261,12 @@ async def _serve_metrics(services: Services, listeners: Listeners, stack: AsyncE
         stack.callback(address.path.unlink, missing_ok=True)
 
 
-def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: ServiceManager, spawn: Spawn) -> None:
-    spawn("outbox", services.outbox.until_broken)
-    spawn("heartbeats", services.heartbeats.run)
-    spawn("housekeeping", housekeeping.run)
+def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: ServiceManager, supervisor: Supervisor) -> None:
+    supervisor.spawn("outbox", services.outbox.until_broken)
+    supervisor.spawn_isolated("heartbeats", services.heartbeats.run)
+    supervisor.spawn_isolated("housekeeping", housekeeping.run)
     if (interval_s := manager.watchdog_s) is not None:
-        spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))
+        supervisor.spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))
 
 
 def _report_ready(services: Services, manager: ServiceManager) -> None:

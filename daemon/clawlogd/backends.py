@@ -7,6 +7,7 @@ from typing import Any
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
+from clawlogd.faults import Faults
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.interrupts.watcher import InterruptWatcher
 from clawlogd.liveness.evidence import Liveness
@@ -33,6 +34,7 @@ class Backends:
         settings: Everything that can be set.
         tokens: The token, for the backend it belongs to.
         clock: Where the time is read.
+        faults: Where faults of the daemon's own are noted.
         spawn: Runs lanes and watchers.
     """
 
@@ -47,6 +49,7 @@ class Backends:
         settings: LiveSettings,
         tokens: TokenSource,
         clock: Clock,
+        faults: Faults,
         spawn: Spawn,
     ) -> None:
         self._outbox = outbox
@@ -57,6 +60,7 @@ class Backends:
         self._settings = settings
         self._tokens = tokens
         self._clock = clock
+        self._faults = faults
         self._spawn = spawn
         self._lanes: dict[str, Lane] = {}
         self._watchers: dict[str, InterruptWatcher] = {}
@@ -108,6 +112,9 @@ class Backends:
             heartbeats=self._heartbeats,
             settings=self._settings,
             clock=self._clock,
+            faults=self._faults,
+            hide_control=self._interrupts.hide,
+            show_control=self._interrupts.show,
         )
         watcher = InterruptWatcher(
             base_url=base_url,

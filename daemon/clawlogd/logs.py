@@ -1,13 +1,22 @@
-"""Log events: a name and fields, one line each, never a secret, never a stack trace for an expected fault."""
+"""Log events: a name and fields, one line each, never a secret, never a stack trace for an expected fault.
+
+Whatever a field holds, it is one clean line of bounded length: a log is read on terminals, and by programs line by line.
+"""
 
 from __future__ import annotations
 
 import json
 import logging
 import sys
+from collections.abc import Callable
 from typing import Any, Literal
 
+from clawlog.protocol.summary import any_line
+
 LogFormat = Literal["text", "json", "journal"]
+
+_MAX_FIELD_CHARS = 1000
+_MAX_INTEGER = 2**63
 
 _SYSLOG_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 
@@ -40,6 +49,13 @@ class Log:
         """Logs something that must not happen; with ``exc_info`` for a fault of the daemon itself."""
         self._write(logging.ERROR, event, fields, exc_info)
 
+    def guarded(self, event: str, action: Callable[[], None]) -> None:
+        """Does what must not keep the rest from being done; what it raises is logged as an error under this name."""
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001 - it concerns this action alone
+            self.error(event, error=repr(error))
+
     def _write(self, level: int, event: str, fields: dict[str, object], exc_info: BaseException | None = None) -> None:
         if self._logger.isEnabledFor(level):
             self._logger.log(level, event, extra={"fields": {**self._fields, **fields}}, exc_info=exc_info)
@@ -51,9 +67,9 @@ class _Formatter(logging.Formatter):
         self._form = style
 
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, Any] = getattr(record, "fields", {})
-        message = record.getMessage()
-        trace = self.formatException(record.exc_info) if record.exc_info else None
+        fields: dict[str, Any] = {key: _clean(value) for key, value in getattr(record, "fields", {}).items()}
+        message = any_line(record.getMessage(), _MAX_FIELD_CHARS)
+        trace = _clean_lines(self.formatException(record.exc_info)) if record.exc_info else None
         if self._form == "json":
             when = self.formatTime(record, "%Y-%m-%dT%H:%M:%S") + f".{int(record.msecs):03d}"
             entry = {"time": when, "level": record.levelname.lower(), "logger": record.name, "event": message, **fields}
@@ -66,6 +82,17 @@ class _Formatter(logging.Formatter):
         if self._form == "journal":  # the journal keeps time and name itself, and reads the level from this prefix
             return "\n".join(f"<{_SYSLOG_PRIORITY.get(record.levelno, 6)}>{each}" for each in line.split("\n"))
         return f"{self.formatTime(record)} {record.levelname:<7} {record.name} {line}"
+
+
+def _clean(value: object) -> object:
+    if value is None or isinstance(value, bool | float) or (isinstance(value, int) and abs(value) < _MAX_INTEGER):
+        return value
+    return any_line(value, _MAX_FIELD_CHARS)
+
+
+def _clean_lines(text: str) -> str:
+    indented = ((len(line) - len(line.lstrip(" ")), line) for line in text.split("\n"))
+    return "\n".join(" " * indent + any_line(line, _MAX_FIELD_CHARS) for indent, line in indented)
 
 
 def _plain(value: object) -> str:

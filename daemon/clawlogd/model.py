@@ -43,6 +43,10 @@ class EventKind(StrEnum):
     INTERRUPT_ACK = "interrupt_ack"
 
 
+UNMAPPED = ""
+"""The ``remote_id`` of a step that its backend names in a way that could not be told from others."""
+
+
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     """One step of a task.
 
@@ -52,7 +56,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         title: What it does.
         status: Its status.
         summary: The last summary reported for it.
-        remote_id: The backend's own id, where it differs.
+        remote_id: The backend's own id, where it differs; ``UNMAPPED`` where it is not known.
     """
 
     step_id: str

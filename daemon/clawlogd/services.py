@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock
 from clawlogd.context import CallContext
+from clawlogd.faults import Faults
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
@@ -57,6 +58,7 @@ class Services:
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
         backends: A lane and a watcher for each backend.
+        faults: The faults of the daemon's own.
         runtime: What was found or chosen at the start.
     """
 
@@ -68,6 +70,7 @@ class Services:
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
     backends: Backends
+    faults: Faults
     runtime: RuntimeInfo
 
     @property

@@ -13,12 +13,13 @@ import pytest
 
 from clawlog.cli.render import marks, views
 from clawlog.connection.results import StopPhase
-from clawlog.protocol import types, vocabulary
-from clawlog_backend.domain import events, fields
+from clawlog.protocol import summary, types, vocabulary
+from clawlog_backend.domain import events, fields, texts
 from clawlog_backend.domain import views as backend_views
 from clawlogd import model
 from clawlogd.interrupts import state
 from clawlogd.liveness import evidence
+from support.hostile_texts import TEXTS, unclean
 
 
 @pytest.mark.parametrize(
@@ -67,6 +68,7 @@ def test_the_backend_has_the_same_bounds() -> None:
     assert fields.SUMMARY_CHARS == vocabulary.MAX_SUMMARY_CHARS
     assert fields.METADATA_PAIRS == vocabulary.MAX_METADATA_PAIRS
     assert fields.METADATA_VALUE_CHARS == vocabulary.MAX_METADATA_CHARS
+    assert fields.METADATA_KEY_CHARS == vocabulary.MAX_METADATA_KEY_CHARS
 
 
 def test_the_clients_stop_phases_are_named_for_their_words() -> None:
@@ -140,3 +142,10 @@ def test_the_backend_has_a_bound_of_its_own_on_metadata_keys() -> None:
 def test_the_daemon_sends_the_kinds_of_event_that_the_backend_takes() -> None:
     kinds = {kind.value for kind in events.EventKind} - {"interrupt_requested"}  # which comes from people alone
     assert {kind.value for kind in model.EventKind} == kinds
+
+
+@pytest.mark.parametrize("name", TEXTS)
+def test_both_doors_for_texts_are_the_same(name: str) -> None:
+    text = f" a  {TEXTS[name]}b\x1b]8;;x\x1b\\ {TEXTS[name]} "
+    assert texts.one_line(text) == summary.one_line(text)
+    assert unclean(texts.one_line(text)) == []

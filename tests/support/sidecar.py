@@ -10,6 +10,7 @@ import msgspec
 
 from clawlogd import app
 from clawlogd.clock import Clock
+from clawlogd.faults import Faults
 from clawlogd.instance import private_folder
 from clawlogd.model import Beat, Event, Task
 from clawlogd.services import Services
@@ -66,7 +67,8 @@ class Sidecar:
         settings = LiveSettings(Settings(heartbeat=heartbeat))
         state = load_state(folder, settings, clock)
         stack.push_async_callback(state.outbox.close)
-        return cls(app.assemble(state, settings, where, lambda name, work: None, stack), stack)
+        services = app.assemble(state, settings, where, lambda name, work: None, stack, faults=Faults(clock))
+        return cls(services, stack)
 
     def begin(self) -> None:
         """What the daemon does once the spool has been taken in."""

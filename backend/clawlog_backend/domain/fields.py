@@ -11,6 +11,8 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, StringConstraints
 
+from clawlog_backend.domain.texts import one_line
+
 ID_CHARS = 64
 TITLE_CHARS = 200
 SUMMARY_CHARS = 1_000
@@ -97,13 +99,28 @@ Id = Annotated[
     StringConstraints(min_length=1, max_length=ID_CHARS, pattern=r"^[^/\s\x00-\x1f\x7f]+$"),
     AfterValidator(_not_dots),
 ]
-Title = Annotated[str, StringConstraints(min_length=1, max_length=TITLE_CHARS), AfterValidator(_not_blank)]
-Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS)]
+
+
+def _clean_pairs(value: dict[str, str]) -> dict[str, str]:
+    pairs = {one_line(key): one_line(text) for key, text in value.items()}
+    if "" in pairs or len(pairs) < len(value):
+        raise ValueError("keys must differ, and each have at least one visible character")
+    return pairs
+
+
+Title = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=TITLE_CHARS),
+    AfterValidator(one_line),
+    AfterValidator(_not_blank),
+]
+Summary = Annotated[str, StringConstraints(max_length=SUMMARY_CHARS), AfterValidator(one_line)]
 Metadata = Annotated[
     dict[
         Annotated[str, StringConstraints(min_length=1, max_length=METADATA_KEY_CHARS)],
         Annotated[str, StringConstraints(max_length=METADATA_VALUE_CHARS)],
     ],
     Field(max_length=METADATA_PAIRS),
+    AfterValidator(_clean_pairs),
 ]
 Pid = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]

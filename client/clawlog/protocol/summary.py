@@ -1,6 +1,7 @@
-"""Makes a summary one short line, without control characters and without credentials.
+"""The one door for texts: makes any text one line that can be encoded, printed, logged and bound, and a summary short as well.
 
-Both sides use it: the daemon on every summary that it accepts, a client on those that it writes to the spool.
+Both sides use it: the daemon on every text that it takes from callers, backends, files and its environment, a client on what it
+writes to the spool and on what it shows.
 """
 
 from __future__ import annotations
@@ -14,8 +15,8 @@ _ESCAPES = re.compile(
     r"|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)?"  # an operating system command, such as a terminal's title
     r"|\x1b."  # another escape
 )
-_CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]+")
-"""Control characters, line ends, and what turns the direction of writing."""
+_CONTROLS = re.compile(r"[\x00-\x20\x7f-\x9f\u2028\u2029\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+"""Control characters, line ends, what turns the direction of writing, and surrogates, which no encoding can hold."""
 _SPACES = re.compile(r"\s{2,}")
 
 _CREDENTIALS = re.compile(
@@ -35,13 +36,30 @@ _CREDENTIALS = re.compile(
 
 
 def one_line(text: str) -> str:
-    """Returns the text as one line: escape sequences are removed; control characters and line breaks become spaces.
+    """Returns the text as one line: escape sequences are removed; what no text may hold becomes a space.
+
+    That is: control characters, line breaks, what turns the direction of writing, and lone surrogates.
 
     An escape within a credential must leave no gap in it, or the credential would not be recognised.
     """
     if text.isprintable() and "  " not in text:
         return text.strip()
     return _SPACES.sub(" ", _CONTROLS.sub(" ", _ESCAPES.sub("", text))).strip()
+
+
+def any_line(value: object, max_chars: int) -> str:
+    """Returns whatever came as one line of bounded length: a server's words, an exception's, a value of an unexpected kind.
+
+    Args:
+        value: A text, or anything else, of which its usual form is taken.
+        max_chars: Where the line is cut.
+    """
+    try:
+        text = value if isinstance(value, str) else str(value)
+    except (ValueError, RecursionError):  # an integer of thousands of digits; a list within a list within …
+        text = f"({type(value).__name__} that cannot be written)"
+    # Cut before it is cleaned, too: a text of megabytes must not be searched for what would be cut off.
+    return one_line(text[: max_chars * 4])[:max_chars]
 
 
 def mask_credentials(text: str) -> str:

@@ -17,6 +17,7 @@ from clawlog import exits
 from clawlog.client import Client
 from clawlog.connection.results import StopPhase, StopState
 from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
+from clawlog.protocol.summary import one_line
 from clawlog.protocol.vocabulary import MAX_WAIT_S
 from clawlog.scripting import options, parser, plan, report
 
@@ -78,8 +79,9 @@ class Reaction:
         if self._command:
             variables = {
                 "CLAWLOG_TASK_ID": self._task_id,
-                "CLAWLOG_INTERRUPT_ID": stop.interrupt_id or "",
-                "CLAWLOG_STOP_REASON": stop.reason or "",
+                # Cleaned, whatever the daemon's version: an environment cannot hold a NUL, nor what cannot be encoded.
+                "CLAWLOG_INTERRUPT_ID": one_line(stop.interrupt_id or ""),
+                "CLAWLOG_STOP_REASON": one_line(stop.reason or ""),
             }
             try:
                 ended = subprocess.run(self._command, env={**os.environ, **variables}, stdout=sys.stderr, check=False)

@@ -3,28 +3,39 @@
 ``policy`` decides what goes into each round and when it is; here is the I/O. What a backend will not take becomes a dead
 letter, and its neighbours go on. While a full batch is on its way, the next is read already, and what became of the one before
 is being committed.
+
+Nothing that a backend sends, and no fault of the daemon's own, ends a lane: an unexpected exception counts as a failure of the
+round, so that what it was about is found and parked, and all else goes on.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
-from clawlogd.delivery.policy import DeliveryPolicy, Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result
 from clawlogd.delivery.report import LaneReport
+from clawlogd.delivery.resync import Resync
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
 from clawlogd.errors import StorageFailed
+from clawlogd.faults import Faults
 from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
+from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.breaker import BreakerState
 from clawlogd.upstream.client import Upstream
+
+_OWN_FAULT = 500  # what a fault of the daemon's own counts as
 
 
 class Lane:
@@ -38,6 +49,9 @@ class Lane:
         heartbeats: Has the beats that are due.
         settings: Sizes, delays.
         clock: Where the time is read.
+        faults: Where faults of the daemon's own are noted.
+        hide_control: Called with a task that the backend does not know any more, and why: its control state is not known.
+        show_control: Called once it knows it again.
     """
 
     def __init__(
@@ -50,6 +64,9 @@ class Lane:
         heartbeats: HeartbeatSchedule,
         settings: LiveSettings,
         clock: Clock,
+        faults: Faults,
+        hide_control: Callable[[str, str], None],
+        show_control: Callable[[str], None],
     ) -> None:
         self.base_url = base_url
         self.number = outbox.lane(base_url)
@@ -64,6 +81,20 @@ class Lane:
         }
         self._selection = Selection(outbox=outbox, lane=self.number)
         self._settlement = Settlement(outbox=outbox, lane=self.number, registry=registry, clock=clock, log=self._log)
+        self._faults = faults
+        self._resync = Resync(
+            lane=self.number,
+            upstream=upstream,
+            profile=lambda: self._profiles[self._policy.profile],
+            registry=registry,
+            outbox=outbox,
+            clock=clock,
+            log=self._log,
+            hide_control=hide_control,
+            show_control=show_control,
+            wake=self.wake,
+        )
+        self._in_hand: list[str] = []  # the tasks of the events of the round that is on its way
         self._requeued: set[str] = set()  # tasks about whose dead creation a person has decided
         self._wake = asyncio.Event()
         self._round_done = asyncio.Event()
@@ -123,6 +154,9 @@ class Lane:
             held=counts.held[self.number],
             parked_tasks=len(policy.parking),
             parked_error=policy.parking.detail,
+            resyncing=len(self._resync.tasks),
+            unmapped_tasks=self._settlement.unmapped_tasks,
+            token_sent=failure.with_token if failure else None,
         )
 
     # ── The loop ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -130,9 +164,11 @@ class Lane:
     async def run(self) -> None:
         """Delivers until cancelled."""
         try:
-            while True:
-                await self._until_due()
-                await self._one_round()
+            async with anyio.create_task_group() as group:
+                self._resync.start(group)
+                while True:
+                    await self._until_due()
+                    await self._one_round()
         finally:
             self._selection.drop_ahead()
 
@@ -160,8 +196,13 @@ class Lane:
                 self._log.warning("settling_failed", error=str(error))
             self._selection.drop_ahead()
             self._settlement.acknowledge_failure()
+        except Exception as error:  # noqa: BLE001 - it sets aside what the round was about, never the lane
+            detail = self._faults.note(f"lane {self.base_url}", error)
+            self._selection.drop_ahead()
+            self._log_notice(self._policy.failed(Answer(Outcome.TRANSIENT, detail, _OWN_FAULT), self._in_hand))
         finally:
             self._in_round = False
+            self._in_hand = []
             self._round_done.set()
             self._round_done = asyncio.Event()
 
@@ -187,6 +228,7 @@ class Lane:
         beats = self._heartbeats.take(self.base_url, plan.max_records - len(events), room_bytes) if with_beats else []
         if not events and not beats:
             return
+        self._in_hand = [each.task_id for each in events]
         started = self._clock.monotonic()
         if plan.reads_ahead:
             self._selection.read_ahead()
@@ -195,16 +237,22 @@ class Lane:
         if sum(result.accepted for result in sent.results) < len(events):
             self._selection.drop_ahead()
         await self._record(sent.results)
+        self._resync.suspect(sent.unknown_tasks)
         decided = len(sent.results)
         if sent.failure is not None:
-            self._log_notice(self._policy.failed(sent.failure, [each.task_id for each in events[decided:]]))
+            undecided = [each.task_id for each in events[decided:]]
+            notice = self._policy.failed(sent.failure, undecided, decided=decided, with_beats=bool(beats))
+        elif sent.beats_answer is not None and not decided and not sent.beats_sent:
+            notice = self._policy.beats_failed(sent.beats_answer, len(sent.beats_failed))
         else:
-            self._log_notice(self._policy.succeeded(plan, offered=len(events), decided=decided, started=started))
+            notice = self._policy.succeeded(plan, offered=len(events), decided=decided, beats=sent.beats_sent, started=started)
+        self._heartbeats.put_back(self.base_url, sent.beats_failed, due=self._policy.breaker is not BreakerState.CLOSED)
+        self._log_notice(notice)
 
     async def _next_events(self, plan: RoundPlan) -> list[StoredEvent]:
         """The events of a round; those among them that cannot be sent are dealt with."""
         found = await self._find(plan)
-        self._policy.events_found(len(found), self.pending)
+        self._policy.events_found(len(found), self.pending, set_aside=len(self._resync.tasks))
         chosen: list[StoredEvent] = []
         set_aside = False
         for stored in found:
@@ -223,12 +271,12 @@ class Lane:
         return chosen
 
     async def _find(self, plan: RoundPlan) -> list[StoredEvent]:
-        parking = self._policy.parking
         while self.pending:
-            found = await self._selection.next_ahead(plan.max_events, plan.max_event_bytes, parking.excluded)
+            excluded = self._policy.parking.excluded | self._resync.tasks
+            found = await self._selection.next_ahead(plan.max_events, plan.max_event_bytes, excluded)
             if found is None:
                 await self._catch_up()
-                found = await self._selection.next(plan.max_events, plan.max_event_bytes, parking.excluded)
+                found = await self._selection.next(plan.max_events, plan.max_event_bytes, excluded)
             if found or not self._policy.nothing_found():
                 return found
         return []
@@ -243,6 +291,7 @@ class Lane:
             # Nothing is left of them, or what is left is damaged: that is dealt with in a regular round.
             self._policy.unpark({each.task_id for each in found if not each.intact} or set(plan.task_ids))
             return
+        self._in_hand = [each.task_id for each in found]
         sent = await self._profiles[plan.profile].send(found, ())
         await self._record(sent.results)
         notice = self._policy.tried(
@@ -251,11 +300,15 @@ class Lane:
             failure=sent.failure,
             undecided=[each.task_id for each in found[len(sent.results) :]],
         )
+        if notice is not None and notice.kind is NoticeKind.EVENT_FORBIDDEN and sent.failure is not None:
+            self._settlement.dead_letter(found[len(sent.results)], sent.failure.status, sent.failure.detail)
+            await self._outbox.committed()
         self._log_notice(notice)
 
     # ── What came of it ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _record(self, results: list[Result]) -> None:
+        results = self._resync.sift(results)
         if not results:
             return
         await self._settlement.record(results)

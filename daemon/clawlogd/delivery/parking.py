@@ -22,6 +22,7 @@ class _Parked:
     due: float
     delay_s: float
     detail: str
+    tries: int = 0
 
 
 class Parking:
@@ -43,6 +44,11 @@ class Parking:
     def excluded(self) -> set[str]:
         """The tasks whose events are not sent in regular rounds."""
         return {*self._parked, *self._suspects}
+
+    @property
+    def suspects(self) -> int:
+        """How many tasks are suspected."""
+        return len(self._suspects)
 
     @property
     def detail(self) -> str | None:
@@ -85,8 +91,13 @@ class Parking:
         """Notes that a parked task's event failed alone. Returns whether that was the first time."""
         parked = self._parked[task_id]
         first, delay_s = parked.delay_s == _FIRST_DELAY_S, min(parked.delay_s, max_delay_s)
-        self._parked[task_id] = _Parked(now + delay_s, delay_s * 2, detail)
+        self._parked[task_id] = _Parked(now + delay_s, delay_s * 2, detail, parked.tries + 1)
         return first
+
+    def tries(self, task_id: str) -> int:
+        """How often a parked task's event failed alone."""
+        parked = self._parked.get(task_id)
+        return parked.tries if parked is not None else 0
 
     def succeeded(self, task_ids: AbstractSet[str]) -> None:
         """Unparks tasks whose events got through."""

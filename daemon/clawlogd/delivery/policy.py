@@ -4,6 +4,10 @@ A round that fails is tried again without end: a few quick attempts, then single
 is refused as a whole, or that fails at the backend, is halved until the one to blame is alone. While the breaker is open each
 probe carries another task's event; those whose probe failed are parked once another gets through (see ``parking``), and tried
 in rounds of their own, in turn with the regular ones. A server without the batch route gets each event by its own route.
+
+A 403 may be one event's fault (a firewall reads what it lets through) or the backend's as a whole. So the events of other tasks
+are tried first: while they get through it is the event's, which is parked and becomes a dead letter in the end; when none does,
+the lane pauses.
 """
 
 from __future__ import annotations
@@ -12,11 +16,10 @@ import math
 import random
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
-from enum import Enum, StrEnum
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.parking import Parking
+from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.report import LaneState
 from clawlogd.settings import LiveSettings
 from clawlogd.upstream.answers import Answer, Outcome
@@ -26,82 +29,9 @@ _SMALL_ROUND = 100  # events: each in a request of its own, or in one that is li
 _TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
+_MOST_FORBIDDEN = 5  # tries of an event that is forbidden alone
+_FEW_BEATS = 2  # rounds of failing heartbeats, and nothing else, that are borne
 _STORAGE_PAUSES = 12  # so many tries to record in the longest pause between two probes
-
-
-class ProfileName(StrEnum):
-    """The two ways to send."""
-
-    BATCH = "batch"
-    PLAIN = "plain"
-
-
-@dataclass(frozen=True, slots=True)
-class RoundPlan:
-    """A regular round: the events that are next in order, and the beats that are due.
-
-    Attributes:
-        profile: How they are sent.
-        max_events: How many events at most.
-        max_event_bytes: How much the events may take.
-        max_records: How many events and beats together.
-        max_bytes: How much they may take together.
-        beats_beside_events: Whether beats go along with events; without events they go in any case.
-        full_at: From how many events on the round is full: more may wait.
-        reads_ahead: Whether the events behind these are read while these are on their way.
-    """
-
-    profile: ProfileName
-    max_events: int
-    max_event_bytes: int
-    max_records: int
-    max_bytes: int
-    beats_beside_events: bool
-    full_at: int
-    reads_ahead: bool
-
-
-@dataclass(frozen=True, slots=True)
-class TrialPlan:
-    """A round for parked tasks alone.
-
-    Attributes:
-        profile: How their events are sent.
-        task_ids: The tasks.
-        max_events: How many events at most.
-        max_bytes: How much they may take.
-    """
-
-    profile: ProfileName
-    task_ids: tuple[str, ...]
-    max_events: int
-    max_bytes: int
-
-
-class NoticeKind(Enum):
-    """What a round changed that an operator wants to know."""
-
-    PLAIN_PROFILE = "plain_profile"
-    OUTAGE_BEGAN = "outage_began"
-    OUTAGE_ENDED = "outage_ended"
-    TASK_PARKED = "task_parked"
-
-
-@dataclass(frozen=True, slots=True)
-class Notice:
-    """A change, for the log.
-
-    Attributes:
-        kind: What changed.
-        detail: The backend's words.
-        task_id: The task that was parked.
-        lasted_s: How long the outage was that ended.
-    """
-
-    kind: NoticeKind
-    detail: str = ""
-    task_id: str | None = None
-    lasted_s: float | None = None
 
 
 class DeliveryPolicy:
@@ -130,6 +60,9 @@ class DeliveryPolicy:
         self._only_parked = False  # nothing but the events of parked tasks was found to send
         self._last_was_trial = False
         self._storage_failed = False
+        self._forbidden: Answer | None = None  # the last 403 since anything got through
+        self._forbidden_pause = False  # whether the lane pauses for it
+        self._beats_failed = 0  # rounds of heartbeats that failed since anything got through
         self.parking = Parking()
         self.last_failure: Answer | None = None
         self.outage_ms: int | None = None
@@ -161,7 +94,7 @@ class DeliveryPolicy:
         """What the lane does, in one word, while so many events wait."""
         if self._storage_failed:
             return LaneState.STORAGE_FAILED
-        if self.last_failure is not None and self.last_failure.outcome is Outcome.UNAUTHORIZED:
+        if self.last_failure is not None and self.last_failure.outcome in {Outcome.UNAUTHORIZED, Outcome.FORBIDDEN}:
             return LaneState.UNAUTHORIZED
         if self._breaker.failures:
             return LaneState.OUTAGE if self._breaker.state is BreakerState.OPEN else LaneState.RETRYING
@@ -204,6 +137,9 @@ class DeliveryPolicy:
         Args:
             due_beats: How many beats are due.
         """
+        if self._forbidden_pause:
+            self.parking.clear_suspects()  # the pause is over: all are tried again
+            self._forbidden, self._forbidden_pause = None, False
         due = self._due_trial(self._clock.monotonic())
         limit = self._max_events()
         batch = self._settings.now.batch
@@ -232,12 +168,24 @@ class DeliveryPolicy:
 
         When every task has failed as a probe, it is the backend, not one of them.
         """
+        if self._forbidden is not None and self.parking.suspects:
+            # All that waits is forbidden. They stay suspects in this round: a heartbeat may get through.
+            self._pause(self._forbidden)
+            self._forbidden_pause = True
+            return False
         nothing_gets_through = self._breaker.state is BreakerState.OPEN
         return self.parking.clear_suspects(self._clock.monotonic() if nothing_gets_through else None)
 
-    def events_found(self, count: int, pending: int) -> None:
-        """Notes how many events were found for a round, while so many wait."""
-        self._only_parked = not count and pending > 0 and len(self.parking) > 0
+    def events_found(self, count: int, pending: int, *, set_aside: int = 0) -> None:
+        """Notes how many events were found for a round.
+
+        Args:
+            count: How many.
+            pending: How many wait.
+            set_aside: How many tasks are passed over for another reason than parking.
+        """
+        excluded = len(self.parking) + set_aside
+        self._only_parked = not count and pending > 0 and excluded > 0 and not self.parking.suspects
 
     def unpark(self, task_ids: AbstractSet[str]) -> None:
         """Lets parked tasks go on as others do."""
@@ -256,7 +204,7 @@ class DeliveryPolicy:
 
     # ── What came of a round ───────────────────────────────────────────────────────────────────────────────────────
 
-    def succeeded(self, plan: RoundPlan, *, offered: int, decided: int, started: float) -> Notice | None:
+    def succeeded(self, plan: RoundPlan, *, offered: int, decided: int, started: float, beats: int = 0) -> Notice | None:
         """Takes in a regular round that did not fail.
 
         Args:
@@ -264,31 +212,65 @@ class DeliveryPolicy:
             offered: How many events were to be sent.
             decided: What became of how many of them is known.
             started: When it was sent, monotonic.
+            beats: How many heartbeats were taken.
         """
-        notice = self._got_through(decided)
+        notice = self._got_through(decided + beats if self._forbidden is not None else decided)
         # A backend that takes full batches is being caught up with: the next one follows at once.
         full = decided < offered or offered >= plan.full_at
         self._not_before = 0.0 if full else started + self._settings.now.batch.min_interval_s
         return notice
 
-    def failed(self, answer: Answer, undecided: Sequence[str]) -> Notice | None:
+    def failed(self, answer: Answer, undecided: Sequence[str], *, decided: int = 0, with_beats: bool = False) -> Notice | None:
         """Takes in a round that failed.
 
         Args:
             answer: Why.
             undecided: The tasks of the events that were not decided, in order.
+            decided: How many events before them were.
+            with_beats: Whether heartbeats went along.
         """
-        now = self._clock.monotonic()
         if answer.outcome is Outcome.NO_ROUTE:
-            self._plain_until = now + self._settings.now.poll.recheck_batch_s
+            self._plain_until = self._clock.monotonic() + self._settings.now.poll.recheck_batch_s
             return Notice(NoticeKind.PLAIN_PROFILE, answer.detail)
+        if answer.outcome is Outcome.FORBIDDEN and undecided:
+            alone = self.profile is ProfileName.PLAIN or (len(undecided) == 1 and not with_beats)
+            if not alone:
+                self._halve(len(undecided))
+                return None
+            return self._suspect_forbidden(undecided[0], answer, decided)
         if answer.outcome is Outcome.REFUSED:
             self._halve(len(undecided))
             return None
-        self.last_failure = answer
         self.retried += 1
+        return self._pause(answer, undecided, with_beats=with_beats)
+
+    def _suspect_forbidden(self, task_id: str, answer: Answer, decided: int) -> Notice | None:
+        self.retried += 1
+        notice = self._got_through(decided) if decided else None
+        self.parking.suspect(task_id, answer.detail)
+        if decided:
+            self.parking.park_suspects(self._clock.monotonic())
+        else:
+            self._forbidden = answer
+        return notice
+
+    def beats_failed(self, answer: Answer, count: int) -> Notice | None:
+        """Takes in a round in which single heartbeats failed, and nothing else was sent.
+
+        Args:
+            answer: What the backend answered to the last of them.
+            count: How many failed.
+        """
+        self._beats_failed += 1
+        if count > 1 or self._breaker.failures or self._beats_failed > _FEW_BEATS:
+            return self._pause(answer)
+        return None
+
+    def _pause(self, answer: Answer, undecided: Sequence[str] = (), *, with_beats: bool = False) -> Notice | None:
+        now = self._clock.monotonic()
+        self.last_failure = answer
         if answer.status is not None and answer.outcome is Outcome.TRANSIENT:
-            if len(undecided) > 1:
+            if len(undecided) > 1 or (undecided and with_beats):
                 self._halve(len(undecided))
             elif undecided and self._breaker.state is BreakerState.OPEN and answer.status != _TOO_MANY:
                 self.parking.suspect(undecided[0], answer.detail)
@@ -318,7 +300,7 @@ class DeliveryPolicy:
             return self._got_through(len(decided))
         if failure.outcome is Outcome.REFUSED:
             self.parking.failed_together(len(undecided))
-        elif failure.outcome is not Outcome.TRANSIENT or failure.status in {None, _TOO_MANY}:
+        elif failure.outcome not in {Outcome.TRANSIENT, Outcome.FORBIDDEN} or failure.status in {None, _TOO_MANY}:
             return self.failed(failure, ())  # the way to the backend, not the event
         else:
             now, settings = self._clock.monotonic(), self._settings.now
@@ -326,6 +308,9 @@ class DeliveryPolicy:
             self._not_before = now + max(settings.batch.min_interval_s, failure.retry_after_s or 0.0)
             if len(undecided) > 1 and plan.profile is ProfileName.BATCH:
                 self.parking.failed_together(len(undecided))
+            elif failure.outcome is Outcome.FORBIDDEN and self.parking.tries(undecided[0]) + 1 >= _MOST_FORBIDDEN:
+                self.unpark({undecided[0]})
+                return Notice(NoticeKind.EVENT_FORBIDDEN, failure.detail, task_id=undecided[0])
             elif self.parking.failed(undecided[0], now, failure.detail, settings.retry.max_delay_s):
                 return Notice(NoticeKind.TASK_PARKED, failure.detail, task_id=undecided[0])
         return None
@@ -349,6 +334,8 @@ class DeliveryPolicy:
             self.outage_ms = None
         if decided:
             self.parking.park_suspects(self._clock.monotonic())
+        self._forbidden, self._forbidden_pause = None, False
+        self._beats_failed = 0
         self._breaker.succeeded()
         self._beats_by = math.inf
         self.last_failure = None

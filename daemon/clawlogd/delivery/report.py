@@ -21,7 +21,13 @@ class LaneState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LaneReport:
-    """A lane as ``daemon.status`` shows it; times in RFC 3339, ages in seconds."""
+    """A lane as ``daemon.status`` shows it; times in RFC 3339, ages in seconds.
+
+    Attributes:
+        resyncing: How many tasks are being told anew, for the backend does not know them any more.
+        unmapped_tasks: How many tasks have steps that the backend names in a way that could not be told from others.
+        token_sent: Whether the request that failed last bore a token; None when none failed.
+    """
 
     base_url: str
     state: LaneState
@@ -39,3 +45,6 @@ class LaneReport:
     held: int
     parked_tasks: int
     parked_error: str | None
+    resyncing: int
+    unmapped_tasks: int
+    token_sent: bool | None

@@ -11,12 +11,15 @@ import msgspec
 from clawlogd.clock import Clock
 from clawlogd.delivery.profiles import Result
 from clawlogd.logs import Log
-from clawlogd.model import Event, EventKind
+from clawlogd.model import UNMAPPED, Event, EventKind, Task
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import Refusal, StoredEvent
 from clawlogd.outbox.schema import EventState
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.answers import remote_ids
+from clawlogd.text import clean_text
+from clawlogd.upstream.remote_ids import read_remote_ids
+
+_MAX_REPLY_CHARS = 500
 
 _decode = msgspec.json.Decoder(Event).decode
 
@@ -43,7 +46,14 @@ class Settlement:
         self._log = log
         self._dead_creations: set[str] | None = None
         self._last: asyncio.Future[None] | None = None  # the commit of what was recorded last
+        self._unmapped: set[str] = set()
         self.delivered = 0
+
+    @property
+    def unmapped_tasks(self) -> int:
+        """How many tasks that go on have steps whose ids at the backend are not known."""
+        self._unmapped = {each for each in self._unmapped if (task := self._registry.find(each)) and not task.status.ended}
+        return len(self._unmapped)
 
     async def load(self) -> None:
         """Reads, once, which tasks have a dead creation, behind which their events are held.
@@ -99,7 +109,7 @@ class Settlement:
 
     def dead_letter(self, stored: StoredEvent, status: int | None, detail: str) -> None:
         """Records that an event is a dead letter."""
-        refusal = Refusal(stored.seq, status, detail[:500], self._clock.wall_ms())
+        refusal = Refusal(stored.seq, status, clean_text(detail, _MAX_REPLY_CHARS), self._clock.wall_ms())
         self._outbox.move(stored.seq, self._lane, EventState.PENDING, EventState.DEAD, refusal)
         kind = _decode(stored.body).kind if stored.intact else "damaged"
         self._log.warning("dead_letter", seq=stored.seq, task_id=stored.task_id, kind=kind, status=status, detail=detail)
@@ -127,13 +137,34 @@ class Settlement:
         event = _decode(result.stored.body)
         if event.kind is not EventKind.TASK_CREATED:
             return
-        ids = remote_ids(event, result.body)
-        steps = tuple(
-            msgspec.structs.replace(step, remote_id=remote) if remote else step
-            for step, remote in zip(task.steps, ids.steps or (None,) * len(task.steps), strict=True)
-        )
-        changed = tuple(step for step in steps if step.remote_id)
-        self._registry.put(msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps), steps=changed)
+        after = put_remote_ids(self._registry, task, event, result.body, self._log)
+        if any(step.remote_id == UNMAPPED for step in after.steps):
+            self._unmapped.add(task.task_id)
 
     def _note_delivered(self, count: int) -> None:
         self.delivered += count
+
+
+def put_remote_ids(registry: Registry, task: Task, event: Event, body: object, log: Log) -> Task:
+    """Notes that a backend has a task, and by which ids.
+
+    Args:
+        registry: Where that is kept.
+        task: The task, as it is now.
+        event: Its creation, as it was sent.
+        body: The decoded answer.
+        log: The lane's.
+
+    Returns:
+        The task as it is then.
+    """
+    ids = read_remote_ids(event, body)
+    remote = dict(zip((step.step_id for step in event.steps or ()), ids.steps, strict=False))
+    steps = tuple(msgspec.structs.replace(step, remote_id=remote.get(step.step_id)) for step in task.steps)
+    unmapped = [step.position for step in steps if step.remote_id == UNMAPPED]
+    if unmapped:
+        log.warning("steps_unmapped", task_id=task.task_id, steps=",".join(map(str, unmapped)))
+    changed = tuple(after for after, before in zip(steps, task.steps, strict=True) if after.remote_id != before.remote_id)
+    after = msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps)
+    registry.put(after, steps=changed)
+    return after

@@ -13,6 +13,7 @@ from clawlogd import logs
 from clawlogd.host.systemd import ServiceManager
 from clawlogd.services import Services
 from clawlogd.settings import AT_START, Settings, SettingsError, flatten, replace
+from clawlogd.text import clean_text
 
 _log = logs.Log("reload")
 
@@ -37,8 +38,10 @@ class Reload:
         try:
             self._apply(self._read())
             self._services.runtime.reload_error = None
-        except SettingsError as error:
-            self._services.runtime.reload_error = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever the file holds: the settings of before stay in force
+            if not isinstance(error, SettingsError):
+                self._services.faults.note("reload", error)
+            self._services.runtime.reload_error = clean_text(error, 1000)
             _log.error("reload_failed", error=str(error))
         self._services.backends.retry_now()
         self._manager.ready()

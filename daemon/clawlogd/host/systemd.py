@@ -7,6 +7,7 @@ import socket
 import time
 from collections.abc import Mapping
 
+from clawlog.protocol.summary import one_line
 from clawlogd.logs import Log
 
 _log = Log("service")
@@ -44,6 +45,7 @@ class ServiceManager:
 
     def status(self, text: str) -> None:
         """Reports one line for ``systemctl status``; sent only when it has changed."""
+        text = one_line(text)  # a line break would begin another assignment
         if text != self._last_status and self._send(f"STATUS={text}"):
             self._last_status = text
 
@@ -66,7 +68,7 @@ class ServiceManager:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as sock:
             sock.settimeout(timeout_s)
             try:
-                sock.sendto(message.encode(), self._address)
+                sock.sendto(message.encode("utf-8", "backslashreplace"), self._address)
             except OSError:
                 return False  # a manager that is gone, or does not listen, must not end the daemon
         return True

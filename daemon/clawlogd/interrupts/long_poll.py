@@ -21,7 +21,7 @@ from clawlogd.interrupts.state import ControlQuery, Interrupts
 from clawlogd.logs import Log
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.answers import Answer, Outcome, Unreadable
 from clawlogd.upstream.client import Upstream
 
 _GATHER_S = 0.1  # tasks that come together are asked about together
@@ -199,17 +199,28 @@ class LongPolls:
         news = False
         if answer.outcome is Outcome.DELIVERED:
             now = self._clock.monotonic()
+            unreadable: dict[str, str] = {}
+            told: set[str] = set()
             for remote_id, control in controls.items():
                 task = self._registry.find(by_remote.get(remote_id, ""))
                 if task is None:
                     continue
-                if self._interrupts.observe(task, control, query):
+                told.add(task.task_id)
+                if isinstance(control, Unreadable):
+                    unreadable[task.task_id] = control.detail
+                elif self._interrupts.observe(task, control, query):
                     news = True
                 elif task.interrupt_pending and not control.interrupt_requested:
                     # It was withdrawn, or this answer is older than the interrupt: to be asked for as it stands.
                     self._ask_soon(task.task_id, self._settings.now.poll.interval_s)
             for task_id in task_ids:
-                self._interrupts.confirm(task_id, now if wait_s else query.asked_at)
+                if task_id in unreadable:
+                    self._interrupts.lose(task_id, unreadable[task_id])
+                elif self._interrupts.is_readable(task_id) or cursor is None or task_id in told:
+                    self._interrupts.confirm(task_id, now if wait_s else query.asked_at)
+        elif answer.outcome is not Outcome.NO_ROUTE:
+            for task_id in task_ids:
+                self._interrupts.lose(task_id, answer.detail)
         return answer, news
 
     # ── Waiting ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -16,6 +16,7 @@ from pathlib import Path
 import msgspec
 
 from clawlog.protocol.ids import new_uuid
+from clawlog.protocol.summary import one_line
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
@@ -44,6 +45,21 @@ class InterruptStatus(msgspec.Struct, frozen=True):
     reason: str | None = None
     requested_at: str | None = None
     age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownState:
+    """That a task's control state is not known.
+
+    Attributes:
+        since_ms: Since when, in milliseconds since 1970.
+        detail: Why.
+        hidden: Whether answers about the task are not to be believed: the backend does not know it any more.
+    """
+
+    since_ms: int
+    detail: str
+    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +92,7 @@ class Interrupts:
         self._folder = folder
         self._log = Log("stops")
         self._confirmed_at: dict[str, float] = {}  # as of when the backend's word on a task is known
+        self._unknown: dict[str, UnknownState] = {}
         self._seen_at: dict[str, float] = {}  # when a task's interrupt was seen first
         self._subscribers: dict[str, list[Callable[[InterruptStatus], None]]] = {}
         registry.observe(ObserverOrder.INTERRUPTS, self._task_changed)
@@ -101,7 +118,55 @@ class Interrupts:
             task_id: The task.
             at: As of when, monotonic.
         """
+        unknown = self._unknown.get(task_id)
+        if unknown is not None:
+            if unknown.hidden:
+                return
+            del self._unknown[task_id]
         self._confirmed_at[task_id] = max(at, self._confirmed_at.get(task_id, at))
+
+    def lose(self, task_id: str, detail: str) -> None:
+        """Notes that the backend was asked about a task, and did not say how it stands.
+
+        Args:
+            task_id: The task.
+            detail: What it answered instead.
+        """
+        if task_id not in self._unknown:
+            self._unknown[task_id] = UnknownState(self._clock.wall_ms(), detail)
+
+    def hide(self, task_id: str, detail: str) -> None:
+        """Believes no answer about a task until ``show``: the backend does not know it any more.
+
+        Args:
+            task_id: The task.
+            detail: Why.
+        """
+        before = self._unknown.get(task_id)
+        self._unknown[task_id] = UnknownState(before.since_ms if before else self._clock.wall_ms(), detail, hidden=True)
+        self._confirmed_at.pop(task_id, None)
+
+    def show(self, task_id: str) -> None:
+        """Believes answers about a task again."""
+        self._unknown.pop(task_id, None)
+
+    def is_readable(self, task_id: str) -> bool:
+        """Whether the last answer about a task could be read: then silence about it says that nothing changed."""
+        return task_id not in self._unknown
+
+    def unknown(self, task_id: str) -> UnknownState | None:
+        """Since when a task's control state is not known, and why; None while it is."""
+        return self._unknown.get(task_id)
+
+    def unknown_tasks(self, for_s: float) -> list[tuple[Task, UnknownState]]:
+        """The tasks that go on and whose control state has not been known for so long, the longest first."""
+        before_ms = self._clock.wall_ms() - for_s * 1000
+        found = [
+            (task, state)
+            for task_id, state in self._unknown.items()
+            if state.since_ms <= before_ms and (task := self._registry.find(task_id)) is not None and not task.status.ended
+        ]
+        return sorted(found, key=lambda each: each[1].since_ms)
 
     def observe(self, task: Task, control: Control, query: ControlQuery | None = None) -> bool:
         """Takes in a task's control state, as the backend answered it.
@@ -125,8 +190,9 @@ class Interrupts:
             # Withdrawn; or answered, and the server has no ids: the next request is a new one.
             self._put(task, None)
             return True
+        marks = (control.requested_at, control.mark)
         interrupt = Interrupt(
-            control.interrupt_id or nameless_id(control.requested_at),
+            control.interrupt_id or nameless_id("#".join(each for each in marks if each)),
             control.mode or "soft_stop",
             control.reason,
             control.requested_at,
@@ -152,12 +218,14 @@ class Interrupts:
         """
         confirmed_at = self._confirmed_at.get(task.task_id)
         age_s = None if confirmed_at is None else self._clock.monotonic() - confirmed_at
+        unknown = self._unknown.get(task.task_id)
+        is_known = unknown is None or (max_age_s is not None and not unknown.hidden)
         interrupt = task.interrupt
         if interrupt is not None and not interrupt.acknowledged and not task.interrupt_pending:
             interrupt = None  # the task ended without an answer to it
         if interrupt is not None and not interrupt.acknowledged:
             phase = InterruptPhase.REQUESTED
-        elif max_age_s is not None and (age_s is None or age_s > max_age_s) and not task.status.ended:
+        elif not task.status.ended and (not is_known or (max_age_s is not None and (age_s is None or age_s > max_age_s))):
             phase = InterruptPhase.UNKNOWN
         elif interrupt is not None:
             phase = InterruptPhase.ACKNOWLEDGED
@@ -226,6 +294,7 @@ class Interrupts:
             if before is not None:
                 self._confirmed_at.pop(before.task_id, None)
                 self._seen_at.pop(before.task_id, None)
+                self._unknown.pop(before.task_id, None)
                 self._file(before.task_id).unlink(missing_ok=True)
             return
         if (_visible(before) if before else (False, None, False)) == _visible(after):
@@ -238,7 +307,9 @@ class Interrupts:
         path = self._file(task.task_id)
         try:
             if task.interrupt is not None and task.interrupt_pending:
-                path.write_text(f"{task.interrupt.interrupt_id}\n{task.interrupt.reason or ''}\n", encoding="utf-8")
+                # Cleaned once more: a record of an earlier version may hold what came before there was a door.
+                lines = (one_line(task.interrupt.interrupt_id), one_line(task.interrupt.reason or ""))
+                path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:

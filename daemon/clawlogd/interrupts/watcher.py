@@ -108,6 +108,7 @@ class InterruptWatcher:
         if after is None or not after.upstream or after.status.ended:
             self._polled.pop(task.task_id, None)
             self._long_polls.remove(task.task_id)
-        elif after.task_id not in self._polled:
+        elif self._polled.get(after.task_id) != (after.remote_id or after.task_id):
+            self._long_polls.remove(after.task_id)
             self._polled[after.task_id] = after.remote_id or after.task_id
             self._long_polls.add(after.task_id, self._polled[after.task_id])

@@ -26,6 +26,7 @@ from clawlogd.tasks.registry import ObserverOrder, Registry
 _GRID_S = 1.0  # beats fall on whole seconds, so that those of one second share a request
 _FIRST_CHECK_S = 2.0  # sooner than any lease runs out
 _RETRY_S = 2.0  # until a loss that could not be recorded is tried again
+_AFTER_FAULT_S = 60.0  # until a task is checked again at which a check failed
 _TICK_S = 5.0  # how often a suspend is checked for
 _STALLED_S = 2.0  # a loop that woke later than this was itself stopped
 _RESUMED_PER_S = 200  # after a restart the tasks of an earlier run beat as soon as they can without crowding
@@ -126,7 +127,7 @@ class HeartbeatSchedule:
             for task_id in self._checks.pop(at):
                 times = self._scheduled.get(task_id)
                 if times is not None and times.check == at:  # else it was scheduled anew since
-                    self._check(task_id, times, now, woken)
+                    self._check_safely(task_id, times, now, woken)
         for base_url in woken:
             self._wake(base_url)
         return min(self._check_times[0] - now, _TICK_S) if self._check_times else _TICK_S
@@ -162,11 +163,27 @@ class HeartbeatSchedule:
             times.check = at
             self._check_by(at, task_id)
 
-    def put_back(self, base_url: str, beats: list[Beat]) -> None:
-        """Makes heartbeats due again that could not be sent."""
+    def put_back(self, base_url: str, beats: list[Beat], *, due: bool = True) -> None:
+        """Takes heartbeats back that were not delivered. What the agent said goes with the next one.
+
+        Args:
+            base_url: The backend.
+            beats: The heartbeats.
+            due: Whether they are due again at once; else the tasks' next ones come when it is their time.
+        """
         for beat in beats:
-            self._due.setdefault(base_url, {})[beat.task_id] = None
+            if due:
+                self._due.setdefault(base_url, {})[beat.task_id] = None
             self._liveness.restore_summary(beat)
+
+    def _check_safely(self, task_id: str, times: _TaskTimes, now: float, woken: dict[str, None]) -> None:
+        """Checks a task; a fault concerns this one alone, which is checked again later."""
+        try:
+            self._check(task_id, times, now, woken)
+        except Exception as error:  # noqa: BLE001 - the heartbeats of the others must go on
+            self._log.error("check_failed", task_id=task_id, error=repr(error))
+            times.check = now + _AFTER_FAULT_S
+            self._note(times.check, task_id)
 
     def _check(self, task_id: str, times: _TaskTimes, now: float, woken: dict[str, None]) -> None:
         task = self._registry.find(task_id)

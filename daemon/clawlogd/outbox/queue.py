@@ -83,6 +83,7 @@ class Outbox:
         self.lost = store.lost()
         self.counts = OutboxCounts(store.waiting())
         self.storage_error: str | None = None
+        self.rows_set_aside = 0
         self._reserve_used = False
         self._probing: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = self._loop.create_future()
@@ -188,11 +189,13 @@ class Outbox:
                     await self._loop.run_in_executor(self._thread, self._commit, group)
                 except OutboxError as error:
                     self._roll_back(group, error)
-                except Exception as error:  # noqa: BLE001 - nobody may wait for ever; the daemon ends by it
-                    self._roll_back(group, StorageFailed(repr(error)))
-                    self._break(error)
+                except Exception as error:  # noqa: BLE001 - the group is not on disk, and memory is put back: all can go on
+                    self._log.error("commit_failed", error=repr(error))
+                    self._roll_back(group, StorageFailed(f"a fault of the daemon's own: {error!r}"))
                 else:
                     self._confirm(group)
+        except Exception as error:  # noqa: BLE001 - memory and disk may differ now: only a new start can tell
+            self._break(error)
         finally:
             self._committing = None
 
@@ -212,8 +215,11 @@ class Outbox:
     def _confirm(self, group: CommitGroup) -> None:
         self._lanes_on_disk.update(group.lanes)
         self._rate.note(len(group.events))
+        if group.set_aside:
+            self._log.error("rows_set_aside", rows=", ".join(group.set_aside))
+            self.rows_set_aside += len(group.set_aside)
         for action in group.after:
-            action()
+            self._log.guarded("after_commit_failed", action)
         if not group.done.done():
             group.done.set_result(None)
         if self._reserve_used and self.storage_error is None:
@@ -221,7 +227,7 @@ class Outbox:
             self._storage_failed(StorageFailed("the disk is full: deliveries are recorded in the space kept for that"))
         for lane in {row[2] for row in group.events}:
             if listener := self._listeners.get(lane):
-                listener()
+                self._log.guarded("after_commit_failed", listener)
 
     def _roll_back(self, group: CommitGroup, error: OutboxError) -> None:
         failed = [group] if self._open is None else [group, self._open]

@@ -131,3 +131,4 @@ class CommitGroup:
     lanes: dict[int, str] = field(default_factory=dict)
     undo: list[Callable[[], None]] = field(default_factory=list)
     after: list[Callable[[], None]] = field(default_factory=list)
+    set_aside: list[str] = field(default_factory=list)

@@ -24,7 +24,7 @@ from clawlogd.outbox.schema import (
     refuse_newer,
     schema_of,
 )
-from clawlogd.outbox.writing import write
+from clawlogd.outbox.writing import UNWRITABLE, leave_out_the_bad, write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
 _NEWCOMERS_LOOKED_AT = 10_000
@@ -120,8 +120,14 @@ class Store:
         self._short_of_space = False
 
     def _commit(self, group: CommitGroup) -> None:
-        with _transaction(self.connection):
-            write(self.connection, group)
+        try:
+            with _transaction(self.connection):
+                write(self.connection, group)
+        except UNWRITABLE:
+            if not leave_out_the_bad(group):
+                raise
+            with _transaction(self.connection):
+                write(self.connection, group)
 
     def make_room(self) -> None:
         """Folds the WAL into the file and cuts it off: on a full disk that may be all the space that is needed.

@@ -11,7 +11,7 @@ import msgspec
 
 from clawlogd.model import Step, Task
 from clawlogd.outbox.integrity import row_checksum
-from clawlogd.outbox.records import CommitGroup
+from clawlogd.outbox.records import CommitGroup, Refusal
 from clawlogd.outbox.schema import EventState
 
 T = TypeVar("T")
@@ -63,6 +63,55 @@ def write(connection: sqlite3.Connection, group: CommitGroup) -> None:
         gone = [(task_id,) for task_id in group.forgotten]
         many("DELETE FROM tasks WHERE task_id = ?", gone)
         many("DELETE FROM steps WHERE task_id = ?", gone)
+
+
+UNWRITABLE = (
+    sqlite3.DataError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+    OverflowError,
+    TypeError,
+    ValueError,
+    msgspec.MsgspecError,
+)
+"""What a row raises that cannot be written as it is, however well the disk is."""
+
+
+def leave_out_the_bad(group: CommitGroup) -> bool:
+    """Takes the rows out of a group that cannot be written: tasks and steps that cannot be encoded, refusals that do not fit.
+
+    What they would have recorded stays true in memory. A refusal is kept without what the backend answered.
+
+    Returns:
+        Whether there were any.
+    """
+    for key in [key for key, task in group.tasks.items() if not _can_be_encoded(task)]:
+        del group.tasks[key]
+        group.set_aside.append(f"task {key}")
+    for at in [at for at, step in group.steps.items() if not _can_be_encoded(step)]:
+        del group.steps[at]
+        group.set_aside.append("step {}/{}".format(*at))
+    for number, refusal in enumerate(group.refusals):
+        if not _can_be_bound(refusal):
+            group.refusals[number] = Refusal(refusal.seq, None, "(what the backend answered cannot be kept)", refusal.at_ms)
+            group.set_aside.append(f"reply to event {refusal.seq}")
+    return bool(group.set_aside)
+
+
+def _can_be_encoded(value: Task | Step) -> bool:
+    try:
+        _encode(value)
+    except (TypeError, ValueError, OverflowError, msgspec.MsgspecError):
+        return False
+    return True
+
+
+def _can_be_bound(refusal: Refusal) -> bool:
+    try:
+        refusal.reply.encode()
+    except (AttributeError, ValueError):
+        return False
+    return refusal.status is None or (isinstance(refusal.status, int) and abs(refusal.status) < 2**31)
 
 
 def _row(columns: tuple[object, ...], key: str, value: Task | Step) -> tuple[object, ...]:

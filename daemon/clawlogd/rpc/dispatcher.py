@@ -113,12 +113,12 @@ class Dispatcher:
             if route.repeatable and not self._surely_new(parameters):
                 return self._later(self._repeatable(request, route, parameters, context))
             result = route.handler(self._services, parameters, context)
+            if isinstance(result, Durable):
+                return Committing(self._services.outbox.committed(), encode_result(request, result.result), request)
+            if isinstance(result, msgspec.Struct):
+                return encode_result(request, encode(result))
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
             return refuse(request, error)
-        if isinstance(result, Durable):
-            return Committing(self._services.outbox.committed(), encode_result(request, result.result), request)
-        if isinstance(result, msgspec.Struct):
-            return encode_result(request, encode(result))
         return self._later(self._finish(request, result), waits=route.waits)
 
     def _surely_new(self, parameters: Any) -> bool:

@@ -40,6 +40,8 @@ def event_id_bytes(text: str) -> bytes:
 
 def _explain(kind: type[Params], error: msgspec.ValidationError) -> InvalidValue:
     message, _, at = str(error).partition(" - at `$")
+    if not at:  # of a member of a pair: "at `key` in `$.metadata`"
+        message, _, at = message.partition(" - at `key` in `$")
     path = at.rstrip("`").lstrip(".").split("[")[0].split(".")[0]
     quoted = message.split("`")[1] if "`" in message else ""
     accepted = f"expected only {', '.join(kind.__struct_fields__)}" if kind.__struct_fields__ else "expected no parameters"

@@ -29,6 +29,7 @@ from clawlogd.errors import (
     UnknownTask,
 )
 from clawlogd.logs import Log
+from clawlogd.text import clean_text
 from clawlogd.verbs.catalogue import VERBS
 
 _log = Log("dispatcher")
@@ -61,7 +62,8 @@ def refusal_of(method: str, error: BaseException) -> RpcError:
         case DuplicateEvent():
             return RpcError(STORAGE_FAILED, "Nothing was accepted, because a call was repeated with its event id; try again")
         case StorageFailed():
-            return RpcError(STORAGE_FAILED, f"Nothing was accepted: the commit failed ({error}); free disk space and try again")
+            why = clean_text(error, 300)
+            return RpcError(STORAGE_FAILED, f"Nothing was accepted: the commit failed ({why}); free disk space and try again")
     _log.error("command_failed", method=method, error=repr(error), exc_info=error)
     return RpcError(INTERNAL_ERROR, "The daemon failed at this; its log says why")
 

@@ -43,7 +43,7 @@ class Spool:
                 at_ms = parse_rfc3339(calls.at)
             except FileNotFoundError:
                 continue
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, OverflowError, RecursionError) as error:
                 self._set_aside(path, str(error))
                 continue
             refusals = await self._perform(calls, at_ms)
@@ -83,8 +83,11 @@ class Spool:
 
     def _set_aside(self, path: Path, why: str) -> None:
         refused = self._folder / "refused"
-        refused.mkdir(mode=0o700, exist_ok=True)
-        path.rename(refused / path.name)
-        (refused / f"{path.name}.why").write_text(why + "\n", encoding="utf-8")
+        try:
+            refused.mkdir(mode=0o700, exist_ok=True)
+            path.rename(refused / path.name)
+            (refused / f"{path.name}.why").write_text(why + "\n", encoding="utf-8", errors="backslashreplace")
+        except OSError as error:  # it stays where it is, and holds up none of the others
+            self._log.warning("spool_file_not_set_aside", file=path.name, error=str(error))
         self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
-from clawlog.protocol import ids
+from clawlog.protocol import ids, vocabulary
+from clawlog.protocol.summary import one_line
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, TooManyTasks
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, WatchedProcess
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.registry import Registry
 from clawlogd.text import clean_title
+
+METADATA_HINT = (
+    f"expected at most {vocabulary.MAX_METADATA_PAIRS} pairs of strings, keys of 1 to {vocabulary.MAX_METADATA_KEY_CHARS} "
+    f"characters and values of at most {vocabulary.MAX_METADATA_CHARS}"
+)
 
 
 def check_room(registry: Registry, task_id: str, max_known: int) -> None:
@@ -72,7 +78,7 @@ def create(
         lease_s=lease_s,
         seen_ms=at_ms,
         watched=watched,
-        metadata=metadata,
+        metadata=clean_pairs(metadata),
     )
     event = Event(
         event_id=event_id,
@@ -82,7 +88,7 @@ def create(
         summary=summary,
         title=title,
         steps=tuple(NewStep(step.step_id, step.title) for step in made),
-        metadata=metadata or None,
+        metadata=task.metadata or None,
     )
     return TaskChange(event, task, steps=made)
 
@@ -106,6 +112,20 @@ def checked_base_url(text: str) -> str:
     if url.query or url.fragment:
         raise InvalidValue("base_url", "has a query or a fragment", hint)
     return text.rstrip("/")
+
+
+def clean_pairs(metadata: Mapping[str, str]) -> dict[str, str]:
+    """A caller's pairs, cleaned.
+
+    Raises:
+        InvalidValue: Nothing is left of a key, or two become the same.
+    """
+    pairs = {one_line(key): one_line(value) for key, value in metadata.items()}
+    if "" in pairs:
+        raise InvalidValue("metadata", "a key has nothing that can be shown", METADATA_HINT)
+    if len(pairs) < len(metadata):
+        raise InvalidValue("metadata", "two keys differ in characters alone that cannot be shown", METADATA_HINT)
+    return pairs
 
 
 def _steps(task_id: str, given: Sequence[tuple[str | None, str]]) -> tuple[Step, ...]:

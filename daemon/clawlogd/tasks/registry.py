@@ -15,10 +15,12 @@ import msgspec
 
 from clawlog.protocol import vocabulary
 from clawlogd.errors import InvalidValue, UnknownTask
+from clawlogd.logs import Log
 from clawlogd.model import Step, Task
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
 
+_log = Log("registry")
 _ID = re.compile(vocabulary.ID_PATTERN)
 
 Observer = Callable[[Task | None, Task | None], None]
@@ -68,7 +70,7 @@ class Registry:
 
         Args:
             order: Its place among the others, whichever registered first.
-            observer: Is called; must not raise.
+            observer: Is called. What it raises is logged, and keeps it from nothing that others do.
         """
         self._observers.append((order, observer))
         self._observers.sort(key=lambda each: each[0])  # stable: those of one place stay in the order of registration
@@ -136,5 +138,14 @@ class Registry:
             self._notify(now, before)
 
     def _notify(self, before: Task | None, after: Task | None) -> None:
-        for _, observer in self._observers:
-            observer(before, after)
+        for order, observer in self._observers:
+            try:
+                observer(before, after)
+            except Exception as error:  # noqa: BLE001 - the change stands, whatever one of those who follow it makes of it
+                task = after or before
+                _log.error(
+                    "observer_failed",
+                    observer=order.name.lower(),
+                    task_id=task.task_id if task else None,
+                    error=repr(error),
+                )

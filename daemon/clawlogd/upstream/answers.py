@@ -1,29 +1,44 @@
 """What a backend's answers mean: pure functions from a status and a body to a value.
 
-Everything that a server sends is untrusted: ids may be integers, fields may be missing, any text may be long. What is not in
-the contract's form is no answer, and what was asked for is tried again.
+Everything that a server sends is untrusted: ids may be integers, fields may be missing, any text may be long, or hold what no
+text may: all of it comes in through ``clawlogd.text``. What is not in the contract's form is no answer, and what was asked for
+is tried again.
 """
 
 from __future__ import annotations
 
+import codecs
 import email.utils
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from operator import itemgetter
-from typing import Any
+from typing import Any, NoReturn
 
 import msgspec
 
 from clawlogd.model import Event, EventKind
+from clawlogd.text import clean_text, clean_word
 
 _NO_ROUTE = frozenset({404, 405, 501})
 _PASSING = frozenset({408, 425, 429})
+_UNAUTHORIZED = 401
+_FORBIDDEN = 403
 _STATUSES = ("ok", "duplicate", "rejected")
+_GONE = frozenset({404, 410})
+_UNKNOWN_TASK = frozenset({"unknown_task", "task_not_found", "404"})
 _MAX_ID_CHARS = 64
 _MAX_TEXT_CHARS = 1000
-_MAX_DETAIL_CHARS = 300
+_MAX_PROBLEM_CHARS = 300
+_MAX_DETAIL_CHARS = 400
+_MAX_CURSOR_CHARS = 4096
+_STATUS_DIGITS = 3
+_EPOCH_MS_FROM = 1e11  # a number from here on counts milliseconds since 1970, one below it seconds
+_YES = frozenset({"1", "true", "yes", "on", "soft_stop", "stop", "requested"})
+_NO = frozenset({"", "0", "false", "no", "off", "none"})
 
 
 class Outcome(Enum):
@@ -32,6 +47,8 @@ class Outcome(Enum):
     DELIVERED = "delivered"
     TRANSIENT = "transient"
     UNAUTHORIZED = "unauthorized"
+    FORBIDDEN = "forbidden"
+    """403: one event's fault, or the backend as a whole; what becomes of its neighbours tells."""
     REFUSED = "refused"
     NO_ROUTE = "no_route"
 
@@ -42,10 +59,11 @@ class Answer:
 
     Attributes:
         outcome: What it means.
-        detail: One line for people.
+        detail: One line for people; whatever it is made from, it has passed the door.
         status: The HTTP status; None when none came.
         retry_after_s: For how long the server asks to be left alone, clamped.
         body: The decoded reply of a delivery.
+        with_token: Whether a token was sent.
     """
 
     outcome: Outcome
@@ -53,6 +71,17 @@ class Answer:
     status: int | None = None
     retry_after_s: float | None = None
     body: Any = None
+    with_token: bool = False
+
+    def __post_init__(self) -> None:
+        """Passes the detail through the door, wherever its words are from."""
+        if self.detail:
+            object.__setattr__(self, "detail", clean_text(self.detail, _MAX_DETAIL_CHARS))
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether what was asked about does not exist there."""
+        return self.status in _GONE
 
 
 class Verdict(msgspec.Struct, frozen=True, gc=False):
@@ -62,23 +91,47 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     code: str | None = None
     detail: str = ""
 
+    @property
+    def status(self) -> int | None:
+        """The HTTP status that the code is: three ASCII digits; None for any other code."""
+        code = self.code
+        digits = code is not None and len(code) == _STATUS_DIGITS and code.isascii() and code.isdigit()
+        return int(code) if code and digits and code[0] != "0" else None
+
+    @property
+    def unknown_task(self) -> bool:
+        """Whether the backend does not know the task."""
+        return not self.accepted and self.code in _UNKNOWN_TASK
+
 
 class Control(msgspec.Struct, frozen=True):
-    """A task's control state, read from either of the backend's routes."""
+    """A task's control state, read from either of the backend's routes.
+
+    Attributes:
+        interrupt_requested: Whether a person wants it to stop.
+        mode: How.
+        interrupt_id: The request's id; None where there is none that could be passed back.
+        reason: The person's words.
+        requested_at: When, RFC 3339.
+        mark: Tells requests apart whose id or time could not be taken as it came.
+    """
 
     interrupt_requested: bool
     mode: str | None = None
     interrupt_id: str | None = None
     reason: str | None = None
     requested_at: str | None = None
+    mark: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RemoteIds:
-    """How a server that gives out its own ids names a task and its steps (by position); None where it took ours."""
+class Unreadable(msgspec.Struct, frozen=True):
+    """What was said of a task in a form that cannot be read.
 
-    task_id: str | None
-    steps: tuple[str | None, ...]
+    Attributes:
+        detail: Why not.
+    """
+
+    detail: str
 
 
 _ACCEPTED = Verdict(accepted=True)
@@ -99,17 +152,41 @@ def read_reply(sent: str, status: int, content: bytes, retry_after_s: float | No
     """
     if 200 <= status < 300:
         try:
-            return Answer(Outcome.DELIVERED, status=status, body=msgspec.json.decode(content) if content.strip() else None)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
+            return Answer(Outcome.DELIVERED, status=status, body=_decode(content))
+        except (ValueError, RecursionError) as error:
             return Answer(Outcome.TRANSIENT, f"{sent}: HTTP {status}, and the body is not JSON: {error}", status)
     detail = f"{sent}: HTTP {status}{_problem(content)}"
-    if status in {401, 403}:
+    if status == _UNAUTHORIZED:
         return Answer(Outcome.UNAUTHORIZED, detail, status)
+    if status == _FORBIDDEN:
+        return Answer(Outcome.FORBIDDEN, detail, status)
     if 300 <= status < 400:
         return Answer(Outcome.TRANSIENT, f"{detail}; redirects are not followed: set base_url to where it leads", status)
     if status in _PASSING or status >= 500 or status < 200:
         return Answer(Outcome.TRANSIENT, detail, status, retry_after_s)
     return Answer(Outcome.REFUSED, detail, status)
+
+
+def _decode(content: bytes) -> Any:
+    """A body's JSON; None for an empty one.
+
+    A text in it that cannot be encoded does not make the rest unreadable: each text is cleaned where it is taken out.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    content = content.removeprefix(codecs.BOM_UTF8)
+    if not content.strip():
+        return None
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeError):
+        return json.loads(content.decode("utf-8", "replace"), parse_constant=_refuse_constant)
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
 
 
 def read_retry_after(value: str | None, *, now_ms: int, max_s: float) -> float | None:
@@ -130,7 +207,7 @@ def read_retry_after(value: str | None, *, now_ms: int, max_s: float) -> float |
         return min(float(text[:12]), max_s)
     try:
         seconds = email.utils.parsedate_to_datetime(text).timestamp() - now_ms / 1000
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError, TypeError, IndexError):
         return None
     return min(max(seconds, 0.0), max_s)
 
@@ -160,8 +237,8 @@ def read_batch(sent: str, answer: Answer, count: int) -> tuple[Answer, list[Verd
     return answer, verdicts
 
 
-def read_poll(sent: str, answer: Answer) -> tuple[Answer, dict[str, Control]]:
-    """Reads the answer to a poll of many tasks' control states.
+def read_poll(sent: str, answer: Answer) -> tuple[Answer, dict[str, Control | Unreadable]]:
+    """Reads the answer to a poll of many tasks' control states. One that cannot be read hides no other.
 
     Returns:
         The answer (its ``body`` is the next cursor), and what changed, by the backend's task ids.
@@ -170,12 +247,15 @@ def read_poll(sent: str, answer: Answer) -> tuple[Answer, dict[str, Control]]:
         return missing, {}
     if answer.outcome is not Outcome.DELIVERED:
         return answer, {}
-    try:
-        controls = {_id(each["task_id"]): _control(each) for each in answer.body["controls"]}
-        next_cursor = _text(answer.body.get("cursor"))
-    except (KeyError, TypeError, ValueError) as error:
-        return Answer(Outcome.TRANSIENT, f"{sent}: not in the contract's form: {error!r}", answer.status), {}
-    return Answer(Outcome.DELIVERED, status=answer.status, body=next_cursor), controls
+    listed = answer.body.get("controls") if isinstance(answer.body, dict) else None
+    if not isinstance(listed, list):
+        return Answer(Outcome.TRANSIENT, f"{sent}: the answer lists no controls", answer.status), {}
+    controls: dict[str, Control | Unreadable] = {}
+    for each in listed:
+        if isinstance(each, dict) and (task_id := read_id(each.get("task_id"))):
+            controls[task_id] = _readable(each)
+    cursor = clean_word(answer.body.get("cursor"), _MAX_CURSOR_CHARS)
+    return Answer(Outcome.DELIVERED, status=answer.status, body=cursor), controls
 
 
 # ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,8 +264,9 @@ def read_poll(sent: str, answer: Answer) -> tuple[Answer, dict[str, Control]]:
 def read_single(sent: str, event: Event, answer: Answer) -> Answer:
     """Reads the answer to one event that was sent by its own route.
 
-    A conflict means that the backend has the event. A created task is delivered when the answer names one; where its route is
-    missing, the address is no backend's, for no id is in it that could be unknown.
+    A conflict means that the backend has the event. A created task is delivered when the answer names one, or has no body at
+    all: then it goes by the id that it was offered. Where its route is missing, the address is no backend's, for no id is in it
+    that could be unknown.
     """
     if answer.status == 409:
         return Answer(Outcome.DELIVERED, answer.detail, 409)
@@ -193,7 +274,7 @@ def read_single(sent: str, event: Event, answer: Answer) -> Answer:
         return answer
     if answer.status in _NO_ROUTE:
         return Answer(Outcome.TRANSIENT, f"{answer.detail}; is this a ClawLog backend, and base_url right?", answer.status)
-    if answer.outcome is Outcome.DELIVERED and not _names_task(answer.body):
+    if answer.outcome is Outcome.DELIVERED and answer.body is not None and not names_task(answer.body):
         return Answer(Outcome.TRANSIENT, f"{sent}: the answer names no task", answer.status)
     return answer
 
@@ -202,27 +283,10 @@ def read_control(sent: str, answer: Answer) -> tuple[Answer, Control | None]:
     """Reads the answer to a question about one task's control state; None where it holds none."""
     if answer.outcome is not Outcome.DELIVERED:
         return answer, None
-    try:
-        return answer, _control(answer.body)
-    except (KeyError, TypeError, ValueError) as error:
-        return Answer(Outcome.TRANSIENT, f"{sent}: not in the contract's form: {error!r}", answer.status), None
-
-
-def remote_ids(event: Event, body: object) -> RemoteIds:
-    """Reads the ids that a server gave to a created task, where they differ from those that it was offered."""
-    if not isinstance(body, dict):
-        return RemoteIds(None, ())
-    task_id = _id(body.get("task_id", body.get("id")))
-    own = task_id if task_id and task_id != event.task_id else None
-    listed = body.get("steps")
-    offered = [step.step_id for step in event.steps or ()]
-    if not isinstance(listed, list) or len(listed) != len(offered):
-        return RemoteIds(own, ())
-    found = sorted((each for each in listed if isinstance(each, dict)), key=_position) if _positioned(listed) else listed
-    ids = [_id(each.get("step_id", each.get("id"))) if isinstance(each, dict) else "" for each in found]
-    return RemoteIds(
-        own, tuple(remote if remote and remote != local else None for remote, local in zip(ids, offered, strict=True))
-    )
+    control = _readable(answer.body)
+    if isinstance(control, Unreadable):
+        return Answer(Outcome.TRANSIENT, f"{sent}: {control.detail}", answer.status), None
+    return answer, control
 
 
 # ── Values ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -246,46 +310,77 @@ def _verdicts(results: Sequence[Any]) -> list[Verdict] | None:
     ]
 
 
-def _names_task(body: object) -> bool:
-    return isinstance(body, dict) and bool(_id(body.get("task_id", body.get("id"))))
+def names_task(body: object) -> bool:
+    """Whether an answer names a task by an id that can be passed back."""
+    return isinstance(body, dict) and read_id(body.get("task_id", body.get("id"))) is not None
 
 
-def _control(value: Mapping[str, Any]) -> Control:
-    requested = value["interrupt_requested"]
-    if not isinstance(requested, bool):
-        raise TypeError("interrupt_requested is not a boolean")
+def read_id(value: object) -> str | None:
+    """An id; an integer is read as its digits. None for one that could not be passed back as it came."""
+    return clean_word(value, _MAX_ID_CHARS)
+
+
+def _readable(value: object) -> Control | Unreadable:
+    if not isinstance(value, Mapping):
+        return Unreadable("the answer is no control state")
+    if "interrupt_requested" not in value:
+        return Unreadable("the control state lacks interrupt_requested")
+    requested = _flag(value["interrupt_requested"])
+    if requested is None:
+        return Unreadable(f"interrupt_requested is neither yes nor no: {clean_text(value['interrupt_requested'], 40)!r}")
+    given_id, given_time = value.get("interrupt_id"), value.get("requested_at")
+    interrupt_id, requested_at = read_id(given_id), _time(given_time)
+    altered = [
+        each for each, read in ((given_id, interrupt_id), (given_time, requested_at)) if each is not None and read is None
+    ]
     return Control(
         interrupt_requested=requested,
         mode=_text(value.get("mode")),
-        interrupt_id=_id(value.get("interrupt_id")) or None,
+        interrupt_id=interrupt_id,
         reason=_text(value.get("reason")),
-        requested_at=_text(value.get("requested_at")),
+        requested_at=requested_at,
+        mark=_mark(altered) if altered else None,
     )
 
 
-def _id(value: object) -> str:
-    # An integer id is read as its digits.
-    return str(value)[:_MAX_ID_CHARS] if isinstance(value, str | int) and not isinstance(value, bool) else ""
+def _flag(value: object) -> bool | None:
+    """Yes or no, as servers write it; None for what is neither."""
+    if value is None:
+        return False
+    if isinstance(value, bool | int | float):
+        return bool(value) if value in {0, 1} else None
+    word = value.strip().lower() if isinstance(value, str) else "?"
+    return True if word in _YES else False if word in _NO else None
+
+
+def _time(value: object) -> str | None:
+    """A time in RFC 3339: as it came, or from seconds or milliseconds since 1970. None for what is none."""
+    try:
+        if isinstance(value, str):
+            datetime.fromisoformat(value)
+            return clean_word(value, _MAX_ID_CHARS)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            seconds = value / 1000 if value >= _EPOCH_MS_FROM else value
+            return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    except (ValueError, OverflowError, OSError):
+        return None
+    return None
+
+
+def _mark(values: Sequence[object]) -> str:
+    return hashlib.sha256(repr(values)[:10_000].encode("utf-8", "backslashreplace")).hexdigest()[:8]
 
 
 def _text(value: object) -> str | None:
-    return None if value is None else str(value)[:_MAX_TEXT_CHARS]
-
-
-def _positioned(steps: list[Any]) -> bool:
-    return all(isinstance(each, dict) and isinstance(each.get("position"), int) for each in steps)
-
-
-def _position(step: Mapping[str, int]) -> int:
-    return step["position"]
+    return None if value is None else clean_text(value, _MAX_TEXT_CHARS) or None
 
 
 def _problem(content: bytes) -> str:
     """An error reply as one short line: the title and detail of a problem document, or its first words."""
     try:
         problem = json.loads(content)
-        text = " ".join(str(problem[key]) for key in ("title", "detail") if problem.get(key)) or content.decode()
+        parts = [clean_text(problem[key], _MAX_PROBLEM_CHARS) for key in ("title", "detail") if problem.get(key)]
     except (ValueError, AttributeError, TypeError, RecursionError):
-        text = content[:400].decode("utf-8", "replace")
-    line = " ".join(text.split())[:_MAX_DETAIL_CHARS]
-    return f": {line}" if line else ""
+        parts = []
+    line = " ".join(parts) or clean_text(content[: 4 * _MAX_PROBLEM_CHARS].decode("utf-8", "replace"), _MAX_PROBLEM_CHARS)
+    return f": {line[:_MAX_PROBLEM_CHARS]}" if line else ""

@@ -7,6 +7,7 @@ go elsewhere), replies are capped, and every request has a total timeout.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import aiohttp
 
@@ -14,12 +15,15 @@ from clawlogd import __version__
 from clawlogd.clock import Clock
 from clawlogd.model import Beat, Event
 from clawlogd.settings import LiveSettings
+from clawlogd.text import clean_text
 from clawlogd.upstream import answers, routes
-from clawlogd.upstream.answers import Answer, Control, Outcome, Verdict
+from clawlogd.upstream.answers import Answer, Control, Outcome, Unreadable, Verdict
 from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.tokens import TokenSource
 
 _CONNECTIONS = 8
+_MAX_HEADER_BYTES = 64 * 1024  # a single sign-on's cookie takes 9 kB; what is longer is no backend's
+_MAX_HEADERS = 1000
 
 
 class Upstream:
@@ -61,7 +65,7 @@ class Upstream:
 
     async def poll_controls(
         self, task_ids: Sequence[str], cursor: str | None, wait_s: float
-    ) -> tuple[Answer, dict[str, Control]]:
+    ) -> tuple[Answer, dict[str, Control | Unreadable]]:
         """Asks what changed about many tasks' control states; the server may hold its answer until something does.
 
         Args:
@@ -93,6 +97,14 @@ class Upstream:
         request = routes.control(remote_task_id)
         return answers.read_control(str(request), await self._send(request, timeout_s=timeout_s))
 
+    async def get_task(self, remote_task_id: str) -> Answer:
+        """Asks whether the backend has a task."""
+        return await self._send(routes.task(remote_task_id))
+
+    async def list_tasks(self) -> Answer:
+        """Asks which tasks the backend has; one is enough."""
+        return await self._send(routes.tasks())
+
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _send(self, request: HttpRequest, *, wait_s: float = 0.0, timeout_s: float | None = None) -> Answer:
@@ -123,7 +135,7 @@ class Upstream:
                 content = await self._read(response)
         except TimeoutError:
             return Answer(Outcome.TRANSIENT, f"{request}: no answer within {timeout.total:g} s")
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever the library makes of a server's bytes is that server's fault
             return Answer(Outcome.TRANSIENT, f"{request}: {_reason(error)}")
         if content is None:
             detail = f"{request}: the reply is over {self._settings.now.http.max_reply_bytes} bytes"
@@ -136,7 +148,8 @@ class Upstream:
             now_ms=self._clock.wall_ms(),
             max_s=self._settings.now.retry.max_retry_after_s,
         )
-        return answers.read_reply(str(request), response.status, content, retry_after_s)
+        answer = answers.read_reply(str(request), response.status, content, retry_after_s)
+        return replace(answer, with_token=True) if token is not None else answer
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
         """The body; None for one over the bound, which is not read on."""
@@ -155,6 +168,9 @@ class Upstream:
                 headers={"User-Agent": f"clawlogd/{__version__}"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
+                max_line_size=_MAX_HEADER_BYTES,
+                max_field_size=_MAX_HEADER_BYTES,
+                max_headers=_MAX_HEADERS,
             )
         return self._session
 
@@ -164,4 +180,4 @@ def _reason(error: Exception) -> str:
         return f"cannot connect: {error.os_error.strerror or error.os_error}"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return "the server closed the connection without an answer"
-    return f"{type(error).__name__}: {error}"[:300]
+    return f"{type(error).__name__}: {clean_text(error, 300)}"

@@ -64,7 +64,7 @@ def single(event: Event, task_id: str, step_id: str | None) -> HttpRequest | Non
         task_id: The task's id, as the backend knows it.
         step_id: The step's id, as the backend knows it.
     """
-    task = _task(task_id)
+    path_of_task = _task(task_id)
     common: dict[str, object] = {k: v for k, v in (("summary", event.summary), ("at", event.at)) if v is not None}
     body: dict[str, object]
     match event.kind:
@@ -74,13 +74,13 @@ def single(event: Event, task_id: str, step_id: str | None) -> HttpRequest | Non
             extra = {k: v for k, v in (("summary", event.summary), ("metadata", event.metadata)) if v}
             body = {"task_id": event.task_id, "title": event.title, "steps": steps, **extra}
         case EventKind.TASK_STATUS:
-            method, path = "PATCH", task
+            method, path = "PATCH", path_of_task
             body = {"status": event.status, **common}
         case EventKind.STEP_STATUS:
-            method, path = "PATCH", f"{task}/steps/{_segment(step_id or event.step_id or '')}"
+            method, path = "PATCH", f"{path_of_task}/steps/{_segment(step_id or event.step_id or '')}"
             body = {"status": event.status, **common}
         case EventKind.INTERRUPT_ACK:
-            method, path = "POST", f"{task}/interrupt/ack"
+            method, path = "POST", f"{path_of_task}/interrupt/ack"
             body = {**({"interrupt_id": event.interrupt_id} if event.interrupt_id else {}), **common}
         case _:
             return None
@@ -93,6 +93,16 @@ def heartbeat(beat: Beat, task_id: str) -> HttpRequest:
     del body["task_id"]
     content = {key: value for key, value in body.items() if value is not None}
     return HttpRequest("POST", f"{_task(task_id)}/heartbeat", _encode(content))
+
+
+def task(task_id: str) -> HttpRequest:
+    """One task, to see whether the backend has it."""
+    return HttpRequest("GET", _task(task_id))
+
+
+def tasks() -> HttpRequest:
+    """The newest of the backend's tasks: whether it has any."""
+    return HttpRequest("GET", "/api/tasks?limit=1")
 
 
 def control(task_id: str) -> HttpRequest:

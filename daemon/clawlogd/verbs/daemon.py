@@ -13,12 +13,20 @@ from msgspec import Meta
 
 from clawlog.protocol import vocabulary
 from clawlogd import __version__
+from clawlogd.clock import rfc3339
 from clawlogd.context import CallContext
 from clawlogd.delivery.report import LaneReport, LaneState
+from clawlogd.faults import Fault
 from clawlogd.services import Services
 from clawlogd.tasks.registry import Registry
+from clawlogd.text import clean_text
 from clawlogd.verbs.fields import KnownId, NoParams, Params, hint
 from clawlogd.verbs.verb import Verb
+
+_MAX_PROBLEM_CHARS = 1000
+_MAX_UNKNOWN = 100
+_UNKNOWN_ROUNDS = 3  # intervals between polls
+_UNKNOWN_S = 2.0
 
 # ── Status ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -48,10 +56,25 @@ class OutboxReport(msgspec.Struct, frozen=True):
     recovered_from: str | None
     recovered_why: str | None
     spool_set_aside: int
+    rows_set_aside: int
+
+
+class UnknownStop(msgspec.Struct, frozen=True):
+    """A task of which it is not known whether a person wants it to stop: since when (RFC 3339), and why."""
+
+    task_id: str
+    base_url: str
+    since: str
+    detail: str
 
 
 class DaemonStatus(msgspec.Struct, frozen=True):
-    """Answers ``daemon.status``."""
+    """Answers ``daemon.status``.
+
+    Attributes:
+        stops_unknown: The tasks whose stop is not known, the longest first, and no more than a hundred.
+        faults: What the daemon's own faults set aside in the last hour.
+    """
 
     version: str
     protocol: int
@@ -67,6 +90,8 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     tasks: TaskCounts
     outbox: OutboxReport
     backends: tuple[LaneReport, ...]
+    stops_unknown: tuple[UnknownStop, ...]
+    faults: tuple[Fault, ...]
     memory_bytes: int
 
 
@@ -81,7 +106,15 @@ def current_status(services: Services) -> DaemonStatus:
     reports = tuple(lane.report() for lane in services.backends)
     outbox = _outbox_report(services)
     problems = [_lane_problem(report) for report in reports if _broken(report)]
-    problems += [_parked_problem(report) for report in reports if report.parked_tasks]
+    problems += [problem for report in reports for problem in _task_problems(report)]
+    unknown = _unknown_stops(services)
+    away = {report.base_url for report in reports if _broken(report)}  # that says it already
+    problems += _unknown_problem([each for each in unknown if each.base_url not in away])
+    faults = services.faults.report()
+    problems += [
+        f"{each.part} was set aside by {each.detail}; times: {each.times}, last {each.last}; the rest goes on; please report it"
+        for each in faults
+    ]
     problems += _outbox_problems(outbox)
     if services.runtime.reload_error is not None:
         problems.append(
@@ -98,10 +131,12 @@ def current_status(services: Services) -> DaemonStatus:
         metrics=services.runtime.metrics,
         base_url=services.settings.base_url.rstrip("/"),
         healthy=not problems,
-        problems=tuple(problems),
+        problems=tuple(clean_text(problem, _MAX_PROBLEM_CHARS) for problem in problems),
         tasks=_counts(services.registry),
         outbox=outbox,
         backends=reports,
+        stops_unknown=tuple(unknown[:_MAX_UNKNOWN]),
+        faults=faults,
         memory_bytes=_resident_bytes(),
     )
 
@@ -142,6 +177,7 @@ def _outbox_report(services: Services) -> OutboxReport:
         recovered_from=str(recovery.moved_to) if recovery else None,
         recovered_why=recovery.reason if recovery else None,
         spool_set_aside=services.runtime.spool_set_aside,
+        rows_set_aside=outbox.rows_set_aside,
     )
 
 
@@ -151,18 +187,59 @@ def _broken(report: LaneReport) -> bool:
 
 def _lane_problem(report: LaneReport) -> str:
     if report.state is LaneState.UNAUTHORIZED:
-        return f"{report.base_url} refuses the token ({report.last_error}); set CLAWLOG_TOKEN_FILE: it is read again by itself"
+        return _refused_problem(report)
     if report.state is LaneState.STORAGE_FAILED:
         return f"what {report.base_url} took cannot be recorded; free disk space: it is sent again until it can"
     since = f" since {report.outage_since}" if report.outage_since else ""
     return f"{report.base_url} is unavailable{since} ({report.last_error}); waiting events: {report.pending}"
 
 
-def _parked_problem(report: LaneReport) -> str:
+def _refused_problem(report: LaneReport) -> str:
+    if report.token_sent or not (report.last_error or "").partition(": ")[2].startswith("HTTP 40"):
+        return f"{report.base_url} refuses the token ({report.last_error}); set CLAWLOG_TOKEN_FILE: it is read again by itself"
+    if "HTTP 401" in (report.last_error or ""):
+        return (
+            f"{report.base_url} needs an access token, and none is set for it ({report.last_error}); "
+            "set CLAWLOG_TOKEN_FILE: it is read again by itself"
+        )
     return (
-        f"{report.base_url} fails at the events of some tasks while it takes others ({report.parked_error}); "
-        f"they are kept, and tried again; such tasks: {report.parked_tasks}"
+        f"{report.base_url} forbids everything ({report.last_error}); see what stands before it, such as a proxy or a "
+        f"firewall, and whom it lets in; waiting events: {report.pending}"
     )
+
+
+def _task_problems(report: LaneReport) -> list[str]:
+    problems = []
+    if report.parked_tasks:
+        problems.append(
+            f"{report.base_url} fails at the events of some tasks while it takes others ({report.parked_error}); "
+            f"they are kept, and tried again; such tasks: {report.parked_tasks}"
+        )
+    if report.resyncing:
+        problems.append(
+            f"{report.base_url} does not know tasks any more that it had taken; "
+            f"they are looked into, and told anew; such tasks: {report.resyncing}"
+        )
+    if report.unmapped_tasks:
+        problems.append(
+            f"{report.base_url} names the steps of some tasks in a way that cannot be told from others; "
+            f"they are reported as summaries of their tasks; such tasks: {report.unmapped_tasks}"
+        )
+    return problems
+
+
+def _unknown_stops(services: Services) -> list[UnknownStop]:
+    # A single question that failed is nobody's concern: the next follows at once.
+    found = services.interrupts.unknown_tasks(max(_UNKNOWN_S, _UNKNOWN_ROUNDS * services.settings.poll.interval_s))
+    return [UnknownStop(task.task_id, task.base_url, rfc3339(state.since_ms), state.detail) for task, state in found]
+
+
+def _unknown_problem(unknown: list[UnknownStop]) -> list[str]:
+    if not unknown:
+        return []
+    first = unknown[0]
+    counted = f"tasks of which it is not known whether a person wants them to stop: {len(unknown)}"
+    return [f"{counted}; the first, since {first.since}: {first.task_id} ({first.detail})"]
 
 
 def _outbox_problems(outbox: OutboxReport) -> list[str]:
@@ -183,6 +260,10 @@ def _outbox_problems(outbox: OutboxReport) -> list[str]:
         )
     if outbox.spool_set_aside:
         problems.append(f"spooled calls that could not be used: {outbox.spool_set_aside}; they are in the folder spool/refused")
+    if outbox.rows_set_aside:
+        problems.append(
+            f"changes of tasks that cannot be written: {outbox.rows_set_aside}; a restart loses them, the log names them"
+        )
     if outbox.pending >= outbox.max_events or outbox.bytes >= outbox.max_bytes:
         problems.append("the outbox is full: new commands are refused until deliveries make room")
     return problems

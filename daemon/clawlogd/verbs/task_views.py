@@ -35,6 +35,16 @@ class LivenessView(msgspec.Struct, frozen=True):
     lease_s: float
 
 
+class StopView(InterruptStatus, frozen=True):
+    """A task's stop as ``task.get`` shows it.
+
+    Attributes:
+        unknown_since: Since when it is not known whether a person wants the task to stop, RFC 3339; None while it is.
+    """
+
+    unknown_since: str | None = None
+
+
 class TaskView(msgspec.Struct, frozen=True):
     """A task as ``task.get`` shows it."""
 
@@ -47,7 +57,7 @@ class TaskView(msgspec.Struct, frozen=True):
     ended_at: str | None
     steps: tuple[StepView, ...]
     liveness: LivenessView
-    stop: InterruptStatus
+    stop: StopView
     pending: int
     delivered: bool
     metadata: dict[str, str]
@@ -97,11 +107,17 @@ def _view(services: Services, task: Task) -> TaskView:
             watch_pid=task.watched.pid if task.watched else None,
             lease_s=task.lease_s,
         ),
-        stop=services.interrupts.status(task),
+        stop=_stop_view(services, task),
         pending=services.outbox.counts.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,
     )
+
+
+def _stop_view(services: Services, task: Task) -> StopView:
+    status, unknown = services.interrupts.status(task), services.interrupts.unknown(task.task_id)
+    since = rfc3339(unknown.since_ms) if unknown is not None and not task.status.ended else None
+    return StopView(**msgspec.structs.asdict(status), unknown_since=since)
 
 
 GET = Verb("task.get", TaskChoice, get)

@@ -22,7 +22,8 @@ from clawlogd.verbs.verb import Durable, Verb
 
 _encode = msgspec.json.Encoder().encode
 
-Pair = Annotated[str, Meta(max_length=vocabulary.MAX_METADATA_CHARS)]
+Key = Annotated[str, Meta(min_length=1, max_length=vocabulary.MAX_METADATA_KEY_CHARS)]
+Value = Annotated[str, Meta(max_length=vocabulary.MAX_METADATA_CHARS)]
 
 
 class StepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,9 +52,9 @@ class TaskCreate(Params, frozen=True):
     watch_pid: Pid | None = None
     lease_s: Lease | None = None
     metadata: Annotated[
-        dict[Pair, Pair],
+        dict[Key, Value],
         Meta(max_length=vocabulary.MAX_METADATA_PAIRS),
-        hint(f"expected at most {vocabulary.MAX_METADATA_PAIRS} pairs of strings"),
+        hint(creation.METADATA_HINT),
     ] = msgspec.field(default_factory=dict)
 
 

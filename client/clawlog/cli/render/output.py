@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from clawlog.cli.render.texts import escaped
 from clawlog.protocol.summary import one_line
 
 if TYPE_CHECKING:
@@ -24,18 +25,18 @@ _PIPE_COLUMNS = 200
 
 def print_json(value: object) -> None:
     """Prints a result as one JSON document."""
-    click.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    click.echo(escaped(json.dumps(value, ensure_ascii=False, indent=2)))
 
 
 def print_json_line(value: object) -> None:
     """Prints one JSON document of a stream as a line, and flushes it."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    click.echo(escaped(json.dumps(value, ensure_ascii=False)))
     sys.stdout.flush()
 
 
 def warn(message: str) -> None:
     """Prints a diagnostic."""
-    click.echo(f"clawlog: {message}", err=True)
+    click.echo("\n".join(map(one_line, f"clawlog: {message}".splitlines())), err=True)
 
 
 def console() -> Console:

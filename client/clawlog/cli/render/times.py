@@ -18,18 +18,30 @@ def parse(text: str) -> datetime:
 
 
 def between(earlier: str, later: str) -> float:
-    """Returns the seconds from one time to another."""
-    return (parse(later) - parse(earlier)).total_seconds()
+    """Returns the seconds from one time to another; 0 where one of them is none."""
+    try:
+        return (parse(later) - parse(earlier)).total_seconds()
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def age_s(text: str) -> float:
-    """Returns the seconds since a time; never negative, whatever the clocks say."""
-    return max(0.0, (datetime.now(UTC) - parse(text)).total_seconds())
+    """Returns the seconds since a time; never negative, whatever the clocks say, and 0 for what is no time."""
+    try:
+        return max(0.0, (datetime.now(UTC) - parse(text)).total_seconds())
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def clock(text: str) -> str:
-    """Returns a time in this machine's time zone: ``14:03:07``, with the date when it is not today's."""
-    moment = parse(text).astimezone()
+    """Returns a time in this machine's time zone: ``14:03:07``, with the date when it is not today's.
+
+    What is no time, as servers may send it, is ``--:--:--``.
+    """
+    try:
+        moment = parse(text).astimezone()
+    except (ValueError, OverflowError):
+        return "--:--:--"
     today = datetime.now().astimezone().date()
     return f"{moment:%H:%M:%S}" if moment.date() == today else f"{moment:%Y-%m-%d %H:%M:%S}"
 

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar
 
+from clawlog.cli.render.texts import cleaned
 from clawlog.connection.results import JsonObject, StopState, stop_state
 from clawlog.errors import ProtocolViolation
 from clawlog.protocol import vocabulary
-from clawlog.protocol.summary import one_line
 from clawlog.protocol.types import StepStatus, TaskStatus
 
 T = TypeVar("T")
@@ -177,12 +177,13 @@ def daemon(answer: JsonObject) -> DaemonView:
     Raises:
         ProtocolViolation: It has an unknown shape; the other functions raise this, too.
     """
+    answer = cleaned(answer)
     return _guarded(
         "daemon.status",
         lambda: _build(
             DaemonView,
             answer,
-            problems=tuple(map(one_line, answer["problems"])),
+            problems=tuple(answer["problems"]),
             tasks=_build(TaskCounts, answer["tasks"]),
             outbox=_build(OutboxView, answer["outbox"]),
             backends=tuple(_build(LaneView, each) for each in answer["backends"]),
@@ -192,17 +193,17 @@ def daemon(answer: JsonObject) -> DaemonView:
 
 def task(answer: JsonObject) -> TaskView:
     """Reads the answer to ``task.get``."""
-    return _guarded("task.get", lambda: _task(answer))
+    return _guarded("task.get", lambda: _task(cleaned(answer)))
 
 
 def tasks(answer: JsonObject) -> tuple[TaskView, ...]:
     """Reads the answer to ``task.list``."""
-    return _guarded("task.list", lambda: tuple(map(_task, answer["tasks"])))
+    return _guarded("task.list", lambda: tuple(map(_task, cleaned(answer)["tasks"])))
 
 
 def dead_letters(answer: JsonObject) -> tuple[DeadLetter, ...]:
     """Reads the answer to a verb of dead letters."""
-    return _guarded("deadletter.list", lambda: tuple(_build(DeadLetter, each) for each in answer["dead_letters"]))
+    return _guarded("deadletter.list", lambda: tuple(_build(DeadLetter, each) for each in cleaned(answer)["dead_letters"]))
 
 
 def _task(view: JsonObject) -> TaskView:

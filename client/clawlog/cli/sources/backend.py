@@ -6,6 +6,7 @@ works.
 
 from __future__ import annotations
 
+import http.client
 import json
 import urllib.error
 import urllib.request
@@ -16,14 +17,16 @@ from urllib.parse import quote, urlencode
 
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
 from clawlog.cli.render.backend_views import BackendTask, Receipts
+from clawlog.cli.render.texts import cleaned
 from clawlog.cli.sources import configuration
 from clawlog.protocol.ids import new_uuid
-from clawlog.protocol.summary import one_line
+from clawlog.protocol.summary import any_line
 
 T = TypeVar("T")
 
 TIMEOUT_S = 10.0
 _MAX_REPLY_BYTES = 16 * 1024 * 1024
+_MAX_REASON_CHARS = 300
 
 
 class Backend:
@@ -97,23 +100,28 @@ class Backend:
             raise BackendUnreachable(f"{self.base_url!r} is not an http:// or https:// address")
         try:
             with self._opener.open(request, timeout=self._timeout_s) as answer:
-                return _Answer(json.loads(answer.read(_MAX_REPLY_BYTES)), answer.headers.get("Date"))
+                content, date = answer.read(_MAX_REPLY_BYTES), answer.headers.get("Date")
         except urllib.error.HTTPError as error:
             with error:
                 raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code, error.headers.get("Date")) from None
-        except json.JSONDecodeError:
-            raise BackendUnreachable(f"{self.base_url} does not answer with JSON: is it a ClawLog backend?") from None
         except OSError as error:
-            reason = getattr(error, "reason", None) or error
+            reason = any_line(getattr(error, "reason", None) or error, _MAX_REASON_CHARS)
             raise BackendUnreachable(f"{self.base_url} does not answer: {reason}; is the backend running?") from None
+        except (http.client.HTTPException, ValueError) as error:
+            reason = any_line(f"{type(error).__name__}: {error}", _MAX_REASON_CHARS)
+            raise BackendUnreachable(f"{self.base_url} does not answer in HTTP ({reason}): is it a ClawLog backend?") from None
+        try:
+            return _Answer(_decode(content), date)
+        except (ValueError, RecursionError):
+            raise BackendUnreachable(f"{self.base_url} does not answer with JSON: is it a ClawLog backend?") from None
 
     def _read(self, read: Callable[[Any], T], view: Any) -> T:
         try:
             return read(view)
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise BackendUnreachable(
-                f"{self.base_url} answers in an unknown shape ({error!r}): is it a ClawLog backend?"
-            ) from None
+            reason = any_line(repr(error), _MAX_REASON_CHARS)
+            message = f"{self.base_url} answers in an unknown shape ({reason}): is it a ClawLog backend?"
+            raise BackendUnreachable(message) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,8 +140,18 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
 def _explain(error: urllib.error.HTTPError) -> str:
     """Returns a problem document's text (RFC 9457), or the plain status."""
     try:
-        problem = json.loads(error.read(64 * 1024))
-        text = problem.get("detail") or problem.get("title")
-    except (ValueError, AttributeError, OSError):
-        text = None
-    return f"{one_line(str(text))} (HTTP {error.code})" if text else f"HTTP {error.code} {error.reason}"
+        problem = _decode(error.read(64 * 1024))
+        text = any_line(problem.get("detail") or problem.get("title") or "", _MAX_REASON_CHARS)
+    except (ValueError, AttributeError, OSError, RecursionError, http.client.HTTPException):
+        text = ""
+    return f"{text} (HTTP {error.code})" if text else f"HTTP {error.code} {any_line(error.reason, _MAX_REASON_CHARS)}".rstrip()
+
+
+def _decode(content: bytes) -> Any:
+    """Returns a reply's JSON, cleaned; bytes that are no text are replaced.
+
+    Raises:
+        ValueError: It is not JSON.
+        RecursionError: It is nested too deeply.
+    """
+    return cleaned(json.loads(content.decode("utf-8-sig", "replace")))

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from clawlogd.delivery.policy import DeliveryPolicy, Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.delivery.report import LaneState
 from clawlogd.settings import Batch, Heartbeat, LiveSettings, Poll, Retry, Settings
 from clawlogd.upstream.answers import Answer, Outcome

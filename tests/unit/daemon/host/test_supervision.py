@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from clawlogd.clock import SystemClock
+from clawlogd.faults import Faults
 from clawlogd.host.supervision import EndedUnexpectedly, supervised
 
 
@@ -18,7 +20,7 @@ async def test_a_task_that_returns_ends_the_others_and_is_named(caplog: pytest.L
         return
 
     with pytest.RaisesGroup(pytest.RaisesExc(EndedUnexpectedly, match="'heartbeats' returned")):
-        async with supervised() as supervisor:
+        async with supervised(Faults(SystemClock())) as supervisor:
             supervisor.spawn("lane", wait_for_ever)
             supervisor.spawn("heartbeats", returns)
             await wait_for_ever()
@@ -31,7 +33,7 @@ async def test_a_task_that_raises_ends_the_others_and_is_named(caplog: pytest.Lo
         raise ZeroDivisionError
 
     with pytest.RaisesGroup(ZeroDivisionError):
-        async with supervised() as supervisor:
+        async with supervised(Faults(SystemClock())) as supervisor:
             supervisor.spawn("lane", wait_for_ever)
             supervisor.spawn("watcher", fails)
             await wait_for_ever()
@@ -41,7 +43,7 @@ async def test_a_task_that_raises_ends_the_others_and_is_named(caplog: pytest.Lo
 
 
 async def test_tasks_that_are_cancelled_at_the_end_are_no_fault(caplog: pytest.LogCaptureFixture) -> None:
-    async with supervised() as supervisor:
+    async with supervised(Faults(SystemClock())) as supervisor:
         supervisor.spawn("lane", wait_for_ever)
         await asyncio.sleep(0)
     assert caplog.records == []

@@ -65,7 +65,7 @@ def status_event() -> Event:
         (307, Outcome.TRANSIENT, Outcome.TRANSIENT),
         (400, Outcome.REFUSED, Outcome.REFUSED),
         (401, Outcome.UNAUTHORIZED, Outcome.UNAUTHORIZED),
-        (403, Outcome.UNAUTHORIZED, Outcome.UNAUTHORIZED),
+        (403, Outcome.FORBIDDEN, Outcome.FORBIDDEN),
         (404, Outcome.NO_ROUTE, Outcome.REFUSED),
         (405, Outcome.NO_ROUTE, Outcome.REFUSED),
         (408, Outcome.TRANSIENT, Outcome.TRANSIENT),

@@ -65,7 +65,7 @@ def _detail(task: TaskView) -> list[RenderableType]:
     if task.stop.interrupt_id is not None:
         at = f" {times.clock(task.stop.requested_at)}" if task.stop.requested_at else ""
         why = f': "{task.stop.reason}"' if task.stop.reason else ""
-        lines.append(Text(f"stop {task.stop.state}{at}{why}", style="yellow"))
+        lines.append(output.shown(f"stop {task.stop.state}{at}{why}", "yellow"))
     current = next((index for index, step in enumerate(task.steps) if step.status == "running"), task.steps_ended)
     first = min(max(current - _STEPS_SHOWN // 2, 0), max(len(task.steps) - _STEPS_SHOWN, 0))
     for step in task.steps[first : first + _STEPS_SHOWN]:

@@ -1,0 +1,128 @@
+"""A backend that was put back to an older copy, or wiped, is told anew of the tasks that it no longer knows."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from support.hostile_server import Answer, HostileServer
+from support.running_daemon import RunningDaemon, until
+
+NewHostile = Callable[..., Awaitable[HostileServer]]
+both = pytest.mark.parametrize("batch", [True, False], ids=["batch", "plain"])
+
+
+async def two_tasks(daemon: RunningDaemon, server: HostileServer) -> None:
+    for task_id in ("t", "other"):
+        await daemon.call(
+            "task.create", title=f"Title of {task_id}", task_id=task_id, steps=["one", "two", "three"], base_url=server.url
+        )
+        await daemon.call("step.update", task_id=task_id, step=1, status="done", summary="first")
+    await daemon.flush()
+
+
+async def dead(daemon: RunningDaemon) -> list[Any]:
+    return list((await daemon.call("deadletter.list"))["dead_letters"])
+
+
+@both
+@pytest.mark.parametrize("all_of_them", [False, True], ids=["one task", "all tasks"])
+async def test_a_task_that_was_forgotten_is_told_anew_with_its_present_state(
+    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool, all_of_them: bool
+) -> None:
+    server = await new_hostile(batch=batch)
+    await two_tasks(daemon, server)
+    server.forget(*(() if all_of_them else ("t",)))
+    await daemon.call("step.update", task_id="t", step=2, status="running")
+    await daemon.call("step.update", task_id="t", step=2, status="done", summary="second")
+    await server.until(lambda: "t" in server.tasks and list(server.tasks["t"]["steps"].values())[1] == "done", timeout_s=8)
+    task = server.tasks["t"]
+    assert task["title"] == "Title of t"
+    assert list(task["steps"].values()) == ["done", "done", "pending"]
+    assert task["status"] == "running"
+    await daemon.flush()
+    assert await dead(daemon) == []
+
+
+@both
+async def test_a_beat_is_enough_to_find_out(daemon: RunningDaemon, new_hostile: NewHostile, batch: bool) -> None:
+    server = await new_hostile(batch=batch)
+    await two_tasks(daemon, server)
+    server.forget("t")
+    await daemon.call("task.heartbeat", task_id="t", summary="still here")
+    await server.until(lambda: "t" in server.tasks, timeout_s=8)
+
+
+@both
+async def test_a_stop_of_a_forgotten_task_is_unknown_meanwhile(
+    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool
+) -> None:
+    server = await new_hostile(batch=batch)
+    await two_tasks(daemon, server)
+    assert (await daemon.call("interrupt.check", task_id="t", max_age_s=0))["state"] == "none"
+    server.poison = lambda asked: Answer(503) if asked.path == "/api/tasks" and asked.method == "POST" else None
+    server.forget("t")
+    await daemon.call("step.update", task_id="t", step=2, status="running")
+
+    async def unknown() -> bool:
+        return bool((await daemon.call("interrupt.check", task_id="t"))["state"] == "unknown")
+
+    await until(unknown)
+    other = await daemon.call("interrupt.check", task_id="other")
+    assert other["state"] == "none"
+    server.poison = lambda _: None
+
+    async def known() -> bool:
+        return bool((await daemon.call("interrupt.check", task_id="t"))["state"] == "none")
+
+    await until(known)
+
+
+@both
+async def test_a_task_is_told_anew_once_however_often_it_is_forgotten(
+    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool
+) -> None:
+    server = await new_hostile(batch=batch)
+    await two_tasks(daemon, server)
+    server.forget("t")
+    await daemon.call("step.update", task_id="t", step=2, status="running")
+    await server.until(lambda: "t" in server.tasks, timeout_s=8)
+    await daemon.flush()
+    server.forget("t")
+    await daemon.call("step.update", task_id="t", step=2, status="done")
+
+    async def one_dead() -> bool:
+        return len(await dead(daemon)) == 1
+
+    await until(one_dead)
+    assert "t" not in server.tasks
+
+
+@both
+async def test_one_answer_that_says_unknown_is_not_believed(
+    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool
+) -> None:
+    """Behind a balancer another replica may not have the task yet."""
+    server = await new_hostile(batch=batch)
+    await two_tasks(daemon, server)
+    hits = 0
+
+    def once(asked: Any) -> Answer | None:
+        nonlocal hits
+        if hits or "second" not in asked.text:
+            return None
+        hits += 1
+        if not batch:
+            return Answer(404, {"detail": "no such task"})
+        refused = {"status": "rejected", "code": "unknown_task", "detail": "no such task"}
+        return Answer(body={"results": [{"event_id": each["event_id"], **refused} for each in asked.body["events"]]})
+
+    server.poison = once
+    await daemon.call("step.update", task_id="t", step=2, status="done", summary="second")
+    await server.until(lambda: list(server.tasks["t"]["steps"].values())[1] == "done", timeout_s=8)
+    assert len([each for each in server.requests if "task_created" in each.text or each.path == "/api/tasks"]) == 2 + (
+        not batch
+    )
+    assert await dead(daemon) == []
