@@ -51,6 +51,7 @@ class Faults:
         self._faults: dict[str, Fault] = {}
         self._at: dict[str, float] = {}  # when each was noted last, monotonic
         self._logged_at: dict[str, float] = {}
+        self._kinds: dict[str, str] = {}
 
     def note(self, part: str, error: BaseException) -> str:
         """Notes a fault.
@@ -71,7 +72,9 @@ class Faults:
         self._at[part] = now
         if len(self._faults) > _MAX_PARTS:
             self._drop(next(iter(self._faults)))
-        if before is None or before.detail != detail or now - self._logged_at.get(part, 0.0) > _KEPT_S:
+        kind = detail.partition(" < ")[0] + type(error).__name__  # the same fault, whoever ran into it
+        news, self._kinds[part] = self._kinds.get(part) != kind, kind
+        if news or now - self._logged_at.get(part, 0.0) > _KEPT_S:
             self._logged_at[part] = now
             self._log.error("fault", part=part, detail=detail)
         return detail
@@ -87,6 +90,7 @@ class Faults:
         self._faults.pop(part, None)
         self._at.pop(part, None)
         self._logged_at.pop(part, None)
+        self._kinds.pop(part, None)
 
 
 def _place(error: BaseException) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
+from clawlog_backend.domain.texts import one_line
 from support.backend_process import BackendProcess
 
 Open = Callable[..., Page]
@@ -24,6 +25,7 @@ WORDS = {
 
 @pytest.mark.parametrize("words", WORDS.values(), ids=WORDS.keys())
 def test_hostile_words_stay_text_everywhere_and_break_no_layout(words: str, backend: BackendProcess, open_page: Open) -> None:
+    words = one_line(words)  # as the backend takes them in
     key = uuid.uuid4().hex[:8]
     title = f"{key} {words}"[:200]
     task = backend.create(title, words, summary=words, metadata={"note": words, words[:60]: "x"})

@@ -17,7 +17,7 @@ from clawlogd.logs import Log
 from clawlogd.model import UNMAPPED, Beat, Event, EventKind, Task, TaskStatus
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.answers import Answer, Outcome, Verdict
 from clawlogd.upstream.client import Upstream
 
 _decode = msgspec.json.Decoder(Event).decode
@@ -107,13 +107,7 @@ class BatchProfile:
         if answer.outcome is not Outcome.DELIVERED:
             return Round([], answer, list(beats))
         results = [
-            Result(
-                stored,
-                verdict.accepted,
-                verdict.status,
-                f"{verdict.code or 'rejected'}: {verdict.detail}",
-                unknown_task=verdict.unknown_task,
-            )
+            Result(stored, accepted=True) if verdict.accepted else _refusal(stored, verdict)
             for stored, verdict in zip(events, verdicts, strict=False)
         ]
         unknown = self._refused(beats, verdicts[len(events) :])
@@ -153,7 +147,7 @@ class BatchProfile:
                 rest += [part[middle:], part[:middle]]
         return Round([], beats_sent=sent, beats_failed=failed, beats_answer=last if failed else None, unknown_tasks=unknown)
 
-    def _refused(self, beats: Sequence[Beat], verdicts: Sequence[Any]) -> list[str]:
+    def _refused(self, beats: Sequence[Beat], verdicts: Sequence[Verdict]) -> list[str]:
         """Logs what was refused. Returns the tasks that the backend does not know."""
         unknown = []
         for beat, verdict in zip(beats, verdicts, strict=True):
@@ -265,6 +259,11 @@ class PlainProfile:
 def _is_about_content(answer: Answer) -> bool:
     """Whether a failure may be the fault of what was sent, and not of the way to the backend or of who asks."""
     return answer.status not in {None, _BUSY} and answer.outcome not in {Outcome.NO_ROUTE, Outcome.UNAUTHORIZED}
+
+
+def _refusal(stored: StoredEvent, verdict: Verdict) -> Result:
+    detail = f"{verdict.code or 'rejected'}: {verdict.detail}"
+    return Result(stored, accepted=False, status=verdict.status, detail=detail, unknown_task=verdict.unknown_task)
 
 
 def _renamed(task: Task) -> bool:

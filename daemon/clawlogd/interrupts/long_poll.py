@@ -216,7 +216,7 @@ class LongPolls:
             for task_id in task_ids:
                 if task_id in unreadable:
                     self._interrupts.lose(task_id, unreadable[task_id])
-                elif self._interrupts.is_readable(task_id) or cursor is None or task_id in told:
+                elif self._interrupts.is_readable(task_id) or (cursor is None and task_id not in told):
                     self._interrupts.confirm(task_id, now if wait_s else query.asked_at)
         elif answer.outcome is not Outcome.NO_ROUTE:
             for task_id in task_ids:

@@ -180,6 +180,14 @@ class Interrupts:
             Whether that was news.
         """
         query = query or self.begin_query(task.task_id)
+        try:
+            return self._observe(task, control, query)
+        except Exception as error:  # noqa: BLE001 - it concerns this task alone: those of the others must be found
+            self._log.error("control_failed", task_id=task.task_id, error=repr(error))
+            self.lose(task.task_id, f"a fault of the daemon's own: {type(error).__name__}")
+            return False
+
+    def _observe(self, task: Task, control: Control, query: ControlQuery) -> bool:
         self.confirm(task.task_id, query.asked_at)
         known = task.interrupt
         if not control.interrupt_requested:

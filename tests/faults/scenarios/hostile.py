@@ -7,6 +7,8 @@ kind may end the daemon, leave a caller without a reply, hold up another backend
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +26,7 @@ from support.hostile_texts import unclean, unclean_lines
 SEEDS = (20260301, 20260302, 20260303)
 HITS = 2
 WAVE = 300  # kinds at once
+CONNECTIONS = 64
 GROWTH_BYTES = 64 * 1024 * 1024
 MAX_LINES_EACH = 40
 MAX_LINE_CHARS = 8192
@@ -45,6 +48,9 @@ wait_s = 2.0
 """
 
 
+_numbers = itertools.count()
+
+
 class _Trial:
     """One kind of answer, and the server that gives it."""
 
@@ -53,10 +59,7 @@ class _Trial:
         self.server = HostileServer(batch=kind.route in BATCH_ROUTES)
         self.server.poison = self._answer
         self._hits = HITS
-
-    @property
-    def task_id(self) -> str:
-        return f"t{self.server.port}"
+        self.task_id = f"hostile-{next(_numbers)}"
 
     def _answer(self, asked: Asked) -> Answer | None:
         if self._hits and route_of(asked) == self.kind.route:
@@ -125,12 +128,14 @@ async def _all(work: Any) -> None:
 
 
 def _say(rig: Rig, trials: Sequence[_Trial], calls: Sequence[Sequence[tuple[str, dict[str, Any]]]]) -> None:
-    """Makes calls for all trials over one connection, and wants a reply to each."""
-    with connected(rig.daemon.socket_path) as connection:
-        for trial, each in zip(trials, calls, strict=True):
-            connection.send(each)
+    """Makes calls for all trials, a few over each connection, and wants a reply to each."""
+    with contextlib.ExitStack() as stack:
+        connections = [stack.enter_context(connected(rig.daemon.socket_path)) for _ in range(CONNECTIONS)]
+        for number, each in enumerate(calls):
+            connections[number % CONNECTIONS].send(each)
+        for number, (trial, each) in enumerate(zip(trials, calls, strict=True)):
             for method, _ in each:
-                reply = connection.receive()
+                reply = connections[number % CONNECTIONS].receive()
                 ended = method == "interrupt.check" or "task_finished" in json.dumps(reply)
                 assert "result" in reply or ended, (trial.kind.name, trial.kind.route, method, reply)
 
