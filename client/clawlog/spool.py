@@ -81,6 +81,10 @@ def _created(request: dict[str, Any]) -> dict[str, Any]:
         raise _refusal("task_id", f"{len(task_id)} characters", f"1 to {vocabulary.MAX_ID_CHARS} characters are taken")
     if len(titles) > vocabulary.MAX_STEPS:
         raise _refusal("steps", f"{len(titles)} steps", f"at most {vocabulary.MAX_STEPS} are taken")
+    for key in request.get("metadata", ()):
+        if not 1 <= len(key) <= vocabulary.MAX_METADATA_KEY_CHARS:
+            hint = f"1 to {vocabulary.MAX_METADATA_KEY_CHARS} characters are taken"
+            raise _refusal("metadata", f"a key of {len(key)} characters", hint)
     steps = []
     for position, each in enumerate(titles, 1):
         step = {"title": each} if isinstance(each, str) else dict(each)

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -336,7 +337,11 @@ def check_zmq(endpoint: str, listen: Listen) -> None:
 
 
 def _check_url(url: str, where: str) -> None:
-    if not url.startswith(("http://", "https://")):
+    try:
+        host = urlsplit(url).hostname
+    except ValueError:
+        host = None
+    if not url.startswith(("http://", "https://")) or not host or not url.isprintable() or " " in url:
         raise SettingsError(f"{where}: base_url: {url!r} is not an http:// or https:// address")
 
 

@@ -100,7 +100,7 @@ def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict
             values[option.name] = True
             continue
         text = next(rest, "-")
-        if text.startswith("-") or (option.choices and text not in option.choices):
+        if text.startswith("-") or (option.choices and text not in option.choices) or not _is_text(text):
             return None
         if option.kind == options.TEXT:
             values[option.name] = text
@@ -113,6 +113,11 @@ def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict
         else:
             return None
     return values
+
+
+def _is_text(argument: str) -> bool:
+    """Whether an argument's bytes are UTF-8: those that are not come as surrogates, which no request can hold."""
+    return argument.isascii() or not any("\ud800" <= char <= "\udfff" for char in argument)
 
 
 def encode(value: "Any") -> str:

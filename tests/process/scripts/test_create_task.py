@@ -159,3 +159,14 @@ def test_neither_daemon_nor_spool_is_69(alone: Run, short_dir: Path) -> None:
     assert (ran.status, ran.stdout) == (69, "")
     assert "spool" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+@pytest.mark.parametrize(
+    "words", [("--title", "caf\udce9"), ("--title", "T", "--step", "\udcff"), ("--title", "T", "--summary", "\udc80")]
+)
+def test_words_that_are_no_utf_8_are_named_with_a_daemon_and_without(alone: Run, run: Run, words: tuple[str, ...]) -> None:
+    for script in (alone, run):
+        ran = script("create_task", *words)
+        assert (ran.status, ran.stdout) == (2, "")
+        assert "not valid UTF-8" in ran.stderr
+        assert "Traceback" not in ran.stderr

@@ -107,6 +107,8 @@ def test_the_daemon_makes_of_it_what_it_makes_of_the_callers_own_text(text: str,
         (calls.create_task("x", ["s"] * 201), "steps"),
         (calls.create_task("x", ["ok", ""]), r"steps\[1\]"),
         (calls.create_task("x", task_id="i" * 65), "task_id"),
+        (calls.create_task("x", metadata={"": "v"}), "metadata"),
+        (calls.create_task("x", metadata={"k" * 65: "v"}), "metadata"),
     ],
 )
 def test_what_the_daemon_would_decline_later_is_declined_at_once(

@@ -160,3 +160,9 @@ def test_some_can_be_replaced_by_their_dotted_keys() -> None:
         Settings(), base_url="http://x", poll=msgspec.structs.replace(Settings().poll, wait_s=3.0)
     )
     assert changed == expected
+
+
+@pytest.mark.parametrize("url", ["http://", "http://[::1", "http://x\x1b[2J", "http://a b", "http://caf\udce9", "ftp://x", "x"])
+def test_an_address_that_is_none_is_refused_at_the_start(url: str) -> None:
+    with pytest.raises(SettingsError, match="base_url"):
+        load({"base_url": url}, {})

@@ -95,7 +95,10 @@ class Backend:
         if body is not None:
             data = json.dumps(body).encode()
             headers |= {"Content-Type": "application/json", "Idempotency-Key": new_uuid()}
-        request = urllib.request.Request(self.base_url + path, data=data, headers=headers, method=method)  # noqa: S310 - http(s): see below
+        try:
+            request = urllib.request.Request(self.base_url + path, data=data, headers=headers, method=method)  # noqa: S310 - http(s): see below
+        except ValueError:
+            raise BackendUnreachable(f"{self.base_url!r} is not an address") from None
         if request.type not in ("http", "https"):
             raise BackendUnreachable(f"{self.base_url!r} is not an http:// or https:// address")
         try:
