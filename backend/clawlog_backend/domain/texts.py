@@ -3,6 +3,8 @@
 The backend may not import the client's ``protocol.summary``, which has the same rules: a test holds the two equal.
 """
 
+from __future__ import annotations
+
 import re
 
 _ESCAPES = re.compile(

@@ -11,14 +11,14 @@ round, so that what it was about is found and parked, and all else goes on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.policy import DeliveryPolicy
-from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result
+from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
 from clawlogd.delivery.report import LaneReport
 from clawlogd.delivery.resync import Resync
 from clawlogd.delivery.selection import Selection
@@ -27,6 +27,7 @@ from clawlogd.errors import StorageFailed
 from clawlogd.faults import Faults
 from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
+from clawlogd.model import Beat
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.records import StoredEvent
 from clawlogd.settings import LiveSettings
@@ -197,9 +198,9 @@ class Lane:
             self._selection.drop_ahead()
             self._settlement.acknowledge_failure()
         except Exception as error:  # noqa: BLE001 - it sets aside what the round was about, never the lane
-            detail = self._faults.note(f"lane {self.base_url}", error)
             self._selection.drop_ahead()
-            self._log_notice(self._policy.failed(Answer(Outcome.TRANSIENT, detail, _OWN_FAULT), self._in_hand))
+            answer = Answer(Outcome.TRANSIENT, self._note_fault(error), _OWN_FAULT)
+            self._log_notice(self._policy.failed(answer, self._in_hand))
         finally:
             self._in_round = False
             self._in_hand = []
@@ -232,7 +233,7 @@ class Lane:
         started = self._clock.monotonic()
         if plan.reads_ahead:
             self._selection.read_ahead()
-        sent = await self._profiles[plan.profile].send(events, beats)
+        sent = await self._send(plan.profile, events, beats)
         self._heartbeats.put_back(self.base_url, sent.unsent)
         if sum(result.accepted for result in sent.results) < len(events):
             self._selection.drop_ahead()
@@ -292,7 +293,7 @@ class Lane:
             self._policy.unpark({each.task_id for each in found if not each.intact} or set(plan.task_ids))
             return
         self._in_hand = [each.task_id for each in found]
-        sent = await self._profiles[plan.profile].send(found, ())
+        sent = await self._send(plan.profile, found, ())
         await self._record(sent.results)
         notice = self._policy.tried(
             plan,
@@ -304,6 +305,16 @@ class Lane:
             self._settlement.dead_letter(found[len(sent.results)], sent.failure.status, sent.failure.detail)
             await self._outbox.committed()
         self._log_notice(notice)
+
+    async def _send(self, profile: ProfileName, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
+        """Sends; a fault of the daemon's own counts as the backend's failure at what was sent."""
+        try:
+            return await self._profiles[profile].send(events, beats)
+        except Exception as error:  # noqa: BLE001 - it sets aside what was sent, never the lane
+            return Round([], Answer(Outcome.TRANSIENT, self._note_fault(error), _OWN_FAULT), list(beats))
+
+    def _note_fault(self, error: Exception) -> str:
+        return self._faults.note(f"lane {self.base_url}", error)
 
     # ── What came of it ────────────────────────────────────────────────────────────────────────────────────────────
 

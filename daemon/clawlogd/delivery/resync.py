@@ -32,6 +32,7 @@ _BELIEVED_S = 60.0  # for how long it is believed that a task is there after all
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
 _AT_ONCE = 4
+_PRUNE_FROM = 1000
 _MAX_BYTES = 1 << 22
 _ENDS_TASK = frozenset({EventKind.TASK_STATUS, EventKind.INTERRUPT_ACK, EventKind.AGENT_LOST})
 
@@ -81,6 +82,7 @@ class Resync:
         self._group: TaskGroup | None = None
         self._limit = anyio.CapacityLimiter(_AT_ONCE)
         self._not_before: dict[str, float] = {}
+        self._prune_at = _PRUNE_FROM
         self.tasks: set[str] = set()
 
     def start(self, group: TaskGroup) -> None:
@@ -126,9 +128,18 @@ class Resync:
             self._log.error("resync_failed", task_id=task_id, error=repr(error))
         finally:
             self._not_before[task_id] = self._clock.monotonic() + again_after_s
+            self._prune()
             self.tasks.discard(task_id)
             self._show_control(task_id)
             self._wake()
+
+    def _prune(self) -> None:
+        """Drops what has run out, whenever there is twice as much as after the last time."""
+        if len(self._not_before) < self._prune_at:
+            return
+        now = self._clock.monotonic()
+        self._not_before = {task_id: until for task_id, until in self._not_before.items() if until > now}
+        self._prune_at = 2 * len(self._not_before) + _PRUNE_FROM
 
     async def _is_forgotten(self, task_id: str) -> bool:
         for number in range(2):

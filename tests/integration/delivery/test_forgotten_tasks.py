@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from support.backend_process import BackendProcess
 from support.hostile_server import Answer, HostileServer
 from support.running_daemon import RunningDaemon, until
 
@@ -126,3 +128,31 @@ async def test_one_answer_that_says_unknown_is_not_believed(
         not batch
     )
     assert await dead(daemon) == []
+
+
+def wipe(folder: Path) -> None:
+    for path in folder.glob("backend.db*"):
+        path.unlink()
+
+
+async def test_the_embedded_backend_is_told_anew_after_its_database_was_lost(daemon: RunningDaemon, tmp_path: Path) -> None:
+    backend = BackendProcess(tmp_path)
+    backend.start()
+    try:
+        await daemon.call(
+            "task.create", title="Kept", task_id="kept", steps=["one", "two"], base_url=backend.url, metadata={"k": "v"}
+        )
+        await daemon.call("step.update", task_id="kept", step=1, status="done", summary="first")
+        await daemon.flush()
+        backend.stop()
+        wipe(tmp_path)
+        backend.start()
+        await daemon.call("step.update", task_id="kept", step=2, status="running", summary="second")
+        await until(lambda: backend.call("GET", "/api/tasks")["tasks"])
+        await daemon.flush()
+        task = backend.call("GET", "/api/tasks/kept")
+        assert (task["title"], task["metadata"], task["status"]) == ("Kept", {"k": "v"}, "running")
+        assert [(step["status"], step["summary"]) for step in task["steps"]] == [("done", "first"), ("running", "second")]
+        assert await dead(daemon) == []
+    finally:
+        backend.stop()

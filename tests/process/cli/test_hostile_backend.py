@@ -171,3 +171,21 @@ def test_a_dead_letters_reply_is_shown_cleanly(fresh: Installation, server: Host
     for command in (["dead-letter", "list"], ["dead-letter", "list", "--json"], ["status"], ["status", "--json"]):
         ran = clawlog(fresh, *command)
         assert unclean_lines(ran.stdout) == [], command
+
+
+def test_status_says_of_which_task_a_stop_is_not_known(fresh: Installation, server: HostileServer, clawlog: Clawlog) -> None:
+    server.batch = False
+    server.poison = lambda asked: Answer(500, {"title": "broken"}) if asked.path == f"/api/tasks/{TASK}/control" else None
+    fresh.env |= {"CLAWLOG_BASE_URL": server.url, "CLAWLOG_POLL_INTERVAL_S": "0.1"}
+    fresh.start_daemon()
+    with fresh.client() as client:
+        for task_id in (TASK, "another"):
+            client.create_task("T", task_id=task_id, base_url=server.url)
+        wait_until(lambda: client.daemon_status()["stops_unknown"], "it is noticed")
+    ran = clawlog(fresh, "status")
+    words = " ".join(ran.stdout.split())
+    assert ran.status == 1
+    assert "not known whether a person wants them to stop: 1; the first, since 20" in words
+    assert TASK in words
+    (unknown,) = clawlog(fresh, "status", "--json").json["stops_unknown"]
+    assert unknown["task_id"] == TASK
