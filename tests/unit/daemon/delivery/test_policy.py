@@ -28,6 +28,7 @@ BUSY = Answer(Outcome.TRANSIENT, "HTTP 429", 429, retry_after_s=30.0)
 REFUSED = Answer(Outcome.REFUSED, "HTTP 413", 413)
 NO_ROUTE = Answer(Outcome.NO_ROUTE, "HTTP 404", 404)
 UNAUTHORIZED = Answer(Outcome.UNAUTHORIZED, "HTTP 401", 401)
+FORBIDDEN = Answer(Outcome.FORBIDDEN, "HTTP 403", 403)
 
 
 class Longest(random.Random):
@@ -387,3 +388,71 @@ def test_a_parked_task_with_a_damaged_record_goes_on_in_its_turn(lane: Lane) -> 
     only_parked(lane, "a", "b")
     lane.policy.unpark({"a"})
     assert (lane.policy.parking.excluded, lane.policy.can_progress) == ({"b"}, True)
+
+
+# ── What is forbidden ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_neighbours_of_a_forbidden_event_are_tried_at_once(lane: Lane) -> None:
+    lane.fail(FORBIDDEN, ("a",))
+    assert (lane.policy.parking.excluded, lane.policy.breaker) == ({"a"}, BreakerState.CLOSED)
+    assert (lane.wait_s() or 0) <= 0
+    lane.succeed()
+    assert (len(lane.policy.parking), lane.policy.state(1)) == (1, LaneState.DELIVERING)
+
+
+def test_a_forbidden_batch_is_halved_and_sent_without_heartbeats(lane: Lane) -> None:
+    lane.fail(FORBIDDEN, ("a", "b", "c", "d"))
+    assert lane.plan().max_events == 2
+    lane.policy.failed(FORBIDDEN, ("a",), with_beats=True)
+    plan = lane.plan(due_beats=1)
+    assert (plan.max_events, plan.beats_beside_events, lane.policy.parking.excluded) == (1, False, set())
+
+
+def test_the_lane_pauses_when_all_is_forbidden_and_tries_all_again(lane: Lane) -> None:
+    for task_id in ("a", "b"):
+        lane.fail(FORBIDDEN, (task_id,))
+    assert lane.policy.nothing_found() is False
+    assert lane.policy.state(2) is LaneState.UNAUTHORIZED
+    assert lane.wait_s() == 0.2
+    lane.plan()
+    assert lane.policy.parking.excluded == set()
+
+
+def test_a_heartbeat_that_gets_through_meanwhile_shows_that_it_is_the_event(lane: Lane) -> None:
+    lane.fail(FORBIDDEN, ("a",))
+    plan = lane.plan()
+    lane.policy.nothing_found()
+    lane.policy.succeeded(plan, offered=0, decided=0, beats=1, started=lane.clock.monotonic())
+    assert (len(lane.policy.parking), lane.policy.breaker) == (1, BreakerState.CLOSED)
+
+
+def test_an_event_that_is_forbidden_again_and_again_is_given_up(lane: Lane) -> None:
+    lane.fail(FORBIDDEN, ("a",))
+    lane.succeed()
+    notices = []
+    for _ in range(5):
+        lane.clock.pass_(60)
+        plan = lane.policy.plan_round(0)
+        while not isinstance(plan, TrialPlan):
+            plan = lane.policy.plan_round(0)
+        notices.append(lane.policy.tried(plan, decided=set(), failure=FORBIDDEN, undecided=("a",)))
+    kinds = [notice.kind if notice else None for notice in notices]
+    assert kinds == [NoticeKind.TASK_PARKED, None, None, None, NoticeKind.EVENT_FORBIDDEN]
+    assert lane.policy.parking.excluded == set()
+
+
+# ── Heartbeats that fail ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_tasks_heartbeat_that_fails_is_borne_a_few_times(lane: Lane) -> None:
+    for _ in range(2):
+        lane.policy.beats_failed(FAULTY, 1)
+        assert lane.policy.breaker is BreakerState.CLOSED
+    lane.policy.beats_failed(FAULTY, 1)
+    assert lane.policy.breaker is BreakerState.RETRYING
+
+
+def test_heartbeats_of_several_tasks_that_fail_are_the_backends_fault(lane: Lane) -> None:
+    lane.policy.beats_failed(FAULTY, 2)
+    assert lane.policy.breaker is BreakerState.RETRYING
