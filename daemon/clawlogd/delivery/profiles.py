@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -72,7 +72,13 @@ class Round:
 
 
 class Profile(Protocol):
-    """A way to send."""
+    """A way to send.
+
+    Attributes:
+        sends_many: Whether many events go in one request.
+    """
+
+    sends_many: ClassVar[bool]
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends events, in order, and beats."""
@@ -90,6 +96,8 @@ class BatchProfile:
         upstream: The backend.
         registry: Knows which tasks the backend calls by other ids.
     """
+
+    sends_many: ClassVar[bool] = True
 
     def __init__(self, *, upstream: Upstream, registry: Registry) -> None:
         self._upstream = upstream
@@ -181,6 +189,8 @@ class PlainProfile:
         upstream: The backend.
         registry: Knows which tasks the backend calls by other ids.
     """
+
+    sends_many: ClassVar[bool] = False
 
     def __init__(self, *, upstream: Upstream, registry: Registry) -> None:
         self._upstream = upstream

@@ -93,14 +93,21 @@ class Resync:
     def sift(self, results: list[Result]) -> list[Result]:
         """Takes out the events of tasks that the backend does not know, though it did: they wait.
 
+        One whose follower was taken does not: sent again it would come too late, and undo what came after it.
+
         Returns:
             The other results.
         """
-        unknown = {each.stored.task_id for each in results if each.unknown_task}
+        unknown: dict[str, bool] = {}  # whether nothing of the task was taken afterwards
+        for each in results:
+            if each.unknown_task:
+                unknown.setdefault(each.stored.task_id, True)
+            elif each.accepted and each.stored.task_id in unknown:
+                unknown[each.stored.task_id] = False
+        self.suspect(task_id for task_id, waits in unknown.items() if waits)
         if not unknown:
             return results
-        self.suspect(unknown)
-        return [each for each in results if each.accepted or each.stored.task_id not in self.tasks]
+        return [each for each in results if not unknown.get(each.stored.task_id) or each.stored.task_id not in self.tasks]
 
     def suspect(self, task_ids: Iterable[str]) -> None:
         """Looks into tasks that the backend is said not to know."""
@@ -171,21 +178,21 @@ class Resync:
         task = self._registry.find(task_id)
         if task is None:
             return False
-        creation = _creation(task)
-        answer = await self._certainly(lambda: self._profile().send_new([creation]))
-        if answer.outcome is not Outcome.DELIVERED:
-            self._log.warning("task_not_told_anew", task_id=task_id, detail=answer.detail)
-            return False
-        task = self._registry.find(task_id)
-        if task is None:
-            return False
-        put_remote_ids(self._registry, task, creation, answer.body, self._log)
         waiting = await self._outbox.read(
             lambda store: store.pending(self._lane, vocabulary.MAX_STEPS * 8, _MAX_BYTES, only=[task_id])
         )
+        creation = _creation(task)
         state = _state(task, [_decode(each.body) for each in waiting if each.intact])
-        if state:
-            answer = await self._certainly(lambda: self._profile().send_new(state))
+        # In one request where that can be: then a daemon that is killed has told all of it, or nothing.
+        first, rest = ([creation, *state], []) if self._profile().sends_many else ([creation], state)
+        answer = await self._certainly(lambda: self._profile().send_new(first))
+        task = self._registry.find(task_id)
+        if answer.outcome is not Outcome.DELIVERED or task is None:
+            self._log.warning("task_not_told_anew", task_id=task_id, detail=answer.detail)
+            return False
+        put_remote_ids(self._registry, task, creation, answer.body, self._log)
+        if rest:
+            await self._certainly(lambda: self._profile().send_new(rest))
         self._log.info("task_told_anew", task_id=task_id, events=1 + len(state))
         return True
 
