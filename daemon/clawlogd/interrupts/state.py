@@ -16,7 +16,6 @@ from pathlib import Path
 import msgspec
 
 from clawlog.protocol.ids import new_uuid
-from clawlog.protocol.summary import one_line
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
@@ -315,9 +314,7 @@ class Interrupts:
         path = self._file(task.task_id)
         try:
             if task.interrupt is not None and task.interrupt_pending:
-                # Cleaned once more: a record of an earlier version may hold what came before there was a door.
-                lines = (one_line(task.interrupt.interrupt_id), one_line(task.interrupt.reason or ""))
-                path.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+                path.write_text(f"{task.interrupt.interrupt_id}\n{task.interrupt.reason or ''}\n", encoding="utf-8")
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:

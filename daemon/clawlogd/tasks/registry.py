@@ -14,6 +14,7 @@ from functools import partial
 import msgspec
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.summary import one_line
 from clawlogd.errors import InvalidValue, UnknownTask
 from clawlogd.logs import Log
 from clawlogd.model import Step, Task
@@ -63,7 +64,8 @@ class Registry:
         for task_id, body in store.tasks():
             if task_id in broken:
                 continue
-            self._tasks[task_id] = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
+            task = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
+            self._tasks[task_id] = _cleaned(task)
 
     def observe(self, order: ObserverOrder, observer: Observer) -> None:
         """Calls ``observer`` at every change but those of steps alone, from now on, also at one that is undone.
@@ -149,3 +151,18 @@ class Registry:
                     task_id=task.task_id if task else None,
                     error=repr(error),
                 )
+
+
+def _cleaned(task: Task) -> Task:
+    """A task as it is kept since there is a door: a record of an earlier version may hold what a backend sent as it came."""
+    interrupt = task.interrupt
+    if interrupt is None:
+        return task
+    clean = msgspec.structs.replace(
+        interrupt,
+        interrupt_id=one_line(interrupt.interrupt_id),
+        mode=one_line(interrupt.mode),
+        reason=None if interrupt.reason is None else one_line(interrupt.reason),
+        requested_at=None if interrupt.requested_at is None else one_line(interrupt.requested_at),
+    )
+    return task if clean == interrupt else msgspec.structs.replace(task, interrupt=clean)

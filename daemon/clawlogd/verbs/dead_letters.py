@@ -17,9 +17,11 @@ from clawlogd.outbox.records import BlockedEvent, DeadLetter, creates_task
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store
 from clawlogd.services import Services
+from clawlogd.text import clean_text
 from clawlogd.verbs.fields import Flag, NoParams, Params, hint
 from clawlogd.verbs.verb import Verb
 
+MAX_REPLY_CHARS = 500
 _decode = msgspec.json.Decoder(Event).decode
 
 Uuid = Annotated[str, Meta(pattern=r"\A[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}\Z")]
@@ -114,11 +116,19 @@ def _behind(store: Store, dead: DeadLetter) -> list[BlockedEvent]:
 
 
 def _view(dead: DeadLetter, waiting_behind: int) -> DeadLetterView:
+    reply = clean_text(dead.reply, MAX_REPLY_CHARS)  # one of an earlier version may be as it came
     try:
         event = _decode(dead.body)
     except msgspec.DecodeError:  # a damaged record
         return DeadLetterView(
-            str(UUID(bytes=dead.event_id)), dead.task_id, "damaged", None, None, dead.reply, rfc3339(dead.at_ms), 0
+            str(UUID(bytes=dead.event_id)),
+            dead.task_id,
+            "damaged",
+            None,
+            None,
+            reply,
+            rfc3339(dead.at_ms),
+            0,
         )
     return DeadLetterView(
         event_id=event.event_id,
@@ -126,7 +136,7 @@ def _view(dead: DeadLetter, waiting_behind: int) -> DeadLetterView:
         kind=event.kind,
         at=event.at,
         backend_status=dead.status,
-        backend_reply=dead.reply,
+        backend_reply=reply,
         refused_at=rfc3339(dead.at_ms),
         waiting_behind=waiting_behind,
     )

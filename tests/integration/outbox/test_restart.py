@@ -7,7 +7,9 @@ from typing import Any
 
 import msgspec
 
+from clawlogd.model import Interrupt
 from clawlogd.settings import Shutdown
+from support.hostile_texts import unclean
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon
 
@@ -96,3 +98,17 @@ async def test_nothing_is_delivered_twice_when_the_end_was_in_order(
     await daemon.flush()
     keys = [each.key for each in plain.events]
     assert len(keys) == len(set(keys)) == 3
+
+
+async def test_what_was_kept_before_there_was_a_door_is_cleaned_as_it_is_read(daemon: RunningDaemon) -> None:
+    await daemon.call("task.create", title="T", task_id="old")
+    registry = daemon.services.registry
+    words = Interrupt("a\nb", "soft\x1b[2Jstop", "why\x00 \u202e", "2026\x9b")
+    registry.put(msgspec.structs.replace(registry.get("old"), interrupt=words))
+    await daemon.call("task.update", task_id="old", status="running")
+    await daemon.stop()
+    await daemon.start()
+    task = await daemon.call("task.get", task_id="old")
+    assert unclean(task) == []
+    assert (task["stop"]["interrupt_id"], task["stop"]["reason"]) == ("a b", "why")
+    assert (daemon.state_dir / "run" / "stop" / "old").read_text(encoding="utf-8") == "a b\nwhy\n"
