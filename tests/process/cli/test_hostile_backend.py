@@ -146,14 +146,13 @@ def test_top_draws_no_word_of_a_backend_as_it_came(fresh: Installation, server: 
     assert not [each for each in ("\x1b[2J\x1b]", "title\x07", "\x9b", "\u202e", "\x80") if each in drawn]
 
 
-@pytest.mark.parametrize("name", TEXTS)
-def test_show_and_top_and_tasks_bear_any_words_of_a_stop(
-    fresh: Installation, server: HostileServer, clawlog: Clawlog, name: str
-) -> None:
+def test_show_and_top_and_tasks_bear_any_words_of_a_stop(fresh: Installation, server: HostileServer, clawlog: Clawlog) -> None:
     fresh.env |= {"CLAWLOG_BASE_URL": server.url}
     fresh.start_daemon()
-    stopping(fresh, server, TASK, TEXTS[name])
-    for command in (["show", TASK], ["tasks"], ["status"], ["tasks", "--json"], ["dead-letter", "list"]):
+    for number, text in enumerate(TEXTS.values()):
+        stopping(fresh, server, f"task-{number:04d}", text)
+        is_told_cleanly(clawlog(fresh, "show", f"task-{number:04d}"), text[:80])
+    for command in (["tasks"], ["status"], ["tasks", "--json"], ["dead-letter", "list"]):
         is_told_cleanly(clawlog(fresh, *command), command)
 
 

@@ -46,35 +46,38 @@ async def script(process: DaemonProcess, name: str, *arguments: str) -> tuple[in
 
 
 async def ask_for_stops(process: DaemonProcess, server: HostileServer, member: str) -> dict[str, dict[str, Any]]:
-    """One task for each text, with a stop that bears it; what ``interrupt.check`` says of each, by the text's name."""
-    for number, name in enumerate(NAMES):
-        control = {"interrupt_id": f"s{number}", "reason": "r", "requested_at": "2026-02-28T09:00:00.000Z", member: TEXTS[name]}
-        await process.call("task.create", title="T", task_id=str(number), base_url=server.url)
-        server.ask_to_stop(str(number), **control)
+    """One task for each text, with a stop that has it as one member; what ``interrupt.check`` answers for each, by task."""
+    for number, text in enumerate(TEXTS.values()):
+        task_id = f"{member}-{number}"
+        control = {"interrupt_id": f"s{number}", "reason": "r", "requested_at": "2026-02-28T09:00:00.000Z", member: text}
+        await process.call("task.create", title="T", task_id=task_id, base_url=server.url)
+        server.ask_to_stop(task_id, **control)
     found = {}
     for number, name in enumerate(NAMES):
-        found[name] = await process.call("interrupt.check", task_id=str(number), wait_s=10)
-        assert found[name]["state"] == "requested", name
+        task_id = f"{member}-{number}"
+        found[task_id] = await process.call("interrupt.check", task_id=task_id, wait_s=10)
+        assert found[task_id]["state"] == "requested", name
     return found
 
 
-@pytest.mark.parametrize("member", ["reason", "interrupt_id", "mode", "requested_at"])
 @pytest.mark.parametrize("batch", [True, False], ids=["batch", "plain"])
 async def test_a_stop_with_any_words_is_told_cleanly_and_can_be_acknowledged(
-    process: DaemonProcess, new_hostile: Any, member: str, batch: bool
+    process: DaemonProcess, new_hostile: Any, batch: bool
 ) -> None:
     server = await new_hostile(batch=batch)
-    found = await ask_for_stops(process, server, member)
+    found: dict[str, dict[str, Any]] = {}
+    for member in ("reason", "interrupt_id", "mode", "requested_at"):
+        found |= await ask_for_stops(process, server, member)
     assert unclean(found) == []
     assert unclean(await process.call("task.list")) == []
-    for number, name in enumerate(NAMES):
+    for task_id, stop in found.items():
         # Line by line, as a hook in a shell reads it: the id, then the reason.
-        lines = (process.state_dir / "run" / "stop" / str(number)).read_text(encoding="utf-8").split("\n")
-        assert lines == [found[name]["interrupt_id"], found[name]["reason"] or "", ""], name
-        if found[name]["requested_at"] is not None:
-            assert found[name]["requested_at"].startswith("2026-02-28T09:00:00"), name
-        await process.call("interrupt.ack", task_id=str(number), interrupt_id=found[name]["interrupt_id"])
-    await server.until(lambda: all(server.tasks[str(number)]["status"] == "interrupted" for number in range(len(NAMES))))
+        lines = (process.state_dir / "run" / "stop" / task_id).read_text(encoding="utf-8").split("\n")
+        assert lines == [stop["interrupt_id"], stop["reason"] or "", ""], task_id
+        if stop["requested_at"] is not None:
+            assert stop["requested_at"].startswith("2026-02-28T09:00:00"), task_id
+        await process.call("interrupt.ack", task_id=task_id, interrupt_id=stop["interrupt_id"])
+    await server.until(lambda: all(server.tasks[task_id]["status"] == "interrupted" for task_id in found))
     assert unclean_lines(process.log) == []
     await process.stop()
     await process.start()
