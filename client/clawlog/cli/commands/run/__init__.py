@@ -41,7 +41,7 @@ def _signal(ctx: click.Context, param: click.Parameter, value: str) -> signal.Si
         ("clawlog run --title 'Nightly backup' -- ./backup.sh", ""),
         ("clawlog run --stop-signal INT --grace 60 -- python train.py", ""),
         s0="the command succeeded",
-        sn="the command's own status; a signal that ended it ends clawlog run, too (a shell shows 128+n)",
+        sn="the command's own status, or its end by a signal (a shell shows 128+n)",
         s126="the command cannot be run",
         s127="no such command",
     ),
