@@ -166,6 +166,25 @@ def test_a_stopped_command_is_woken_to_be_stopped(running: Installation) -> None
     assert process.wait(20) == -signal.SIGTERM
 
 
+def test_killing_it_is_reported_as_what_it_was(running: Installation) -> None:
+    process, task_id = started(running, program="import time; time.sleep(60)")
+    process.kill()
+    process.wait(20)
+    wait_until(lambda: running.backend.task(task_id).status == "failed", "the companion has reported it")
+    assert running.backend.task(task_id).events[-1].summary == "killed: SIGKILL ended clawlog run, and the command with it"
+
+
+def test_a_stop_reaches_a_command_that_a_person_has_suspended(running: Installation) -> None:
+    process, task_id = started(running, program="import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    assert process.stdout is not None
+    os.kill(int(process.stdout.readline()), signal.SIGTSTP)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    running.backend.request_stop(task_id)
+    assert process.wait(20) == -signal.SIGTERM
+    assert task_of(running, task_id).status == "interrupted"
+
+
 def test_signals_are_passed_on(running: Installation) -> None:
     process, task_id = started(running, program=OBEDIENT.format(signal=int(signal.SIGHUP)))
     process.send_signal(signal.SIGHUP)

@@ -81,6 +81,15 @@ def test_an_ending_signal_that_the_caller_ignores_or_blocks_ends_it_all_the_same
     assert under.status == alone.status == -signal.SIGTERM
 
 
+def test_ctrl_c_before_the_command_has_begun_ends_it_by_that_signal(quiet: Installation) -> None:
+    program = (
+        "import os; from clawlog.cli.commands import run; run.title_of = lambda *_: os.kill(os.getpid(), 2); "
+        "from clawlog.cli.main import main; main()"
+    )
+    ran = ended(quiet, [sys.executable, "-c", program, "run", "--", "echo", "begun"])
+    assert (ran.status, ran.stdout, ran.stderr.strip()) == (-signal.SIGINT, b"", b"")
+
+
 def test_what_it_leaves_behind_lives_on_and_nobody_waits_for_it(quiet: Installation) -> None:
     begun = time.monotonic()
     ran = ended(quiet, wrapped(["sh", "-c", "sleep 30 >/dev/null 2>&1 & echo $!"]))

@@ -73,16 +73,19 @@ def command(
     from clawlog.cli.commands.run.plan import RunPlan  # noqa: PLC0415 - as above
 
     logging.basicConfig(format="clawlog: %(message)s", level=logging.WARNING)
-    shown, _ = summary.clean(title_of(title, command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
-    plan = RunPlan(
-        command=command_line,
-        title=shown or "command",
-        base_url=base_url,
-        stop_signal=stop_signal,
-        grace_s=grace_s,
-        summary_from_output=summary_from_output,
-    )
-    return front.run(plan)
+    try:
+        shown, _ = summary.clean(title_of(title, command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
+        plan = RunPlan(
+            command=command_line,
+            title=shown or "command",
+            base_url=base_url,
+            stop_signal=stop_signal,
+            grace_s=grace_s,
+            summary_from_output=summary_from_output,
+        )
+        return front.run(plan)
+    except KeyboardInterrupt:  # before the command has begun; a shell that sees a plain status would go on with its loop
+        return front.end_by(signal.SIGINT)
 
 
 def title_of(title: str | None, command_line: tuple[str, ...]) -> str:

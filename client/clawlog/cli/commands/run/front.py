@@ -154,9 +154,11 @@ def _await(companion: Companion, status: int) -> None:
 
 def _end_as(status: int) -> int:
     code = os.waitstatus_to_exitcode(status)
-    if code >= 0:
-        return code
-    number = -code
+    return code if code >= 0 else end_by(-code)
+
+
+def end_by(number: int) -> int:
+    """Ends this process by a signal; returns the status that stands for it, where that cannot be."""
     # The command has written its core file, if one was wanted; a second one of this process would be in its way.
     resource.setrlimit(resource.RLIMIT_CORE, (0, resource.getrlimit(resource.RLIMIT_CORE)[1]))
     if number not in (signal.SIGKILL, signal.SIGSTOP):
