@@ -50,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             keep_days=options.keep_days,
             allowed_hosts=tuple(options.allowed_host),
             requests_per_s=options.requests_per_second,
+            root_path=options.root_path.rstrip("/"),
         )
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
@@ -91,6 +92,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a further host name under which it may be reached")
     add("--requests-per-second", type=_rate, default=DEFAULT_REQUESTS_PER_S, metavar="N",
         help="rate limit for each client on another machine; 0 for none (default %(default)g)")  # fmt: skip
+    add("--root-path", default="", metavar="PATH", help="the path below which a proxy shows it, such as /clawlog")
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import codecs
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -14,6 +16,9 @@ DEFAULT_KEEP_DAYS = 30.0
 DEFAULT_REQUESTS_PER_S = 200.0
 _TOKEN_BYTES = 4_096
 _SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
+
+
+_ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 
 class SettingsError(Exception):
@@ -33,6 +38,7 @@ class Settings:
         allowed_hosts: Further host names under which the backend may be reached.
         requests_per_s: How many requests a second a client on another machine may send, over ten seconds; 0 for any number.
         max_streams: How many event streams may be open at once.
+        root_path: The path below which a proxy shows the backend, such as ``/clawlog``; empty for the top.
         max_polls: How many long polls may wait at once.
     """
 
@@ -45,8 +51,13 @@ class Settings:
     requests_per_s: float = DEFAULT_REQUESTS_PER_S
     max_streams: int = 1_000
     max_polls: int = 5_000
+    root_path: str = ""
 
     def __post_init__(self) -> None:
+        if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
+            raise SettingsError(
+                f"--root-path {self.root_path!r} is not a path: expected one such as /clawlog or /tools/clawlog"
+            )
         if self.token is None and not is_loopback(self.host):
             raise SettingsError(
                 f"refusing to listen on {self.host} without a token: anyone who reaches it could read and stop tasks. "
@@ -90,7 +101,7 @@ def read_token(environ: Mapping[str, str]) -> str | None:
 def _read(path: Path) -> str:
     try:
         with path.open("rb") as file:
-            return file.read(_TOKEN_BYTES + 1).decode("ascii")
+            return file.read(_TOKEN_BYTES + 1).removeprefix(codecs.BOM_UTF8).decode("ascii")
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"cannot read the token from {path}: {error}") from error
 

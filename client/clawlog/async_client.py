@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import weakref
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from dataclasses import dataclass, field
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
 from clawlog.connection import address, calls
@@ -35,8 +37,16 @@ def _verb(build: Callable[P, Call[T]]) -> Callable[Concatenate[AsyncClient, P], 
     return method
 
 
+@dataclass(slots=True)
+class _Conversation:
+    """One event loop's connection."""
+
+    connecting: asyncio.Lock = field(default_factory=asyncio.Lock)
+    link: Link | None = None
+
+
 class AsyncClient:
-    """A connection to the daemon, for any number of tasks of one event loop.
+    """The way to the daemon, for any number of tasks; each event loop has a connection of its own.
 
     Args:
         where: The daemon's address, in the form of ``CLAWLOG_SOCKET``; by default the environment's.
@@ -60,8 +70,7 @@ class AsyncClient:
         self.address = address.parse(where or locations.socket_address(env))
         self._timeout_s = timeout_s
         self._connector = AsyncConnector(self.address, env, timeout_s=timeout_s, may_start=autostart)
-        self._link: Link | None = None
-        self._connecting = asyncio.Lock()
+        self._conversations: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Conversation] = weakref.WeakKeyDictionary()
 
     create_task = _verb(calls.create_task)
     update_task = _verb(calls.update_task)
@@ -128,9 +137,12 @@ class AsyncClient:
 
     async def close(self) -> None:
         """Closes the connection; a later call opens a new one."""
-        if self._link is not None:
-            self._link.close()
-            self._link = None
+        conversation = self._conversations.pop(asyncio.get_running_loop(), None)
+        if conversation is not None and conversation.link is not None:
+            conversation.link.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("an AsyncClient cannot be sent to another process: make one there, and send it the task_id")
 
     async def __aenter__(self) -> Self:
         return self
@@ -145,12 +157,13 @@ class AsyncClient:
             return refusal
 
     async def _connected(self) -> Link:
-        async with self._connecting:
-            if self._link is None or not self._link.is_open:
+        conversation = self._conversations.setdefault(asyncio.get_running_loop(), _Conversation())
+        async with conversation.connecting:
+            if conversation.link is None or not conversation.link.is_open:
                 link = Link()
                 await self._connector.connect(link)
-                self._link = link
-            return self._link
+                conversation.link = link
+            return conversation.link
 
 
 class AsyncInterruptWatch:

@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from typing import Self
@@ -51,6 +52,14 @@ def find_program(env: Mapping[str, str]) -> str | None:
     return next((path for path in candidates if path and os.access(path, os.X_OK) and os.path.isfile(path)), None)
 
 
+class _Launching(threading.local):
+    active = False
+
+
+_launching = _Launching()
+"""Whether this thread starts a daemon: a call within that call (of a signal or logging handler) must not wait for it."""
+
+
 class Starter:
     """Whether and when one client may start a daemon.
 
@@ -73,6 +82,8 @@ class Starter:
         Raises:
             DaemonUnreachable: It may not be started, or an attempt failed a moment ago.
         """
+        if _launching.active:
+            raise DaemonUnreachable(f"No daemon at {self._address} yet: this thread is about to start it")
         if not self._allowed:
             raise DaemonUnreachable(f"No daemon at {self._address}; start it with `clawlog up` or `clawlogd`")
         if self._failed_at is not None and time.monotonic() < self._failed_at + RETRY_AFTER_S:
@@ -118,9 +129,11 @@ class Launch:
             raise DaemonUnreachable(f"{_PROGRAM} does not answer at {self._address}; see {self._log_path}")
 
     def __enter__(self) -> Self:
+        _launching.active = True
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        _launching.active = False
         self._starter.note(error if isinstance(error, DaemonUnreachable) else None)
         if self._process is not None and self._process.returncode is None:
             _started.append(self._process.pid)
@@ -128,6 +141,7 @@ class Launch:
                 0  # else Popen would warn, when collected, of a child that is meant to outlive this process
             )
         if self._lock_fd is not None:  # now others may start it again
+            fcntl.flock(self._lock_fd, fcntl.LOCK_UN)  # a process that was forked meanwhile has the descriptor, too
             os.close(self._lock_fd)
             self._lock_fd = None
 

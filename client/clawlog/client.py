@@ -1,15 +1,21 @@
-"""The blocking client: one method per verb, over one connection that is opened on first use and again when lost."""
+"""The blocking client: one method per verb.
+
+A call has a connection to itself for as long as it lasts: one that lies idle, else a new one. So nobody waits for anybody: not
+a thread for another one's long call, nor a signal handler, a logging handler or a finalizer for the call that it interrupts;
+and there is no lock that a forked process could inherit held.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import os
-import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Concatenate, ParamSpec, Self, TypeVar
+from dataclasses import dataclass
+from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
 from clawlog import autostart, locations
 from clawlog.connection import address, calls
@@ -34,8 +40,20 @@ def _verb(build: Callable[P, Call[T]]) -> Callable[Concatenate[Client, P], T]:
     return method
 
 
+_MOST_IDLE = 4
+"""How many connections are kept for later calls; a single thread needs one."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """A connection, and the numbers of its requests."""
+
+    channel: Channel
+    session: Session
+
+
 class Client:
-    """A connection to the daemon, for one thread at a time (others wait).
+    """The way to the daemon, for any number of threads, and for calls within calls.
 
     Args:
         where: The daemon's address, in the form of ``CLAWLOG_SOCKET``; by default the environment's.
@@ -59,9 +77,7 @@ class Client:
         self.address = address.parse(where or locations.socket_address(self._env))
         self._timeout_s = timeout_s
         self._connector = Connector(self.address, self._env, timeout_s=timeout_s, may_start=autostart)
-        self._session = Session()
-        self._channel: Channel | None = None
-        self._lock = threading.Lock()
+        self._idle: deque[_Connection] = deque()
 
     create_task = _verb(calls.create_task)
     update_task = _verb(calls.update_task)
@@ -99,21 +115,23 @@ class Client:
             DaemonUnreachable: No daemon answered; some calls may have been accepted all the same.
         """
         outcomes: dict[int, T | Refused] = {}
-        with self._lock:
-            for attempt in range(1, MAX_ATTEMPTS + 1):
-                try:
-                    self._converse(batch, outcomes)
-                    break
-                except TimeoutError as error:
-                    self._drop()
-                    raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
-                except ConnectionLost as error:
-                    self._drop()
-                    if attempt == MAX_ATTEMPTS:
-                        raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
-                except BaseException:
-                    self._drop()  # a reply may still arrive, and would be taken for the next call's
-                    raise
+        for attempt in range(1, MAX_ATTEMPTS + 1):
+            connection = self._take()
+            try:
+                self._converse(connection, batch, outcomes)
+                break
+            except TimeoutError as error:
+                connection.channel.close()
+                raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
+            except ConnectionLost as error:
+                connection.channel.close()
+                self.close()  # what lies idle was lost with it
+                if attempt == MAX_ATTEMPTS:
+                    raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
+            except BaseException:
+                connection.channel.close()  # a reply may still arrive, and would be taken for the next call's
+                raise
+        self._give_back(connection)
         return [outcomes[index] for index in range(len(batch))]
 
     def watch_interrupt(self, task_id: str, *, may_start: bool = True) -> InterruptWatch:
@@ -126,9 +144,10 @@ class Client:
         return InterruptWatch(task_id, self._connector if may_start else self._connector.without_start())
 
     def close(self) -> None:
-        """Closes the connection; a later call opens a new one."""
-        with self._lock:
-            self._drop()
+        """Closes the idle connections; a later call opens a new one."""
+        with contextlib.suppress(IndexError):
+            while True:
+                self._idle.pop().channel.close()
 
     def __enter__(self) -> Self:
         return self
@@ -136,33 +155,41 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _converse(self, batch: Sequence[Call[T]], outcomes: dict[int, T | Refused]) -> None:
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Client cannot be sent to another process: make one there, and send it the task_id")
+
+    def _converse(self, connection: _Connection, batch: Sequence[Call[T]], outcomes: dict[int, T | Refused]) -> None:
         """Sends the calls that have no outcome yet, and reads until all have one."""
-        channel = self._connected()
+        channel, session = connection.channel, connection.session
         asked: dict[int, int] = {}
         messages = []
         for index, call in enumerate(batch):
             if index not in outcomes:
-                number, message = self._session.request(call)
+                number, message = session.request(call)
                 asked[number] = index
                 messages.append(message)
         deadline = time.monotonic() + self._timeout_s + sum(call.may_take_s for call in batch)
         channel.send(messages, deadline)
         while asked:
             for message in channel.receive(deadline):
-                received = self._session.receive(message)
+                received = session.receive(message)
                 if isinstance(received, Answer) and (position := asked.pop(received.number, None)) is not None:
                     outcomes[position] = batch[position].decode_outcome(received.response)
 
-    def _connected(self) -> Channel:
-        if self._channel is None:
-            self._channel = self._connector.connect()
-        return self._channel
+    def _take(self) -> _Connection:
+        """Takes an idle connection, or opens one. A deque's own methods are whole, whoever interrupts whom."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if connection.channel.is_open:  # else it is the parent's of this forked process
+                    return connection
+        return _Connection(self._connector.connect(), Session())
 
-    def _drop(self) -> None:
-        if self._channel is not None:
-            self._channel.close()
-            self._channel = None
+    def _give_back(self, connection: _Connection) -> None:
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.channel.close()
 
 
 class InterruptWatch:
@@ -293,8 +320,12 @@ class Connector:
                         continue
 
     def _try_to_connect(self) -> Channel:
+        deadline = time.monotonic() + self.timeout_s
         try:
-            return open_channel(self.address, self._env, time.monotonic() + self.timeout_s)
+            try:
+                return open_channel(self.address, self._env, deadline)
+            except ConnectionLost:  # forked in the middle of it: this process connects for itself
+                return open_channel(self.address, self._env, deadline)
         except NO_LISTENER:
             raise
         except OSError as error:

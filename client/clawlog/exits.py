@@ -15,6 +15,8 @@ REFUSED = 65
 """EX_DATAERR: the daemon or the backend declined: an unknown task or step, a bad value."""
 UNAVAILABLE = 69
 """EX_UNAVAILABLE: no daemon and no backend could be reached, or nothing could be written down."""
+OUTPUT_FAILED = 74
+"""EX_IOERR: what was asked for was done, but the result could not be written."""
 UNKNOWN_FOR_NOW = 75
 """EX_TEMPFAIL: the stop state is stale, or the time ran out."""
 INTERRUPTED = 130

@@ -13,11 +13,15 @@ was treated here comes out of the daemon as if it had been sent to it.
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import fcntl
 import os
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from typing import Any
 
 from clawlog import locations
@@ -112,6 +116,18 @@ def _refusal(field: str, message: str, hint: str) -> Refused:
     return Refused(error.code, error.message, error.data)
 
 
+class _Writing(threading.local):
+    active = False
+
+
+_writing = _Writing()
+"""Whether this thread writes to the spool: what interrupts it (a signal handler) must not wait for the lock that it holds."""
+
+_drafts = count()
+_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
+"""How a file system says that it has no second names."""
+
+
 def write(folder: str, content: bytes) -> None:
     """Adds a file to a spool folder, behind those that are there; when it returns, both are on disk.
 
@@ -121,25 +137,52 @@ def write(folder: str, content: bytes) -> None:
     for each in (os.path.dirname(folder), folder):  # one by one: the mode applies to a path's last folder alone
         os.makedirs(each, mode=0o700, exist_ok=True)
     folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+    is_nested, _writing.active = _writing.active, True
+    lock_fd = -1
     try:
-        fcntl.flock(lock_fd, fcntl.LOCK_EX)
-        name = _next_name(os.listdir(folder_fd))
-        draft = f"{name}.draft"
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(fd)
-            os.rename(draft, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
-        except OSError:
-            _remove(draft, folder_fd)
-            raise
-        os.fsync(folder_fd)
+        lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+        _lock(lock_fd, patiently=not is_nested)
+        _write_in(folder_fd, content)
     finally:
-        os.close(lock_fd)
+        _writing.active = is_nested
+        if lock_fd >= 0:
+            fcntl.flock(lock_fd, fcntl.LOCK_UN)  # a process that was forked meanwhile has the descriptor, too
+            os.close(lock_fd)
         os.close(folder_fd)
+
+
+def _lock(fd: int, *, patiently: bool) -> None:
+    """Takes the lock. What interrupts this thread's own writing goes on without it: then names alone keep the order."""
+    if patiently:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        return
+    with contextlib.suppress(BlockingIOError):
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _write_in(folder_fd: int, content: bytes) -> None:
+    draft = f"{time.time_ns()}-{os.getpid()}-{threading.get_ident()}-{next(_drafts)}.draft"
+    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+    try:
+        with os.fdopen(fd, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(fd)
+        while True:
+            name = _next_name(os.listdir(folder_fd))
+            try:
+                os.link(draft, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)  # never over another one
+                break
+            except FileExistsError:
+                continue
+            except OSError as error:
+                if error.errno not in _NO_LINKS:
+                    raise
+                os.rename(draft, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
+                break
+    finally:
+        _remove(draft, folder_fd)
+    os.fsync(folder_fd)
 
 
 def _next_name(existing: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import argparse
 import gc
 import os
 import resource
+import signal
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -68,6 +69,7 @@ def build_parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> NoReturn:
     """Runs the program: reads flags and settings, then runs the daemon until it ends. Does not return."""
     arguments = build_parser().parse_args(argv)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # whoever started it may have blocked some, such as SIGTERM
     flags = {
         "socket": arguments.socket,
         "zmq": arguments.zmq,

@@ -240,7 +240,7 @@ def _usual_file(env: Mapping[str, str]) -> Path | None:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         raise SettingsError(
             f"{path}: cannot be read: {os.strerror(error.errno or 0)}; check its path and permissions"

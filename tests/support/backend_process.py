@@ -29,8 +29,9 @@ def ago(seconds: float) -> str:
 class BackendProcess:
     """`python -m clawlog_backend`, its address, and its HTTP contract as seen by a client."""
 
-    def __init__(self, folder: Path, *, token: str | None = None) -> None:
+    def __init__(self, folder: Path, *, token: str | None = None, root_path: str = "") -> None:
         self._folder = folder
+        self._flags = ["--root-path", root_path] if root_path else []
         self._token = token
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
@@ -47,7 +48,7 @@ class BackendProcess:
         if self._token is not None:
             environment["CLAWLOG_TOKEN"] = self._token
         command = [sys.executable, "-m", "clawlog_backend", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--database", str(self._folder / "backend.db"), "--port-file", str(port_file)]
+        command += ["--database", str(self._folder / "backend.db"), "--port-file", str(port_file), *self._flags]
         with (self._folder / "backend.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
         deadline = time.monotonic() + START_LIMIT_S

@@ -1,5 +1,6 @@
 /** Starts the dashboard: the session, the route, the connection, the clock. Puts the parts together and has no other duty. */
 
+import { pathOf } from "./api/address.js";
 import { UNAUTHORIZED, apiEvents, getSession, logOut } from "./api/api.js";
 import { isPlainClick, setText } from "./parts/element.js";
 import { language, onLanguageChange, t } from "./texts/i18n.js";
@@ -36,7 +37,7 @@ function navigate(address, { replace = false } = {}) {
 
 /** The view for the address in use; the list is kept, so that one comes back to where one was. */
 function viewFor(url) {
-  const match = /^\/tasks\/([^/]+)$/.exec(url.pathname);
+  const match = /^\/tasks\/([^/]+)$/.exec(pathOf(url));
   if (match) return new TaskView({ taskId: decoded(match[1]), announce });
   listView ??= new ListView({ navigate });
   return listView;
@@ -53,7 +54,7 @@ function decoded(part) {
 
 function route({ anew = false } = {}) {
   const url = new URL(window.location.href);
-  const isListAgain = !anew && view !== null && view === listView && !url.pathname.startsWith("/tasks/");
+  const isListAgain = !anew && view !== null && view === listView && !pathOf(url).startsWith("/tasks/");
   if (isListAgain) {
     view.open(url);
     return;

@@ -11,6 +11,7 @@ from clawlog_backend.http import openapi, problems
 from clawlog_backend.http.bodies import BodyBounds
 from clawlog_backend.http.limits import RateLimiter
 from clawlog_backend.http.request_metrics import MetricsMiddleware
+from clawlog_backend.http.root_path import RootPath
 from clawlog_backend.http.routes import batch, dashboard, operations, plain, session, stream
 from clawlog_backend.http.security import SecurityMiddleware
 
@@ -39,4 +40,5 @@ def create_app(backend: Backend) -> ASGIApp:
         names=(settings.host, *settings.allowed_hosts),
         clock=backend.clock,
     )
-    return MetricsMiddleware(secured, backend.metrics)
+    counted = MetricsMiddleware(secured, backend.metrics)
+    return RootPath(counted, settings.root_path) if settings.root_path else counted

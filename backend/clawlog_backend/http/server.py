@@ -6,6 +6,7 @@ import contextlib
 import os
 import resource
 import socket
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -129,12 +130,19 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def write_port_file(path: Path, port: int) -> None:
-    """Write the port under ``path`` in one step: whoever sees the file can connect."""
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+    """Write the port under ``path`` in one step: whoever sees the file can connect. A link or a pipe stays what it is."""
+    text = f"{port}\n"
+    target = Path(os.path.realpath(path))
+    mode = stat.S_IMODE(target.stat().st_mode) if target.exists() else 0o600
+    if target.exists() and (not target.is_file() or target.stat().st_nlink > 1):
+        target.write_text(text, encoding="ascii")
+        return
+    descriptor, temporary = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}-")
     try:
         with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.write(f"{port}\n")
-        Path(temporary).replace(path)
+            os.fchmod(descriptor, mode)
+            file.write(text)
+        Path(temporary).replace(target)
     except OSError:
         Path(temporary).unlink(missing_ok=True)
         raise

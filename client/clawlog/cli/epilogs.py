@@ -11,6 +11,7 @@ MEANINGS = {
     exits.NOT_RUNNING: "no daemon is running",
     exits.REFUSED: "refused: unknown task or bad value",
     exits.UNAVAILABLE: "no daemon or backend could be reached",
+    exits.OUTPUT_FAILED: "the output could not be written",
     exits.UNKNOWN_FOR_NOW: "not known yet: the time ran out",
     exits.INTERRUPTED: "Ctrl-C",
 }

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from clawlog import exits
+from clawlog import exits, streams
 from clawlog.cli.epilogs import MEANINGS, epilog
 from clawlog.cli.errors import CommandError
 from clawlog.errors import BadAddress, ClawlogError, Refused
@@ -68,7 +68,6 @@ class LazyCommands(click.Group):
         try:
             return super().invoke(ctx)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter's last flush would fail again
             return exits.SUCCESS
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -108,6 +107,7 @@ _EPILOG = epilog(
     s3="clawlog status: no daemon is running",
     s65=MEANINGS[exits.REFUSED],
     s69=MEANINGS[exits.UNAVAILABLE],
+    s74=MEANINGS[exits.OUTPUT_FAILED],
     s75=MEANINGS[exits.UNKNOWN_FOR_NOW],
     s130=MEANINGS[exits.INTERRUPTED],
 )
@@ -127,10 +127,8 @@ def cli() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs the program and ends the process with its exit status."""
-    for stream in (sys.stdout, sys.stderr):
-        if stream is not None and hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")  # titles are unicode, whatever the locale
-    sys.exit(run(arguments))
+    streams.guard()
+    sys.exit(streams.finish("clawlog", run(arguments)))
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import os
 import select
 import socket
 import time
+import weakref
 from collections.abc import Iterable, Mapping
 from typing import Protocol
 
@@ -26,6 +28,10 @@ class Channel(Protocol):
 
     def receive(self, deadline: float) -> list[bytes]:
         """Waits for at least one message. Raises ``ConnectionLost`` when the connection is lost."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed yet; the other side may have gone all the same."""
 
     def close(self) -> None:
         """Closes the connection."""
@@ -56,9 +62,21 @@ class StreamChannel:
     def __init__(self, path: str, framing: Framing, deadline: float) -> None:
         self._framing = framing
         self._inbox: list[bytes] = []
-        self._socket = _connect(path, deadline)
-        self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
         self._poll = select.poll()
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        _channels.add(self)
+        try:
+            self._open(path, deadline)
+        except BaseException:
+            self._socket.close()
+            raise
+
+    def _open(self, path: str, deadline: float) -> None:
+        pid = os.getpid()
+        _connect(self._socket, path, deadline)
+        if pid != os.getpid():
+            raise ConnectionLost("this process was forked in the middle of a call")
+        self._socket.setblocking(False)  # noqa: FBT003 - the standard library's own signature
 
     def send(self, messages: Iterable[bytes], deadline: float) -> None:
         """Sends messages."""
@@ -74,6 +92,11 @@ class StreamChannel:
             self._flush(deadline)
         messages, self._inbox = self._inbox, []
         return messages
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed yet; the other side may have gone all the same."""
+        return self._socket.fileno() >= 0
 
     def close(self) -> None:
         """Closes the connection."""
@@ -102,6 +125,8 @@ class StreamChannel:
         self._inbox += self._framing.receive(data)
 
     def _wait(self, events: int, deadline: float) -> int:
+        if not self.is_open:
+            raise ConnectionLost("closed here, or in this process when it was forked")
         self._poll.register(self._socket, events)
         ready = self._poll.poll(None if deadline == math.inf else max(0.0, deadline - time.monotonic()) * 1000)
         if not ready:
@@ -109,19 +134,26 @@ class StreamChannel:
         return ready[0][1]
 
 
-def _connect(path: str, deadline: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        while True:
-            connection.settimeout(max(0.001, deadline - time.monotonic()))
-            try:
-                connection.connect(path)
-            except BlockingIOError:  # the listener's backlog is full: Linux fails at once instead of waiting
-                if time.monotonic() > deadline:
-                    raise TimeoutError from None
-                time.sleep(_BACKLOG_PAUSE_S)
-            else:
-                return connection
-    except BaseException:
-        connection.close()
-        raise
+_channels: weakref.WeakSet[StreamChannel] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    """A forked process has no part in its parent's conversations, also in one in the middle of which it was forked."""
+    for channel in list(_channels):
+        channel.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
+
+
+def _connect(connection: socket.socket, path: str, deadline: float) -> None:
+    while True:
+        connection.settimeout(max(0.001, deadline - time.monotonic()))
+        try:
+            connection.connect(path)
+        except BlockingIOError:  # the listener's backlog is full: Linux fails at once instead of waiting
+            if time.monotonic() > deadline:
+                raise TimeoutError from None
+            time.sleep(_BACKLOG_PAUSE_S)
+        else:
+            return

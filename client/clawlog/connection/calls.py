@@ -160,7 +160,7 @@ def update_task(
 
 def get_task(task_id: str) -> Call[JsonObject]:
     """Asks for one task: its status, steps, liveness, stop and pending events."""
-    return Call("task.get", {"task_id": task_id}, results.raw)
+    return Call("task.get", _present(task_id=task_id), results.raw)
 
 
 def list_tasks(*, active: bool | None = None) -> Call[JsonObject]:
@@ -198,7 +198,7 @@ def check_interrupt(task_id: str, *, max_age_s: float | None = None, wait_s: flo
 
 def watch_interrupt(task_id: str) -> Call[StopState]:
     """Subscribes to every change of a stop; the client's own ``watch_interrupt`` reads them."""
-    return Call("interrupt.watch", {"task_id": task_id}, results.stop_state)
+    return Call("interrupt.watch", _present(task_id=task_id), results.stop_state)
 
 
 def ack_interrupt(
@@ -240,4 +240,15 @@ def _chosen(event_ids: Sequence[str] | None) -> Mapping[str, object]:
 
 def _present(**params: object) -> Mapping[str, object]:
     """Leaves out what was not given: the daemon refuses a null where it expects a value."""
-    return {name: value for name, value in params.items() if value is not None}
+    return {name: _sound(value) for name, value in params.items() if value is not None}
+
+
+def _sound(value: object) -> object:
+    """Text without lone surrogates, which neither JSON nor UTF-8 can carry; all else as it is."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_sound(name): _sound(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [_sound(each) for each in value]
+    return value

@@ -58,6 +58,7 @@ class CurveChannel:
 
     def __init__(self, address: Address, env: Mapping[str, str]) -> None:
         self._socket = open_socket(address, env)
+        self._pid = os.getpid()
 
     def send(self, messages: Iterable[bytes], deadline: float) -> None:
         """Hands messages to ZeroMQ."""
@@ -74,9 +75,15 @@ class CurveChannel:
             raise TimeoutError
         return [self._socket.recv_multipart()[-1]]
 
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed yet; in a forked process it counts as closed, and is the parent's."""
+        return self._pid == os.getpid() and not self._socket.closed
+
     def close(self) -> None:
         """Closes the connection."""
-        self._socket.close()
+        if self._pid == os.getpid():
+            self._socket.close()
 
 
 def _remaining_ms(deadline: float) -> int | None:

@@ -4,15 +4,37 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog import exits
+from clawlog import exits, files
+from clawlog.protocol import vocabulary
 from clawlog.scripting import plan, report
 from clawlog.scripting.delivery import Delivery
 from clawlog.scripting.script import Script, Values
 
 _NAME = "create_task"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Runs the script; returns its exit status, or ends the process where the command line is wrong.
+
+    Where the ids were wanted for a shell and there are none, former ones must not stay in force: the shell is told so.
+    """
+    status: object = exits.INTERRUPTED
+    try:
+        status = _SCRIPT.main(arguments)
+    except SystemExit as ending:
+        status = ending.code
+        raise
+    finally:
+        if status and not _printed and any(each == "env" or each.endswith("=env") for each in arguments):
+            report.emit(_no_ids(status))
+    return int(status)
+
+
+_printed: list[str] = []
+"""The task that was printed, if any."""
 
 
 def _conclude(delivery: Delivery, values: Values) -> int:
@@ -23,8 +45,13 @@ def _conclude(delivery: Delivery, values: Values) -> int:
     status = report.exit_status(delivery.outcomes)
     if outcome.result is not None:
         report.emit(_formatted(outcome.result, values.get("format", "json")))
-        if (path := values.get("state_file")) is not None and not _save(path, report.as_json(outcome.result)):
-            status = exits.REFUSED
+        _printed.append(outcome.result["task_id"])
+        if (path := values.get("state_file")) is not None:
+            try:
+                files.write(path, report.as_json(outcome.result) + b"\n")
+            except OSError as error:
+                report.warn(_NAME, f"the task is created, but --state-file {path} cannot be written: {error.strerror}")
+                status = exits.REFUSED
     elif outcome.error is not None:
         report.warn(_NAME, str(outcome.error))
     return status
@@ -39,31 +66,22 @@ def _formatted(task: Mapping[str, Any], kind: str) -> bytes:
         lines += [f"  {step['position']}. {step['title']}  {step['step_id']}" for step in steps]
     else:
         lines = [f"TASK_ID={shlex.quote(task['task_id'])}"]
-        lines += [f"STEP_ID={shlex.quote(steps[0]['step_id'])}"] if steps else []
+        lines += [f"STEP_ID={shlex.quote(steps[0]['step_id']) if steps else ''}"]
         lines += [f"STEP_{step['position']}_ID={shlex.quote(step['step_id'])}" for step in steps]
+        lines += [f"{name}=" for name in os.environ if _is_of_former_step(name, len(steps))]
     return "\n".join(lines).encode()
 
 
-def _save(path: str, content: bytes) -> bool:
-    """Writes the state file: whole or not at all, and never another user's to read."""
-    draft = f"{path}.{os.getpid()}.draft"
-    try:
-        fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        try:
-            with os.fdopen(fd, "wb") as file:
-                file.write(content + b"\n")
-                file.flush()
-                os.fsync(fd)
-            os.replace(draft, path)
-        except OSError:
-            os.unlink(draft)
-            raise
-    except OSError as error:
-        report.warn(_NAME, f"the task is created, but --state-file {path} cannot be written: {error.strerror}")
-        return False
-    return True
+def _no_ids(status: object) -> bytes:
+    """What takes a former task's ids out of force in a shell, and lets ``eval`` end with the script's own status."""
+    steps = " ".join(f"STEP_{n}_ID=" for n in range(1, vocabulary.MAX_STEPS + 1))
+    return f"TASK_ID=\nSTEP_ID=\n{steps}\n(exit {status})".encode()
+
+
+def _is_of_former_step(name: str, steps: int) -> bool:
+    number = name.removeprefix("STEP_").removesuffix("_ID")
+    return name == f"STEP_{number}_ID" and number.isdecimal() and int(number) > steps
 
 
 _SCRIPT = Script(_NAME, plan.create_task, _conclude)
-main = _SCRIPT.main
 perform = _SCRIPT.perform

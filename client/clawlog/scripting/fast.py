@@ -69,9 +69,15 @@ def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = Non
     """Runs a command line, or what was already read of it, with the script's own module, which can do everything."""
     import importlib  # noqa: PLC0415 - the fast path needs none of it
 
+    from clawlog import streams  # noqa: PLC0415 - as above
+
     module = importlib.import_module(f"clawlog.scripting.{script}")
-    status: int = module.main(arguments) if plain is None else module.perform(plain[1], plain[0])
-    return status
+    streams.guard()
+    try:
+        status: int = module.main(arguments) if plain is None else module.perform(plain[1], plain[0])
+    except SystemExit as ending:  # --help, or a wrong command line
+        status = ending.code if isinstance(ending.code, int) else exits.SUCCESS
+    return streams.finish(f"{script}.py", status)
 
 
 def prepare(script: str, arguments: "Sequence[str]", env: "Mapping[str, str]") -> "Read | None":
@@ -144,9 +150,12 @@ def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[b
     """Sends the requests at once and returns their results; None as soon as anything is unusual."""
     if address.startswith("zmq:"):
         return None
-    connection = socket(AF_UNIX, SOCK_STREAM)
-    connection.settimeout(TIMEOUT_S)
     try:
+        connection = socket(AF_UNIX, SOCK_STREAM)
+    except OSError:  # a sandbox may forbid them: the full path says so
+        return None
+    try:
+        connection.settimeout(TIMEOUT_S)
         lines = "".join([message(number, request) for number, request in enumerate(requests, 1)])
         connection.connect(address)
         connection.sendall(lines.encode())

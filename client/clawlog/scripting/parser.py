@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
@@ -44,6 +45,7 @@ exit statuses:
   {exits.USAGE:>3}  wrong usage
   {exits.REFUSED:>3}  refused: an unknown task or step, or a bad value
   {exits.UNAVAILABLE:>3}  nothing could be accepted: no daemon, and no spool
+  {exits.OUTPUT_FAILED:>3}  done, but the result could not be written
   {exits.UNKNOWN_FOR_NOW:>3}  not known yet: the stop state is stale, or --wait timed out
   {exits.INTERRUPTED:>3}  Ctrl-C
 """
@@ -109,8 +111,13 @@ def _text(argument: str) -> str:
     try:
         argument.encode()
     except UnicodeEncodeError:
+        pass
+    else:
+        return argument
+    try:
+        return os.fsencode(argument).decode("utf-8")  # the locale knows no such characters, and Python went by it
+    except UnicodeError:
         raise argparse.ArgumentTypeError("not valid UTF-8") from None
-    return argument
 
 
 def _seconds(argument: str) -> float:

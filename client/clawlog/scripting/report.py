@@ -33,11 +33,11 @@ _DAEMONS_OWN_TROUBLE = {errors.INTERNAL_ERROR, errors.OUTBOX_FULL, errors.STORAG
 
 
 def emit(line: bytes) -> None:
-    """Writes a line to stdout, as UTF-8 whatever the locale. A closed pipe is not a failure."""
+    """Writes a line to stdout, as UTF-8 whatever the locale. A closed pipe is not a failure; others are ``streams``'s."""
     try:
         sys.stdout.buffer.write(line + b"\n")
         sys.stdout.flush()
-    except (AttributeError, OSError):  # no stdout, or a closed pipe
+    except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else the interpreter's last flush would fail again
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Self, TypeVar
@@ -11,11 +12,13 @@ from clawlog.async_client import AsyncClient, AsyncInterruptWatch
 from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, StopState
-from clawlog.errors import ClawlogError
+from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable
 from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
+from clawlog.tasks.failures import LOGGER
 from clawlog.tasks.lifecycle import Description, Lifecycle
 
 T = TypeVar("T")
+Report = Callable[[], Sequence[Call[Accepted]]]
 
 
 def async_task(
@@ -68,7 +71,7 @@ class AsyncTask(BaseTask):
     ) -> None:
         super().__init__(description, on_stop=on_stop, strict=strict)
         self._owns_client = client is None
-        self._client = client or AsyncClient()
+        self._client = client or self._new_client()
         self._watch: AsyncInterruptWatch | None = None
 
     def step(self, step: calls.Step, summary: str | None = None) -> AsyncStep:
@@ -78,11 +81,11 @@ class AsyncTask(BaseTask):
             step: Its title, id, or position from 1.
             summary: One line for its start.
         """
-        return AsyncStep(self._lifecycle, self._send, step, summary)
+        return AsyncStep(self._lifecycle, self._report, step, summary)
 
     async def heartbeat(self, summary: str | None = None) -> None:
         """Sends a sign of life, with one line about the current work. The daemon needs none while this process runs."""
-        await self._send(self._lifecycle.heartbeat(summary))
+        await self._report(lambda: [self._lifecycle.heartbeat(summary)])
 
     async def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
@@ -96,8 +99,9 @@ class AsyncTask(BaseTask):
         self._lifecycle.raise_if_stop_requested()
 
     async def __aenter__(self) -> Self:
+        self._begins_here()
         try:
-            created = await self._send(self._lifecycle.creation())
+            created = await self._report(lambda: [self._lifecycle.creation()])
         except BaseException:
             await self._close()
             raise
@@ -109,30 +113,63 @@ class AsyncTask(BaseTask):
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        try:
-            for call in self._lifecycle.end(error):
-                await self._send(call)
-        finally:
-            await self._close()
+        if self._is_from_here():
+            try:
+                await self._report(lambda: self._lifecycle.end(error))
+            finally:
+                await self._close()
         return self._lifecycle.suppresses(error)
+
+    async def _report(self, make: Callable[[], Sequence[Call[T]]]) -> T | None:
+        """As its blocking twin."""
+        result = None
+        try:
+            for call in make():
+                result = await self._send(call)
+        except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
+            self._failures.give_up(error)
+        return result
 
     async def _send(self, call: Call[T]) -> T | None:
         """Performs a call; a failure is handled as ``Failures`` says."""
         if self._refused:
             return None  # the task itself was refused, with a warning: the daemon does not know it
         if not self._failures.should_try_daemon():
-            return await asyncio.to_thread(self._failures.handle, call, None)
+            return await self._handle(call, None)
         try:
+            if self._client is None:
+                raise DaemonUnreachable("CLAWLOG_SOCKET does not name a daemon")
             return await self._client.perform(call)
         except ClawlogError as error:
-            return await asyncio.to_thread(self._failures.handle, call, error)
+            return await self._handle(call, error)
+
+    async def _handle(self, call: Call[T], error: ClawlogError | None) -> T | None:
+        try:
+            handled = asyncio.get_running_loop().run_in_executor(None, self._failures.handle, call, error)
+        except RuntimeError:  # the interpreter or the loop is at its end, and starts no threads any more
+            return self._failures.handle(call, error)
+        return await handled
+
+    def _new_client(self) -> AsyncClient | None:
+        try:
+            return AsyncClient()
+        except BadAddress as error:
+            self._failures.give_up(error)
+            return None
+
+    def _receive(self, stop: StopState) -> None:
+        """Called from the event loop, where nobody could catch what ``on_stop`` raises."""
+        try:
+            super()._receive(stop)
+        except Exception:  # noqa: BLE001 - it is the program's own function, and is logged whole
+            LOGGER.exception("on_stop of %s failed", self.task_id)
 
     async def _open_watch(self) -> None:
-        if self._watch is None and self._may_watch():
+        if self._watch is None and self._client is not None and self._may_watch():
             self._watch = self._client.watch_interrupt(self.task_id, on_change=self._receive, may_start=False)
             try:
                 await self._watch.open()
-            except ClawlogError as error:
+            except Exception as error:  # noqa: BLE001 - what is not known is no reason to end the program's work
                 await self._close_watch()
                 self._note_watch_lost(error)
 
@@ -147,14 +184,14 @@ class AsyncTask(BaseTask):
                 await self._watch.notify(self._lifecycle.heartbeat(None))
             while (stop := await self._watch.next(0 if self._stop_known else FIRST_ANSWER_S)) is not None:
                 self._receive(stop)
-        except ClawlogError as error:
+        except Exception as error:  # noqa: BLE001 - as above
             await self._close_watch()
             self._note_watch_lost(error)
         self._stop_known = True
 
     async def _close(self) -> None:
         await self._close_watch()
-        if self._owns_client:
+        if self._owns_client and self._client is not None:
             await self._client.close()
 
     async def _close_watch(self) -> None:
@@ -173,24 +210,26 @@ class AsyncStep:
     def __init__(
         self,
         lifecycle: Lifecycle,
-        send: Callable[[Call[Accepted]], Awaitable[object]],
+        report: Callable[[Report], Awaitable[object]],
         step: calls.Step,
         summary: str | None,
     ) -> None:
         self._lifecycle = lifecycle
-        self._send = send
+        self._report = report
+        self._pid = os.getpid()
         self._step = step
         self._opening_summary = summary
         self.summary: str | None = None
 
     async def update(self, summary: str) -> None:
         """Reports the step's progress in one line."""
-        await self._send(self._lifecycle.step_begins(self._step, summary))
+        await self._report(lambda: [self._lifecycle.step_begins(self._step, summary)])
 
     async def __aenter__(self) -> Self:
-        await self._send(self._lifecycle.step_begins(self._step, self._opening_summary))
+        self._pid = os.getpid()
+        await self._report(lambda: [self._lifecycle.step_begins(self._step, self._opening_summary)])
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        for call in self._lifecycle.step_ends(self._step, error, self.summary):
-            await self._send(call)
+        if self._pid == os.getpid():  # as of the task: a forked process ends what it began
+            await self._report(lambda: self._lifecycle.step_ends(self._step, error, self.summary))

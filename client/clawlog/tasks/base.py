@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Callable
+from typing import NoReturn
 
 from clawlog.connection.results import StepHandle, StopPhase, StopState
-from clawlog.tasks.failures import LOGGER, Failures
+from clawlog.tasks.failures import Failures, warn
 from clawlog.tasks.lifecycle import Description, Lifecycle
 
 FIRST_ANSWER_S = 2.0
@@ -37,6 +39,8 @@ class BaseTask:
         self._next_heartbeat_at = 0.0
         self._stop_known = False
         self._refused = False
+        self._pid = os.getpid()
+        self._reading = threading.Lock()
 
     @property
     def task_id(self) -> str:
@@ -67,6 +71,16 @@ class BaseTask:
     def summary(self, text: str | None) -> None:
         self._lifecycle.summary = text
 
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a task cannot be sent to another process: send it the task_id, and report there with clawlog.Client()")
+
+    def _begins_here(self) -> None:
+        self._pid = os.getpid()
+
+    def _is_from_here(self) -> bool:
+        """Whether this process began the task. One that was forked from it may report on it, and never ends it."""
+        return self._pid == os.getpid()
+
     def _receive(self, stop: StopState) -> None:
         self._stop_known = True
         if self._lifecycle.receive(stop) and self._on_stop is not None:
@@ -85,4 +99,4 @@ class BaseTask:
     def _note_watch_lost(self, error: Exception) -> None:
         self._next_watch_at = time.monotonic() + WATCH_RETRY_S
         self._lifecycle.receive(StopState(StopPhase.UNKNOWN))
-        LOGGER.warning("stops of %s cannot be seen for now: %s", self.task_id, error)
+        warn("stops of %s cannot be seen for now: %s", self.task_id, error)

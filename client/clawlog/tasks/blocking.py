@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Self, TypeVar
@@ -10,11 +12,12 @@ from clawlog.client import Client, InterruptWatch
 from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep
 from clawlog.connection.results import Accepted, StopState
-from clawlog.errors import ClawlogError
+from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable
 from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
 from clawlog.tasks.lifecycle import Description, Lifecycle
 
 T = TypeVar("T")
+Report = Callable[[], Sequence[Call[Accepted]]]
 
 
 def task(
@@ -67,8 +70,9 @@ class Task(BaseTask):
     ) -> None:
         super().__init__(description, on_stop=on_stop, strict=strict)
         self._owns_client = client is None
-        self._client = client or Client()
+        self._client = client or self._new_client()
         self._watch: InterruptWatch | None = None
+        self._watch_pid = os.getpid()
 
     def step(self, step: calls.Step, summary: str | None = None) -> Step:
         """Returns a step for ``with``: ``running`` on entry, ``done`` or ``failed`` on exit.
@@ -77,11 +81,11 @@ class Task(BaseTask):
             step: Its title, id, or position from 1.
             summary: One line for its start.
         """
-        return Step(self._lifecycle, self._send, step, summary)
+        return Step(self._lifecycle, self._report, step, summary)
 
     def heartbeat(self, summary: str | None = None) -> None:
         """Sends a sign of life, with one line about the current work. The daemon needs none while this process runs."""
-        self._send(self._lifecycle.heartbeat(summary))
+        self._report(lambda: [self._lifecycle.heartbeat(summary)])
 
     def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
@@ -95,8 +99,9 @@ class Task(BaseTask):
         self._lifecycle.raise_if_stop_requested()
 
     def __enter__(self) -> Self:
+        self._begins_here()
         try:
-            created = self._send(self._lifecycle.creation())
+            created = self._report(lambda: [self._lifecycle.creation()])
         except BaseException:
             self._close()
             raise
@@ -108,12 +113,26 @@ class Task(BaseTask):
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        try:
-            for call in self._lifecycle.end(error):
-                self._send(call)
-        finally:
-            self._close()
+        if self._is_from_here():
+            try:
+                self._report(lambda: self._lifecycle.end(error))
+            finally:
+                self._close()
         return self._lifecycle.suppresses(error)
+
+    def _report(self, make: Callable[[], Sequence[Call[T]]]) -> T | None:
+        """Makes calls and performs them in order; returns the last one's result. Raises nothing, unless it is strict.
+
+        Args:
+            make: Makes them, of what the program gave: any of that may be of the wrong kind.
+        """
+        result = None
+        try:
+            for call in make():
+                result = self._send(call)
+        except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
+            self._failures.give_up(error)
+        return result
 
     def _send(self, call: Call[T]) -> T | None:
         """Performs a call; a failure is handled as ``Failures`` says."""
@@ -122,43 +141,71 @@ class Task(BaseTask):
         if not self._failures.should_try_daemon():
             return self._failures.handle(call, None)
         try:
+            if self._client is None:
+                raise DaemonUnreachable("CLAWLOG_SOCKET does not name a daemon")
             return self._client.perform(call)
         except ClawlogError as error:
             return self._failures.handle(call, error)
 
+    def _new_client(self) -> Client | None:
+        try:
+            return Client()
+        except BadAddress as error:
+            self._failures.give_up(error)
+            return None
+
     def _open_watch(self) -> None:
-        if self._watch is None and self._may_watch():
-            self._watch = self._client.watch_interrupt(self.task_id, may_start=False)
+        if self._watch_pid != os.getpid():  # forked: the parent's watch is not this process's, nor is what it is about to read
+            self._watch_pid, self._watch, self._reading = os.getpid(), None, threading.Lock()
+        if self._watch is None and self._client is not None and self._may_watch():
+            watch = self._client.watch_interrupt(self.task_id, may_start=False)
             try:
-                self._watch.open()
+                watch.open()
+                self._watch = watch
             except ClawlogError as error:
-                self._close_watch()
+                watch.close()
                 self._note_watch_lost(error)
 
     def _read_stops(self) -> None:
-        """Reads the stop states that the daemon has pushed."""
+        """Reads the stop states that the daemon has pushed.
+
+        While another thread does, or a frame below this one (a signal handler's), what is known counts.
+        """
         self._open_watch()
-        if self._watch is None:
+        if not self._reading.acquire(blocking=False):
             return
         try:
+            stops = self._pushed()
+        finally:
+            self._reading.release()
+        for stop in stops:
+            self._receive(stop)
+
+    def _pushed(self) -> list[StopState]:
+        found: list[StopState] = []
+        watch = self._watch
+        if watch is None:
+            return found
+        try:
             if self._heartbeat_is_due():
-                self._watch.notify(self._lifecycle.heartbeat(None))
-            while (stop := self._watch.next(0 if self._stop_known else FIRST_ANSWER_S)) is not None:
-                self._receive(stop)
-        except ClawlogError as error:
+                watch.notify(self._lifecycle.heartbeat(None))
+            while (stop := watch.next(0 if self._stop_known or found else FIRST_ANSWER_S)) is not None:
+                found.append(stop)
+        except Exception as error:  # noqa: BLE001 - what is not known is no reason to end the program's work
             self._close_watch()
             self._note_watch_lost(error)
         self._stop_known = True
+        return found
 
     def _close(self) -> None:
         self._close_watch()
-        if self._owns_client:
+        if self._owns_client and self._client is not None:
             self._client.close()
 
     def _close_watch(self) -> None:
-        if self._watch is not None:
-            self._watch.close()
-            self._watch = None
+        watch, self._watch = self._watch, None
+        if watch is not None:
+            watch.close()
 
 
 class Step:
@@ -168,23 +215,23 @@ class Step:
         summary: One line to report with its end.
     """
 
-    def __init__(
-        self, lifecycle: Lifecycle, send: Callable[[Call[Accepted]], object], step: calls.Step, summary: str | None
-    ) -> None:
+    def __init__(self, lifecycle: Lifecycle, report: Callable[[Report], object], step: calls.Step, summary: str | None) -> None:
         self._lifecycle = lifecycle
-        self._send = send
+        self._report = report
+        self._pid = os.getpid()
         self._step = step
         self._opening_summary = summary
         self.summary: str | None = None
 
     def update(self, summary: str) -> None:
         """Reports the step's progress in one line."""
-        self._send(self._lifecycle.step_begins(self._step, summary))
+        self._report(lambda: [self._lifecycle.step_begins(self._step, summary)])
 
     def __enter__(self) -> Self:
-        self._send(self._lifecycle.step_begins(self._step, self._opening_summary))
+        self._pid = os.getpid()
+        self._report(lambda: [self._lifecycle.step_begins(self._step, self._opening_summary)])
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        for call in self._lifecycle.step_ends(self._step, error, self.summary):
-            self._send(call)
+        if self._pid == os.getpid():  # as of the task: a forked process ends what it began
+            self._report(lambda: self._lifecycle.step_ends(self._step, error, self.summary))

@@ -7,6 +7,7 @@ have turned into one), and the event goes to the spool. ``strict=True`` raises i
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Mapping
 from typing import TypeVar
@@ -14,13 +15,33 @@ from typing import TypeVar
 from clawlog import spool
 from clawlog.connection.calls import Call
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
+from clawlog.tasks.exceptions import describe
 
 T = TypeVar("T")
+
+
+class _Warning(threading.local):
+    active = False
+
+
+_warning = _Warning()
+"""Whether this thread is warning already, so that a logging handler calls within that."""
 
 LOGGER = logging.getLogger("clawlog")
 
 QUIET_S = 10.0
 """How long events go straight to the spool after a daemon did not answer: else a hung one would cost each call a timeout."""
+
+
+def warn(text: str, *values: object) -> None:
+    """Logs a warning; not one about what a logging handler of that very warning does."""
+    if _warning.active:
+        return
+    _warning.active = True
+    try:
+        LOGGER.warning(text, *values)
+    finally:
+        _warning.active = False
 
 
 class Failures:
@@ -59,13 +80,23 @@ class Failures:
             if isinstance(error, DaemonUnreachable):
                 self._quiet_until = time.monotonic() + QUIET_S
         if isinstance(error, Refused) or not spool.is_spoolable(call.method):
-            LOGGER.warning("%s was not accepted: %s", call.method, error or "the daemon does not answer")
+            warn("%s was not accepted: %s", call.method, error or "the daemon does not answer")
             return None
         try:
             (result,) = spool.keep([(call.method, call.params)], self._env)
         except ClawlogError as failure:
-            LOGGER.warning("%s is lost: %s; %s", call.method, error or "the daemon does not answer", failure)
+            warn("%s is lost: %s; %s", call.method, error or "the daemon does not answer", failure)
             return None
         if error is not None:
-            LOGGER.warning("%s waits in the spool: %s", call.method, error)
+            warn("%s waits in the spool: %s", call.method, error)
         return call.decode_result(result)
+
+    def give_up(self, error: Exception) -> None:
+        """Takes note of a report that could not be made at all, such as one with a text that is none.
+
+        Raises:
+            Exception: The error itself, when strict.
+        """
+        if self._strict:
+            raise error
+        warn("a report could not be made: %s", describe(error))

@@ -7,15 +7,16 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
-from typing import Any
 
 from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep, Step
 from clawlog.connection.results import Accepted, Beat, CreatedTask, StepHandle, StopPhase, StopState
 from clawlog.errors import SoftStop
 from clawlog.protocol.ids import new_uuid
+from clawlog.tasks.exceptions import describe
 
 _STOPPED = "stopped at a safe boundary"
+_LEFT = "left before its end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,11 @@ class Lifecycle:
         """Returns the call that creates the task; by default with this process as the one to watch."""
         about = self._description
         return calls.create_task(
-            _sound(about.title),
-            [_sound(each) if isinstance(each, str) else NewStep(_sound(each.title), each.step_id) for each in about.steps],
+            about.title,
+            about.steps,
             task_id=self.task_id,
             base_url=about.base_url,
-            summary=_sound(about.summary),
+            summary=about.summary,
             watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
             lease_s=about.lease_s,
             metadata=about.metadata,
@@ -74,7 +75,7 @@ class Lifecycle:
 
     def step_begins(self, step: Step, summary: str | None) -> Call[Accepted]:
         """A step begins, or reports its progress."""
-        return calls.update_step(self.task_id, step, "running", summary=_sound(summary))
+        return calls.update_step(self.task_id, step, "running", summary=summary)
 
     def step_ends(self, step: Step, error: BaseException | None, summary: str | None) -> list[Call[Accepted]]:
         """A step ends: done, or failed by an error.
@@ -83,27 +84,31 @@ class Lifecycle:
         otherwise a task whose last step it is would count as done before it is reported as interrupted.
         """
         if error is None:
-            return [calls.update_step(self.task_id, step, "done", summary=_sound(summary))]
+            return [calls.update_step(self.task_id, step, "done", summary=summary)]
+        if isinstance(error, GeneratorExit):  # a generator that nobody went on with: neither ended nor failed
+            return [calls.update_step(self.task_id, step, "skipped", summary=summary or _LEFT)]
         if not self._is_own_stop(error):
-            return [calls.update_step(self.task_id, step, "failed", summary=_one_line(error))]
+            return [calls.update_step(self.task_id, step, "failed", summary=describe(error))]
         self._cut_short.append((step, summary or _STOPPED))
         return []
 
     def heartbeat(self, summary: str | None) -> Call[Beat]:
         """Returns the call for a sign of life."""
-        return calls.heartbeat(self.task_id, summary=_sound(summary))
+        return calls.heartbeat(self.task_id, summary=summary)
 
     def end(self, error: BaseException | None) -> list[Call[Accepted]]:
         """The task ends: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
         if self._is_own_stop(error) or (error is None and self.raised):
-            summary = _sound(self.summary or _STOPPED)
-            skipped = [calls.update_step(self.task_id, step, "skipped", summary=_sound(why)) for step, why in self._cut_short]
+            summary = self.summary or _STOPPED
+            skipped = [calls.update_step(self.task_id, step, "skipped", summary=why) for step, why in self._cut_short]
             return [calls.ack_interrupt(self.task_id, interrupt_id=self._raised_id, summary=summary), *skipped]
         if error is None or (isinstance(error, SystemExit) and not error.code):
-            return [calls.update_task(self.task_id, "done", summary=_sound(self.summary))]
-        if isinstance(error, KeyboardInterrupt | asyncio.CancelledError | GeneratorExit):
+            return [calls.update_task(self.task_id, "done", summary=self.summary)]
+        if isinstance(error, GeneratorExit):
+            return [calls.update_task(self.task_id, "interrupted", summary=self.summary or _LEFT)]
+        if isinstance(error, KeyboardInterrupt | asyncio.CancelledError):
             return [calls.update_task(self.task_id, "interrupted", summary=type(error).__name__)]
-        return [calls.update_task(self.task_id, "failed", summary=_one_line(error))]
+        return [calls.update_task(self.task_id, "failed", summary=describe(error))]
 
     def suppresses(self, error: BaseException | None) -> bool:
         """Whether the block suppresses this error: the task's own stop, which is acknowledged."""
@@ -130,15 +135,3 @@ class Lifecycle:
 
     def _is_own_stop(self, error: BaseException | None) -> bool:
         return isinstance(error, SoftStop) and error.task_id == self.task_id
-
-
-def _one_line(error: BaseException) -> str:
-    """An exception's type and the first line of its message."""
-    first_line = str(error).strip().partition("\n")[0]
-    line = f"{type(error).__name__}: {first_line}" if first_line else type(error).__name__
-    return line.encode("utf-8", "replace").decode()
-
-
-def _sound(text: Any) -> Any:
-    """Text without lone surrogates, which JSON cannot carry: a summary is not worth an exception."""
-    return text.encode("utf-8", "replace").decode() if isinstance(text, str) else text

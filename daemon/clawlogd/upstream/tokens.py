@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -39,9 +40,13 @@ class TokenSource:
         if path is None and (folder := self._env.get("CREDENTIALS_DIRECTORY")):
             candidate = Path(folder) / CREDENTIAL_NAME
             path = str(candidate) if candidate.exists() else None
-        token = Path(path).read_text(encoding="ascii").strip() if path else self._env.get("CLAWLOG_TOKEN", "").strip()
+        token = _read(path) if path else self._env.get("CLAWLOG_TOKEN", "").strip()
         if path and not token:
             raise ValueError("the token file is empty")
         if not token.isprintable() or " " in token:
             raise ValueError("the token holds spaces or control characters")
         return token or None
+
+
+def _read(path: str) -> str:
+    return Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii").strip()

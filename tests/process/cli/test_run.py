@@ -52,8 +52,8 @@ def started(fresh: Installation, *arguments: str, program: str) -> tuple[subproc
     [
         ("pass", 0, "done", None),
         ("raise SystemExit(3)", 3, "failed", "exit status 3"),
-        ("import os; os.kill(os.getpid(), 11)", 139, "failed", "ended by SIGSEGV"),
-        ("import os, signal; signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), 2)", 130, "interrupted", "ended by SIGINT"),
+        ("import os; os.kill(os.getpid(), 11)", -11, "failed", "ended by SIGSEGV"),
+        ("import os, signal; signal.signal(2, signal.SIG_DFL); os.kill(os.getpid(), 2)", -2, "interrupted", "ended by SIGINT"),
     ],
 )
 def test_the_exit_status_is_passed_on(
@@ -141,7 +141,7 @@ def test_a_stop_sends_the_signal_and_acknowledges_when_the_command_has_ended(
 def test_what_ignores_the_signal_is_killed_after_the_grace(running: Installation) -> None:
     process, task_id = started(running, "--grace", "0.3", program=DEAF)
     running.backend.request_stop(task_id)
-    assert process.wait(20) == 128 + signal.SIGKILL
+    assert process.wait(20) == -signal.SIGKILL
     stop = task_of(running, task_id).stop
     assert stop is not None
     assert stop.ack_summary is not None
@@ -155,7 +155,7 @@ def test_a_stop_reaches_what_the_command_has_started(running: Installation) -> N
     assert process.stdout is not None
     grandchild = int(process.stdout.readline())
     running.backend.request_stop(task_id)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(20) == -signal.SIGTERM
     wait_until(lambda: not is_running(grandchild), "what the command had started has ended")
     assert task_of(running, task_id).status == "interrupted"
 
@@ -163,7 +163,26 @@ def test_a_stop_reaches_what_the_command_has_started(running: Installation) -> N
 def test_a_stopped_command_is_woken_to_be_stopped(running: Installation) -> None:
     process, task_id = started(running, program="import os; os.kill(os.getpid(), 19)")
     running.backend.request_stop(task_id)
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(20) == -signal.SIGTERM
+
+
+def test_killing_it_is_reported_as_what_it_was(running: Installation) -> None:
+    process, task_id = started(running, program="import time; time.sleep(60)")
+    process.kill()
+    process.wait(20)
+    wait_until(lambda: running.backend.task(task_id).status == "failed", "the companion has reported it")
+    assert running.backend.task(task_id).events[-1].summary == "killed: SIGKILL ended clawlog run, and the command with it"
+
+
+def test_a_stop_reaches_a_command_that_a_person_has_suspended(running: Installation) -> None:
+    process, task_id = started(running, program="import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    assert process.stdout is not None
+    os.kill(int(process.stdout.readline()), signal.SIGTSTP)
+    _, status = os.waitpid(process.pid, os.WUNTRACED)
+    assert os.WIFSTOPPED(status)
+    running.backend.request_stop(task_id)
+    assert process.wait(20) == -signal.SIGTERM
+    assert task_of(running, task_id).status == "interrupted"
 
 
 def test_signals_are_passed_on(running: Installation) -> None:
@@ -182,7 +201,7 @@ def test_the_last_line_of_output_is_the_heartbeats_summary(running: Installation
 
     wait_until(told, "a heartbeat with the last line")
     process.terminate()
-    assert process.wait(20) == 128 + signal.SIGTERM
+    assert process.wait(20) == -signal.SIGTERM
     assert task_of(running, task_id).events[-1].summary == "ended by SIGTERM: 20%"
 
 
@@ -205,7 +224,7 @@ def test_on_a_terminal_the_command_has_it_and_ctrl_c_reaches_it(running: Install
         screen.type("\x03")
         screen.shows("KeyboardInterrupt")
         _, status = os.waitpid(screen.pid, 0)
-        assert os.waitstatus_to_exitcode(status) == 130
+        assert os.waitstatus_to_exitcode(status) == -signal.SIGINT
 
 
 def test_the_commands_output_keeps_the_terminals_size(running: Installation) -> None:

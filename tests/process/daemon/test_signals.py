@@ -46,6 +46,18 @@ async def test_asked_to_end_it_ends_with_0_says_so_and_keeps_what_waits(
     assert plain.only_task.title == "T"
 
 
+async def test_it_can_be_ended_whatever_its_starter_blocks_and_ignores(new_process: Callable[..., DaemonProcess]) -> None:
+    """``clawlog run`` blocks every signal where it starts a daemon, a shell ignores some in the background."""
+
+    def inherit() -> None:
+        signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    process = new_process()
+    await process.start(preexec_fn=inherit)
+    assert await process.stop() == 0
+
+
 async def test_with_its_backend_up_it_delivers_before_it_ends(
     new_process: Callable[..., DaemonProcess], plain: PlainServer
 ) -> None:

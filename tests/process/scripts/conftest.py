@@ -90,3 +90,9 @@ def alone(env: dict[str, str]) -> Run:
 def run(alone: Run, daemon: ScriptedDaemon) -> Run:
     """Runs a script that finds the scripted daemon."""
     return lambda script, *arguments, **more_env: alone(script, *arguments, **{"CLAWLOG_SOCKET": daemon.address, **more_env})
+
+
+@pytest.fixture
+def refusing_sockets() -> list[str]:
+    """What stands before a command line whose program may make no Unix socket."""
+    return [sys.executable, str(ROOT / "tests" / "support" / "refuse_sockets.py")]

@@ -80,9 +80,10 @@ def test_text_output_is_for_people(daemon: ScriptedDaemon, run: Run) -> None:
 def test_the_state_file_holds_the_same_json_and_replaces_an_old_one(daemon: ScriptedDaemon, run: Run, tmp_path: Path) -> None:
     path = tmp_path / "任务.json"
     path.write_text("old")
+    path.chmod(0o640)
     ran = run("create_task", "--title", "t", "--state-file", str(path))
     assert json.loads(path.read_text()) == ran.json
-    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
     assert [each.name for each in tmp_path.iterdir()] == ["任务.json"]
 
 

@@ -120,7 +120,7 @@ def test_what_the_daemon_would_decline_later_is_declined_at_once(
     assert spooled(folder) == []
 
 
-@pytest.mark.parametrize("failing", ["fsync", "rename", "open"])
+@pytest.mark.parametrize("failing", ["fsync", "link", "open"])
 def test_a_full_disk_is_told_and_leaves_nothing_half_done(
     folder: Path, env: dict[str, str], monkeypatch: pytest.MonkeyPatch, failing: str
 ) -> None:

@@ -1,5 +1,7 @@
 /** The only module that sends requests to the server's API (the change stream reads through `request` as well). */
 
+import { at } from "./address.js";
+
 /** An answer other than 2xx, or none at all (`status` 0). `detail` is fit for a person to read. */
 export class ApiError extends Error {
   constructor(status, detail) {
@@ -23,7 +25,7 @@ export async function request(path, { method = "GET", body = null, headers = {},
   let response;
   try {
     const payload = body === null ? null : JSON.stringify(body);
-    response = await fetch(path, { method, headers: all, body: payload, signal, cache: "no-store" });
+    response = await fetch(at(path), { method, headers: all, body: payload, signal, cache: "no-store" });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0, "");

@@ -1,5 +1,6 @@
 /** The filters with their counts, and the search field. Filters are links: they can be shared and opened in a tab. */
 
+import { at } from "../api/address.js";
 import { h, setAttribute, setText } from "./element.js";
 import { count, t } from "../texts/i18n.js";
 import { icon } from "./icons.js";
@@ -17,7 +18,7 @@ export function listAddress({ filter, q }) {
   if (filter !== "all") query.set("status", filter);
   if (q) query.set("q", q);
   const text = query.toString();
-  return text ? `/?${text}` : "/";
+  return at(text ? `/?${text}` : "/");
 }
 
 export class FilterBar {

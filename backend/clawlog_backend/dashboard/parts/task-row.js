@@ -1,5 +1,6 @@
 /** A task in the list: its title, its state, its liveness, and how to stop it. */
 
+import { at } from "../api/address.js";
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "./icons.js";
@@ -69,7 +70,7 @@ export class TaskRow {
   #showFacts(task) {
     this.#task = task;
     setText(this.#title, task.title);
-    setAttribute(this.#title, "href", `/tasks/${encodeURIComponent(task.id)}`);
+    setAttribute(this.#title, "href", at(`/tasks/${encodeURIComponent(task.id)}`));
     setAttribute(this.#title, "title", task.title);
     const { step, words } = whatMatters(task);
     setText(this.#step, step);

@@ -1,5 +1,6 @@
 /** The page of all tasks: filters, search, and the live list. */
 
+import { at } from "../api/address.js";
 import { h, setAttribute } from "../parts/element.js";
 import { showAttention } from "../parts/favicon.js";
 import { FilterBar, listAddress } from "../parts/filter-bar.js";
@@ -188,7 +189,7 @@ export class ListView {
 
   /** After a stop was asked for, the task's page shows its receipts as they come. */
   #showStopped(task) {
-    this.#navigate(`/tasks/${encodeURIComponent(task.id)}`);
+    this.#navigate(at(`/tasks/${encodeURIComponent(task.id)}`));
   }
 
   #loadMoreNearEnd() {
@@ -226,7 +227,7 @@ export class ListView {
         ];
       case "none": {
         const text = q ? t("list.none.search", { q }) : t(filter === "attention" ? "list.none.attention" : "list.none.filter");
-        const all = h("a", { class: "button", href: "/" }, t("list.show.all"));
+        const all = h("a", { class: "button", href: at("/") }, t("list.show.all"));
         return [h("h2", {}, t("list.none")), h("p", { class: "muted", dir: "auto" }, text), all];
       }
       default:

@@ -1,5 +1,6 @@
 /** The top of every page: the way home, the state of the connection, the language, the log-out. */
 
+import { at } from "../api/address.js";
 import { h, setAttribute, setText } from "../parts/element.js";
 import { language, languages, setLanguage, t } from "../texts/i18n.js";
 import { mark } from "../parts/icons.js";
@@ -26,7 +27,7 @@ export class Masthead {
       h(
         "div",
         { class: "masthead-line" },
-        h("a", { class: "home", href: "/" }, mark(), h("span", {}, "ClawLog")),
+        h("a", { class: "home", href: at("/") }, mark(), h("span", {}, "ClawLog")),
         this.#connection,
         h("div", { class: "masthead-tools" }, choice, logOut),
       ),

@@ -1,5 +1,6 @@
 /** The page of one task. Its address can be shared. */
 
+import { at } from "../api/address.js";
 import { getTask, listEvents } from "../api/api.js";
 import { h, setAttribute, setText } from "../parts/element.js";
 import { EventHistory } from "../parts/event-history.js";
@@ -100,7 +101,7 @@ export class TaskView {
     this.element = h(
       "div",
       { class: "task-page" },
-      h("a", { class: "back", href: "/" }, icon("back"), t("task.back")),
+      h("a", { class: "back", href: at("/") }, icon("back"), t("task.back")),
       this.#state,
       this.#body,
     );

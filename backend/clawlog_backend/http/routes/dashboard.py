@@ -7,10 +7,11 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
-from starlette.responses import FileResponse, Response
+from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
+from clawlog_backend.http.dependencies import BackendDep
 from clawlog_backend.http.problems import Problem
 
 FOLDER = Path(__file__).resolve().parent.parent.parent / "dashboard"
@@ -34,15 +35,21 @@ class Assets(StaticFiles):
 
 
 @router.get("/")
-async def index() -> Response:
+async def index(backend: BackendDep) -> Response:
     """The page, which draws every view of the dashboard."""
     page = FOLDER / "index.html"
     if not page.is_file():
         raise Problem(404, "no_dashboard", "This installation has no dashboard; the tasks are at /api/tasks.")
+    if backend.settings.root_path:
+        text = page.read_text(encoding="utf-8").replace('"/static/', f'"{backend.settings.root_path}/static/')
+        return HTMLResponse(text, headers=_CACHING)
     return FileResponse(page, headers=_CACHING)
 
 
 @router.get("/tasks/{task_id}")
-async def task_page(task_id: Annotated[str, PathParameter()]) -> Response:  # noqa: ARG001 - read by the page itself
+async def task_page(
+    task_id: Annotated[str, PathParameter()],  # noqa: ARG001 - read by the page itself
+    backend: BackendDep,
+) -> Response:
     """The same page: its script reads the address."""
-    return await index()
+    return await index(backend)

@@ -6,6 +6,7 @@ from the same places in the same order.
 
 from __future__ import annotations
 
+import codecs
 import os
 import tomllib
 from collections.abc import Mapping
@@ -41,7 +42,7 @@ def load(env: Mapping[str, str]) -> Configuration:
     if path is not None:
         try:
             with open(path, "rb") as file:
-                found = tomllib.load(file)
+                found = tomllib.loads(file.read().decode("utf-8-sig"))
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}; check CLAWLOG_CONFIG", exits.USAGE) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -72,8 +73,8 @@ def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -
         text = env.get("CLAWLOG_TOKEN", "")
     else:
         try:
-            with open(path, encoding="ascii") as file:
-                text = file.read(4096)
+            with open(path, "rb") as file:
+                text = file.read(4096).removeprefix(codecs.BOM_UTF8).decode("ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(
                 f"the token file {path} cannot be read: {error}; check CLAWLOG_TOKEN_FILE", exits.USAGE

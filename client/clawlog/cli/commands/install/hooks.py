@@ -9,16 +9,22 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from clawlog import exits, locations
+from clawlog import exits, files, locations
 from clawlog.cli.commands.install.plan import Action, Remove, Write
 from clawlog.cli.commands.install.record import Record
 from clawlog.cli.errors import CommandError
 
 KIND = "hooks"
+
+_BYTE_ORDER_MARK = "\ufeff"
+_NEW = "{\n  \n}\n"
+"""A file that is not there yet is written with two spaces and a line end."""
+_INDENTATION = re.compile(r"\n([ \t]+)\"")
 _HOOK_EVENT = "PreToolUse"
 
 HOOK = """\
@@ -68,15 +74,15 @@ class AddHook:
     def check(self, record: Record) -> None:
         """Refuses a file of an unknown shape."""
         del record
-        _entries(_read(self.settings), self.settings)
+        _entries(_read(self.settings)[1], self.settings)
 
     def perform(self, record: Record) -> None:
         """Adds the entry, unless it is there."""
-        tree = _read(self.settings)
+        text, tree = _read(self.settings)
         entries = _entries(tree, self.settings)
         if not any(_names(entry, self.hook) for entry in entries):
             entries.append({"hooks": [{"type": "command", "command": self.hook}]})
-            _write(self.settings, tree)
+            _write(self.settings, tree, text)
         record.hooks[self.settings] = self.hook
 
     def describe(self) -> dict[str, object]:
@@ -101,7 +107,7 @@ class RemoveHook:
 
     def perform(self, record: Record) -> None:
         """Removes the entry; everything else in the file stays."""
-        tree = _read(self.settings)
+        text, tree = _read(self.settings)
         entries = _entries(tree, self.settings)
         kept = [entry for entry in entries if not _names(entry, self.hook)]
         if len(kept) < len(entries):
@@ -110,7 +116,7 @@ class RemoveHook:
                 del tree["hooks"][_HOOK_EVENT]
             if not tree["hooks"]:
                 del tree["hooks"]
-            _write(self.settings, tree)
+            _write(self.settings, tree, text)
         del record.hooks[self.settings]
 
     def describe(self) -> dict[str, object]:
@@ -122,17 +128,19 @@ class RemoveHook:
         return [f"edit    {self.settings}: no longer run {self.hook}"]
 
 
-def _read(settings: str) -> dict[str, Any]:
+def _read(settings: str) -> tuple[str, dict[str, Any]]:
+    """Returns the settings as they are written, and what they say."""
     try:
-        with open(settings, encoding="utf-8") as file:
-            tree = json.load(file)
+        with open(settings, encoding="utf-8", newline="") as file:
+            text = file.read()
+        tree = json.loads(text.removeprefix(_BYTE_ORDER_MARK))
     except FileNotFoundError:
-        return {}
+        return _NEW, {}
     except (OSError, ValueError) as error:
         raise CommandError(f"{settings} cannot be read as JSON: {error}; nothing was changed", exits.REFUSED) from None
     if not isinstance(tree, dict):
         raise CommandError(f"{settings} holds no JSON object; nothing was changed", exits.REFUSED)
-    return tree
+    return text, tree
 
 
 def _entries(tree: dict[str, Any], settings: str) -> list[Any]:
@@ -150,13 +158,19 @@ def _names(entry: Any, hook: str) -> bool:
     )
 
 
-def _write(settings: str, tree: dict[str, Any]) -> None:
-    draft = f"{settings}.draft"
+def _write(settings: str, tree: dict[str, Any], before: str) -> None:
     try:
         os.makedirs(os.path.dirname(settings), exist_ok=True)
-        with open(draft, "w", encoding="utf-8") as file:
-            json.dump(tree, file, ensure_ascii=False, indent=2)
-            file.write("\n")
-        os.replace(draft, settings)
+        files.write(settings, _written_alike(tree, before).encode("utf-8"), mode=0o644)
     except OSError as error:
         raise CommandError(f"{settings} cannot be written: {error.strerror}", exits.UNAVAILABLE) from None
+
+
+def _written_alike(tree: dict[str, Any], before: str) -> str:
+    """Returns JSON in the way in which the file was written: indentation, line ends, escapes, a byte order mark."""
+    indentation = _INDENTATION.search(before)
+    indent = indentation[1] if indentation else 2 if "\n" in before else None
+    text = json.dumps(tree, ensure_ascii=before.removeprefix(_BYTE_ORDER_MARK).isascii() and "\\u" in before, indent=indent)
+    text += "\n" if before.endswith("\n") else ""
+    text = text.replace("\n", "\r\n") if "\r\n" in before else text
+    return _BYTE_ORDER_MARK + text if before.startswith(_BYTE_ORDER_MARK) else text

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from clawlog import exits
+from clawlog import exits, files
 from clawlog.cli.commands.install.record import Record, digest, digest_of
 from clawlog.cli.errors import CommandError
 
@@ -60,14 +60,9 @@ class Write:
 
     def perform(self, record: Record) -> None:
         """Performs the action."""
-        draft = f"{self.path}.draft"
         try:
             os.makedirs(os.path.dirname(self.path), exist_ok=True)
-            fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, self.mode)
-            with os.fdopen(fd, "wb") as file:
-                file.write(self.content)
-            os.chmod(draft, self.mode)
-            os.replace(draft, self.path)
+            files.write(self.path, self.content, mode=self.mode)
         except OSError as error:
             raise CommandError(f"{self.path} cannot be written: {error.strerror}", exits.UNAVAILABLE) from None
         record.files[self.path] = digest(self.content)

@@ -1,16 +1,18 @@
 """``clawlog run``: a command as a task.
 
-``child`` is the command's process and ``terminal`` its job control; ``tee`` copies its output and keeps the last line;
-``reporter`` reports to the daemon and watches for stops; ``supervisor`` connects them. Even if reporting fails, the command
-runs, and its exit status is passed on.
+``front`` is the process that the caller knows, ``program`` starts the command's own, and ``companion`` is the one that reports
+to the daemon (``supervisor``, ``reporter``), copies output and keeps its last line (``tee``), and stops all that the command
+has started (``tree``). ``inheritance`` is what the caller gave and the command gets. Even if reporting fails, the command runs,
+and what it does to its caller is what it would do alone: docs/command-line.md has the table.
 """
 
 from __future__ import annotations
 
-import asyncio
 import logging
+import os
 import shlex
 import signal
+from itertools import islice
 
 import click
 
@@ -18,6 +20,9 @@ from clawlog.cli.epilogs import epilog
 from clawlog.protocol import summary, vocabulary
 
 DEFAULT_GRACE_S = 10.0
+
+_SHOWN_WORDS = 200
+_SHOWN_BYTES = 4_000
 
 
 def _signal(ctx: click.Context, param: click.Parameter, value: str) -> signal.Signals:
@@ -36,7 +41,7 @@ def _signal(ctx: click.Context, param: click.Parameter, value: str) -> signal.Si
         ("clawlog run --title 'Nightly backup' -- ./backup.sh", ""),
         ("clawlog run --stop-signal INT --grace 60 -- python train.py", ""),
         s0="the command succeeded",
-        sn="the command's own status; 128+n: signal n ended it",
+        sn="the command's own status, or its end by a signal (a shell shows 128+n)",
         s126="the command cannot be run",
         s127="no such command",
     ),
@@ -64,16 +69,26 @@ def command(
     is killed after the grace period; then the stop is acknowledged. CLAWLOG_TASK_ID holds the task's id for the command.
     Without a daemon the command runs all the same, and its events wait in the spool.
     """
-    from clawlog.cli.commands.run import supervisor  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.commands.run import front  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.commands.run.plan import RunPlan  # noqa: PLC0415 - as above
 
     logging.basicConfig(format="clawlog: %(message)s", level=logging.WARNING)
-    shown, _ = summary.clean(title or shlex.join(command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
-    plan = supervisor.RunPlan(
-        command=command_line,
-        title=shown or command_line[0],
-        base_url=base_url,
-        stop_signal=stop_signal,
-        grace_s=grace_s,
-        summary_from_output=summary_from_output,
-    )
-    return asyncio.run(supervisor.run(plan))
+    try:
+        shown, _ = summary.clean(title_of(title, command_line), max_chars=vocabulary.MAX_TITLE_CHARS)
+        plan = RunPlan(
+            command=command_line,
+            title=shown or "command",
+            base_url=base_url,
+            stop_signal=stop_signal,
+            grace_s=grace_s,
+            summary_from_output=summary_from_output,
+        )
+        return front.run(plan)
+    except KeyboardInterrupt:  # before the command has begun; a shell that sees a plain status would go on with its loop
+        return front.end_by(signal.SIGINT)
+
+
+def title_of(title: str | None, command_line: tuple[str, ...]) -> str:
+    """Returns the title as text, whatever the locale and the bytes; of a very long command line its beginning."""
+    words = [title] if title is not None else map(shlex.quote, islice(command_line, _SHOWN_WORDS))
+    return os.fsencode(" ".join(words))[:_SHOWN_BYTES].decode("utf-8", "replace")

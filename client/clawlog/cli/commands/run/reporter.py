@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
+from clawlog import spool
 from clawlog.async_client import AsyncClient
 from clawlog.connection import calls
 from clawlog.connection.calls import Call
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, Refused
-from clawlog.protocol.types import ReportedTaskStatus
-from clawlog.tasks.failures import Failures
+from clawlog.tasks.failures import LOGGER, Failures
 
 T = TypeVar("T")
 
@@ -37,28 +37,41 @@ class Reporter:
         self._task_id = task_id
         self._failures = Failures(os.environ, strict=False)
         self._refused = False
+        self._unsent: list[Call[Any]] = []
 
-    async def begin(self, title: str, base_url: str | None) -> None:
+    async def begin(self, title: str, base_url: str | None, front: int) -> None:
         """Creates the task.
 
-        The daemon watches this process, and not the command's: this one ends after it has reported how the command ended, so
-        that the daemon never takes an ended command for a lost one.
+        The daemon watches the front process, and not the command's: that one ends after it is reported how the command ended,
+        so that the daemon never takes an ended command for a lost one.
         """
-        await self._send(calls.create_task(title, task_id=self._task_id, watch_pid=os.getpid(), base_url=base_url))
-        await self._send(calls.update_task(self._task_id, "running"))
+        create = calls.create_task(title, task_id=self._task_id, watch_pid=front, base_url=base_url)
+        update = calls.update_task(self._task_id, "running")
+        self._unsent = [create, update]
+        await self._send(create)
+        await self._send(update)
+
+    async def conclude(self, begun: asyncio.Task[None], last: Sequence[Call[Any]], patience_s: float) -> None:
+        """Reports how the command ended, after what was to be reported before.
+
+        Args:
+            begun: The report of its beginning.
+            last: What remains to be reported.
+            patience_s: How long the daemon may take over all that; what it has not taken then goes to the spool.
+        """
+        self._unsent += last
+        try:
+            async with asyncio.timeout(patience_s):
+                await begun
+                for call in last:
+                    await self._send(call)
+        except TimeoutError:
+            await asyncio.to_thread(self._spool)
 
     async def heartbeat(self, summary: str) -> None:
         """Sends a heartbeat with one line about the current work."""
         with contextlib.suppress(ClawlogError):  # the next heartbeat replaces it
             await self._client.heartbeat(self._task_id, summary=summary)
-
-    async def end(self, status: ReportedTaskStatus, summary: str | None) -> None:
-        """Reports how the command ended."""
-        await self._send(calls.update_task(self._task_id, status, summary=summary))
-
-    async def acknowledge(self, stop: StopState, summary: str) -> None:
-        """Acknowledges that the command stopped on request."""
-        await self._send(calls.ack_interrupt(self._task_id, interrupt_id=stop.interrupt_id, summary=summary))
 
     async def watch(self, on_stop: Callable[[StopState], None]) -> None:
         """Waits for requests to stop, until it is cancelled.
@@ -80,8 +93,21 @@ class Reporter:
     async def _send(self, call: Call[T]) -> None:
         if self._refused:
             return  # the task itself was refused, with a warning: the daemon does not know it
+        if not self._failures.should_try_daemon():
+            await asyncio.to_thread(self._failures.handle, call, None)
+        else:
+            try:
+                await self._client.perform(call)
+            except ClawlogError as error:
+                self._refused = isinstance(error, Refused) and call.method == "task.create"
+                await asyncio.to_thread(self._failures.handle, call, error)
+        self._unsent.remove(call)
+
+    def _spool(self) -> None:
+        """Each call carries its event's id: one that the daemon takes late, and finds in the spool again, counts once."""
         try:
-            await self._client.perform(call)
+            spool.keep([(call.method, call.params) for call in self._unsent], os.environ)
         except ClawlogError as error:
-            self._refused = isinstance(error, Refused) and call.method == "task.create"
-            await asyncio.to_thread(self._failures.handle, call, error)
+            LOGGER.warning("what was to be reported of the command is lost: %s", error)
+        else:
+            LOGGER.warning("the daemon does not answer: what was to be reported of the command waits in the spool")

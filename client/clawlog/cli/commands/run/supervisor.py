@@ -1,4 +1,4 @@
-"""Runs a command as a task: starts it, reports on it, stops it on request, and exits with its status."""
+"""What the companion does: tells the daemon of the command, hears of stops, and sees to it that a stop is obeyed."""
 
 from __future__ import annotations
 
@@ -7,138 +7,175 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from clawlog.async_client import AsyncClient
-from clawlog.cli.commands.run.child import Child
+from clawlog.cli.commands.run.plan import RunPlan
 from clawlog.cli.commands.run.reporter import Reporter
 from clawlog.cli.commands.run.tee import Tee
-from clawlog.cli.commands.run.terminal import Terminal
+from clawlog.cli.commands.run.tree import Tree, state_of
+from clawlog.cli.commands.run.witness import Witness
 from clawlog.cli.render import times
-from clawlog.connection.results import StopState
-from clawlog.protocol.ids import new_uuid
+from clawlog.connection import calls
+from clawlog.connection.calls import Call
+from clawlog.connection.results import Accepted, StopState
 from clawlog.protocol.types import ReportedTaskStatus
 
 HEARTBEAT_S = 2.0
-"""How often the command's last line is reported, if it has changed."""
+"""How often the command's last line is told, when it has changed."""
+
+LOOK_EVERY_S = 0.05
+HELD_LOOK_EVERY_S = 0.25
+"""How often it is looked whether a signal holds the front process, of which nothing else tells."""
+
+PATIENCE_S = 3.0
+"""For how long a daemon that does not answer is waited for, once the command has ended. What was not told then is spooled."""
 
 
-GROUP_CHECK_S = 0.05
+def supervise(plan: RunPlan, task_id: str, witness: Witness, tee: Tee | None, front: int) -> None:
+    """Does it all; returns when the command's end is told, and its output has come to its end."""
+    command = witness.begun()
+    if command is None:
+        return  # it never ran
+    asyncio.run(_supervise(plan, Processes(task_id, command, front), witness, tee))
+    if tee is not None:
+        tee.join()
 
 
 @dataclass(frozen=True, slots=True)
-class RunPlan:
-    """How to run a command.
+class Processes:
+    """Whom it is about.
 
     Attributes:
-        command: What to run, with its arguments.
-        title: The task's title.
-        base_url: Its backend; None for the daemon's setting.
-        stop_signal: The signal that asks the command to stop.
-        grace_s: Seconds until it is killed after that signal.
-        summary_from_output: Whether its last line of output is the heartbeat's summary.
+        task_id: The command's task.
+        command: The command's process.
+        front: The front process.
     """
 
-    command: Sequence[str]
-    title: str
-    base_url: str | None
-    stop_signal: signal.Signals
-    grace_s: float
-    summary_from_output: bool
+    task_id: str
+    command: int
+    front: int
 
 
-async def run(plan: RunPlan) -> int:
-    """Runs the command; returns its exit status, or 128 and the number of the signal that ended it.
-
-    Raises:
-        CommandError: The command cannot be run.
-    """
-    task_id = new_uuid()
-    child = Child(Terminal.of_this_process())
-    tee = Tee() if plan.summary_from_output else None
-    env = {**os.environ, "CLAWLOG_TASK_ID": task_id}
-    # In a pipeline the other programs need the terminal, too: there the command gets it when it asks for it.
-    alone = os.isatty(0) and os.isatty(1)
-    child.start(plan.command, env, tee.write_fd if tee else None, to_foreground=alone)
-    if tee is not None:
-        tee.begin()
+async def _supervise(plan: RunPlan, processes: Processes, witness: Witness, tee: Tee | None) -> None:
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[int | None] = loop.create_future()
+    witness.on_end(lambda code: loop.call_soon_threadsafe(ended.set_result, code))
     async with AsyncClient() as client:
-        return await Supervisor(plan, child, tee, Reporter(client, task_id)).run()
+        await Supervisor(plan, processes, tee, Reporter(client, processes.task_id)).supervise(ended)
+    witness.done()
 
 
 class Supervisor:
-    """One run, from the start of the command."""
+    """One command, from when it has been started."""
 
-    def __init__(self, plan: RunPlan, child: Child, tee: Tee | None, reporter: Reporter) -> None:
+    def __init__(self, plan: RunPlan, processes: Processes, tee: Tee | None, reporter: Reporter) -> None:
         self._plan = plan
-        self._child = child
+        self._task_id = processes.task_id
+        self._command = processes.command
+        self._front = processes.front
         self._tee = tee
         self._reporter = reporter
+        mark = f"CLAWLOG_TASK_ID={processes.task_id}".encode()
+        self._tree = Tree(processes.command, mark, frozenset({processes.front, os.getpid()}))
         self._stop: StopState | None = None
         self._asked_at = 0.0
         self._killed = False
 
-    async def run(self) -> int:
-        """Waits for the command's end, and reports and watches meanwhile; returns its exit status."""
-        begun = asyncio.create_task(self._reporter.begin(self._plan.title, self._plan.base_url), name="create the task")
-        meanwhile = asyncio.create_task(self._report_and_watch(begun), name="beats and stops")
-        code = await self._child.ended
-        if self._stop is not None:
-            await self._wait_for_group()
+    async def supervise(self, ended: asyncio.Future[int | None]) -> None:
+        """Waits for the command's end, does what there is to do meanwhile, and tells how it ended.
+
+        Args:
+            ended: Becomes its exit status, or a signal's number, negative; None where the front process was killed.
+        """
+        begun = asyncio.create_task(
+            self._reporter.begin(self._plan.title, self._plan.base_url, self._front), name="tell of the task"
+        )
+        meanwhile = asyncio.create_task(self._meanwhile(begun), name="beats and stops")
+        code = await ended
+        if code is None:  # what ends the one the caller knows ends the command
+            self._tree.kill_root()
+        elif self._stop is not None:
+            await self._see_the_rest_off()
         meanwhile.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await meanwhile
         if self._tee is not None:
-            await asyncio.to_thread(self._tee.finish)
-        await begun
-        await self._report_end(code)
-        return code if code >= 0 else 128 - code
+            await asyncio.to_thread(self._tee.drain)
+        await self._reporter.conclude(begun, [self._end(code)], PATIENCE_S)
 
-    async def _report_and_watch(self, begun: asyncio.Task[None]) -> None:
-        await asyncio.shield(begun)
+    async def _meanwhile(self, begun: asyncio.Task[None]) -> None:
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._hold(), name="hold with the front process")
+            await asyncio.shield(begun)
             group.create_task(self._reporter.watch(self._ask_to_stop), name="watch for stops")
             if self._tee is not None:
-                group.create_task(self._send_last_lines(self._tee), name="report the last line")
+                group.create_task(self._heartbeat(self._tee), name="tell the last line")
 
-    async def _send_last_lines(self, tee: Tee) -> None:
-        sent: str | None = None
+    async def _heartbeat(self, tee: Tee) -> None:
+        told: str | None = None
         while True:
-            if (line := tee.last_line) is not None and line != sent:
+            if (line := tee.last_line) is not None and line != told:
                 await self._reporter.heartbeat(line)
-                sent = line
+                told = line
             await asyncio.sleep(HEARTBEAT_S)
+
+    async def _hold(self) -> None:
+        """Stops the command while a signal that cannot be forwarded (SIGSTOP) holds the front process."""
+        held, alone = False, 0
+        while True:
+            is_held = state_of(self._front) == "T"
+            alone = alone + 1 if is_held and state_of(self._command) not in ("T", "t", "Z", "") else 0
+            if alone == 2:  # at the first look the signal may be on its way to the command as well
+                os.kill(self._command, signal.SIGSTOP)
+                held = True
+            elif held and not is_held:
+                os.kill(self._command, signal.SIGCONT)
+                held = False
+            await asyncio.sleep(HELD_LOOK_EVERY_S)
 
     def _ask_to_stop(self, stop: StopState) -> None:
         first = self._stop is None
         self._stop = stop
         if first:
             self._asked_at = time.monotonic()
-            self._child.ask_to_stop(self._plan.stop_signal)
+            self._tree.send(self._plan.stop_signal, signal.SIGCONT)  # one that is stopped is woken to hear it
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._front, signal.SIGCONT)
             asyncio.get_running_loop().call_later(self._plan.grace_s, self._kill)
 
     def _kill(self) -> None:
-        if not self._child.ended.done():
+        if self._tree.living():
             self._killed = True
-            self._child.send(signal.SIGKILL)
+            self._tree.send(signal.SIGKILL)
 
-    async def _wait_for_group(self) -> None:
-        """Waits until the command's children have stopped as well, and kills them after the grace period."""
-        while not self._child.is_alone():
+    async def _see_the_rest_off(self) -> None:
+        """Waits until what the command had started has stopped as well, and kills it when the grace is over."""
+        while self._tree.living():
             if time.monotonic() >= self._asked_at + self._plan.grace_s:
-                self._killed = True
-                self._child.send(signal.SIGKILL)
+                self._kill()
                 return
-            await asyncio.sleep(GROUP_CHECK_S)
+            await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _report_end(self, code: int) -> None:
-        how = f"exit status {code}" if code >= 0 else f"ended by {signal.Signals(-code).name}"
+    def _end(self, code: int | None) -> Call[Accepted]:
+        """What there is to tell of the command's end."""
+        if code is None:
+            return calls.update_task(
+                self._task_id, "failed", summary="killed: SIGKILL ended clawlog run, and the command with it"
+            )
+        how = f"exit status {code}" if code >= 0 else f"ended by {_name(-code)}"
         if self._stop is not None:
             took = times.duration(time.monotonic() - self._asked_at)
             how = f"ignored {self._plan.stop_signal.name} and was killed" if self._killed else how
-            await self._reporter.acknowledge(self._stop, f"{how}, {took} after the stop")
-            return
+            summary = f"{how}, {took} after the stop"
+            return calls.ack_interrupt(self._task_id, interrupt_id=self._stop.interrupt_id, summary=summary)
         last = self._tee.last_line if self._tee is not None else None
         status: ReportedTaskStatus = "done" if code == 0 else "interrupted" if code == -signal.SIGINT else "failed"
-        await self._reporter.end(status, last if code == 0 else f"{how}: {last}" if last else how)
+        return calls.update_task(self._task_id, status, summary=last if code == 0 else f"{how}: {last}" if last else how)
+
+
+def _name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
