@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
-from clawlog import autostart, locations
+from clawlog import autostart
 from clawlog.connection import address, calls
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.asynchronous import Link
@@ -57,7 +57,7 @@ class AsyncClient:
         env: Mapping[str, str] | None = None,
     ) -> None:
         env = os.environ if env is None else env
-        self.address = address.parse(where or locations.socket_address(env))
+        self.address = address.parse(where) if where else address.of_environment(env)
         self._timeout_s = timeout_s
         self._connector = AsyncConnector(self.address, env, timeout_s=timeout_s, may_start=autostart)
         self._link: Link | None = None

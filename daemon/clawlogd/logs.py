@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from typing import Any, Literal
 
 LogFormat = Literal["text", "json", "journal"]
 
 _SYSLOG_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+_SELDOM_S = 10.0
 
 
 class Log:
@@ -23,6 +25,7 @@ class Log:
     def __init__(self, part: str, **fields: object) -> None:
         self._logger = logging.getLogger(f"clawlogd.{part}")
         self._fields = fields
+        self._seldom: dict[str, tuple[float, int]] = {}
 
     def debug(self, event: str, **fields: object) -> None:
         """Logs a detail that helps to find a fault."""
@@ -35,6 +38,16 @@ class Log:
     def warning(self, event: str, **fields: object) -> None:
         """Logs something that an operator should see."""
         self._write(logging.WARNING, event, fields)
+
+    def warning_seldom(self, event: str, **fields: object) -> None:
+        """Logs something that others can make happen as often as they like: at once, then now and then, with how often."""
+        now = time.monotonic()
+        due, left_out = self._seldom.get(event, (0.0, 0))
+        if now < due:
+            self._seldom[event] = (due, left_out + 1)
+            return
+        self._seldom[event] = (now + _SELDOM_S, 0)
+        self._write(logging.WARNING, event, {**fields, **({"times_more": left_out} if left_out else {})})
 
     def error(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
         """Logs something that must not happen; with ``exc_info`` for a fault of the daemon itself."""

@@ -61,7 +61,7 @@ class Lifecycle:
             _sound(about.title),
             [_sound(each) if isinstance(each, str) else NewStep(_sound(each.title), each.step_id) for each in about.steps],
             task_id=self.task_id,
-            base_url=about.base_url,
+            base_url=about.base_url or os.environ.get("CLAWLOG_BASE_URL"),
             summary=_sound(about.summary),
             watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
             lease_s=about.lease_s,

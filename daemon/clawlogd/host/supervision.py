@@ -28,18 +28,23 @@ class Supervisor:
     def __init__(self, group: TaskGroup) -> None:
         self._group = group
 
-    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Starts a task.
+    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Starts a task. Returns what ends it in good order.
 
         Args:
             name: What its unexpected end is logged under.
             work: Runs until cancelled.
         """
-        self._group.start_soon(self._guard, name, work, name=name)
+        scope = anyio.CancelScope()
+        self._group.start_soon(self._guard, name, work, scope, name=name)
+        return scope.cancel
 
-    async def _guard(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _guard(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], scope: anyio.CancelScope) -> None:
         try:
-            await work()
+            with scope:
+                await work()
+            if scope.cancelled_caught:
+                return
         except Exception as error:
             _log.error("task_failed", task=name, error=repr(error), exc_info=error)
             raise

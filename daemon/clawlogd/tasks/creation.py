@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from clawlog.protocol import ids
+from clawlog.protocol.addresses import canonical
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, TooManyTasks
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, WatchedProcess
@@ -88,7 +89,7 @@ def create(
 
 
 def checked_base_url(text: str) -> str:
-    """A backend's address, without a slash at the end.
+    """A backend's address, in its one form.
 
     Raises:
         InvalidValue: It is none, or holds what does not belong there.
@@ -105,7 +106,7 @@ def checked_base_url(text: str) -> str:
         raise InvalidValue("base_url", "holds credentials", "put the token into CLAWLOG_TOKEN_FILE or CLAWLOG_TOKEN")
     if url.query or url.fragment:
         raise InvalidValue("base_url", "has a query or a fragment", hint)
-    return text.rstrip("/")
+    return canonical(text)
 
 
 def _steps(task_id: str, given: Sequence[tuple[str | None, str]]) -> tuple[Step, ...]:

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.addresses import canonical
 from clawlogd import __version__
 from clawlogd.context import CallContext
 from clawlogd.delivery.report import LaneReport, LaneState
@@ -83,6 +84,8 @@ def current_status(services: Services) -> DaemonStatus:
     problems = [_lane_problem(report) for report in reports if _broken(report)]
     problems += [_parked_problem(report) for report in reports if report.parked_tasks]
     problems += _outbox_problems(outbox)
+    if services.runtime.spool_problem is not None:
+        problems.append(f"the spool cannot be read: {services.runtime.spool_problem}; what programs wrote there waits")
     if services.runtime.reload_error is not None:
         problems.append(
             f"the settings could not be read again, those from before are in force: {services.runtime.reload_error}"
@@ -96,7 +99,7 @@ def current_status(services: Services) -> DaemonStatus:
         socket=services.runtime.socket,
         zmq=services.runtime.zmq,
         metrics=services.runtime.metrics,
-        base_url=services.settings.base_url.rstrip("/"),
+        base_url=canonical(services.settings.base_url),
         healthy=not problems,
         problems=tuple(problems),
         tasks=_counts(services.registry),
@@ -243,5 +246,5 @@ async def _first(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) 
     scope.cancel()
 
 
-STATUS = Verb("daemon.status", NoParams, status)
+STATUS = Verb("daemon.status", NoParams, status, about_tasks=False)
 FLUSH = Verb("daemon.flush", FlushRequest, flush, waits=True)

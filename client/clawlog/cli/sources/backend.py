@@ -7,6 +7,7 @@ works.
 from __future__ import annotations
 
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -14,9 +15,11 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from clawlog.cli.errors import BackendRefused, BackendUnreachable
+from clawlog import exits
+from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
 from clawlog.cli.render.backend_views import BackendTask, Receipts
 from clawlog.cli.sources import configuration
+from clawlog.protocol.addresses import proxy_of
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.summary import one_line
 
@@ -38,9 +41,18 @@ class Backend:
     def __init__(self, base_url: str, env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
-        self._token = configuration.token(configuration.load(env), self.base_url, env)
-        # No proxies, like the daemon, so that both reach the same server. No redirects: they would send the token elsewhere.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+        settings = configuration.load(env)
+        self._token = configuration.token(settings, self.base_url, env)
+        # The daemon's proxy and certificates, so that both reach the same server. No redirects: they would send the token
+        # elsewhere.
+        try:
+            proxy = proxy_of(self.base_url, env)
+        except ValueError:
+            proxy = None  # no address at all, as the first request says
+        proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=_tls(settings)), _NoRedirects()
+        )
 
     def task(self, task_id: str) -> BackendTask:
         """Returns one task with its newest events.
@@ -105,6 +117,11 @@ class Backend:
             raise BackendUnreachable(f"{self.base_url} does not answer with JSON: is it a ClawLog backend?") from None
         except OSError as error:
             reason = getattr(error, "reason", None) or error
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise BackendUnreachable(
+                    f"the certificate of {self.base_url} is not trusted: {reason.verify_message}; "
+                    "name its authority in http.ca_file"
+                ) from None
             raise BackendUnreachable(f"{self.base_url} does not answer: {reason}; is the backend running?") from None
 
     def _read(self, read: Callable[[Any], T], view: Any) -> T:
@@ -122,6 +139,25 @@ class _Answer:
 
     content: Any
     date: str | None
+
+
+def _tls(settings: configuration.Configuration) -> ssl.SSLContext:
+    """How certificates are proved and shown.
+
+    Raises:
+        CommandError: A file does not hold what its setting says.
+    """
+    context = ssl.create_default_context()
+    key, path = "http.ca_file", settings.ca_file
+    try:
+        if path is not None:
+            context.load_verify_locations(cafile=path)
+        key, path = "http.client_cert_file", settings.client_cert_file
+        if path is not None:
+            context.load_cert_chain(path)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{key}: {path} holds no certificate: {error}", exits.USAGE) from None
+    return context
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shlex
 import signal
 
@@ -71,7 +72,7 @@ def command(
     plan = supervisor.RunPlan(
         command=command_line,
         title=shown or command_line[0],
-        base_url=base_url,
+        base_url=base_url or os.environ.get("CLAWLOG_BASE_URL"),
         stop_signal=stop_signal,
         grace_s=grace_s,
         summary_from_output=summary_from_output,

@@ -16,6 +16,7 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, Refused
+from clawlog.protocol.errors import NOT_NOW
 from clawlog.protocol.types import ReportedTaskStatus
 from clawlog.tasks.failures import Failures
 
@@ -80,8 +81,12 @@ class Reporter:
     async def _send(self, call: Call[T]) -> None:
         if self._refused:
             return  # the task itself was refused, with a warning: the daemon does not know it
+        if not self._failures.should_try_daemon():
+            await asyncio.to_thread(self._failures.handle, call, None)
+            return
         try:
             await self._client.perform(call)
         except ClawlogError as error:
-            self._refused = isinstance(error, Refused) and call.method == "task.create"
+            declined = isinstance(error, Refused) and error.code not in NOT_NOW
+            self._refused = declined and call.method == "task.create"
             await asyncio.to_thread(self._failures.handle, call, error)

@@ -26,6 +26,9 @@ HEARTBEAT_S = 2.0
 
 GROUP_CHECK_S = 0.05
 
+_TIMEOUT_S = 3.0
+"""How long a hung daemon is waited for, once: the wrapped command's end must not wait for long because of it."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunPlan:
@@ -63,7 +66,7 @@ async def run(plan: RunPlan) -> int:
     child.start(plan.command, env, tee.write_fd if tee else None, to_foreground=alone)
     if tee is not None:
         tee.begin()
-    async with AsyncClient() as client:
+    async with AsyncClient(timeout_s=_TIMEOUT_S) as client:
         return await Supervisor(plan, child, tee, Reporter(client, task_id)).run()
 
 
