@@ -31,6 +31,7 @@ BENCHMARKS = (
     "scaling",
     "backend_load",
     "stop_latency",
+    "fair_turns",
 )
 
 

@@ -15,7 +15,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-from clawlog import autostart, locations
+from clawlog import autostart
 from clawlog.connection import address, calls
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.asynchronous import Link
@@ -67,7 +67,7 @@ class AsyncClient:
         env: Mapping[str, str] | None = None,
     ) -> None:
         env = os.environ if env is None else env
-        self.address = address.parse(where or locations.socket_address(env))
+        self.address = address.parse(where) if where else address.of_environment(env)
         self._timeout_s = timeout_s
         self._connector = AsyncConnector(self.address, env, timeout_s=timeout_s, may_start=autostart)
         self._conversations: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Conversation] = weakref.WeakKeyDictionary()

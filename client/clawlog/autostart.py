@@ -35,21 +35,44 @@ _started: list[int] = []
 """Process ids that this process started, so that an ended one is reaped at the next start."""
 
 
+_INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"})
+_PATHS = frozenset({"CLAWLOG_STATE_DIR", "CLAWLOG_CONFIG", "CLAWLOG_TOKEN_FILE"})
+
+
 def is_wanted(env: Mapping[str, str]) -> bool:
     """Whether the environment lets a daemon be started."""
     return env.get("CLAWLOG_AUTOSTART") != "0"
 
 
 def find_program(env: Mapping[str, str]) -> str | None:
-    """The path of ``clawlogd``: beside this interpreter, in the checkout's ``.venv``, on PATH, in ``~/.local/bin``."""
+    """The path of the first ``clawlogd`` that there is."""
+    return next(iter(find_programs(env)), None)
+
+
+def find_programs(env: Mapping[str, str]) -> list[str]:
+    """Every ``clawlogd``: beside this interpreter, in the checkout's ``.venv``, on PATH, in ``~/.local/bin``.
+
+    That one is there does not mean that it runs: a checkout's ``.venv`` may have been moved, or made for another Python.
+    """
     checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    try:
+        home = locations.home(env)
+    except locations.Unfit:
+        home = os.devnull
     candidates = [
         os.path.join(os.path.dirname(sys.executable or "/"), _PROGRAM),
         os.path.join(checkout, ".venv", "bin", _PROGRAM),
         shutil.which(_PROGRAM, path=env.get("PATH", os.defpath)),
-        os.path.join(locations.home(env), ".local", "bin", _PROGRAM),
+        os.path.join(home, ".local", "bin", _PROGRAM),
     ]
-    return next((path for path in candidates if path and os.access(path, os.X_OK) and os.path.isfile(path)), None)
+    found = [path for path in candidates if path and os.access(path, os.X_OK) and os.path.isfile(path)]
+    return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
+
+
+def environment_of_daemon(env: Mapping[str, str]) -> dict[str, str]:
+    """What a daemon inherits: not what was meant for its caller's own Python, and no path that depends on where that works."""
+    inherited = {name: value for name, value in env.items() if not name.startswith("PYTHON") or name in _INHERITED}
+    return {name: os.path.abspath(value) if name in _PATHS and value else value for name, value in inherited.items()}
 
 
 class _Launching(threading.local):
@@ -109,6 +132,9 @@ class Launch:
         self._deadline = time.monotonic() + _PATIENCE_S
         self._state_dir = locations.state_dir(env)
         self._log_path = os.path.join(self._state_dir, "clawlogd.log")
+        self._programs = iter(find_programs(env))
+        self._program = ""
+        self._failures: list[str] = []
         self._process: subprocess.Popen[bytes] | None = None
         self._lock_fd: int | None = None
 
@@ -123,7 +149,9 @@ class Launch:
                 self._process = self._spawn()
         elif (status := self._process.poll()) is not None:
             if status not in (exits.SUCCESS, exits.UNAVAILABLE):  # unavailable: another daemon holds the state folder
-                raise DaemonUnreachable(f"{_PROGRAM} ended at once with status {status}; see {self._log_path}")
+                self._failures.append(f"{self._program} ended at once with status {status}")
+                self._process = self._spawn()
+                return
             self._deadline = min(self._deadline, time.monotonic() + _GRACE_S)
         if time.monotonic() > self._deadline:
             raise DaemonUnreachable(f"{_PROGRAM} does not answer at {self._address}; see {self._log_path}")
@@ -147,10 +175,12 @@ class Launch:
 
     def _take_lock(self) -> bool:
         try:
-            os.makedirs(self._state_dir, mode=0o700, exist_ok=True)
-            fd = os.open(os.path.join(self._state_dir, "autostart.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            locations.private_folder(self._state_dir)
+            fd = locations.open_own_file(os.path.join(self._state_dir, "autostart.lock"), os.O_RDWR)
         except OSError as error:
             raise DaemonUnreachable(f"The state folder {self._state_dir} cannot be used: {error.strerror}") from error
+        except locations.Unfit as error:
+            raise DaemonUnreachable(f"The state folder cannot be used: {error}") from error
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -160,28 +190,39 @@ class Launch:
         return True
 
     def _spawn(self) -> subprocess.Popen[bytes]:
-        program = find_program(self._env)
-        if program is None:
-            raise DaemonUnreachable(f"{_PROGRAM} is not installed; install it with: pipx install clawlog-status-sync")
-        env = dict(self._env)
-        arguments = [program]
+        """Starts the next program that can be started.
+
+        Raises:
+            DaemonUnreachable: There is none; the text names those that failed.
+        """
+        env = environment_of_daemon(self._env)
+        arguments: list[str] = []
         if self._address.kind is Kind.UNIX:
             env["CLAWLOG_SOCKET"] = os.path.abspath(self._address.path)
         else:
             arguments += ["--zmq", self._address.endpoint]
             env.pop("CLAWLOG_SOCKET", None)  # it names the ZeroMQ endpoint; the Unix socket keeps its default path
         _started[:] = [pid for pid in _started if not _reaped(pid)]
-        try:
-            log_fd = os.open(self._log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        for program in self._programs:
+            self._program = program
             try:
-                process = subprocess.Popen(
-                    arguments, stdin=subprocess.DEVNULL, stdout=log_fd, stderr=log_fd, cwd="/", env=env, start_new_session=True
-                )
-            finally:
-                os.close(log_fd)
-        except OSError as error:
-            raise DaemonUnreachable(f"{program} cannot be run: {error.strerror}") from error
-        return process
+                return self._run([program, *arguments], env)
+            except OSError as error:
+                self._failures.append(f"{program} cannot be run: {error.strerror}")
+            except locations.Unfit as error:
+                raise DaemonUnreachable(f"The log cannot be written: {error}") from error
+        if not self._failures:
+            raise DaemonUnreachable(f"{_PROGRAM} is not installed; install it with: pipx install clawlog-status-sync")
+        raise DaemonUnreachable(f"{'; '.join(self._failures)}; see {self._log_path}")
+
+    def _run(self, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+        log_fd = locations.open_own_file(self._log_path, os.O_WRONLY | os.O_APPEND)
+        try:
+            return subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log_fd, stderr=log_fd, cwd="/", env=env, start_new_session=True
+            )
+        finally:
+            os.close(log_fd)
 
 
 def _reaped(pid: int) -> bool:

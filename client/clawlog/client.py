@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
-from clawlog import autostart, locations
+from clawlog import autostart
 from clawlog.connection import address, calls
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.blocking import Channel, open_channel
@@ -74,7 +74,7 @@ class Client:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self._env = os.environ if env is None else env
-        self.address = address.parse(where or locations.socket_address(self._env))
+        self.address = address.parse(where) if where else address.of_environment(self._env)
         self._timeout_s = timeout_s
         self._connector = Connector(self.address, self._env, timeout_s=timeout_s, may_start=autostart)
         self._idle: deque[_Connection] = deque()

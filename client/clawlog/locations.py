@@ -2,11 +2,13 @@
 
 Order for the state: ``CLAWLOG_STATE_DIR``, systemd's ``STATE_DIRECTORY``, ``$XDG_STATE_HOME/clawlog``,
 ``~/.local/state/clawlog``.
-Order for the socket: ``CLAWLOG_SOCKET``, ``$XDG_RUNTIME_DIR/clawlog``, ``/run/clawlog`` where that is ours to use, the state's
-``run`` folder. A state folder chosen by ``CLAWLOG_STATE_DIR`` holds its socket, too: two state folders mean two daemons.
+Order for the socket: ``CLAWLOG_SOCKET``, ``$XDG_RUNTIME_DIR/clawlog`` where that folder is there and the user's own,
+``/run/clawlog`` where that is ours to use, the state's ``run`` folder. A state folder chosen by ``CLAWLOG_STATE_DIR`` holds its
+socket, too: two state folders mean two daemons.
 """
 
 import os
+from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # collections would cost every script call a tenth of its time
@@ -18,23 +20,36 @@ SPOOL_NAME = "spool"
 DEFAULT_BASE_URL = "http://localhost:8000"
 
 
+class Unfit(Exception):  # noqa: N818 - names what is the case
+    """A folder cannot be used; the text says which, why, and what to do."""
+
+
 def state_dir(env: "Mapping[str, str]") -> str:
-    """The state folder's path; it need not exist yet."""
+    """The state folder's path; it need not exist yet.
+
+    Raises:
+        Unfit: The user has no home folder, and nothing names another.
+    """
     if path := env.get("CLAWLOG_STATE_DIR"):
         return path
     if path := env.get("STATE_DIRECTORY"):
         return path.split(":", 1)[0]
-    if path := env.get("XDG_STATE_HOME"):
+    # Of another user, as after sudo -E, it would be filled with files that its owner cannot remove.
+    if (path := env.get("XDG_STATE_HOME", "")).startswith("/") and (_is_own_folder(path) or not os.path.lexists(path)):
         return f"{path}/clawlog"
     return f"{home(env)}/.local/state/clawlog"
 
 
 def socket_address(env: "Mapping[str, str]") -> str:
-    """Where to reach the daemon: ``zmq:ENDPOINT``, or the path of its Unix socket without a prefix."""
+    """Where to reach the daemon: ``zmq:ENDPOINT``, or the path of its Unix socket without a prefix.
+
+    Raises:
+        Unfit: As ``state_dir``.
+    """
     if address := env.get("CLAWLOG_SOCKET"):
         return address.removeprefix("unix:")
     if not env.get("CLAWLOG_STATE_DIR"):
-        if path := env.get("XDG_RUNTIME_DIR"):
+        if (path := env.get("XDG_RUNTIME_DIR", "")).startswith("/") and _is_own_folder(path):
             return f"{path}/clawlog/{SOCKET_NAME}"
         if os.access(SYSTEM_SOCKET_DIR, os.X_OK) and _serves(f"{SYSTEM_SOCKET_DIR}/{SOCKET_NAME}"):
             return f"{SYSTEM_SOCKET_DIR}/{SOCKET_NAME}"
@@ -42,8 +57,71 @@ def socket_address(env: "Mapping[str, str]") -> str:
 
 
 def home(env: "Mapping[str, str]") -> str:
-    """The user's home folder."""
-    return env.get("HOME") or os.path.expanduser("~")
+    """The user's home folder: what ``HOME`` names unless that is somebody else's, else what the system knows of the user.
+
+    Raises:
+        Unfit: Neither names one.
+    """
+    named = env.get("HOME", "")
+    if named.startswith("/") and (_is_own_folder(named) or not os.path.lexists(named)):
+        return named
+    import pwd  # noqa: PLC0415 - hardly ever needed, and a script's start pays for it
+
+    try:
+        known = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        known = ""
+    if known and (_is_own_folder(known) or not named):
+        return known
+    if not named:
+        raise Unfit(
+            f"user {os.geteuid()} has no home folder, and HOME names none; set CLAWLOG_STATE_DIR to a folder of its own"
+        )
+    return named
+
+
+def private_folder(path: str) -> None:
+    """Makes a folder that only its owner may enter, or checks that it is one: the same for the daemon and for its clients.
+
+    Raises:
+        Unfit: It cannot be made, is a symbolic link or no folder, or belongs to somebody else.
+    """
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+        found = os.lstat(path)
+        if S_ISLNK(found.st_mode):
+            raise Unfit(f"{path} is a symbolic link; name the folder itself")
+        if found.st_uid != os.geteuid():
+            raise Unfit(
+                f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}, as whom this runs; choose another folder"
+            )
+        if found.st_mode & 0o077:
+            os.chmod(path, 0o700)
+    except OSError as error:
+        raise Unfit(f"{path}: cannot be made: {error.strerror}; choose another with CLAWLOG_STATE_DIR or --state-dir") from None
+
+
+def open_own_file(path: str, flags: int) -> int:
+    """Opens a file of one's own, which is made with mode 0600 where it is missing; never through a link.
+
+    Raises:
+        OSError: It cannot be opened.
+        Unfit: It is no file, or somebody else's.
+    """
+    descriptor = os.open(path, flags | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK, 0o600)
+    found = os.fstat(descriptor)
+    if not S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+        os.close(descriptor)
+        raise Unfit(f"{path} is not a file of user {os.geteuid()}, as whom this runs; remove it, or choose another folder")
+    return descriptor
+
+
+def _is_own_folder(path: str) -> bool:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return False
+    return S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
 
 
 def _serves(path: str) -> bool:

@@ -53,13 +53,25 @@ def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Map
         SpoolFailed: The file could not be written.
     """
     prepared = [_prepare(method, params) for method, params in requests]
-    folder = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
     at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
-        write(folder, spool.encode(at, [request for request, _ in prepared]))
+        folder = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
+        write(folder, spool.encode(at, [request for request, _ in prepared], _pid_namespace(requests)))
+    except locations.Unfit as error:
+        raise SpoolFailed(f"The spool cannot be written: {error}") from error
     except OSError as error:
         raise SpoolFailed(f"The spool {folder} cannot be written: {error.strerror}") from error
     return [result for _, result in prepared]
+
+
+def _pid_namespace(requests: Sequence[SpooledRequest]) -> int | None:
+    """Where a process id that the requests name holds; None where they name none, or it is not known."""
+    if not any("watch_pid" in params for _, params in requests):
+        return None
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
 
 
 def _prepare(method: str, params: Mapping[str, Any]) -> tuple[SpooledRequest, Mapping[str, Any]]:
@@ -133,14 +145,15 @@ def write(folder: str, content: bytes) -> None:
 
     Raises:
         OSError: It could not be written; nothing is left of it.
+        Unfit: The folder, or the one around it, is not the user's own.
     """
-    for each in (os.path.dirname(folder), folder):  # one by one: the mode applies to a path's last folder alone
-        os.makedirs(each, mode=0o700, exist_ok=True)
-    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for each in (os.path.dirname(folder), folder):
+        locations.private_folder(each)
+    folder_fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     is_nested, _writing.active = _writing.active, True
     lock_fd = -1
     try:
-        lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
+        lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
         _lock(lock_fd, patiently=not is_nested)
         _write_in(folder_fd, content)
     finally:

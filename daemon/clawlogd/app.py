@@ -20,6 +20,7 @@ from clawlogd.backends import Backends, Spawn
 from clawlogd.clock import Clock, SystemClock
 from clawlogd.faults import Faults
 from clawlogd.host.housekeeping import Housekeeping
+from clawlogd.host.places import Places
 from clawlogd.host.reload import Reload
 from clawlogd.host.status import report_status
 from clawlogd.host.supervision import Supervisor, supervised
@@ -35,9 +36,10 @@ from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
-from clawlogd.settings import LiveSettings, Settings, metrics_address
+from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.loading import LoadedState, load_state
 from clawlogd.text import path_text
+from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
 
 _log = Log("app")
@@ -61,7 +63,11 @@ class Environment:
 
     @classmethod
     def of_process(cls, settings: Settings, env: Mapping[str, str]) -> Environment:
-        """The environment of this process."""
+        """The environment of this process.
+
+        Raises:
+            Unfit: No folder for the state can be found.
+        """
         chosen = {**env, **({"CLAWLOG_STATE_DIR": settings.state_dir} if settings.state_dir else {})}
         state_dir = Path(locations.state_dir(chosen)).absolute()
         if chosen.get("STATE_DIRECTORY") and not chosen.get("CLAWLOG_STATE_DIR"):
@@ -122,15 +128,17 @@ async def run(
         faults = Faults(where.clock)
         supervisor = await stack.enter_async_context(supervised(faults))
         services = assemble(state, live_settings, where, supervisor.spawn_isolated, closing, faults=faults)
-        dispatcher = Dispatcher(services=services)
-        spool = Spool(folder=where.state_dir / locations.SPOOL_NAME, dispatcher=dispatcher, runtime=services.runtime)
+        spool, dispatcher = _make_dispatcher(services, where)
+        stack.callback(spool.close)
         await _resume(services, spool)
 
         manager = ServiceManager(where.env)
-        listeners = await _listen(services, where, dispatcher, stack)
-        await _serve_metrics(services, listeners, stack)
+        places = Places(services.outbox.check_place)
+        listeners = await _listen(services, where, dispatcher, places, stack)
+        await _serve_metrics(services, listeners, places, stack)
         housekeeping = Housekeeping(
             services=services,
+            check_places=places.check,
             drain_spool=spool.drain,
             manager=manager,
             request_shutdown=shutdown.request,
@@ -206,6 +214,7 @@ def assemble(
         clock=clock,
         faults=faults,
         spawn=spawn,
+        network=Network(where.env, settings),
     )
     closing.push_async_callback(backends.close)
     closing.callback(liveness.close)
@@ -223,6 +232,19 @@ def assemble(
     )
 
 
+def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dispatcher]:
+    """What carries out commands, and the spool, which has its calls carried out by it and lets nothing overtake them."""
+    spool = Spool(
+        folder=where.state_dir / locations.SPOOL_NAME,
+        perform=lambda method, params, context: dispatcher.perform(method, params, context),  # noqa: PLW0108 - built below
+        committed=services.outbox.committed,
+        known=lambda task_id: services.registry.find(task_id) is not None,
+        runtime=services.runtime,
+    )
+    dispatcher = Dispatcher(services=services, gate=spool)
+    return spool, dispatcher
+
+
 # ── Starting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -236,19 +258,33 @@ async def _resume(services: Services, spool: Spool) -> None:
     services.heartbeats.resume()
 
 
-async def _listen(services: Services, where: Environment, dispatcher: Dispatcher, stack: AsyncExitStack) -> Listeners:
+async def _listen(
+    services: Services, where: Environment, dispatcher: Dispatcher, places: Places, stack: AsyncExitStack
+) -> Listeners:
     group = allowed_group(services.settings.listen.group)
+    group_id = group.gr_gid if group else None
     sockets = passed_sockets(where.env)
-    if not sockets and where.socket_path is not None:
-        sockets = [bind_unix(where.socket_path, group_id=group.gr_gid if group else None)]
-        stack.callback(where.socket_path.unlink, missing_ok=True)
+    own_path = where.socket_path if not sockets else None
+    if own_path is not None:
+        sockets = [bind_unix(own_path, group_id=group_id)]
+
+        async def rebind_unix(path: Path = own_path) -> None:
+            await listeners.rebind_unix(bind_unix(path, group_id=group_id))
+
+        stack.callback(places.add(own_path, rebind_unix).remove)
     listeners = make_listeners(sockets, group, dispatcher, services.live_settings)
+    if (zmq_path := ipc_path(services.settings.zmq) if services.settings.zmq else None) is not None:
+
+        async def rebind_zeromq(path: Path = zmq_path) -> None:
+            await listeners.rebind_zeromq(bind_unix(path))
+
+        stack.callback(places.add(zmq_path, rebind_zeromq).remove)
     await listeners.start()
     services.runtime.socket = path_text(sockets[0].getsockname()) if sockets else None
     return listeners
 
 
-async def _serve_metrics(services: Services, listeners: Listeners, stack: AsyncExitStack) -> None:
+async def _serve_metrics(services: Services, listeners: Listeners, places: Places, stack: AsyncExitStack) -> None:
     if services.settings.metrics is None:
         return
     from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where configured
@@ -258,7 +294,7 @@ async def _serve_metrics(services: Services, listeners: Listeners, stack: AsyncE
     stack.push_async_callback(server.stop)
     services.runtime.metrics = await server.start(address)
     if address.path is not None:
-        stack.callback(address.path.unlink, missing_ok=True)
+        stack.callback(places.add(address.path, partial(server.rebind, address.path)).remove)
 
 
 def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: ServiceManager, supervisor: Supervisor) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
+from clawlog.protocol.addresses import canonical
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
+from clawlogd.errors import InvalidValue
 from clawlogd.faults import Faults
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.interrupts.watcher import InterruptWatcher
@@ -16,10 +18,11 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
 
-Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], None]
-"""Runs a long-lived task under a name."""
+Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], Callable[[], None]]
+"""Runs a long-lived task under a name. Returns what ends it."""
 
 
 class Backends:
@@ -36,6 +39,7 @@ class Backends:
         clock: Where the time is read.
         faults: Where faults of the daemon's own are noted.
         spawn: Runs lanes and watchers.
+        network: The way to them.
     """
 
     def __init__(
@@ -51,6 +55,7 @@ class Backends:
         clock: Clock,
         faults: Faults,
         spawn: Spawn,
+        network: Network,
     ) -> None:
         self._outbox = outbox
         self._registry = registry
@@ -62,9 +67,12 @@ class Backends:
         self._clock = clock
         self._faults = faults
         self._spawn = spawn
+        self._network = network
         self._lanes: dict[str, Lane] = {}
+        self._end: dict[str, tuple[Callable[[], None], ...]] = {}
+        self._idle_since: dict[str, float] = {}
         self._watchers: dict[str, InterruptWatcher] = {}
-        self._upstreams: list[Upstream] = []
+        self._upstreams: dict[str, list[Upstream]] = {}
 
     def resume(self) -> None:
         """Starts the lanes of all backends that have undelivered events or live tasks of an earlier run."""
@@ -100,7 +108,44 @@ class Backends:
 
     async def close(self) -> None:
         """Closes all connections."""
-        for upstream in self._upstreams:
+        for base_url in list(self._upstreams):
+            await self._close(base_url)
+
+    def check_room(self, base_url: str) -> None:
+        """Checks that a task for this backend may be added. One for the default backend always may.
+
+        Raises:
+            InvalidValue: As many others are served as may be.
+        """
+        bound = self._settings.now.backends.max
+        if base_url in self._lanes or len(self._lanes) < bound or base_url == canonical(self._settings.now.base_url):
+            return
+        raise InvalidValue(
+            "base_url",
+            f"{len(self._lanes)} other backends are in use and the bound is backends.max",
+            "end the tasks of one that is over, or raise it",
+        )
+
+    async def end_idle(self) -> None:
+        """Ends the lanes and watchers of backends for which nothing has gone on, and nothing has waited, for a while."""
+        now = self._clock.monotonic()
+        needed = {task.base_url for task in self._registry if not task.status.ended}.union(self._outbox.waiting_for)
+        for base_url, lane in list(self._lanes.items()):
+            if base_url in needed or lane.busy:
+                self._idle_since.pop(base_url, None)
+            elif now - self._idle_since.setdefault(base_url, now) > self._settings.now.backends.end_idle_after_s:
+                await self._stop(base_url)
+
+    async def _stop(self, base_url: str) -> None:
+        for end in self._end.pop(base_url):
+            end()
+        self._watchers.pop(base_url).forget()
+        self._outbox.listen(self._lanes.pop(base_url).number, None)
+        self._idle_since.pop(base_url, None)
+        await self._close(base_url)
+
+    async def _close(self, base_url: str) -> None:
+        for upstream in self._upstreams.pop(base_url, []):
             await upstream.close()
 
     def _start(self, base_url: str) -> Lane:
@@ -127,11 +172,15 @@ class Backends:
             clock=self._clock,
         )
         self._lanes[base_url], self._watchers[base_url] = lane, watcher
-        self._spawn(f"lane {base_url}", lane.run)
-        self._spawn(f"watcher {base_url}", watcher.run)
+        self._end[base_url] = (
+            self._spawn(f"lane {base_url}", lane.run),
+            self._spawn(f"watcher {base_url}", watcher.run),
+        )
         return lane
 
     def _upstream(self, base_url: str) -> Upstream:
-        upstream = Upstream(base_url=base_url, tokens=self._tokens, settings=self._settings, clock=self._clock)
-        self._upstreams.append(upstream)
+        upstream = Upstream(
+            base_url=base_url, tokens=self._tokens, settings=self._settings, clock=self._clock, network=self._network
+        )
+        self._upstreams.setdefault(base_url, []).append(upstream)
         return upstream

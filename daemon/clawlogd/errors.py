@@ -23,6 +23,10 @@ class StorageDamaged(StorageFailed):
     """SQLite found its file damaged: the daemon must start anew, which recovers what can be read."""
 
 
+class StorageLost(StorageFailed):
+    """The file is not where it was: it was removed, or another is in its place."""
+
+
 class OutboxFull(OutboxError):
     """A bound is reached: nothing was accepted, and nothing old was dropped."""
 
@@ -102,6 +106,30 @@ class TaskFinished(CommandRefused):
     def __init__(self, task_id: str, status: str) -> None:
         super().__init__(f"Task {task_id} is {status}; nothing more is taken for it until its status is set to running again")
         self.status = status
+
+
+class EventIdReused(CommandRefused):
+    """An event id came with another call than the one that it was minted for."""
+
+    hint = "mint a new UUID for each call, and repeat one only with the same call"
+
+    def __init__(self) -> None:
+        super().__init__(f"event_id: was used for another call already (key_reused); {self.hint}")
+
+
+class NoOpenInterrupt(CommandRefused):
+    """An acknowledgement answers no stop: none is known here, and the backend has none or does not answer.
+
+    Args:
+        task_id: The task.
+    """
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(
+            f"There is nothing to acknowledge: no stop is known here for task {task_id}, and its backend has none or does not "
+            "answer; check for one first, or set the task's status"
+        )
+        self.task_id = task_id
 
 
 class TooManyTasks(CommandRefused):

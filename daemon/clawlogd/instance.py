@@ -14,6 +14,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from clawlog import locations
+
 LOCK_NAME = "clawlogd.lock"
 
 
@@ -32,18 +34,9 @@ def private_folder(path: Path) -> Path:
         InstanceError: It is a symbolic link, not a folder, or belongs to another user.
     """
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        found = path.lstat()
-    except OSError as error:
-        raise InstanceError(f"{path}: cannot be made: {error.strerror}; choose another with --state-dir") from None
-    if stat.S_ISLNK(found.st_mode):
-        raise InstanceError(f"{path} is a symbolic link; name the folder itself")
-    if found.st_uid != os.geteuid():
-        raise InstanceError(
-            f"{path} belongs to user {found.st_uid}, not to {os.geteuid()}, as whom this runs; choose another folder"
-        )
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        path.chmod(0o700)
+        locations.private_folder(str(path))
+    except locations.Unfit as error:
+        raise InstanceError(str(error)) from None
     return path
 
 

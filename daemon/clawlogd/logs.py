@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import time
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -19,6 +20,7 @@ _MAX_FIELD_CHARS = 1000
 _MAX_INTEGER = 2**63
 
 _SYSLOG_PRIORITY = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
+_SELDOM_S = 10.0
 
 
 class Log:
@@ -32,6 +34,7 @@ class Log:
     def __init__(self, part: str, **fields: object) -> None:
         self._logger = logging.getLogger(f"clawlogd.{part}")
         self._fields = fields
+        self._seldom: dict[str, tuple[float, int]] = {}
 
     def debug(self, event: str, **fields: object) -> None:
         """Logs a detail that helps to find a fault."""
@@ -44,6 +47,16 @@ class Log:
     def warning(self, event: str, **fields: object) -> None:
         """Logs something that an operator should see."""
         self._write(logging.WARNING, event, fields)
+
+    def warning_seldom(self, event: str, **fields: object) -> None:
+        """Logs something that others can make happen as often as they like: at once, then now and then, with how often."""
+        now = time.monotonic()
+        due, left_out = self._seldom.get(event, (0.0, 0))
+        if now < due:
+            self._seldom[event] = (due, left_out + 1)
+            return
+        self._seldom[event] = (now + _SELDOM_S, 0)
+        self._write(logging.WARNING, event, {**fields, **({"times_more": left_out} if left_out else {})})
 
     def error(self, event: str, *, exc_info: BaseException | None = None, **fields: object) -> None:
         """Logs something that must not happen; with ``exc_info`` for a fault of the daemon itself."""

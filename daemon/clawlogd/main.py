@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
+from clawlog import locations
 from clawlogd import __version__, logs, settings
 
 EX_FAILED = 1
@@ -97,6 +98,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
 
 def _limit_process() -> None:
     os.umask(0o077)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())  # a caller that starts it may have blocked what is to end it
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core would hold summaries, and perhaps the token
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _DESCRIPTORS if hard == resource.RLIM_INFINITY else min(_DESCRIPTORS, hard)
@@ -112,7 +114,11 @@ def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> in
     from clawlogd.outbox.schema import UnknownSchemaError  # noqa: PLC0415 - as above
 
     try:
-        anyio.run(app.run_until_signalled, chosen, app.Environment.of_process(chosen, os.environ), read)
+        where = app.Environment.of_process(chosen, os.environ)
+    except locations.Unfit as error:
+        return _report(error)
+    try:
+        anyio.run(app.run_until_signalled, chosen, where, read)
     except BaseExceptionGroup as group:
         return _explain(group, (InstanceError, UnknownSchemaError, settings.SettingsError))
     except (InstanceError, UnknownSchemaError, settings.SettingsError) as error:

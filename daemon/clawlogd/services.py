@@ -28,6 +28,7 @@ class RuntimeInfo:
         zmq: The ZeroMQ endpoint.
         started: When the daemon began, monotonic.
         recovery: What was done about a damaged outbox.
+        spool_problem: Why the spool folder cannot be read.
         spool_set_aside: Spool files that could not be used, in this run.
         damaged: Numbers of records whose checksum does not fit.
         metrics: Where the metrics are served.
@@ -40,6 +41,7 @@ class RuntimeInfo:
     started: float
     recovery: Recovery | None = None
     spool_set_aside: int = 0
+    spool_problem: str | None = None
     damaged: list[int] = field(default_factory=list)
     metrics: str | None = None
     reload_error: str | None = None

@@ -64,6 +64,15 @@ class Http(Section, frozen=True):
     connect_timeout_s: Seconds = 5.0
     total_timeout_s: Seconds = 30.0  # from start to the last byte: a backend that drips is cut off
     max_reply_bytes: Bytes = 4 * 1024**2
+    ca_file: str | None = None  # PEM: authorities that are trusted beside the system's
+    client_cert_file: str | None = None  # PEM: the certificate that is shown to a backend, with its key
+
+
+class Backends(Section, frozen=True):
+    """How many backends are served at once, and for how long one without tasks."""
+
+    max: Count = 64  # each has a lane, a watcher and connections; beyond, tasks for others are refused
+    end_idle_after_s: Seconds = 300.0  # without a task that goes on, and without an undelivered event
 
 
 class Heartbeat(Section, frozen=True):
@@ -131,6 +140,7 @@ class Settings(Section, frozen=True):
     batch: Batch = Batch()
     retry: Retry = Retry()
     http: Http = Http()
+    backends: Backends = Backends()
     heartbeat: Heartbeat = Heartbeat()
     poll: Poll = Poll()
     summary: Summary = Summary()
@@ -234,7 +244,10 @@ def replace(settings: Settings, values: Mapping[str, object]) -> Settings:
 
 
 def _usual_file(env: Mapping[str, str]) -> Path | None:
-    user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
+    try:
+        user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
+    except locations.Unfit:  # a user without a home has no settings in it
+        user = Path("/etc/clawlog/clawlog.toml")
     return next((path for path in (user, Path("/etc/clawlog/clawlog.toml")) if path.is_file()), None)
 
 

@@ -97,7 +97,6 @@ async def test_a_full_outbox_refuses_and_changes_nothing_until_there_is_room(
     for method, params in (
         ("step.update", {"task_id": "t", "step": 1, "status": "done"}),
         ("task.update", {"task_id": "t", "status": "done"}),
-        ("interrupt.ack", {"task_id": "t"}),
         ("task.create", {"title": "Another", "task_id": "u"}),
     ):
         error = await refusal(caller, method, **params)

@@ -188,4 +188,5 @@ def test_the_bounds_and_codes_of_protocol_1() -> None:
         "shutting_down": -32005,
         "storage_failed": -32006,
         "too_large": -32007,
+        "no_open_interrupt": -32008,
     }

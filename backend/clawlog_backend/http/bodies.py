@@ -7,6 +7,8 @@ digits; here each of these is answered as an error of the caller's.
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 import zlib
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,12 +17,16 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from pydantic_core import from_json
 from starlette.datastructures import Headers
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from clawlog_backend.domain.fields import BODY_BYTES
 from clawlog_backend.http.problems import Problem, invalid, too_large
 
 BODY_S = 20.0
+_NOTED_EVERY_S = 60.0
+
+_logger = logging.getLogger(__name__)
 
 
 def parse_json(body: bytes) -> Any:
@@ -41,7 +47,11 @@ async def read_body(request: Request) -> bytes:
     Raises:
         Problem: It is too large, compressed or not (413), compressed in another way (415), or damaged (422).
     """
-    packed = await request.body()
+    try:
+        packed = await request.body()
+    except ClientDisconnect:
+        _note_cut_off()
+        raise Problem(400, "cut_off", "The body ended before it was whole.") from None  # for nobody: its client has left
     encoding = request.headers.get("content-encoding", "identity").strip().lower()
     if encoding == "identity":
         return packed
@@ -57,6 +67,18 @@ async def read_body(request: Request) -> bytes:
     if not unpacker.eof:
         raise invalid("body", "the gzip data ends early")
     return body
+
+
+_noted_at = -_NOTED_EVERY_S
+
+
+def _note_cut_off() -> None:
+    """A line in the log, now and then: anybody can make it happen as often as they like."""
+    global _noted_at  # noqa: PLW0603 -- the one time that is kept
+    now = time.monotonic()
+    if now - _noted_at > _NOTED_EVERY_S:
+        _noted_at = now
+        _logger.warning("a client left before its request was whole (said at most once a minute)")
 
 
 class BodyBounds:

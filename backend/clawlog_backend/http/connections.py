@@ -10,15 +10,44 @@ more than an idle connection, which uvicorn ends by itself.
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from clawlog_backend.http.limits import LET_IN
+
 HEAD_S = 10.0
+STRANGER_S = 5.0  # how long one that has shown nothing may be idle
+STRANGERS = 2_000  # connections of one address that have shown nothing; beyond, the one that came first is dropped
 STALLED_ANSWER_S = 30.0
 HEAD_BYTES = 64 * 1024
 # How much of a refused body is read all the same: if the connection were cut at once, the answer could be lost with it.
 _REFUSED_BODY_BYTES = 16 * 1024 * 1024
+
+
+class Strangers:
+    """The connections that have shown nothing yet, by address: they may not take the places of those that have."""
+
+    def __init__(self) -> None:
+        self._by_address: dict[str, OrderedDict[ConnectionBounds, None]] = {}
+
+    def add(self, address: str, connection: ConnectionBounds) -> None:
+        """Counts a new connection; drops the oldest of its address where there are too many."""
+        of_address = self._by_address.setdefault(address, OrderedDict())
+        of_address[connection] = None
+        while len(of_address) > STRANGERS:
+            oldest, _ = of_address.popitem(last=False)
+            if oldest.is_stranger():
+                oldest.transport.abort()
+
+    def remove(self, address: str, connection: ConnectionBounds) -> None:
+        """Counts a connection no more: it has shown something, or is over."""
+        of_address = self._by_address.get(address)
+        if of_address is not None:
+            of_address.pop(connection, None)
+            if not of_address:
+                del self._by_address[address]
 
 
 class ConnectionBounds(asyncio.Protocol):
@@ -29,17 +58,27 @@ class ConnectionBounds(asyncio.Protocol):
     _head_deadline: asyncio.TimerHandle | None = None
     _answer_deadline: asyncio.TimerHandle | None = None
     _unused_bytes = 0
+    _stranger = True
+    _address = ""
+    _idle_deadline: asyncio.TimerHandle | None = None
+    _strangers = Strangers()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the deadline of the first request's head."""
         super().connection_made(transport)
+        peer = transport.get_extra_info("peername")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else ""
+        self._strangers.add(self._address, self)
         self._await_head()
+        self._await_proof()
 
     def data_received(self, data: bytes) -> None:
         """Take in a part of a request."""
         before = self.cycle
         of_body = before is not None and before.more_body
         reading_body = of_body and not before.response_complete
+        if self._stranger:
+            self._look_for_proof()
         super().data_received(data)
         if self.cycle is not before:  # a head was completed
             _cancel(self._head_deadline)
@@ -66,7 +105,32 @@ class ConnectionBounds(asyncio.Protocol):
         """The connection is over."""
         _cancel(self._head_deadline)
         _cancel(self._answer_deadline)
+        _cancel(self._idle_deadline)
+        self._strangers.remove(self._address, self)
         super().connection_lost(exc)
+
+    def _await_proof(self) -> None:
+        self._idle_deadline = asyncio.get_running_loop().call_later(STRANGER_S, self._proof_overdue)
+
+    def _proof_overdue(self) -> None:
+        self._idle_deadline = None
+        self._look_for_proof()
+        if not self._stranger:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:  # it is being answered; a slow one has other bounds
+            self._await_proof()
+        else:
+            self.transport.abort()
+
+    def is_stranger(self) -> bool:
+        """Whether nothing was shown over this connection yet."""
+        self._look_for_proof()
+        return self._stranger
+
+    def _look_for_proof(self) -> None:
+        if self._stranger and self.cycle is not None and self.cycle.scope.get(LET_IN):
+            self._stranger = False
+            self._strangers.remove(self._address, self)
 
     def _await_head(self) -> None:
         self._head_deadline = asyncio.get_running_loop().call_later(HEAD_S, self._head_overdue, self.cycle)

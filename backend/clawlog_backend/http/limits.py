@@ -15,6 +15,9 @@ from ipaddress import IPv6Address, ip_address, ip_network
 from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.times import UtcMs
 
+LET_IN = "clawlog.let_in"
+"""Set in the scope of a request whose sender has shown that it may use the backend: its connection is no stranger's."""
+
 BURST_S = 10  # how many seconds' worth of requests may come at once
 _CLIENTS = 10_000  # remembered at once
 _IPV6_PREFIX = 64  # what one client is usually given, and could use up address by address

@@ -20,7 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from clawlog_backend.access import Access
 from clawlog_backend.domain.errors import DomainError
 from clawlog_backend.domain.times import Clock
-from clawlog_backend.http.limits import RateLimiter
+from clawlog_backend.http.limits import LET_IN, RateLimiter
 from clawlog_backend.http.problems import CSRF_HEADER, Problem, problem_of
 
 COOKIE = "clawlog_session"
@@ -76,20 +76,21 @@ class SecurityMiddleware:
         client = scope.get("client")
         try:
             self._rates.check(client[0] if client else "", self._clock())
-            self._check(scope["method"], scope["path"], Headers(scope=scope))
+            scope[LET_IN] = self._check(scope["method"], scope["path"], Headers(scope=scope))
         except (Problem, DomainError) as error:
             await problem_of(error).response()(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)
 
-    def _check(self, method: str, path: str, headers: Headers) -> None:
+    def _check(self, method: str, path: str, headers: Headers) -> bool:
+        """Lets a request pass; returns whether who sent it has shown that it may use the backend."""
         host = headers.get("host", "")
         self._check_host(host)
         changes = method not in _SAFE_METHODS
         if changes:
             _check_origin(headers.get("origin"), host)
         if not self._access.required or path in _OPEN_PATHS or path.startswith(_OPEN_FOLDERS):
-            return
+            return not self._access.required
         scheme, _, credentials = headers.get("authorization", "").partition(" ")
         self._access.authorise(
             token=credentials.strip() if scheme.lower() == "bearer" else "",
@@ -97,6 +98,7 @@ class SecurityMiddleware:
             csrf=headers.get(CSRF_HEADER, ""),
             changes=changes,
         )
+        return True
 
     def _check_host(self, host: str) -> None:
         name = (urlsplit(f"//{host}").hostname or "") if _is_netloc(host) else ""

@@ -14,7 +14,7 @@ from typing import NoReturn
 
 import click
 
-from clawlog import exits, streams
+from clawlog import exits, locations, streams
 from clawlog.cli.epilogs import MEANINGS, epilog
 from clawlog.cli.errors import CommandError
 from clawlog.errors import BadAddress, ClawlogError, Refused
@@ -140,9 +140,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except (click.Abort, KeyboardInterrupt):
         return exits.INTERRUPTED
-    except (CommandError, ClawlogError) as error:
+    except (CommandError, ClawlogError, locations.Unfit) as error:
         click.echo(f"clawlog: {error}", err=True)
-        return _status_of(error)
+        return exits.USAGE if isinstance(error, locations.Unfit) else _status_of(error)
     return status if isinstance(status, int) else exits.SUCCESS
 
 

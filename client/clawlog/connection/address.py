@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
+from clawlog import locations
 from clawlog.errors import BadAddress
 
 NO_LISTENER = (FileNotFoundError, ConnectionRefusedError)
 """What connecting to a Unix socket raises where no daemon listens: no socket, or one that a daemon left behind."""
+
+_MAX_PATH_BYTES = 107  # see unix(7): sun_path, without the byte that ends it
 
 
 class Kind(Enum):
@@ -45,6 +50,18 @@ class Address:
         return f"zmq:{self.endpoint}" if self.endpoint else self.path
 
 
+def of_environment(env: Mapping[str, str]) -> Address:
+    """The address that the environment names, or where the daemon is by default.
+
+    Raises:
+        BadAddress: It names none, or there is no place for one.
+    """
+    try:
+        return parse(locations.socket_address(env))
+    except locations.Unfit as error:
+        raise BadAddress(f"No place for the daemon's socket: {error}") from error
+
+
 def parse(text: str) -> Address:
     """Reads an address.
 
@@ -55,16 +72,25 @@ def parse(text: str) -> Address:
         path = text.removeprefix("unix:")
         if not path or "://" in path:
             raise _refusal(text)
-        return Address(Kind.UNIX, path)
+        return Address(Kind.UNIX, _checked(path))
     endpoint = text.removeprefix("zmq:")
     transport, _, rest = endpoint.partition("://")
     if not rest:
         raise _refusal(text)
     if transport == "ipc":
-        return Address(Kind.ZMQ_IPC, "\0" + rest[1:] if rest.startswith("@") else rest, endpoint)
+        return Address(Kind.ZMQ_IPC, _checked("\0" + rest[1:] if rest.startswith("@") else rest), endpoint)
     if transport == "tcp":
         return Address(Kind.ZMQ_TCP, "", endpoint)
     raise _refusal(text)
+
+
+def _checked(path: str) -> str:
+    if len(os.fsencode(path)) > _MAX_PATH_BYTES:
+        raise BadAddress(
+            f"{path} is longer than {_MAX_PATH_BYTES} bytes, the most that a socket's path may have; "
+            "set CLAWLOG_SOCKET to a shorter one"
+        )
+    return path
 
 
 def _refusal(text: str) -> BadAddress:

@@ -20,6 +20,7 @@ OUTBOX_FULL = -32004
 SHUTTING_DOWN = -32005
 STORAGE_FAILED = -32006
 TOO_LARGE = -32007
+NO_OPEN_INTERRUPT = -32008
 
 NAMES: Mapping[int, str] = {
     PARSE_ERROR: "parse_error",
@@ -34,8 +35,12 @@ NAMES: Mapping[int, str] = {
     SHUTTING_DOWN: "shutting_down",
     STORAGE_FAILED: "storage_failed",
     TOO_LARGE: "too_large",
+    NO_OPEN_INTERRUPT: "no_open_interrupt",
 }
 """The value of ``data.code`` for each code."""
+
+NOT_NOW = frozenset({OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED})
+"""Refusals that are no fault of the call: nothing of it was done, and its caller writes it to the spool."""
 
 
 class RpcError(Exception):

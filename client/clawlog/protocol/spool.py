@@ -2,7 +2,8 @@
 
 A file holds two lines: the CRC-32 of the second in eight hexadecimal digits, then one JSON object
 ``{"version": 1, "at": TIME, "requests": [{"method": …, "params": {…}}, …]}``. ``at`` is when the program made the calls, in
-RFC 3339; the daemon gives the events that time. Files are drained in the order of their names, which begin with a growing
+RFC 3339; the daemon gives the events that time. A call that names a process also has ``pid_namespace``, the inode number of the
+namespace in which that number holds. Files are drained in the order of their names, which begin with a growing
 number.
 """
 
@@ -26,16 +27,21 @@ class SpooledCalls:
 
     Attributes:
         at: When it was made, RFC 3339 in UTC.
+        pid_namespace: The inode number of the program's pid namespace, where it wrote that down, too.
         requests: Verb and parameters, in order. Each carries its ``event_id``, so that a repetition changes nothing.
     """
 
     at: str
     requests: tuple[tuple[str, Mapping[str, Any]], ...]
+    pid_namespace: int | None = None
 
 
-def encode(at: str, requests: Sequence[tuple[str, Mapping[str, Any]]]) -> bytes:
+def encode(at: str, requests: Sequence[tuple[str, Mapping[str, Any]]], pid_namespace: int | None = None) -> bytes:
     """The content of a spool file."""
-    body = dumps({"version": 1, "at": at, "requests": [{"method": m, "params": p} for m, p in requests]})
+    value: dict[str, Any] = {"version": 1, "at": at, "requests": [{"method": m, "params": p} for m, p in requests]}
+    if pid_namespace is not None:
+        value["pid_namespace"] = pid_namespace
+    body = dumps(value)
     return b"%08x\n%s\n" % (zlib.crc32(body), body)
 
 
@@ -53,6 +59,7 @@ def decode(content: bytes) -> SpooledCalls:
         if value["version"] != 1:
             raise ValueError(f"version {value['version']!r} is not known here; expected 1")
         requests = tuple((str(each["method"]), dict(each["params"])) for each in value["requests"])
-        return SpooledCalls(str(value["at"]), requests)
+        namespace = value.get("pid_namespace")
+        return SpooledCalls(str(value["at"]), requests, namespace if isinstance(namespace, int) else None)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a spool file: {error!r}") from None

@@ -10,6 +10,7 @@ from clawlog.client import Client
 from clawlog.connection.calls import Call
 from clawlog.connection.results import JsonObject, raw
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
+from clawlog.protocol import errors
 from clawlog.scripting.plan import PlannedRequest, UsageError
 
 
@@ -42,7 +43,9 @@ class Delivery:
 
 
 def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Delivery:
-    """Performs the requests over one connection, pipelined; without a daemon, those that may wait go to the spool.
+    """Performs the requests over one connection, pipelined.
+
+    Those that may wait go to the spool where there is no daemon, or where it cannot accept them now.
 
     Raises:
         BadAddress: The environment has no valid address of a daemon.
@@ -56,7 +59,18 @@ def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Deliv
             return _keep(requests, env, error)
         except UnicodeEncodeError as error:
             raise UsageError("an argument or a variable of the environment is not valid UTF-8") from error
-    return Delivery(tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True)))
+    outcomes = tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True))
+    return _keep_what_was_refused_for_now(outcomes, env)
+
+
+def _keep_what_was_refused_for_now(outcomes: Sequence[Outcome], env: Mapping[str, str]) -> Delivery:
+    """Writes to the spool what the daemon could not accept now: its disk or its outbox is full, or it is ending."""
+    refused = [each for each in outcomes if isinstance(each.error, Refused) and each.error.code in errors.NOT_NOW]
+    if not refused or refused[0].error is None:
+        return Delivery(tuple(outcomes))
+    kept = _keep([each.request for each in refused], env, refused[0].error)
+    instead = dict(zip(map(id, refused), kept.outcomes, strict=True))
+    return Delivery(tuple(instead.get(id(each), each) for each in outcomes), kept.warnings)
 
 
 def _outcome(request: PlannedRequest, result: JsonObject | Refused) -> Outcome:

@@ -61,7 +61,10 @@ def main(script: str) -> int:
 
 def run_fast(requests: "Sequence[plan.PlannedRequest]") -> "int | None":
     """Sends the requests of a plain command line; returns the exit status, or None where the full path has to take over."""
-    results = exchange(requests, locations.socket_address(os.environ))
+    try:
+        results = exchange(requests, locations.socket_address(os.environ))
+    except locations.Unfit:
+        results = None  # the full path says what is wrong
     return None if results is None else report(requests, results)
 
 

@@ -15,6 +15,7 @@ from typing import TypeVar
 from clawlog import spool
 from clawlog.connection.calls import Call
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
+from clawlog.protocol import errors
 from clawlog.tasks.exceptions import describe
 
 T = TypeVar("T")
@@ -79,7 +80,8 @@ class Failures:
                 raise error
             if isinstance(error, DaemonUnreachable):
                 self._quiet_until = time.monotonic() + QUIET_S
-        if isinstance(error, Refused) or not spool.is_spoolable(call.method):
+        declined = isinstance(error, Refused) and error.code not in errors.NOT_NOW
+        if declined or not spool.is_spoolable(call.method):
             warn("%s was not accepted: %s", call.method, error or "the daemon does not answer")
             return None
         try:

@@ -62,7 +62,7 @@ class Lifecycle:
             about.title,
             about.steps,
             task_id=self.task_id,
-            base_url=about.base_url,
+            base_url=about.base_url or os.environ.get("CLAWLOG_BASE_URL"),
             summary=about.summary,
             watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
             lease_s=about.lease_s,

@@ -125,6 +125,11 @@ class Lane:
         return self._outbox.counts.pending[self.number]
 
     @property
+    def busy(self) -> bool:
+        """Whether a round is under way."""
+        return self._in_round
+
+    @property
     def can_progress(self) -> bool:
         """Whether it is of use to wait for this lane: something is left, and its backend takes events now."""
         return (self.pending > 0 or self._in_round) and self._policy.can_progress

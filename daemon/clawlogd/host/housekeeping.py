@@ -30,6 +30,7 @@ class Housekeeping:
         request_shutdown: Ends the daemon, when it is idle.
         connections: How many callers are connected.
         last_command: When the last command came, monotonic.
+        check_places: Looks whether sockets and state are where they were; None where that is not to be done.
     """
 
     def __init__(
@@ -41,8 +42,10 @@ class Housekeeping:
         request_shutdown: Callable[[], None],
         connections: Callable[[], int],
         last_command: Callable[[], float],
+        check_places: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._services = services
+        self._check_places = check_places
         self._drain_spool = drain_spool
         self._manager = manager
         self._request_shutdown = request_shutdown
@@ -60,9 +63,12 @@ class Housekeeping:
         while True:
             await anyio.sleep(_ROUND_S)
             rounds += 1
+            if self._check_places is not None:
+                await self._check_places()
             await self._drain_spool()
             self._services.liveness.save_last_seen()
             report_status(self._services, self._manager)
+            await self._services.backends.end_idle()
             self._end_when_idle()
             if rounds % _ROUNDS_PER_TIDYING == 0:
                 await self.tidy()

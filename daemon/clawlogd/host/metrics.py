@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, ProcessCollector
@@ -55,6 +56,14 @@ class MetricsServer:
             return f"unix:{address.path}"
         host, port = sock.getsockname()[:2]
         return f"http://[{host}]:{port}/metrics" if ":" in host else f"http://{host}:{port}/metrics"
+
+    async def rebind(self, path: Path) -> None:
+        """Answers at a Unix socket in place of one that nobody can reach any more.
+
+        Raises:
+            InstanceError: It cannot be bound.
+        """
+        await web.SockSite(self._runner, bind_unix(path)).start()
 
     async def stop(self) -> None:
         """Stops answering."""

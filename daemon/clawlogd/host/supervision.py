@@ -38,17 +38,21 @@ class Supervisor:
         self._group = group
         self._faults = faults
 
-    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-        """Starts a task that the daemon cannot be without.
+    def spawn(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
+        """Starts a task that the daemon cannot be without. Returns what ends it in good order.
 
         Args:
             name: What its unexpected end is logged under.
             work: Runs until cancelled.
         """
-        self._group.start_soon(self._guard, name, work, name=name)
+        scope = anyio.CancelScope()
+        self._group.start_soon(self._guard, name, work, scope, name=name)
+        return scope.cancel
 
-    def spawn_isolated(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    def spawn_isolated(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> Callable[[], None]:
         """Starts a task whose exceptions are its own: it begins anew after a pause, which grows while it goes on failing.
+
+        Returns what ends it in good order.
 
         Args:
             name: What a fault is noted under.
@@ -70,11 +74,14 @@ class Supervisor:
                 await anyio.sleep(pause_s)
                 pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
-        self.spawn(name, again_and_again)
+        return self.spawn(name, again_and_again)
 
-    async def _guard(self, name: str, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    async def _guard(self, name: str, work: Callable[[], Coroutine[Any, Any, None]], scope: anyio.CancelScope) -> None:
         try:
-            await work()
+            with scope:
+                await work()
+            if scope.cancelled_caught:
+                return
         except Exception as error:
             _log.error("task_failed", task=name, error=repr(error), exc_info=error)
             raise

@@ -101,6 +101,10 @@ class InterruptWatcher:
             return answer is not None and answer.outcome is Outcome.DELIVERED
         return False
 
+    def forget(self) -> None:
+        """Is told of no more changes: nothing is to be watched at this backend."""
+        self._registry.unobserve(self._task_changed)
+
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         task = after or before
         if task is None or task.base_url != self.base_url:

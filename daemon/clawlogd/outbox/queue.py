@@ -19,13 +19,14 @@ from typing import TypeVar
 import msgspec
 
 from clawlogd.clock import Clock
-from clawlogd.errors import DuplicateEvent, OutboxError, OutboxFull, StorageDamaged, StorageFailed
+from clawlogd.errors import DuplicateEvent, OutboxError, OutboxFull, StorageDamaged, StorageFailed, StorageLost
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox.counts import AcceptanceRate, OutboxCounts
 from clawlogd.outbox.duplicates import RecentEventIds
+from clawlogd.outbox.identity import identity_of
 from clawlogd.outbox.integrity import Witness, event_checksum, lane_number, storage_error
-from clawlogd.outbox.records import CommitGroup, Refusal
+from clawlogd.outbox.records import CommitGroup, FirstCall, Refusal
 from clawlogd.outbox.reserve import Reserve
 from clawlogd.outbox.schema import EventState
 from clawlogd.outbox.store import Store
@@ -84,10 +85,9 @@ class Outbox:
         self.counts = OutboxCounts(store.waiting())
         self.storage_error: str | None = None
         self.rows_set_aside = 0
-        self._reserve_used = False
         self._probing: asyncio.Task[None] | None = None
         self._broken: asyncio.Future[None] = self._loop.create_future()
-        self._listeners: dict[int, Callable[[], None]] = {}
+        self._listeners: dict[int, Callable[[], None] | None] = {}
         self.deciding = asyncio.Lock()
         self._rate = AcceptanceRate(clock)
 
@@ -106,9 +106,9 @@ class Outbox:
             OutboxFull: A bound is reached.
             StorageFailed: The last commit failed, and no probe has found since that the disk takes writes.
         """
+        body = _encode(event)
         if self.storage_error is not None:
             raise StorageFailed(self.storage_error)
-        body = _encode(event)
         bounds, counts = self._settings.now.outbox, self.counts
         if counts.waiting >= bounds.max_events or counts.size_bytes + len(body) > bounds.max_bytes:
             raise OutboxFull(
@@ -121,7 +121,7 @@ class Outbox:
         self._next_seq = seq + 1
         event_id = bytes.fromhex(event.event_id.replace("-", ""))
         crc = event_checksum(seq, event_id, lane, event.task_id, at_ms, body)
-        group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply))
+        group.events.append((seq, event_id, lane, event.task_id, at_ms, len(body), crc, body, reply, identity_of(event)))
         self.counts.change(event.task_id, lane, len(body), EventState.PENDING, 1)
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
@@ -200,15 +200,16 @@ class Outbox:
             self._committing = None
 
     def _commit(self, group: CommitGroup) -> None:
+        if group.events:
+            self._store.place.check()
         try:
             self._store.commit(group)
         except StorageFailed:
             # The reserve is for the record of deliveries alone: new events would use it up at once.
             if group.events or not group.moved or not self._reserve.free():
                 raise
-            self._reserve_used = True
             self._store.commit(group)
-            self._reserve_used = not self._reserve.restore()
+            self._reserve.restore()
         if group.events:
             self._witness.advance(group.events[-1][0])
 
@@ -222,8 +223,7 @@ class Outbox:
             self._log.guarded("after_commit_failed", action)
         if not group.done.done():
             group.done.set_result(None)
-        if self._reserve_used and self.storage_error is None:
-            # New events would use up what is left of the reserve, and then nothing could be recorded any more.
+        if self._reserve.in_use and self.storage_error is None:  # new events would use up what is left of the reserve
             self._storage_failed(StorageFailed("the disk is full: deliveries are recorded in the space kept for that"))
         for lane in {row[2] for row in group.events}:
             if listener := self._listeners.get(lane):
@@ -260,6 +260,13 @@ class Outbox:
             self._broken.set_exception(error)
             self._broken.exception()  # retrieved, even when the daemon is ending already
 
+    async def check_place(self) -> None:
+        """Accepts nothing more if the file is not where it was."""
+        try:
+            await self.read(lambda store: store.place.check())
+        except StorageLost as error:
+            self._storage_failed(error)
+
     def _storage_failed(self, error: OutboxError) -> None:
         if isinstance(error, StorageDamaged):
             self._break(error)
@@ -279,18 +286,8 @@ class Outbox:
         self.storage_error = self._probing = None
 
     def _storage_works(self, store: Store) -> bool:
-        try:
-            store.make_room()
-        except sqlite3.Error:
-            # It may be the WAL that fills the disk: folding it into the reserve's space frees all that it takes.
-            if not self._reserve.free():
-                raise
-            self._reserve_used = True
-            store.make_room()
-        if self._reserve_used and self._reserve.restore():
-            self._reserve_used = False
-            store.make_room()  # without the reserve, too: else the next event would fail again
-        return not self._reserve_used
+        store.place.check()
+        return self._reserve.regain_room(store.make_room)
 
     # ── Lanes ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -315,8 +312,8 @@ class Outbox:
             if self.counts.pending[lane] or self.counts.dead[lane] or self.counts.held[lane]
         ]
 
-    def listen(self, lane: int, listener: Callable[[], None]) -> None:
-        """Calls ``listener`` whenever a lane has something new to deliver."""
+    def listen(self, lane: int, listener: Callable[[], None] | None) -> None:
+        """Calls ``listener`` whenever a lane has something new to deliver; None to call nobody any more."""
         self._listeners[lane] = listener
 
     # ── Counts ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -333,11 +330,11 @@ class Outbox:
     # ── Repeated calls ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def surely_new(self, event_id: bytes) -> bool:
-        """Whether memory alone shows that this event id is new; else ``earlier_reply`` asks the file."""
+        """Whether memory alone shows that this event id is new; else ``first_call`` asks the file."""
         return self._recent.surely_new(event_id)
 
-    async def earlier_reply(self, event_id: bytes) -> bytes | None:
-        """What the first call with this event id was answered, once that is on disk; None if no call was accepted.
+    async def first_call(self, event_id: bytes) -> FirstCall | None:
+        """The first call with this event id, once it is on disk; None if no call was accepted.
 
         When it returns None, nothing else has run since: a caller that goes on at once is the first.
 
@@ -346,9 +343,9 @@ class Outbox:
         """
         while True:
             await self._recent.committed(event_id)
-            reply = await self.read(lambda store: store.reply(event_id))
-            if reply is not None or event_id not in self._recent:
-                return reply
+            first = await self.read(lambda store: store.first_call(event_id))
+            if first is not None or event_id not in self._recent:
+                return first
 
     # ── Reading, pruning, and the end ──────────────────────────────────────────────────────────────────────────────
 
@@ -384,10 +381,7 @@ class Outbox:
         if self._probing is not None:
             self._probing.cancel()
         while self._open is not None or self._committing is not None:
-            if self._committing is not None:
-                await asyncio.wait([self._committing])
-            else:
-                await asyncio.sleep(0)
+            await (asyncio.wait([self._committing]) if self._committing is not None else asyncio.sleep(0))
         await self._loop.run_in_executor(self._thread, partial(self._store.close, seal=not self._broken.done()))
         self._witness.close()
         self._thread.shutdown()

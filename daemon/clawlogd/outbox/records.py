@@ -84,6 +84,19 @@ def creates_task(body: bytes) -> bool:
         return False
 
 
+@dataclass(frozen=True, slots=True)
+class FirstCall:
+    """What is kept of the call with which an event id came first.
+
+    Attributes:
+        reply: What it was answered, as JSON.
+        identity: The number of its event; None for one of before these were kept.
+    """
+
+    reply: bytes
+    identity: int | None
+
+
 # ── As it is written ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -122,7 +135,7 @@ class CommitGroup:
     """
 
     done: asyncio.Future[None]
-    events: list[tuple[int, bytes, int, str, int, int, int, bytes, bytes | None]] = field(default_factory=list)
+    events: list[tuple[int, bytes, int, str, int, int, int, bytes, bytes | None, int]] = field(default_factory=list)
     moved: dict[int, EventState] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
     steps: dict[tuple[str, int], Step] = field(default_factory=dict)

@@ -7,6 +7,8 @@ The file is named ``ballast``.
 from __future__ import annotations
 
 import os
+import sqlite3
+from collections.abc import Callable
 from pathlib import Path
 
 
@@ -16,11 +18,15 @@ class Reserve:
     Args:
         path: The file.
         size_bytes: How much it holds; 0 for none.
+
+    Attributes:
+        in_use: Whether its space was freed, and could not be taken again since.
     """
 
     def __init__(self, path: Path, size_bytes: int) -> None:
         self._path = path
         self._size_bytes = size_bytes
+        self.in_use = False
 
     def restore(self) -> bool:
         """Takes the space, unless it is held already. Returns whether it is held: the disk may not have it."""
@@ -28,6 +34,7 @@ class Reserve:
             return False
         try:
             if self._path.stat().st_size >= self._size_bytes:
+                self.in_use = False
                 return True
         except FileNotFoundError:
             pass
@@ -40,6 +47,7 @@ class Reserve:
         except OSError:
             self._path.unlink(missing_ok=True)
             return False
+        self.in_use = False
         return True
 
     def free(self) -> bool:
@@ -48,4 +56,28 @@ class Reserve:
             self._path.unlink()
         except OSError:
             return False
+        self.in_use = True
         return True
+
+    def regain_room(self, make_room: Callable[[], None]) -> bool:
+        """Makes room for the outbox's file, by the reserve's space where nothing else is left.
+
+        Args:
+            make_room: Folds the file's WAL and tries whether it can be written to.
+
+        Returns:
+            Whether there is room with the reserve held.
+
+        Raises:
+            sqlite3.Error: There is none, even with its space.
+        """
+        try:
+            make_room()
+        except sqlite3.Error:
+            # It may be the WAL that fills the disk: folding it into the reserve's space frees all that it takes.
+            if not self.free():
+                raise
+            make_room()
+        if self.in_use and self.restore():
+            make_room()  # without the reserve, too: else the next event would fail again
+        return not self.in_use

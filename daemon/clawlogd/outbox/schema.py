@@ -87,7 +87,10 @@ UPDATE steps SET crc = row_checksum(task_id || '/' || position, body);
 CREATE INDEX events_settled ON events (at_ms) WHERE state = 1;
 """
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2)
+# Which event an event id was minted for, so that another call with it is refused; unknown of those that are there.
+_VERSION_3 = "ALTER TABLE events ADD COLUMN identity INTEGER;"
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
 """The script at index n brings a database from version n to n + 1."""
 
 CURRENT_VERSION = len(MIGRATIONS)

@@ -15,7 +15,8 @@ from pathlib import Path
 
 from clawlogd.errors import DuplicateEvent
 from clawlogd.outbox.integrity import Seal, event_checksum, lane_number, row_checksum, storage_error
-from clawlogd.outbox.records import BlockedEvent, CommitGroup, DeadLetter, StoredEvent, WaitingCount, creates_task
+from clawlogd.outbox.place import Place
+from clawlogd.outbox.records import BlockedEvent, CommitGroup, DeadLetter, FirstCall, StoredEvent, WaitingCount, creates_task
 from clawlogd.outbox.schema import (
     CURRENT_VERSION,
     EventState,
@@ -73,6 +74,7 @@ class Store:
             connection.close()
             raise
         self._opened = connection
+        self.place = Place(self._path)
 
     def close(self, *, seal: bool = False) -> None:
         """Closes the file; the WAL is folded into it.
@@ -298,10 +300,10 @@ class Store:
             intact = crc == event_checksum(seq, event_id, lane, task_id, at_ms, body)
             yield StoredEvent(seq, event_id, task_id, at_ms, size, body, intact)
 
-    def reply(self, event_id: bytes) -> bytes | None:
-        """What the first call with this event id was answered; None where there was none."""
-        row = self.connection.execute("SELECT reply FROM events WHERE event_id = ?", (event_id,)).fetchone()
-        return (row[0] or b"null") if row else None
+    def first_call(self, event_id: bytes) -> FirstCall | None:
+        """The first call with this event id; None where there was none."""
+        row = self.connection.execute("SELECT reply, identity FROM events WHERE event_id = ?", (event_id,)).fetchone()
+        return FirstCall(row[0] or b"null", row[1]) if row else None
 
     def dead(self, event_ids: Sequence[bytes] | None = None) -> list[DeadLetter]:
         """Dead letters, oldest first: those named, or all (at most 10,000)."""

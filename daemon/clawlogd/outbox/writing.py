@@ -30,7 +30,7 @@ def write(connection: sqlite3.Connection, group: CommitGroup) -> None:
     if group.lanes:
         many("INSERT OR REPLACE INTO lanes (lane, base_url) VALUES (?, ?)", group.lanes.items())
     if group.events:
-        columns = "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply) VALUES "
+        columns = "INSERT INTO events (seq, event_id, lane, task_id, at_ms, size, crc, body, reply, identity) VALUES "
         _insert(connection, columns, group.events)
     if group.tasks:
         many(

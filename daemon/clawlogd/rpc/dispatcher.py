@@ -1,31 +1,39 @@
 """One dispatcher for every listener: a message in, a reply out, each verb written once.
 
 A connection's requests begin in the order they came. One that only has to wait for the disk does not hold up the next: their
-commits are shared. One that asks a backend, or waits for a stop, does.
+commits are shared. One that asks a backend, or waits for a stop, does. What the spool holds comes before all that is newer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from clawlog.protocol.errors import RpcError
+from clawlog.protocol.errors import NOT_NOW, RpcError
 from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, decode, encode_error
 from clawlogd.context import CallContext, CallerSession
+from clawlogd.errors import EventIdReused
+from clawlogd.rpc import refusals
 from clawlogd.rpc.decoding import Envelope, read_envelope
+from clawlogd.rpc.gate import Gate
 from clawlogd.rpc.parameters import event_id_bytes, parse
-from clawlogd.rpc.refusals import refusal_of, shutting_down, too_large, unknown_method
-from clawlogd.rpc.replies import Committing, Pending, Reply, encode, encode_batch, encode_result, refuse
+from clawlogd.rpc.replies import Committing, Parts, Pending, Reply, encode, encode_batch, encode_result, refuse
 from clawlogd.rpc.routes import ROUTES, Route
 from clawlogd.services import Services
 from clawlogd.verbs.fields import Params
-from clawlogd.verbs.verb import Durable
+from clawlogd.verbs.verb import Durable, Streamed
 
 _FINISH_S = 2.0  # how long the commands that have begun may take when the daemon ends
+_MAX_IN_ARRAY = 100
+_MAX_ARRAY_BYTES = 1024 * 1024  # of an array's answers together
+
+Refused = Callable[[BaseException], bytes | None]
+"""The reply to a command that was refused."""
 
 
 class Dispatcher:
@@ -33,22 +41,26 @@ class Dispatcher:
 
     Args:
         services: What they work with.
+        gate: What has to be carried out first.
 
     Attributes:
         last_command: When the last command came, monotonic.
         shutting_down: Whether new commands are refused.
     """
 
-    def __init__(self, *, services: Services) -> None:
+    def __init__(self, *, services: Services, gate: Gate) -> None:
         self._services = services
-        self._running: set[asyncio.Task[bytes | None]] = set()
-        self._waiting: set[asyncio.Task[bytes | None]] = set()
+        self._gate = gate
+        self._running: set[asyncio.Task[bytes | Parts | None]] = set()
+        self._waiting: set[asyncio.Task[bytes | Parts | None]] = set()
+        self._gate_closed = False
         self.last_command = services.clock.monotonic()
         self.shutting_down = False
 
     def context(self, session: CallerSession) -> CallContext:
-        """The circumstances of commands that a caller gives now."""
+        """The circumstances of commands that a caller gives now. To be asked for anew in each turn of a caller."""
         self.last_command = self._services.clock.monotonic()
+        self._gate_closed = self._gate.closed
         return CallContext(self._services.clock.wall_ms(), session)
 
     def handle(self, line: bytes, context: CallContext) -> Reply:
@@ -60,32 +72,42 @@ class Dispatcher:
                 return self._begin(envelope, route, parameters, context)
         message = decode(line)
         if isinstance(message, ParsedBatch):
+            if len(message.messages) > _MAX_IN_ARRAY:
+                return encode_error(None, refusals.too_many_in_array(_MAX_IN_ARRAY))
             return self._later(self._batch(message, context))
         return self._start(message, context)
 
     def too_large(self) -> bytes:
         """The reply to a line over the bound."""
-        return encode_error(None, too_large())
+        return encode_error(None, refusals.too_large())
 
-    async def run(self, method: str, given: object, context: CallContext) -> None:
-        """Runs one verb to its end, durable.
+    def too_much_unread(self) -> bytes:
+        """The reply in place of a large one, while too much waits to be read."""
+        return encode_error(None, refusals.too_much_unread())
+
+    def too_much_waiting(self) -> bytes:
+        """The reply to a message of a caller that has too much in hand."""
+        return encode_error(None, refusals.too_much_waiting())
+
+    async def perform(self, method: str, given: object, context: CallContext) -> None:
+        """Carries out one spooled verb. It is durable once the outbox's open group is.
 
         Raises:
             RpcError: It was refused.
         """
         if self.shutting_down:
-            raise shutting_down("try again")
+            raise refusals.shutting_down("try again")
         try:
             route = _route(method)
             parameters = parse(route.params, given)
-            if await self._earlier_reply(route, parameters) is None:
+            if await self._first_reply(route, parameters) is None:
                 result = route.handler(self._services, parameters, context)
-                if isinstance(result, Durable):
-                    await asyncio.shield(self._services.outbox.committed())
+                if inspect.isawaitable(result):
+                    await result
         except RpcError:
             raise
         except Exception as error:
-            raise refusal_of(method, error) from error
+            raise refusals.refusal_of(method, error) from error
 
     async def finish(self) -> None:
         """Refuses new commands, and returns when those that have begun are done; commands that only wait are cut short."""
@@ -108,40 +130,81 @@ class Dispatcher:
 
     def _begin(self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext) -> Reply:
         if self.shutting_down:
-            return refuse(request, shutting_down("try again"))
+            return refuse(request, refusals.shutting_down("try again"))
+        if self._gate_closed and self._gate.concerns(route):
+            return self._later(self._behind_the_gate(request, route, parameters, context), waits=route.waits)
+        return self._carry_out(request, route, parameters, context)
+
+    def _carry_out(self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext) -> Reply:
+        if route.repeatable and (overtaken := _overtaken(parameters, context)) is not None:
+            return refuse(request, overtaken)
+        refused = partial(_refused, request, route, parameters, context)
         try:
             if route.repeatable and not self._surely_new(parameters):
                 return self._later(self._repeatable(request, route, parameters, context))
             result = route.handler(self._services, parameters, context)
             if isinstance(result, Durable):
-                return Committing(self._services.outbox.committed(), encode_result(request, result.result), request)
+                return Committing(self._services.outbox.committed(), encode_result(request, result.result), refused)
+            if isinstance(result, Streamed):
+                return None if request.is_notification else Parts(request, result.parts)
             if isinstance(result, msgspec.Struct):
                 return encode_result(request, encode(result))
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return refuse(request, error)
-        return self._later(self._finish(request, result), waits=route.waits)
+            return refused(error)
+        return self._later(self._finish(request, result, refused), waits=route.waits)
+
+    async def _behind_the_gate(
+        self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext
+    ) -> bytes | Parts | None:
+        """A command that something older has to come before."""
+        await self._gate.open()
+        if self._ends():
+            return refuse(request, refusals.shutting_down("try again"))
+        if (refusal := self._gate.refusal_of(route, getattr(parameters, "task_id", None))) is not None:
+            return refuse(request, refusal)
+        reply = self._carry_out(request, route, parameters, context)
+        try:
+            return await _settled(reply)
+        except asyncio.CancelledError:
+            if isinstance(reply, Pending) and reply.waits:
+                reply.done.cancel()
+            if not self.shutting_down:
+                raise
+            return refuse(request, refusals.shutting_down("ask again"))
+
+    def _ends(self) -> bool:
+        return self.shutting_down
 
     def _surely_new(self, parameters: Any) -> bool:
         """Whether memory alone can say that a call of a repeatable verb is no repetition of an earlier one."""
         event_id: str | None = parameters.event_id
         return event_id is None or self._services.outbox.surely_new(event_id_bytes(event_id))
 
-    async def _earlier_reply(self, route: Route, parameters: Any) -> bytes | None:
-        """What the first call with the same event id was answered; None when this is the first."""
-        if not route.repeatable or self._surely_new(parameters):
-            return None
-        return await self._services.outbox.earlier_reply(event_id_bytes(parameters.event_id))
+    async def _first_reply(self, route: Route, parameters: Any) -> bytes | None:
+        """What the first call with the same event id was answered; None when this is the first.
 
-    def _later(self, work: Awaitable[bytes | None], *, waits: bool = False) -> Pending:
-        task: asyncio.Task[bytes | None] = asyncio.ensure_future(work)
+        Raises:
+            EventIdReused: The first call was another one.
+        """
+        if route.intent is None or self._surely_new(parameters):
+            return None
+        first = await self._services.outbox.first_call(event_id_bytes(parameters.event_id))
+        if first is None:
+            return None
+        if not route.intent(self._services, parameters).fits(first.identity):
+            raise EventIdReused
+        return first.reply
+
+    def _later(self, work: Awaitable[bytes | Parts | None], *, waits: bool = False) -> Pending:
+        task: asyncio.Task[bytes | Parts | None] = asyncio.ensure_future(work)
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         if waits:
             self._waiting.add(task)
             task.add_done_callback(self._waiting.discard)
-        return Pending(task, blocks=True)
+        return Pending(task, blocks=True, waits=waits)
 
-    async def _finish(self, request: Request | Envelope, result: Any) -> bytes | None:
+    async def _finish(self, request: Request | Envelope, result: Any, refused: Refused) -> bytes | None:
         """The reply to a command whose result has to be awaited, or has to be on disk first."""
         try:
             if inspect.isawaitable(result):
@@ -153,42 +216,92 @@ class Dispatcher:
         except asyncio.CancelledError:
             if not self.shutting_down:
                 raise
-            return refuse(request, shutting_down("ask again"))
+            return refuse(request, refusals.shutting_down("ask again"))
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return refuse(request, error)
+            return refused(error)
 
     async def _repeatable(
         self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext
     ) -> bytes | None:
         """A command whose event id may have been seen before: then its first reply is its reply."""
+        refused = partial(_refused, request, route, parameters, context)
         try:
-            earlier = await self._earlier_reply(route, parameters)
-            if earlier is not None:
-                return encode_result(request, earlier)
+            first = await self._first_reply(route, parameters)
+            if first is not None:
+                return encode_result(request, first)
             result = route.handler(self._services, parameters, context)
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
-            return refuse(request, error)
-        return await self._finish(request, result)
+            return refused(error)
+        return await self._finish(request, result, refused)
 
     async def _batch(self, batch: ParsedBatch, context: CallContext) -> bytes | None:
+        """Carries out an array's requests in order; others have their turn between them. Its answers together are bounded."""
         replies: list[Reply] = []
+        size_bytes = 0
         for message in batch.messages:
+            await asyncio.sleep(0)
+            if size_bytes > _MAX_ARRAY_BYTES:
+                replies.append(_refuse_in_array(message))
+                continue
             reply = self._start(message, context)
-            replies.append(reply)
             if isinstance(reply, Pending) and reply.blocks:
                 await asyncio.wait([reply.done])
+            if isinstance(reply, Parts) or (isinstance(reply, Pending) and reply.blocks):
+                reply = await _joined(message, reply, _MAX_ARRAY_BYTES - size_bytes)
+            replies.append(reply)
+            size_bytes += len(reply) if isinstance(reply, bytes) else 0
         texts: list[bytes] = []
         for reply in replies:
-            if isinstance(reply, Pending):
-                await asyncio.wait([reply.done])
-            text = reply.message() if isinstance(reply, Pending) else reply
-            if text is not None:
+            text = await _settled(reply)
+            if isinstance(text, bytes):
                 texts.append(text)
         return encode_batch(texts)
+
+
+def _overtaken(parameters: Any, context: CallContext) -> Exception | None:
+    """Why an earlier command of the same task and the same caller was refused, if this one would overtake it."""
+    session = context.session
+    return session.refused.get(parameters.task_id) if session is not None and session.refused else None
+
+
+def _refused(
+    request: Request | Envelope, route: Route, parameters: Any, context: CallContext, error: BaseException
+) -> bytes | None:
+    """The reply to a command that was refused; where it is for now, its task's next ones of the same caller are, too."""
+    refusal = refusals.refusal_of(request.method, error)
+    if context.session is not None and route.repeatable and refusal.code in NOT_NOW and parameters.task_id is not None:
+        context.session.refused[parameters.task_id] = refusal
+    return refuse(request, refusal)
+
+
+async def _settled(reply: Reply) -> bytes | Parts | None:
+    """A reply's message, once it is there."""
+    if isinstance(reply, Pending):
+        await asyncio.wait([reply.done])
+        return reply.message()
+    return reply
+
+
+async def _joined(message: Message, reply: Reply, left_bytes: int) -> bytes | None:
+    """A reply as one message; a refusal in its place where it is larger than what is left."""
+    whole = await _settled(reply)
+    if not isinstance(whole, Parts):
+        return whole
+    joined = bytearray()
+    for part in whole:
+        joined += part
+        if len(joined) > left_bytes:
+            return _refuse_in_array(message)
+        await asyncio.sleep(0)
+    return bytes(joined)
+
+
+def _refuse_in_array(message: Message) -> bytes | None:
+    return None if message.is_notification else encode_error(message.id, refusals.too_much_in_array())
 
 
 def _route(method: str) -> Route:
     route = ROUTES.get(method)
     if route is None:
-        raise unknown_method(method)
+        raise refusals.unknown_method(method)
     return route

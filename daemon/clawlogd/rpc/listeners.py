@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import grp
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from clawlogd.instance import bind_unix
 from clawlogd.rpc.dispatcher import Dispatcher
+from clawlogd.rpc.inbox import HeldBytes
 from clawlogd.rpc.unix import UnixListener
 from clawlogd.settings import LiveSettings, ipc_path
+
+_MAX_HELD_BYTES = 24 * 1024 * 1024  # by all callers together
 
 
 class _Listener(Protocol):
     async def start(self) -> None: ...
 
     async def stop(self) -> None: ...
+
+    def rebind(self, bound: socket.socket, /) -> None: ...
 
 
 class Listeners:
@@ -25,10 +30,14 @@ class Listeners:
     Args:
         unix: The Unix sockets.
         zeromq: The ZeroMQ endpoint, if one is configured.
+        make_unix: Makes a listener for one more Unix socket.
     """
 
-    def __init__(self, unix: Sequence[UnixListener], zeromq: _Listener | None) -> None:
-        self._unix = unix
+    def __init__(
+        self, unix: Sequence[UnixListener], zeromq: _Listener | None, make_unix: Callable[[socket.socket], UnixListener]
+    ) -> None:
+        self._unix = list(unix)
+        self._make_unix = make_unix
         self._zeromq = zeromq
 
     async def start(self) -> None:
@@ -41,6 +50,19 @@ class Listeners:
             await self._zeromq.start()
         for listener in self._unix:
             await listener.start()
+
+    async def rebind_unix(self, bound: socket.socket) -> None:
+        """Serves a Unix socket in place of those that nobody can reach any more; who is connected stays."""
+        for listener in self._unix:
+            listener.stop_accepting()
+        listener = self._make_unix(bound)
+        await listener.start()
+        self._unix = [each for each in self._unix if each.connections] + [listener]
+
+    async def rebind_zeromq(self, bound: socket.socket) -> None:
+        """Serves a socket for ZeroMQ in place of one that nobody can reach any more."""
+        if self._zeromq is not None:
+            self._zeromq.rebind(bound)
 
     @property
     def connections(self) -> int:
@@ -75,12 +97,18 @@ def make_listeners(
         SettingsError: The ZeroMQ endpoint or its keys cannot be used.
         InstanceError: The path of an ``ipc`` endpoint cannot be bound.
     """
-    unix = [UnixListener(sock=sock, dispatcher=dispatcher, group=group, settings=settings) for sock in sockets]
+    held = HeldBytes(_MAX_HELD_BYTES)
+
+    def make_unix(sock: socket.socket) -> UnixListener:
+        return UnixListener(sock=sock, dispatcher=dispatcher, group=group, settings=settings, held=held)
+
+    unix = [make_unix(sock) for sock in sockets]
     endpoint = settings.now.zmq
     if endpoint is None:
-        return Listeners(unix, None)
+        return Listeners(unix, None, make_unix)
     from clawlogd.rpc.zeromq import ZeromqListener  # noqa: PLC0415 - libzmq's memory, only where configured
 
     path = ipc_path(endpoint)
     bound = bind_unix(path) if path else None
-    return Listeners(unix, ZeromqListener(endpoint=endpoint, bound=bound, dispatcher=dispatcher, settings=settings))
+    zeromq = ZeromqListener(endpoint=endpoint, bound=bound, dispatcher=dispatcher, settings=settings, held=held)
+    return Listeners(unix, zeromq, make_unix)

@@ -6,7 +6,10 @@ from dataclasses import asdict
 
 from clawlog.protocol.errors import (
     INTERNAL_ERROR,
+    INVALID_PARAMS,
+    INVALID_REQUEST,
     METHOD_NOT_FOUND,
+    NO_OPEN_INTERRUPT,
     OUTBOX_FULL,
     SHUTTING_DOWN,
     STORAGE_FAILED,
@@ -20,9 +23,12 @@ from clawlog.protocol.errors import (
 from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.errors import (
     DuplicateEvent,
+    EventIdReused,
     InvalidValue,
+    NoOpenInterrupt,
     OutboxFull,
     StorageFailed,
+    StorageLost,
     TaskFinished,
     TooManyTasks,
     UnknownStep,
@@ -33,9 +39,6 @@ from clawlogd.text import clean_text
 from clawlogd.verbs.catalogue import VERBS
 
 _log = Log("dispatcher")
-
-NOT_NOW = frozenset({OUTBOX_FULL, SHUTTING_DOWN, STORAGE_FAILED})
-"""Refusals that are no fault of the command: it may be accepted later."""
 
 
 def refusal_of(method: str, error: BaseException) -> RpcError:
@@ -51,6 +54,10 @@ def refusal_of(method: str, error: BaseException) -> RpcError:
             return error
         case InvalidValue():
             return invalid_params(error.field, error.problem, error.hint)
+        case EventIdReused():
+            return RpcError(INVALID_PARAMS, str(error), field="event_id", hint=error.hint, reason="key_reused")
+        case NoOpenInterrupt():
+            return RpcError(NO_OPEN_INTERRUPT, str(error), task_id=error.task_id)
         case UnknownTask():
             return RpcError(UNKNOWN_TASK, str(error), task_id=error.task_id)
         case UnknownStep():
@@ -61,6 +68,8 @@ def refusal_of(method: str, error: BaseException) -> RpcError:
             return RpcError(OUTBOX_FULL, str(error))
         case DuplicateEvent():
             return RpcError(STORAGE_FAILED, "Nothing was accepted, because a call was repeated with its event id; try again")
+        case StorageLost():
+            return RpcError(STORAGE_FAILED, f"Nothing was accepted: {error}")
         case StorageFailed():
             why = clean_text(error, 300)
             return RpcError(STORAGE_FAILED, f"Nothing was accepted: the commit failed ({why}); free disk space and try again")
@@ -77,6 +86,26 @@ def unknown_method(method: str) -> RpcError:
 def too_large() -> RpcError:
     """Answers a line over the bound."""
     return RpcError(TOO_LARGE, f"A line over {MAX_LINE_BYTES} bytes; send less in one request: summaries are one short line")
+
+
+def too_much_unread() -> RpcError:
+    """Answers a request whose answer is large, while callers leave too much unread."""
+    return RpcError(TOO_LARGE, "The answer is large, and callers leave too much unread for now; ask for less (limit), or again")
+
+
+def too_many_in_array(bound: int) -> RpcError:
+    """Answers an array of requests that is over the bound."""
+    return RpcError(INVALID_REQUEST, f"An array of over {bound} requests; send the others in another")
+
+
+def too_much_in_array() -> RpcError:
+    """Answers a request of an array whose answers are large together."""
+    return RpcError(TOO_LARGE, "The answers of this array's other requests are large together; send this one in another")
+
+
+def too_much_waiting() -> RpcError:
+    """Answers a message of a caller that has too much in hand, over a way by which it cannot be held back."""
+    return RpcError(TOO_LARGE, "Too much of what was sent waits to be carried out; read the answers before sending more")
 
 
 def shutting_down(then: str) -> RpcError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -21,15 +21,17 @@ class Pending:
     Args:
         done: What it waits for.
         blocks: Whether the connection's next request must wait for it, too.
+        waits: Whether it only waits for something to happen: it is cut short when nobody will read it.
     """
 
-    __slots__ = ("blocks", "done")
+    __slots__ = ("blocks", "done", "waits")
 
-    def __init__(self, done: asyncio.Future[Any], *, blocks: bool) -> None:
+    def __init__(self, done: asyncio.Future[Any], *, blocks: bool, waits: bool = False) -> None:
         self.done = done
         self.blocks = blocks
+        self.waits = waits
 
-    def message(self) -> bytes | None:
+    def message(self) -> bytes | Parts | None:
         """The message to send, once ``done`` is done; None for none (a notification's, or a caller's that has gone)."""
         return None if self.done.cancelled() else self.done.result()
 
@@ -40,25 +42,45 @@ class Committing(Pending):
     Args:
         committed: Done when it is, or when that failed.
         message: The reply; None for none.
-        request: The request, which is refused if the commit failed.
+        refuse: Makes the reply in its place if the commit failed.
     """
 
-    __slots__ = ("_message", "_request")
+    __slots__ = ("_message", "_refuse")
 
-    def __init__(self, committed: asyncio.Future[None], message: bytes | None, request: Request | Envelope) -> None:
+    def __init__(
+        self, committed: asyncio.Future[None], message: bytes | None, refuse: Callable[[BaseException], bytes | None]
+    ) -> None:
         self.done = committed
-        self.blocks = False
+        self.blocks = self.waits = False
         self._message = message
-        self._request = request
+        self._refuse = refuse
 
     def message(self) -> bytes | None:
         """The message to send, once ``done`` is done."""
         error = self.done.exception()
-        return self._message if error is None else refuse(self._request, error)
+        return self._message if error is None else self._refuse(error)
 
 
-Reply = bytes | Pending | None
-"""A message to send, now or later; None for none at all."""
+class Parts:
+    """A reply that is made as it is read: it may be far larger than what is held of it at once.
+
+    Args:
+        request: The request.
+        parts: The result's JSON, in parts.
+    """
+
+    def __init__(self, request: Request | Envelope, parts: Iterator[bytes]) -> None:
+        self._head = encode_result(request, b"") or b""
+        self._parts = parts
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield self._head[:-1]
+        yield from self._parts
+        yield b"}"
+
+
+Reply = bytes | Pending | Parts | None
+"""A message to send, now or later, at once or in parts; None for none at all."""
 
 
 def encode_result(request: Request | Envelope, result: bytes) -> bytes | None:

@@ -20,17 +20,21 @@ class Route:
         handler: Carries it out.
         waits: Whether it only waits for something to happen.
         read: Reads its parameters from a request's text.
+        about_tasks: Whether it is about tasks.
+        intent: Which event a call would result in.
         repeatable: Whether a call may have an event id, so that repeating it changes nothing.
     """
 
-    __slots__ = ("handler", "params", "read", "repeatable", "waits")
+    __slots__ = ("about_tasks", "handler", "intent", "params", "read", "repeatable", "waits")
 
     def __init__(self, verb: Verb[Any]) -> None:
+        self.about_tasks = verb.about_tasks
         self.params = verb.params
+        self.intent = verb.intent
         self.handler = verb.handler
         self.waits = verb.waits
         self.read = ParamsReader(verb.params).read
-        self.repeatable = "event_id" in verb.params.__struct_fields__
+        self.repeatable = verb.intent is not None
 
 
 ROUTES: dict[str, Route] = {verb.name: Route(verb) for verb in VERBS}

@@ -1,10 +1,11 @@
-"""A caller's connection, as a command sees it: notifications go out over it, until it closes."""
+"""A caller's connection, as a command sees it: notifications go out over it, until it closes; and who the caller is."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
 from clawlog.protocol.jsonrpc import encode_notification
+from clawlogd.context import Peer
 
 
 class ConnectionSession:
@@ -12,19 +13,29 @@ class ConnectionSession:
 
     Args:
         send: Sends one message to the caller.
+        peer: Who the caller is.
+
+    Attributes:
+        refused: Of which tasks a command was refused for now. What the caller had sent behind it must not overtake it, for
+            the caller writes it to the spool as soon as it reads that. To be cleared once everything sent has been answered.
     """
 
-    def __init__(self, send: Callable[[bytes], None]) -> None:
+    def __init__(self, send: Callable[[bytes], None], peer: Peer) -> None:
         self._send = send
-        self._at_close: list[Callable[[], None]] = []
+        self.peer = peer
+        self.refused: dict[str, Exception] = {}
+        self._at_close: dict[str, Callable[[], None]] = {}
 
     def notify(self, method: str, params: Mapping[str, object], /) -> None:
         """Sends the caller a notification."""
         self._send(encode_notification(method, params))
 
-    def at_close(self, action: Callable[[], None], /) -> None:
-        """Registers what to do when the connection closes."""
-        self._at_close.append(action)
+    def at_close(self, name: str, action: Callable[[], None], /) -> None:
+        """Registers what to do when the connection closes, instead of what was registered under the same name: that is done."""
+        before = self._at_close.pop(name, None)
+        if before is not None:
+            before()
+        self._at_close[name] = action
 
     @property
     def subscribed(self) -> bool:
@@ -33,6 +44,6 @@ class ConnectionSession:
 
     def close(self) -> None:
         """Runs what was registered, once."""
-        actions, self._at_close = self._at_close, []
-        for action in actions:
+        actions, self._at_close = self._at_close, {}
+        for action in actions.values():
             action()

@@ -1,4 +1,8 @@
-"""Drains the spool: the calls that programs wrote down while no daemon could be reached, in order, each made once.
+"""Drains the spool: the calls that programs wrote down while no daemon could take them, in order, each made once.
+
+What it holds of a task comes before anything newer of that task, by whichever way that comes: the dispatcher asks at each turn
+of a caller whether the folder has changed, and has it drained first. While it cannot be drained, its tasks' commands are
+refused with the same error, so that their callers write them down behind what is there.
 
 A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, is moved to
 ``refused/``: a person can read it, and it holds up nothing.
@@ -6,80 +10,242 @@ A file is removed only when its events are in the outbox. One that is damaged, o
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import stat
+import time
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
-from clawlog.protocol.errors import RpcError
+from clawlog.protocol.errors import NOT_NOW, RpcError
 from clawlog.protocol.spool import SUFFIX, SpooledCalls, decode
 from clawlogd.clock import parse_rfc3339
-from clawlogd.context import CallContext
+from clawlogd.context import CallContext, Origin, Peer
+from clawlogd.errors import StorageFailed
 from clawlogd.logs import Log
 from clawlogd.outbox.store import fsync_folder
-from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.rpc.refusals import NOT_NOW
+from clawlogd.rpc.refusals import refusal_of
+from clawlogd.rpc.routes import Route
 from clawlogd.services import RuntimeInfo
+
+Perform = Callable[[str, object, CallContext], Awaitable[None]]
+"""Carries out one verb; raises ``RpcError`` where it is refused."""
+
+_TOGETHER = 256  # files that share a commit
+_MAX_FILE_BYTES = 1024 * 1024
+_CLOCK_GRAIN_NS = 20_000_000  # a folder's time is kept by the kernel's clock tick: two changes in one tick have the same
+_UNKNOWN = (-1, -1)
+_RETRY_S = 0.05  # how long a drain that was refused is not tried again
 
 
 class Spool:
-    """The spool folder.
+    """The spool folder; a ``Gate``.
 
     Args:
         folder: Where the files are.
-        dispatcher: Runs the calls.
+        perform: Carries out a verb.
+        committed: Resolved when what was carried out is on disk.
+        known: Whether there is a task with this id.
         runtime: Where files that could not be used are counted.
     """
 
-    def __init__(self, *, folder: Path, dispatcher: Dispatcher, runtime: RuntimeInfo) -> None:
+    def __init__(
+        self,
+        *,
+        folder: Path,
+        perform: Perform,
+        committed: Callable[[], Awaitable[None]],
+        known: Callable[[str], bool],
+        runtime: RuntimeInfo,
+    ) -> None:
         self._folder = folder
-        self._dispatcher = dispatcher
+        self._path = str(folder)
+        self._perform = perform
+        self._committed = committed
+        self._known = known
         self._runtime = runtime
         self._log = Log("spool")
+        self._lock = asyncio.Lock()
+        self._drained_at = _UNKNOWN  # the folder's time and inode when nothing was in it
+        self._descriptor: int | None = None  # of the folder with that inode
+        self._refusal: RpcError | None = None
+        self._held: set[str] = set()
+        self._finished: set[str] = set()  # names of files that could not be removed
+        self._retry_at = 0.0
+
+    # ── As a gate ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def closed(self) -> bool:
+        """Whether there is something to drain."""
+        if self._refusal is not None:
+            return True
+        if self._descriptor is not None:
+            found = os.fstat(self._descriptor)  # half as dear as by its path
+            if found.st_mtime_ns == self._drained_at[0] and found.st_nlink:
+                return False
+        stamp = self._stamp()
+        if stamp is None or stamp == self._drained_at:
+            return False
+        if self._files():
+            return True
+        self._note_empty(stamp)
+        return False
+
+    def concerns(self, route: Route, /) -> bool:
+        """Whether a verb is about tasks, so that the spool may hold something of them."""
+        return route.about_tasks
+
+    async def open(self) -> None:
+        """Drains what can be."""
+        if self._refusal is None or time.monotonic() >= self._retry_at:
+            await self.drain()
+
+    def refusal_of(self, route: Route, task_id: str | None, /) -> RpcError | None:
+        """Why a task's command would overtake what the spool holds of the task; None when it would not."""
+        if self._refusal is None or task_id not in self._held or task_id is None:
+            return None
+        return self._refusal if route.repeatable or not self._known(task_id) else None
+
+    def close(self) -> None:
+        """Lets go of the folder."""
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+    def _open(self, inode: int) -> None:
+        with contextlib.suppress(OSError):
+            self._descriptor = os.open(self._path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            if os.fstat(self._descriptor).st_ino != inode:
+                self.close()
+
+    # ── Draining ───────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def drain(self) -> int:
         """Makes the calls of every file that is there. Returns of how many; stops early when nothing can be accepted now."""
-        drained = 0
-        for path in self._files():
+        async with self._lock:
+            with contextlib.suppress(OSError):  # that there is one makes it quick to see that nothing is in it
+                self._folder.mkdir(mode=0o700, exist_ok=True)
+            drained = 0
+            while True:
+                stamp, paths = self._stamp(), self._files()
+                if not paths:
+                    self._note_empty(stamp)
+                    break
+                taken = await self._take(paths[:_TOGETHER])
+                drained += taken
+                if self._refusal is not None:
+                    break
+            if drained:
+                self._log.info("spool_drained", calls=drained)
+            return drained
+
+    async def _take(self, paths: Sequence[Path]) -> int:
+        """Makes the calls of some files, with one commit. Returns of how many files; those that cannot be accepted stay."""
+        done: list[tuple[Path, list[str]]] = []
+        refusal: RpcError | None = None
+        for path in paths:
             try:
-                calls = decode(path.read_bytes())
-                at_ms = parse_rfc3339(calls.at)
+                calls = _read(path)
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, OverflowError, RecursionError) as error:
-                self._set_aside(path, str(error))
+                done.append((path, [str(error)]))
                 continue
-            refusals = await self._perform(calls, at_ms)
-            if refusals is None:
+            refusals = await self._make(calls)
+            if isinstance(refusals, RpcError):
+                refusal = refusals
                 break
-            if refusals:
-                self._set_aside(path, "\n".join(refusals))
-                continue
-            path.unlink(missing_ok=True)
-            drained += 1
-        if drained:
-            fsync_folder(self._folder)
-            self._log.info("spool_drained", calls=drained)
-        return drained
+            done.append((path, refusals))
+        try:
+            await self._committed()
+        except StorageFailed as error:
+            refusal, done = refusal_of("spool", error), []
+        for path, refusals in done:
+            self._finish(path, refusals)
+        self._note_refusal(refusal)
+        return sum(not refusals for _, refusals in done)
 
-    async def _perform(self, calls: SpooledCalls, at_ms: int) -> list[str] | None:
-        """Makes the calls of one file. Returns why some were refused; None when nothing can be accepted now."""
+    async def _make(self, calls: SpooledCalls) -> list[str] | RpcError:
+        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now."""
         refusals: list[str] = []
+        writer = Peer(Origin.UNKNOWN, pid_namespace=calls.pid_namespace)
         for method, params in calls.requests:
             try:
-                await self._dispatcher.run(method, params, CallContext(at_ms))
+                await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer))
             except RpcError as error:
                 if error.code in NOT_NOW:
-                    self._log.warning("spool_waits", error=error.message)
-                    return None
+                    return error
                 refusals.append(f"{method}: {error.message}")
         return refusals
 
-    def _files(self) -> list[Path]:
+    def _note_refusal(self, refusal: RpcError | None) -> None:
+        if refusal is not None:
+            if self._refusal is None:
+                self._log.warning("spool_waits", error=refusal.message)
+            self._retry_at = time.monotonic() + _RETRY_S
+            self._held = self._tasks()
+        self._refusal = refusal
+
+    def _tasks(self) -> set[str]:
+        """The tasks that the files are about."""
+        found: set[str] = set()
+        for path in self._files():
+            try:
+                found.update(str(params.get("task_id")) for _, params in _read(path).requests)
+            except (OSError, ValueError):
+                continue
+        return found
+
+    # ── The folder ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _stamp(self) -> tuple[int, int] | None:
         try:
-            return sorted(path for path in self._folder.iterdir() if path.suffix == SUFFIX and not path.is_symlink())
+            found = os.lstat(self._path)
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_ino
+
+    def _note_empty(self, stamp: tuple[int, int] | None) -> None:
+        self._refusal, self._held = None, set()
+        # What was changed within the clock's tick may be changed again within it: such a time proves nothing.
+        settled = stamp is not None and not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
+        before, self._drained_at = self._drained_at, stamp if settled and stamp is not None else _UNKNOWN
+        if before[1] != self._drained_at[1]:
+            self.close()
+            if self._drained_at is not _UNKNOWN:
+                self._open(self._drained_at[1])
+
+    def _files(self) -> list[Path]:
+        self._runtime.spool_problem = None
+        try:
+            found = self._folder.lstat()
+            if not stat.S_ISDIR(found.st_mode):
+                raise NotADirectoryError(0, "it is a link or no folder")
+            if found.st_uid not in {os.geteuid(), 0}:
+                raise PermissionError(0, f"it belongs to user {found.st_uid}")
+            with os.scandir(self._folder) as entries:
+                names = sorted(each.name for each in entries if each.name.endswith(SUFFIX))
+                return [self._folder / name for name in names if name not in self._finished]
         except FileNotFoundError:
             return []
         except OSError as error:
-            self._log.warning("spool_unreadable", error=str(error))
+            self._runtime.spool_problem = f"{self._folder}: {error.strerror}"
+            self._log.warning_seldom("spool_unreadable", error=self._runtime.spool_problem)
             return []
+
+    def _finish(self, path: Path, refusals: Sequence[str]) -> None:
+        """Removes a file whose calls have been made, or sets it aside."""
+        try:
+            if refusals:
+                self._set_aside(path, "\n".join(refusals))
+            else:
+                path.unlink(missing_ok=True)
+            fsync_folder(self._folder)
+        except OSError as error:
+            self._finished.add(path.name)  # it must not be made again at each turn
+            self._log.warning("spool_file_stays", file=path.name, error=str(error))
 
     def _set_aside(self, path: Path, why: str) -> None:
         refused = self._folder / "refused"
@@ -91,3 +257,23 @@ class Spool:
             self._log.warning("spool_file_not_set_aside", file=path.name, error=str(error))
         self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)
+
+
+def _read(path: Path) -> SpooledCalls:
+    """Reads a file that a program of this user has written whole.
+
+    Raises:
+        OSError: It cannot be read, or is no file of this user's.
+        ValueError: It is damaged, or holds more than a program's call.
+    """
+    # Not blocking: a pipe in a file's place would wait for ever for somebody to write.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_uid not in {os.geteuid(), 0}:
+            raise ValueError("not a file of this user's")
+        if found.st_size > _MAX_FILE_BYTES:
+            raise ValueError(f"{found.st_size} bytes; a call has at most {_MAX_FILE_BYTES}")
+        calls = decode(file.read())
+    parse_rfc3339(calls.at)
+    return calls

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import socket
-from collections import deque
 from pathlib import Path
 
 import zmq
@@ -15,15 +15,22 @@ import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
 from clawlog.protocol.vocabulary import MAX_LINE_BYTES
+from clawlogd.context import Origin, Peer
 from clawlogd.instance import InstanceError
-from clawlogd.logs import Log
-from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
-from clawlogd.settings import LiveSettings, SettingsError, check_zmq, ipc_path
+from clawlogd.rpc.inbox import HeldBytes
+from clawlogd.rpc.zeromq_callers import Address, ZeromqCaller
+from clawlogd.settings import LiveSettings, SettingsError, check_zmq
 
-_HIGH_WATER_MARK = 10_000
-_MAX_PER_TURN = 500  # messages, before other work of the event loop
-_RETRY_SEND_S = 0.05  # until a message is sent again to a caller that does not read
+_MAX_SENT = 1000  # messages that libzmq keeps for a caller; those that are large are counted in bytes
+_MAX_RECEIVED = 64  # messages that libzmq reads ahead from a caller, each up to MAXMSGSIZE
+_MAX_PER_TURN = 200  # messages, before other work of the event loop
+_MAX_BYTES_PER_TURN = 1024 * 1024
+_RETRY_SEND_S = 0.01  # until a message is sent again to a caller that does not read
+_PROBE_S = 30.0  # how often callers that are only notified are looked for
+_MANY_CALLERS = 256  # from here on they are looked for also when another arrives
+_PROBED_PER_ARRIVAL = 2  # callers that are looked for when another arrives: more leave by it than come
+_ALIVE = b'{"jsonrpc":"2.0","method":"daemon.alive","params":{}}'
 _MAX_FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
 
 
@@ -35,28 +42,39 @@ class ZeromqListener:
         bound: For ``ipc``: a Unix socket that is bound already, private from birth.
         dispatcher: Runs the verbs.
         settings: The keys.
+        held: How much all callers have in hand.
 
     Raises:
         SettingsError: A tcp endpoint without keys, or one of another kind.
     """
 
-    def __init__(self, *, endpoint: str, bound: socket.socket | None, dispatcher: Dispatcher, settings: LiveSettings) -> None:
+    def __init__(
+        self,
+        *,
+        endpoint: str,
+        bound: socket.socket | None,
+        dispatcher: Dispatcher,
+        settings: LiveSettings,
+        held: HeldBytes,
+    ) -> None:
         check_zmq(endpoint, settings.now.listen)
         self._endpoint = endpoint
         self._dispatcher = dispatcher
         self._settings = settings
-        self._log = Log("zeromq")
+        self._held = held
+        self._peer = Peer(Origin.NETWORK if endpoint.startswith("tcp://") else Origin.UNKNOWN)
         self._context = zmq.Context()
         self._authenticator: AsyncioAuthenticator | None = None
-        self._conversations: dict[bytes, Conversation] = {}
+        self._callers: dict[Address, ZeromqCaller] = {}
+        self._probing: asyncio.Task[None] | None = None
         # Not an asyncio socket: that one makes a future for every message, which costs more than the message.
         self._socket = self._context.socket(zmq.ROUTER)
-        self._unsent: dict[bytes, deque[list[bytes]]] = {}
+        self._socket.copy_threshold = 0  # what is sent without a copy is so whatever its size
         self._next_service: asyncio.TimerHandle | None = None
         self._socket.setsockopt(zmq.LINGER, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_LINE_BYTES * 2)  # over it libzmq drops the caller; up to it we answer
-        self._socket.setsockopt(zmq.SNDHWM, _HIGH_WATER_MARK)
-        self._socket.setsockopt(zmq.RCVHWM, _HIGH_WATER_MARK)
+        self._socket.setsockopt(zmq.SNDHWM, _MAX_SENT)
+        self._socket.setsockopt(zmq.RCVHWM, _MAX_RECEIVED)
         self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self._socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
         if bound is not None:
@@ -80,15 +98,29 @@ class ZeromqListener:
             reason = zmq.strerror(error.errno or 0)
             raise InstanceError(f"{self._endpoint}: cannot be bound: {reason}; choose another with --zmq") from None
         asyncio.get_running_loop().add_reader(self._socket.FD, self._service)
+        self._probing = asyncio.create_task(self._probe_all(), name="zeromq-probe")
         self._service()
 
+    def rebind(self, bound: socket.socket, /) -> None:
+        """Serves another socket at the same endpoint, beside the one that nobody can reach any more.
+
+        Raises:
+            InstanceError: libzmq cannot.
+        """
+        bound.listen(512)
+        self._socket.setsockopt(zmq.USE_FD, bound.detach())
+        try:
+            self._socket.bind(self._endpoint)
+        except zmq.ZMQError as error:
+            raise InstanceError(f"{self._endpoint}: cannot be bound anew: {zmq.strerror(error.errno or 0)}") from None
+
     async def stop(self) -> None:
-        """Closes the endpoint."""
-        for conversation in self._conversations.values():
-            conversation.close()
+        """Closes the endpoint. Its path is for who bound it to remove."""
+        if self._probing is not None:
+            self._probing.cancel()
+        for caller in self._callers.values():
+            caller.conversation.close()
         self._close()
-        if (path := ipc_path(self._endpoint)) is not None:
-            path.unlink(missing_ok=True)  # one short call, at the end
 
     def _close(self) -> None:
         loop = asyncio.get_running_loop()
@@ -109,9 +141,11 @@ class ZeromqListener:
         if self._next_service is not None:
             self._next_service.cancel()
             self._next_service = None
-        for key in list(self._unsent):
-            self._send_unsent(key)
-        arrived: dict[tuple[bytes, ...], list[bytes]] = {}
+        for caller in [each for each in self._callers.values() if each.waits]:
+            caller.send_waiting()
+            self._look_after(caller)
+        arrived: dict[Address, list[bytes]] = {}
+        size_bytes = 0
         for _ in range(_MAX_PER_TURN):
             try:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
@@ -119,10 +153,14 @@ class ZeromqListener:
                 break
             if 2 <= len(frames) <= _MAX_FRAMES:
                 arrived.setdefault(tuple(frames[:-1]), []).append(frames[-1])
+                size_bytes += len(frames[-1])
+                if size_bytes > _MAX_BYTES_PER_TURN:
+                    self._service_soon()
+                    break
         else:
             self._service_soon()
         for address, messages in arrived.items():
-            self._take(address, messages)
+            self._caller(address).receive(messages)
 
     def _service_soon(self, delay_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
@@ -132,49 +170,48 @@ class ZeromqListener:
                 self._next_service.cancel()
             self._next_service = loop.call_at(at, self._service)
 
-    def _take(self, address: tuple[bytes, ...], messages: list[bytes]) -> None:
-        key = b"\0".join(address)
-        conversation = self._conversations.get(key)
-        if conversation is None:
-            conversation = self._conversations[key] = Conversation(
+    def _caller(self, address: Address) -> ZeromqCaller:
+        caller = self._callers.get(address)
+        if caller is None:
+            if len(self._callers) > _MANY_CALLERS:
+                self._probe(_PROBED_PER_ARRIVAL)
+            caller = self._callers[address] = ZeromqCaller(
+                socket=self._socket,
+                address=address,
                 dispatcher=self._dispatcher,
-                send=lambda messages: self._send(key, address, messages),
-                hold=lambda _: None,
-                answered=lambda: self._answered(key),
+                held=self._held,
+                peer=self._peer,
+                changed=self._look_after,
             )
-        conversation.receive([message if len(message) <= MAX_LINE_BYTES else None for message in messages])
+        return caller
 
-    def _send(self, key: bytes, address: tuple[bytes, ...], messages: list[bytes]) -> None:
-        self._unsent.setdefault(key, deque()).extend([*address, message] for message in messages)
-        self._send_unsent(key)
-        self._service_soon()
+    def _look_after(self, caller: ZeromqCaller) -> None:
+        """Forgets a caller that is done or gone; comes back to one for which something waits."""
+        if caller.gone or caller.idle:
+            if self._callers.get(caller.address) is caller:
+                del self._callers[caller.address]
+            if caller.gone:
+                caller.conversation.close()
+        elif caller.waits:
+            self._service_soon(_RETRY_SEND_S)
+        else:
+            self._service_soon()
 
-    def _send_unsent(self, key: bytes) -> None:
-        """Sends what waits for a caller, as much as its socket takes."""
-        unsent = self._unsent[key]
-        try:
-            while unsent:
-                self._socket.send_multipart(unsent[0], zmq.NOBLOCK)
-                unsent.popleft()
-        except zmq.Again:
-            if len(unsent) <= _HIGH_WATER_MARK:
-                self._service_soon(_RETRY_SEND_S)
-                return
-            self._log.warning("caller_reads_nothing", unsent=len(unsent))
-            self._drop(key)
-        except zmq.ZMQError:
-            self._drop(key)  # the caller is gone: a ROUTER finds out only by sending
-        del self._unsent[key]
+    def _probe(self, count: int) -> None:
+        """Finds out whether callers that are only notified have gone, those first that were not probed for longest."""
+        for address in list(itertools.islice(self._callers, count)):
+            caller = self._callers[address]
+            if caller.only_notified:
+                caller.try_to_send(_ALIVE)
+            if caller.gone:
+                self._look_after(caller)
+            else:
+                self._callers[address] = self._callers.pop(address)
 
-    def _drop(self, key: bytes) -> None:
-        conversation = self._conversations.pop(key, None)
-        if conversation is not None:
-            conversation.close()
-
-    def _answered(self, key: bytes) -> None:
-        conversation = self._conversations.get(key)
-        if conversation is not None and not conversation.session.subscribed:
-            del self._conversations[key]
+    async def _probe_all(self) -> None:
+        while True:
+            await asyncio.sleep(_PROBE_S)
+            self._probe(len(self._callers))
 
     def _secure(self) -> None:
         key_file = self._settings.now.listen.zmq_server_key_file

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from urllib.parse import urlsplit
 
 from clawlog.protocol import ids, vocabulary
+from clawlog.protocol.addresses import canonical
 from clawlog.protocol.summary import one_line
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, TooManyTasks
@@ -94,7 +95,7 @@ def create(
 
 
 def checked_base_url(text: str) -> str:
-    """A backend's address, without a slash at the end.
+    """A backend's address, in its one form.
 
     Raises:
         InvalidValue: It is none, or holds what does not belong there.
@@ -111,7 +112,7 @@ def checked_base_url(text: str) -> str:
         raise InvalidValue("base_url", "holds credentials", "put the token into CLAWLOG_TOKEN_FILE or CLAWLOG_TOKEN")
     if url.query or url.fragment:
         raise InvalidValue("base_url", "has a query or a fragment", hint)
-    return text.rstrip("/")
+    return canonical(text)
 
 
 def clean_pairs(metadata: Mapping[str, str]) -> dict[str, str]:

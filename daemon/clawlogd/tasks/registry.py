@@ -7,6 +7,7 @@ fails. Observers are called at each change, in the order of ``ObserverOrder``.
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import partial
@@ -22,7 +23,10 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
 
 _log = Log("registry")
-_ID = re.compile(vocabulary.ID_PATTERN)
+ID = re.compile(vocabulary.ID_PATTERN)
+
+Place = tuple[int, str]
+"""A task's place among all by age: when it was created, in milliseconds since 1970, and its id."""
 
 Observer = Callable[[Task | None, Task | None], None]
 """Called with a task before and after a change; None where there is none."""
@@ -41,6 +45,11 @@ class ObserverOrder(IntEnum):
     """Poll each backend for the tasks that it has; there is one for each backend."""
 
 
+def place_of(task: Task) -> Place:
+    """A task's place by age."""
+    return task.created_ms, task.task_id
+
+
 class Registry:
     """The tasks.
 
@@ -51,6 +60,7 @@ class Registry:
     def __init__(self, *, outbox: Outbox) -> None:
         self._outbox = outbox
         self._tasks: dict[str, Task] = {}
+        self._by_age: list[Place] = []
         self._observers: list[tuple[ObserverOrder, Observer]] = []
 
     def load(self, store: Store) -> None:
@@ -66,6 +76,7 @@ class Registry:
                 continue
             task = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
             self._tasks[task_id] = _cleaned(task)
+        self._by_age = sorted(map(place_of, self._tasks.values()))
 
     def observe(self, order: ObserverOrder, observer: Observer) -> None:
         """Calls ``observer`` at every change but those of steps alone, from now on, also at one that is undone.
@@ -77,11 +88,28 @@ class Registry:
         self._observers.append((order, observer))
         self._observers.sort(key=lambda each: each[0])  # stable: those of one place stay in the order of registration
 
+    def unobserve(self, observer: Observer) -> None:
+        """Calls ``observer`` no more."""
+        self._observers = [each for each in self._observers if each[1] != observer]
+
     def __len__(self) -> int:
         return len(self._tasks)
 
     def __iter__(self) -> Iterator[Task]:
         return iter(self._tasks.values())
+
+    def newest_first(self, after: Place | None = None) -> Iterator[Task]:
+        """The tasks by age, the newest first. Others may come and go between two.
+
+        Args:
+            after: Begins with the next older one than this place.
+        """
+        index = len(self._by_age) if after is None else bisect_left(self._by_age, after)
+        while index > 0:
+            place = self._by_age[index - 1]
+            if (task := self._tasks.get(place[1])) is not None:
+                yield task
+            index = bisect_left(self._by_age, place)
 
     def find(self, task_id: str) -> Task | None:
         """The task with this id, or None."""
@@ -96,7 +124,7 @@ class Registry:
         """
         task = self._tasks.get(task_id)
         if task is None:
-            if not _ID.match(task_id):
+            if not ID.match(task_id):
                 raise InvalidValue("task_id", "does not fit", vocabulary.ID_HINT)
             raise UnknownTask(task_id)
         return task
@@ -113,7 +141,7 @@ class Registry:
         before = self._tasks.get(task_id)
         self._outbox.save(task, head=head, steps=steps)
         self._outbox.on_failure(partial(self._undo, task_id, before, head))
-        self._tasks[task_id] = task
+        self._set(task_id, before, task)
         if head:
             self._notify(before, task)
 
@@ -122,7 +150,7 @@ class Registry:
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
         self._outbox.on_failure(partial(self._undo, task_id, before))
-        self._tasks.pop(task_id, None)
+        self._set(task_id, before, None)
         self._notify(before, None)
 
     def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
@@ -132,12 +160,19 @@ class Registry:
             # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
             # one, too, but the receipt of that is gone: it is delivered again.
             before = msgspec.structs.replace(before, interrupt=msgspec.structs.replace(kept, delivered=False))
-        if before is None:
-            self._tasks.pop(task_id, None)
-        else:
-            self._tasks[task_id] = before
+        self._set(task_id, now, before)
         if head:
             self._notify(now, before)
+
+    def _set(self, task_id: str, before: Task | None, after: Task | None) -> None:
+        if after is None:
+            self._tasks.pop(task_id, None)
+            if before is not None:
+                del self._by_age[bisect_left(self._by_age, place_of(before))]
+        else:
+            self._tasks[task_id] = after
+            if before is None:
+                insort(self._by_age, place_of(after))
 
     def _notify(self, before: Task | None, after: Task | None) -> None:
         for order, observer in self._observers:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 
 from clawlogd.clock import rfc3339
-from clawlogd.errors import InvalidValue, TaskFinished
+from clawlogd.errors import InvalidValue, NoOpenInterrupt, TaskFinished
 from clawlogd.model import Event, EventKind, Task, TaskStatus, WatchedProcess
 from clawlogd.tasks.change import TaskChange, refuse_finished
 
@@ -57,6 +57,11 @@ def set_status(
     return TaskChange(event, after)
 
 
+def answers_a_stop(task: Task, interrupt_id: str | None) -> bool:
+    """Whether an acknowledgement has a stop to answer, as far as is known: the newest, be it acknowledged already."""
+    return task.interrupt is not None and interrupt_id in {None, task.interrupt.interrupt_id}
+
+
 def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: int, summary: str | None) -> TaskChange:
     """Records that the agent stopped at a safe boundary. It answers one stop; a new request is a new one.
 
@@ -69,20 +74,24 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
 
     Raises:
         TaskFinished: The agent has ended the task in another way.
-        InvalidValue: Another stop, or none, is known.
+        NoOpenInterrupt: No stop is known.
+        InvalidValue: Another stop is known.
     """
     if task.finished and task.status is not TaskStatus.INTERRUPTED:
         raise TaskFinished(task.task_id, task.status)
     interrupt = task.interrupt
-    if interrupt_id is not None and (interrupt is None or interrupt.interrupt_id != interrupt_id):
-        known = f"the stop known here is {interrupt.interrupt_id!r}" if interrupt else "no stop is known here"
-        raise InvalidValue("interrupt_id", f"there is no stop {interrupt_id!r}", known)
+    if interrupt is None:
+        raise NoOpenInterrupt(task.task_id)
+    if not answers_a_stop(task, interrupt_id):
+        raise InvalidValue(
+            "interrupt_id", f"there is no stop {interrupt_id!r}", f"the stop known here is {interrupt.interrupt_id!r}"
+        )
     event = Event(
         event_id=event_id,
         task_id=task.task_id,
         kind=EventKind.INTERRUPT_ACK,
         at=rfc3339(at_ms),
-        interrupt_id=interrupt.backend_id if interrupt else None,
+        interrupt_id=interrupt.backend_id,
         summary=summary,
     )
     after = msgspec.structs.replace(
@@ -91,6 +100,6 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         ended_ms=at_ms,
         summary=summary or task.summary,
         seen_ms=at_ms,
-        interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True) if interrupt else None,
+        interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True),
     )
     return TaskChange(event, after)

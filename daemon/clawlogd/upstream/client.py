@@ -18,6 +18,7 @@ from clawlogd.settings import LiveSettings
 from clawlogd.text import clean_text
 from clawlogd.upstream import answers, routes
 from clawlogd.upstream.answers import Answer, Control, Outcome, Unreadable, Verdict
+from clawlogd.upstream.network import Misconfigured, Network, reason_of
 from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.tokens import TokenSource
 
@@ -34,14 +35,19 @@ class Upstream:
         tokens: Where its token comes from.
         settings: Bounds of time and size, and how far a ``Retry-After`` is believed.
         clock: For a ``Retry-After`` that is a date.
+        network: The way there.
     """
 
-    def __init__(self, *, base_url: str, tokens: TokenSource, settings: LiveSettings, clock: Clock) -> None:
+    def __init__(
+        self, *, base_url: str, tokens: TokenSource, settings: LiveSettings, clock: Clock, network: Network | None = None
+    ) -> None:
         self.base_url = base_url
         self._tokens = tokens
         self._settings = settings
         self._clock = clock
+        self._network = network or Network({}, settings)
         self._session: aiohttp.ClientSession | None = None
+        self._certificates: tuple[object, ...] = ()
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -124,19 +130,23 @@ class Upstream:
             total=timeout_s or bounds.total_timeout_s + wait_s, sock_connect=bounds.connect_timeout_s
         )
         try:
-            async with self._open_session().request(
+            session = await self._open_session()
+            async with session.request(
                 request.method,
                 self.base_url + request.path,
                 data=request.body,
                 headers=headers,
                 allow_redirects=False,
                 timeout=timeout,
+                proxy=self._network.proxy(self.base_url),
             ) as response:
                 content = await self._read(response)
         except TimeoutError:
             return Answer(Outcome.TRANSIENT, f"{request}: no answer within {timeout.total:g} s")
+        except Misconfigured as error:
+            return Answer(Outcome.TRANSIENT, str(error))
         except Exception as error:  # noqa: BLE001 - whatever the library makes of a server's bytes is that server's fault
-            return Answer(Outcome.TRANSIENT, f"{request}: {_reason(error)}")
+            return Answer(Outcome.TRANSIENT, f"{request}: {clean_text(reason_of(error), 300)}")
         if content is None:
             detail = f"{request}: the reply is over {self._settings.now.http.max_reply_bytes} bytes"
             return Answer(Outcome.TRANSIENT, detail, response.status)
@@ -161,10 +171,14 @@ class Upstream:
                 return None
         return bytes(content)
 
-    def _open_session(self) -> aiohttp.ClientSession:
+    async def _open_session(self) -> aiohttp.ClientSession:
+        certificates = self._network.certificates()
+        if self._session is not None and certificates != self._certificates:
+            await self.close()
         if self._session is None:
+            self._certificates = certificates
             self._session = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+                connector=self._network.connector(self.base_url),
                 headers={"User-Agent": f"clawlogd/{__version__}"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 auto_decompress=True,
@@ -173,11 +187,3 @@ class Upstream:
                 max_headers=_MAX_HEADERS,
             )
         return self._session
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return f"cannot connect: {error.os_error.strerror or error.os_error}"
-    if isinstance(error, aiohttp.ServerDisconnectedError):
-        return "the server closed the connection without an answer"
-    return f"{type(error).__name__}: {clean_text(error, 300)}"

@@ -6,6 +6,7 @@ import codecs
 from collections.abc import Mapping
 from pathlib import Path
 
+from clawlog.protocol.addresses import same_server
 from clawlogd.settings import LiveSettings
 
 CREDENTIAL_NAME = "clawlog-token"
@@ -34,7 +35,7 @@ class TokenSource:
             ValueError: It holds no usable token.
         """
         settings = self._settings.now
-        if base_url != settings.base_url.rstrip("/"):
+        if not same_server(base_url, settings.base_url):
             return None
         path = settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
         if path is None and (folder := self._env.get("CREDENTIALS_DIRECTORY")):

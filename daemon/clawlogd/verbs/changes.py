@@ -6,6 +6,7 @@ import msgspec
 
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
+from clawlogd.liveness.namespaces import NotSeenHere, process_here
 from clawlogd.liveness.processes import identify, identify_at
 from clawlogd.model import WatchedProcess
 from clawlogd.services import Services
@@ -53,6 +54,14 @@ def watched_process(pid: int | None, context: CallContext) -> WatchedProcess | N
     """
     if pid is None:
         return None
+    try:
+        pid = process_here(pid, context.peer)
+    except NotSeenHere as error:
+        if context.spooled_at_ms is not None:
+            return None
+        raise InvalidValue(
+            "watch_pid", str(error), "leave it out: then the agent's own commands are its signs of life"
+        ) from None
     if context.spooled_at_ms is not None:
         return identify_at(pid, context.spooled_at_ms)
     process = identify(pid)

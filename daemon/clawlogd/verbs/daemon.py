@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.addresses import canonical
 from clawlogd import __version__
 from clawlogd.clock import rfc3339
 from clawlogd.context import CallContext
@@ -116,6 +117,8 @@ def current_status(services: Services) -> DaemonStatus:
         for each in faults
     ]
     problems += _outbox_problems(outbox)
+    if services.runtime.spool_problem is not None:
+        problems.append(f"the spool cannot be read: {services.runtime.spool_problem}; what programs wrote there waits")
     if services.runtime.reload_error is not None:
         problems.append(
             f"the settings could not be read again, those from before are in force: {services.runtime.reload_error}"
@@ -129,7 +132,7 @@ def current_status(services: Services) -> DaemonStatus:
         socket=services.runtime.socket,
         zmq=services.runtime.zmq,
         metrics=services.runtime.metrics,
-        base_url=services.settings.base_url.rstrip("/"),
+        base_url=canonical(services.settings.base_url),
         healthy=not problems,
         problems=tuple(clean_text(problem, _MAX_PROBLEM_CHARS) for problem in problems),
         tasks=_counts(services.registry),
@@ -324,5 +327,5 @@ async def _first(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) 
     scope.cancel()
 
 
-STATUS = Verb("daemon.status", NoParams, status)
+STATUS = Verb("daemon.status", NoParams, status, about_tasks=False)
 FLUSH = Verb("daemon.flush", FlushRequest, flush, waits=True)

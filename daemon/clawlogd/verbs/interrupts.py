@@ -15,8 +15,10 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue, StorageFailed
 from clawlogd.interrupts.state import InterruptPhase, InterruptStatus
+from clawlogd.model import EventKind, Interrupt
+from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
-from clawlogd.tasks.updates import acknowledge
+from clawlogd.tasks.updates import acknowledge, answers_a_stop
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import accept
 from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, TaskChoice, hint
@@ -104,7 +106,7 @@ def watch(services: Services, params: TaskChoice, context: CallContext) -> Await
             # Not at once: this is called while the stop itself is being entered.
             asyncio.get_running_loop().call_soon(services.interrupts.mark_delivered, params.task_id)
 
-    session.at_close(services.interrupts.subscribe(params.task_id, push))
+    session.at_close(f"watch {params.task_id}", services.interrupts.subscribe(params.task_id, push))
     return _first_state(services, params.task_id)
 
 
@@ -131,8 +133,21 @@ class InterruptAck(Params, frozen=True):
     event_id: EventId | None = None
 
 
-def ack(services: Services, params: InterruptAck, context: CallContext) -> Durable:
-    """Records that the agent stopped at a safe boundary."""
+def ack(services: Services, params: InterruptAck, context: CallContext) -> Durable | Awaitable[Durable]:
+    """Records that the agent stopped at a safe boundary. Where no stop is known, the backend is asked for one first."""
+    task = services.registry.get(params.task_id)
+    if task.finished or context.session is None or answers_a_stop(task, params.interrupt_id):
+        return _acknowledge(services, params, context)
+    return _ask_and_acknowledge(services, params, context)
+
+
+async def _ask_and_acknowledge(services: Services, params: InterruptAck, context: CallContext) -> Durable:
+    task = services.registry.get(params.task_id)
+    await services.backends.watcher(task.base_url).refresh(task, _REFRESH_S)
+    return _acknowledge(services, params, context)
+
+
+def _acknowledge(services: Services, params: InterruptAck, context: CallContext) -> Durable:
     task = services.registry.get(params.task_id)
     summary, truncated = clean_summary(params.summary, services.settings.summary)
     change = acknowledge(
@@ -145,6 +160,13 @@ def ack(services: Services, params: InterruptAck, context: CallContext) -> Durab
     return accept(services, change, context, truncated=truncated)
 
 
+def _acknowledges(services: Services, params: InterruptAck) -> Intent:
+    del services
+    wanted = params.interrupt_id
+    own = wanted is not None and not Interrupt(wanted).nameless  # one that the backend gave no id has none in the event
+    return Intent(EventKind.INTERRUPT_ACK, task_id=params.task_id, interrupt_id=wanted if own else None)
+
+
 CHECK = Verb("interrupt.check", InterruptCheck, check, waits=True)
 WATCH = Verb("interrupt.watch", TaskChoice, watch)
-ACK = Verb("interrupt.ack", InterruptAck, ack)
+ACK = Verb("interrupt.ack", InterruptAck, ack, intent=_acknowledges)

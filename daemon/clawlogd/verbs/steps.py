@@ -8,8 +8,11 @@ from clawlog.protocol import vocabulary
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import StepStatus
 from clawlogd.context import CallContext
+from clawlogd.errors import CommandRefused
+from clawlogd.model import EventKind
+from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
-from clawlogd.tasks.steps import set_step_status
+from clawlogd.tasks.steps import find_step, set_step_status
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import accept
 from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, hint, one_of
@@ -40,4 +43,12 @@ def update(services: Services, params: StepUpdate, context: CallContext) -> Dura
     return accept(services, change, context, truncated=truncated)
 
 
-UPDATE = Verb("step.update", StepUpdate, update)
+def _updates(services: Services, params: StepUpdate) -> Intent:
+    try:
+        step_id = find_step(services.registry.get(params.task_id), params.step).step_id
+    except CommandRefused:
+        step_id = None  # the task or the step is known no more
+    return Intent(EventKind.STEP_STATUS, params.status, params.task_id, step_id)
+
+
+UPDATE = Verb("step.update", StepUpdate, update, intent=_updates)

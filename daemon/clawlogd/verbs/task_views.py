@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from clawlog.protocol.types import StepStatus
 from clawlogd.clock import rfc3339
 from clawlogd.context import CallContext
+from clawlogd.errors import InvalidValue
 from clawlogd.interrupts.state import InterruptStatus
 from clawlogd.liveness.evidence import LifeState
 from clawlogd.model import Evidence, Task, TaskStatus
 from clawlogd.services import Services
-from clawlogd.verbs.fields import Flag, Params, TaskChoice
-from clawlogd.verbs.verb import Verb
+from clawlogd.tasks.registry import ID, Place, place_of
+from clawlogd.verbs.fields import Flag, Params, TaskChoice, hint
+from clawlogd.verbs.verb import Streamed, Verb
+
+_encode = msgspec.json.Encoder().encode
+_MAX_LIMIT = 50_000
+_LIMIT_HINT = f"expected 1 to {_MAX_LIMIT}; without it all tasks are given"
+_MAX_MS_DIGITS = 15
+_PART_BYTES = 16 * 1024
+_CURSOR_HINT = "expected next_cursor of the page before"
 
 
 class StepView(msgspec.Struct, frozen=True):
@@ -73,20 +86,53 @@ class TaskList(Params, frozen=True):
     """``task.list``."""
 
     active: Flag | None = None
+    limit: (
+        Annotated[int, Meta(ge=1, le=_MAX_LIMIT), hint(f"expected 1 to {_MAX_LIMIT}; without it all tasks are given")] | None
+    ) = None
+    cursor: Annotated[str, Meta(min_length=1, max_length=128), hint(_CURSOR_HINT)] | None = None
 
 
-class TaskViews(msgspec.Struct, frozen=True):
-    """Answers ``task.list``."""
+def list_(services: Services, params: TaskList, context: CallContext) -> Streamed:
+    """Shows the tasks, newest first: all, only those that have not ended, or only those that have; all at once, or in pages.
 
-    tasks: tuple[TaskView, ...]
-
-
-def list_(services: Services, params: TaskList, context: CallContext) -> TaskViews:
-    """Shows the tasks, newest first: all, only those that have not ended, or only those that have."""
+    The answer is made as it is read: it says of each task what holds at that time, and a task that is created meanwhile, which
+    is newer than what has been given, is not in it.
+    """
     del context
-    chosen = [task for task in services.registry if params.active is None or task.status.ended is not params.active]
-    chosen.sort(key=lambda task: -task.created_ms)
-    return TaskViews(tuple(_view(services, task) for task in chosen))
+    return Streamed(_parts(services, params, _place(params.cursor)))
+
+
+def _parts(services: Services, params: TaskList, place: Place | None) -> Iterator[bytes]:
+    given, part = 0, bytearray(b'{"tasks":[')
+    following: Place | None = None
+    for task in services.registry.newest_first(place):
+        if params.active is not None and task.status.ended is params.active:
+            continue
+        if given == params.limit:
+            following = place
+            break
+        if given:
+            part += b","
+        part += _encode(_view(services, task))
+        given, place = given + 1, place_of(task)
+        if len(part) > _PART_BYTES:
+            yield bytes(part)
+            part.clear()
+    if params.limit is None and params.cursor is None:
+        yield bytes(part) + b"]}"
+        return
+    cursor = None if following is None else f"{following[0]}.{following[1]}"
+    yield bytes(part) + b'],"next_cursor":' + _encode(cursor) + b"}"
+
+
+def _place(cursor: str | None) -> Place | None:
+    """Where a page begins: after the task that the cursor names."""
+    if cursor is None:
+        return None
+    created_ms, _, task_id = cursor.partition(".")
+    if not (created_ms.isascii() and created_ms.isdigit() and len(created_ms) <= _MAX_MS_DIGITS and ID.match(task_id)):
+        raise InvalidValue("cursor", "does not fit", _CURSOR_HINT)
+    return int(created_ms), task_id
 
 
 def _view(services: Services, task: Task) -> TaskView:

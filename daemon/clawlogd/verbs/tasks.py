@@ -12,7 +12,8 @@ from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 from clawlogd.context import CallContext
 from clawlogd.liveness.processes import runs
-from clawlogd.model import TaskStatus
+from clawlogd.model import EventKind, TaskStatus
+from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.tasks import creation, updates
 from clawlogd.text import clean_summary
@@ -96,6 +97,7 @@ def create(services: Services, params: TaskCreate, context: CallContext) -> Dura
         metadata=params.metadata,
     )
     task = change.task
+    services.backends.check_room(task.base_url)
     created = tuple(CreatedStep(step.step_id, step.position, step.title, step.status) for step in task.steps)
     reply = _encode(CreatedTask(task_id, task.title, task.base_url, created, truncated))
     services.accept(change, context, reply)
@@ -126,5 +128,15 @@ def update(services: Services, params: TaskUpdate, context: CallContext) -> Dura
     return accept(services, change, context, truncated=truncated)
 
 
-CREATE = Verb("task.create", TaskCreate, create)
-UPDATE = Verb("task.update", TaskUpdate, update)
+def _creates(services: Services, params: TaskCreate) -> Intent:
+    del services
+    return Intent(EventKind.TASK_CREATED, task_id=params.task_id)
+
+
+def _updates(services: Services, params: TaskUpdate) -> Intent:
+    del services
+    return Intent(EventKind.TASK_STATUS, params.status, params.task_id)
+
+
+CREATE = Verb("task.create", TaskCreate, create, intent=_creates)
+UPDATE = Verb("task.update", TaskUpdate, update, intent=_updates)

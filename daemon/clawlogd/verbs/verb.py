@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Generic
 
 import msgspec
 
 from clawlogd.context import CallContext
+from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.verbs.fields import P
 
@@ -23,9 +24,23 @@ class Durable(msgspec.Struct, frozen=True, gc=False):
     result: bytes
 
 
-Result = Durable | msgspec.Struct
+class Streamed(msgspec.Struct, frozen=True, gc=False):
+    """A result that may be large, made as its caller reads it.
+
+    Attributes:
+        parts: The result's JSON, in parts of some kilobytes.
+    """
+
+    parts: Iterator[bytes]
+
+
+Result = Durable | Streamed | msgspec.Struct
 Handler = Callable[[Services, P, CallContext], Result | Awaitable[Result]]
 """Takes the services, the parameters and the circumstances; returns a result, or an awaitable of one. Raises domain errors."""
+
+
+Intention = Callable[[Services, P], Intent]
+"""Takes the services and the parameters; returns which event the call would result in. Does not raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +51,14 @@ class Verb(Generic[P]):
         name: Its name on the wire.
         params: The type of its parameters.
         handler: Carries it out.
+        intent: Which event a call would result in, of a verb that may be repeated with its ``event_id``.
         waits: Whether an awaitable of its handler only waits for something to happen: it is cut short when the daemon ends.
+        about_tasks: Whether it is about tasks: then what the spool holds comes first.
     """
 
     name: str
     params: type[P]
     handler: Handler[P]
+    intent: Intention[P] | None = None
     waits: bool = False
+    about_tasks: bool = True

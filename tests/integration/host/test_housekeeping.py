@@ -76,6 +76,8 @@ async def test_an_ended_task_is_forgotten_in_time_and_one_that_goes_on_never(
     for task_id in ("goes-on", "done", "acknowledged"):
         await daemon.call("task.create", title="T", task_id=task_id, base_url=plain.url, steps=["one"])
     await daemon.call("task.update", task_id="done", status="done")
+    await daemon.flush()
+    plain.ask_to_stop(max(plain.tasks))
     await daemon.call("interrupt.ack", task_id="acknowledged")
     await daemon.flush()
     clock.ahead_s = HOUR_S - 60
@@ -122,7 +124,7 @@ async def test_delivered_events_are_pruned_in_time_and_until_then_a_repetition_i
     clock.ahead_s = 2 * HOUR_S + 60
     await tidy(daemon)
     raw = [bytes.fromhex(event_id.replace("-", "")) for event_id in (old, newer)]
-    assert await daemon.services.outbox.read(lambda store: [store.reply(each) for each in raw]) == [None, None]
+    assert await daemon.services.outbox.read(lambda store: [store.first_call(each) for each in raw]) == [None, None]
     await daemon.stop()
     await daemon.start()
     status = await daemon.call("daemon.status")

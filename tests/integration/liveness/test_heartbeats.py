@@ -91,6 +91,7 @@ async def test_no_beat_comes_after_the_end(daemon: RunningDaemon, plain: PlainSe
     ended, goes_on = sorted(plain.tasks.values(), key=lambda task: task.title)
     await plain.until(lambda: bool(ended.beats) and bool(goes_on.beats))
     if end == "ack":
+        plain.ask_to_stop(ended.task_id)
         await daemon.call("interrupt.ack", task_id="ended")
     else:
         await daemon.call("task.update", task_id="ended", status=end)

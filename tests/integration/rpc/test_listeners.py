@@ -166,7 +166,7 @@ async def test_commands_that_were_taken_over_zeromq_are_answered_before_the_end(
 async def test_a_caller_over_zeromq_that_never_reads_is_left_and_the_others_are_served(
     new_daemon: Callable[..., RunningDaemon], folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("clawlogd.rpc.zeromq._HIGH_WATER_MARK", 10)
+    monkeypatch.setattr("clawlogd.rpc.zeromq_callers._MAX_INBOX_BYTES", 10_000)
     daemon = new_daemon(msgspec.structs.replace(QUICK, zmq=f"ipc://{folder}/d.zmq"))
     await daemon.start()
     deaf = DealerCaller(f"ipc://{folder}/d.zmq")
@@ -258,3 +258,25 @@ async def test_a_last_line_without_its_end_is_answered_too(daemon: RunningDaemon
         assert await reader.read() == b'{"jsonrpc":"2.0","id":1,"result":{"tasks":[]}}\n'
     writer.close()
     await writer.wait_closed()
+
+
+async def test_watchers_over_zeromq_that_have_gone_are_forgotten_without_news_when_there_are_many(
+    new_daemon: Callable[..., RunningDaemon], folder: Path, plain: PlainServer
+) -> None:
+    daemon = new_daemon(msgspec.structs.replace(QUICK, zmq=f"ipc://{folder}/d.zmq"))
+    await daemon.start()
+    for number in range(600):
+        await daemon.call("task.create", title="T", task_id=f"t{number}", base_url=plain.url)
+    await daemon.flush()
+    context = zmq.asyncio.Context()
+    for begin in range(0, 600, 200):
+        watchers = [context.socket(zmq.DEALER) for _ in range(200)]
+        for number, watcher in enumerate(watchers, begin):
+            watcher.linger = 0
+            watcher.connect(f"ipc://{folder}/d.zmq")
+            await watcher.send(b'{"jsonrpc":"2.0","id":1,"method":"interrupt.watch","params":{"task_id":"t%d"}}' % number)
+        for watcher in watchers:
+            assert await watcher.poll(5000)
+            watcher.close()
+    context.term()
+    assert len(daemon.services.interrupts.awaited) < 500

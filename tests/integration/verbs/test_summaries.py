@@ -44,8 +44,10 @@ async def test_a_long_summary_is_cut_in_code_points_and_every_verb_says_so(daemo
         await daemon.call("step.update", task_id="t", step=1, status="running", summary=long),
         await daemon.call("task.heartbeat", task_id="t", summary=long),
         await daemon.call("task.update", task_id="t", status="running", summary=long),
-        await daemon.call("interrupt.ack", task_id="t", summary=long),
     ]
+    await daemon.flush()
+    plain.ask_to_stop(plain.only_task.task_id)
+    truncated.append(await daemon.call("interrupt.ack", task_id="t", summary=long))
     assert [each["summary_truncated"] for each in truncated] == [True] * 5
     await daemon.flush()
     assert [each.body["summary"] for each in plain.events] == [cut] * 4

@@ -24,7 +24,7 @@ def test_the_state_is_found_in_the_documented_order(env: dict[str, str], expecte
         ({"CLAWLOG_SOCKET": "unix:/s", "CLAWLOG_STATE_DIR": "/a"}, "/s"),
         ({"CLAWLOG_SOCKET": "zmq:ipc:///z"}, "zmq:ipc:///z"),
         ({"CLAWLOG_STATE_DIR": "/a", "XDG_RUNTIME_DIR": "/r"}, "/a/run/clawlogd.sock"),
-        ({"XDG_RUNTIME_DIR": "/r", "HOME": "/h"}, "/r/clawlog/clawlogd.sock"),
+        ({"XDG_RUNTIME_DIR": "/r", "HOME": "/h"}, "/h/.local/state/clawlog/run/clawlogd.sock"),
     ],
 )
 def test_the_socket_is_found_in_the_documented_order(env: dict[str, str], expected: str) -> None:

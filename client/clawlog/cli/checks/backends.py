@@ -51,7 +51,10 @@ def reachable(environment: Environment, view: DaemonView | None, *, timeout_s: f
     try:
         date = backend.date()
     except BackendUnreachable as error:
-        yield fault("backend", str(error), "start it with `clawlog up`, or set CLAWLOG_BASE_URL to its address")
+        advice = "start it with `clawlog up`, or set CLAWLOG_BASE_URL to its address"
+        if "certificate" in str(error):
+            advice = "name its authority's certificate in http.ca_file"
+        yield fault("backend", str(error), advice)
     except BackendRefused as error:
         yield _refusal(error, backend.base_url, view)
         yield from _clock(error.date)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
@@ -15,10 +16,12 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from clawlog.cli.errors import BackendRefused, BackendUnreachable
+from clawlog import exits
+from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
 from clawlog.cli.render.backend_views import BackendTask, Receipts
 from clawlog.cli.render.texts import cleaned
 from clawlog.cli.sources import configuration
+from clawlog.protocol.addresses import proxy_of
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.summary import any_line
 
@@ -41,9 +44,18 @@ class Backend:
     def __init__(self, base_url: str, env: Mapping[str, str], *, timeout_s: float = TIMEOUT_S) -> None:
         self.base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
-        self._token = configuration.token(configuration.load(env), self.base_url, env)
-        # No proxies, like the daemon, so that both reach the same server. No redirects: they would send the token elsewhere.
-        self._opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects())
+        settings = configuration.load(env)
+        self._token = configuration.token(settings, self.base_url, env)
+        # The daemon's proxy and certificates, so that both reach the same server. No redirects: they would send the token
+        # elsewhere.
+        try:
+            proxy = proxy_of(self.base_url, env)
+        except ValueError:
+            proxy = None  # no address at all, as the first request says
+        proxies = {"http": proxy, "https": proxy} if proxy else {}
+        self._opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler(proxies), urllib.request.HTTPSHandler(context=_tls(settings)), _NoRedirects()
+        )
 
     def task(self, task_id: str) -> BackendTask:
         """Returns one task with its newest events.
@@ -108,7 +120,13 @@ class Backend:
             with error:
                 raise BackendRefused(f"{self.base_url}: {_explain(error)}", error.code, error.headers.get("Date")) from None
         except OSError as error:
-            reason = any_line(getattr(error, "reason", None) or error, _MAX_REASON_CHARS)
+            reason = getattr(error, "reason", None) or error
+            if isinstance(reason, ssl.SSLCertVerificationError):
+                raise BackendUnreachable(
+                    f"the certificate of {self.base_url} is not trusted: {reason.verify_message}; "
+                    "name its authority in http.ca_file"
+                ) from None
+            reason = any_line(reason, _MAX_REASON_CHARS)
             raise BackendUnreachable(f"{self.base_url} does not answer: {reason}; is the backend running?") from None
         except (http.client.HTTPException, ValueError) as error:
             reason = any_line(f"{type(error).__name__}: {error}", _MAX_REASON_CHARS)
@@ -133,6 +151,25 @@ class _Answer:
 
     content: Any
     date: str | None
+
+
+def _tls(settings: configuration.Configuration) -> ssl.SSLContext:
+    """How certificates are proved and shown.
+
+    Raises:
+        CommandError: A file does not hold what its setting says.
+    """
+    context = ssl.create_default_context()
+    key, path = "http.ca_file", settings.ca_file
+    try:
+        if path is not None:
+            context.load_verify_locations(cafile=path)
+        key, path = "http.client_cert_file", settings.client_cert_file
+        if path is not None:
+            context.load_cert_chain(path)
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{key}: {path} holds no certificate: {error}", exits.USAGE) from None
+    return context
 
 
 class _NoRedirects(urllib.request.HTTPRedirectHandler):

@@ -1,6 +1,6 @@
-"""The two settings of the daemon that commands need: the default backend, and the file with its token.
+"""The settings of the daemon that commands need: the default backend, the file with its token, and the way to it.
 
-The daemon's own reading of ``clawlog.toml`` is authoritative (``clawlogd --check-config``); here only these two keys are read,
+The daemon's own reading of ``clawlog.toml`` is authoritative (``clawlogd --check-config``); here only these keys are read,
 from the same places in the same order.
 """
 
@@ -14,21 +14,26 @@ from dataclasses import dataclass
 
 from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
+from clawlog.protocol.addresses import same_server
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The two settings.
+    """The settings.
 
     Attributes:
         base_url: The backend of tasks that name none.
         token_file: The file with that backend's token, if one was named.
         path: The configuration file that was read.
+        ca_file: The file with authorities that are trusted beside the system's.
+        client_cert_file: The file with the certificate that is shown to a backend.
     """
 
     base_url: str
     token_file: str | None
     path: str | None
+    ca_file: str | None = None
+    client_cert_file: str | None = None
 
 
 def load(env: Mapping[str, str]) -> Configuration:
@@ -49,14 +54,28 @@ def load(env: Mapping[str, str]) -> Configuration:
             raise CommandError(f"{path} is not TOML: {error}; see: clawlogd --check-config", exits.USAGE) from None
     base_url = env.get("CLAWLOG_BASE_URL") or found.get("base_url") or locations.DEFAULT_BASE_URL
     token_file = env.get("CLAWLOG_TOKEN_FILE") or found.get("token_file")
-    return Configuration(str(base_url).rstrip("/"), str(token_file) if token_file else None, path)
+    http = found.get("http")
+    http = http if isinstance(http, dict) else {}
+    ca_file = env.get("CLAWLOG_HTTP_CA_FILE") or http.get("ca_file")
+    client_cert_file = env.get("CLAWLOG_HTTP_CLIENT_CERT_FILE") or http.get("client_cert_file")
+    return Configuration(
+        base_url=str(base_url).rstrip("/"),
+        token_file=str(token_file) if token_file else None,
+        path=path,
+        ca_file=str(ca_file) if ca_file else None,
+        client_cert_file=str(client_cert_file) if client_cert_file else None,
+    )
 
 
 def find(env: Mapping[str, str]) -> str | None:
     """Returns the configuration file's path, if there is one; a named file need not exist."""
     if named := env.get("CLAWLOG_CONFIG"):
         return named
-    user = os.path.join(env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config"), "clawlog", "clawlog.toml")
+    try:
+        config = env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config")
+    except locations.Unfit:  # a user without a home has no settings in it
+        config = "/etc"
+    user = os.path.join(config, "clawlog", "clawlog.toml")
     return next((path for path in (user, "/etc/clawlog/clawlog.toml") if os.path.isfile(path)), None)
 
 
@@ -66,7 +85,7 @@ def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -
     Raises:
         CommandError: The file that was named cannot be read, or holds no token.
     """
-    if base_url.rstrip("/") != configuration.base_url:
+    if not same_server(base_url, configuration.base_url):
         return None
     path = configuration.token_file
     if path is None:

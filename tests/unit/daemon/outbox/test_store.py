@@ -13,7 +13,7 @@ import pytest
 from clawlogd.errors import DuplicateEvent, StorageFailed
 from clawlogd.model import Step, Task
 from clawlogd.outbox.integrity import event_checksum
-from clawlogd.outbox.records import CommitGroup, Refusal
+from clawlogd.outbox.records import CommitGroup, FirstCall, Refusal
 from clawlogd.outbox.schema import CURRENT_VERSION, EventState, UnknownSchemaError
 from clawlogd.outbox.store import Store
 from support.events import raw_id
@@ -32,7 +32,7 @@ def group(*rows: tuple[int, str], lane: int = 1) -> CommitGroup:
     for seq, task_id in rows:
         body = b'{"n":%d}' % seq
         crc = event_checksum(seq, raw_id(seq), lane, task_id, seq * 1000, body)
-        made.events.append((seq, raw_id(seq), lane, task_id, seq * 1000, len(body), crc, body, b"reply %d" % seq))
+        made.events.append((seq, raw_id(seq), lane, task_id, seq * 1000, len(body), crc, body, b"reply %d" % seq, seq))
     return made
 
 
@@ -93,8 +93,8 @@ def test_a_delivered_event_keeps_its_id_and_reply_and_loses_its_body(store: Stor
     moves.moved[1] = EventState.SETTLED
     store.commit(moves)
     assert seqs(store) == [2]
-    assert store.reply(raw_id(1)) == b"reply 1"
-    assert store.reply(raw_id(9)) is None
+    assert store.first_call(raw_id(1)) == FirstCall(b"reply 1", 1)
+    assert store.first_call(raw_id(9)) is None
     assert store.connection.execute("SELECT body FROM events WHERE seq = 1").fetchone() == (None,)
 
 
@@ -149,8 +149,8 @@ def test_events_are_held_behind_a_dead_letter_that_creates_their_task_alone(
     store: Store, body: bytes, *, creates: bool
 ) -> None:
     made = group((1, "a"))
-    seq, event_id, lane, task_id, at_ms, _, crc, _, reply = made.events[0]
-    made.events[0] = (seq, event_id, lane, task_id, at_ms, len(body), crc, body, reply)
+    seq, event_id, lane, task_id, at_ms, _, crc, _, reply, identity = made.events[0]
+    made.events[0] = (seq, event_id, lane, task_id, at_ms, len(body), crc, body, reply, identity)
     made.moved[1] = EventState.DEAD
     store.commit(made)
     assert store.tasks_with_dead_creation(1) == ({"a"} if creates else set())
@@ -198,8 +198,8 @@ def test_pruning_forgets_old_settled_events_alone_and_loses_no_count(store: Stor
     assert store.prune(before_ms=99_000) == 1  # 5; the newest stays, it says how far the numbers have come
     assert store.last_seq() == 6
     assert store.note_lost(6) == 0
-    assert store.reply(raw_id(1)) is None
-    assert store.reply(raw_id(6)) == b"reply 6"
+    assert store.first_call(raw_id(1)) is None
+    assert store.first_call(raw_id(6)) == FirstCall(b"reply 6", 6)
 
 
 def test_a_newer_schema_is_refused_and_left_alone(store: Store, tmp_path: Path) -> None:

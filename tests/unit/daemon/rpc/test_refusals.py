@@ -23,9 +23,16 @@ EXAMPLES: dict[type[Exception], tuple[Exception, int, dict[str, object]]] = {
         {"steps": [{"step_id": "t-1", "position": 1, "title": "one"}]},
     ),
     errors.TaskFinished: (errors.TaskFinished("t", "done"), codes.TASK_FINISHED, {"status": "done"}),
+    errors.EventIdReused: (
+        errors.EventIdReused(),
+        codes.INVALID_PARAMS,
+        {"field": "event_id", "hint": errors.EventIdReused.hint, "reason": "key_reused"},
+    ),
+    errors.NoOpenInterrupt: (errors.NoOpenInterrupt("t"), codes.NO_OPEN_INTERRUPT, {"task_id": "t"}),
     errors.TooManyTasks: (errors.TooManyTasks(9), codes.OUTBOX_FULL, {}),
     errors.OutboxFull: (errors.OutboxFull("full"), codes.OUTBOX_FULL, {}),
     errors.StorageFailed: (errors.StorageFailed("no space"), codes.STORAGE_FAILED, {}),
+    errors.StorageLost: (errors.StorageLost("gone"), codes.STORAGE_FAILED, {}),
     errors.StorageDamaged: (errors.StorageDamaged("malformed"), codes.STORAGE_FAILED, {}),
     errors.DuplicateEvent: (errors.DuplicateEvent("twice"), codes.STORAGE_FAILED, {}),
 }

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from clawlogd.errors import InvalidValue, TaskFinished
+from clawlogd.errors import InvalidValue, NoOpenInterrupt, TaskFinished
 from clawlogd.model import EventKind, Interrupt, Step, Task, TaskStatus, WatchedProcess
 from clawlogd.tasks.creation import create
 from clawlogd.tasks.steps import set_step_status
@@ -103,5 +103,6 @@ def test_an_acknowledgement_answers_the_newest_stop_and_no_other() -> None:
     assert (change.task.status, change.task.finished) == (TaskStatus.INTERRUPTED, False)
     with pytest.raises(InvalidValue, match="the stop known here is 'i2'"):
         acknowledge(stopping, "i1", **REPORT)
-    with pytest.raises(InvalidValue, match="no stop is known here"):
-        acknowledge(TASK, "i1", **REPORT)
+    for given in ("i1", None):
+        with pytest.raises(NoOpenInterrupt, match="no stop is known here"):
+            acknowledge(TASK, given, **REPORT)

@@ -35,7 +35,7 @@ def test_without_one_there_is_none(tmp_path: Path) -> None:
 
 
 def test_it_is_for_its_own_backend_alone() -> None:
-    for other in ("http://other.test", f"{URL}:80", f"{URL}.evil.test", f"{URL}/path", "https://backend.test"):
+    for other in ("http://other.test", f"{URL}:81", f"{URL}.evil.test", f"{URL}/path", "https://backend.test"):
         assert source({"CLAWLOG_TOKEN": "v"}).read(other) is None
 
 

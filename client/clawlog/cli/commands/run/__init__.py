@@ -78,7 +78,7 @@ def command(
         plan = RunPlan(
             command=command_line,
             title=shown or "command",
-            base_url=base_url,
+            base_url=base_url or os.environ.get("CLAWLOG_BASE_URL"),
             stop_signal=stop_signal,
             grace_s=grace_s,
             summary_from_output=summary_from_output,

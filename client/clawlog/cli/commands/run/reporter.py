@@ -17,6 +17,7 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, Refused
+from clawlog.protocol.errors import NOT_NOW
 from clawlog.tasks.failures import LOGGER, Failures
 
 T = TypeVar("T")
@@ -99,7 +100,8 @@ class Reporter:
             try:
                 await self._client.perform(call)
             except ClawlogError as error:
-                self._refused = isinstance(error, Refused) and call.method == "task.create"
+                declined = isinstance(error, Refused) and error.code not in NOT_NOW
+                self._refused = declined and call.method == "task.create"
                 await asyncio.to_thread(self._failures.handle, call, error)
         self._unsent.remove(call)
 

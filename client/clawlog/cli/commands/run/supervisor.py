@@ -42,6 +42,10 @@ def supervise(plan: RunPlan, task_id: str, witness: Witness, tee: Tee | None, fr
         tee.join()
 
 
+_TIMEOUT_S = 3.0
+"""How long a hung daemon is waited for, once: the wrapped command's end must not wait for long because of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Processes:
     """Whom it is about.
@@ -61,7 +65,7 @@ async def _supervise(plan: RunPlan, processes: Processes, witness: Witness, tee:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[int | None] = loop.create_future()
     witness.on_end(lambda code: loop.call_soon_threadsafe(ended.set_result, code))
-    async with AsyncClient() as client:
+    async with AsyncClient(timeout_s=_TIMEOUT_S) as client:
         await Supervisor(plan, processes, tee, Reporter(client, processes.task_id)).supervise(ended)
     witness.done()
 
