@@ -140,7 +140,7 @@ async def test_a_state_folder_that_is_put_back_is_used_again(process: DaemonProc
     await until(refused, NOTICED_S)
     away.rename(process.state_dir)
     await until(accepted, NOTICED_S)
-    assert (await process.call("daemon.status"))["healthy"] is True
+    assert (await process.call("daemon.status"))["outbox"]["storage_error"] is None
 
 
 async def test_no_other_daemon_is_kept_waiting_by_one_whose_state_is_gone(process: DaemonProcess) -> None:
