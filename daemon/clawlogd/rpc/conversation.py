@@ -179,9 +179,13 @@ class Conversation:
         """Whether it is for this caller's turn alone that nothing more is done."""
         if self._parts is not None:
             return self._outlet.open
-        if self._replies and not isinstance(self._replies[0], Pending):
+        if self._replies and not self._waits_for(self._replies[0]):
             return self._outlet.open or self._closed
         return self._inbox.has_more and self._blocked_by is None and self._may_begin()
+
+    def _waits_for(self, reply: Reply) -> bool:
+        """Whether a reply that is not there yet will give this caller its next turn."""
+        return isinstance(reply, Pending) and not reply.done.done() and reply.done is self._awaited
 
     def _count(self) -> None:
         held = self._inbox.held_bytes

@@ -192,10 +192,8 @@ class ZeromqListener:
                 del self._callers[caller.address]
             if caller.gone:
                 caller.conversation.close()
-        elif caller.waits:
-            self._service_soon(_RETRY_SEND_S)
-        else:
-            self._service_soon()
+        # Each send may have cleared the descriptor, whatever became of the caller.
+        self._service_soon(_RETRY_SEND_S if caller.waits and not caller.gone else 0.0)
 
     def _probe(self, count: int) -> None:
         """Finds out whether callers that are only notified have gone, those first that were not probed for longest."""

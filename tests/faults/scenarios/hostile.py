@@ -32,6 +32,8 @@ MAX_LINES_EACH = 40
 MAX_LINE_CHARS = 8192
 
 SETTINGS = """\
+[backends]
+max = 100000
 [retry]
 quick_delays_s = [0.02, 0.05]
 max_delay_s = 1.0

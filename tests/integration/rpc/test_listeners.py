@@ -166,6 +166,7 @@ async def test_commands_that_were_taken_over_zeromq_are_answered_before_the_end(
 async def test_a_caller_over_zeromq_that_never_reads_is_left_and_the_others_are_served(
     new_daemon: Callable[..., RunningDaemon], folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    monkeypatch.setattr("clawlogd.rpc.zeromq._MAX_SENT", 10)
     monkeypatch.setattr("clawlogd.rpc.zeromq_callers._MAX_INBOX_BYTES", 10_000)
     daemon = new_daemon(msgspec.structs.replace(QUICK, zmq=f"ipc://{folder}/d.zmq"))
     await daemon.start()
