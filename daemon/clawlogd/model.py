@@ -5,6 +5,7 @@ Frozen, because a change is visible in memory before it is on disk: when its com
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 import msgspec
@@ -17,6 +18,7 @@ class TaskStatus(StrEnum):
 
     PENDING = "pending"
     RUNNING = "running"
+    WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
@@ -36,6 +38,10 @@ class EventKind(StrEnum):
     TASK_CREATED = "task_created"
     TASK_STATUS = "task_status"
     STEP_STATUS = "step_status"
+    PLAN = "plan"
+    STEP_ADDED = "step_added"
+    METADATA = "metadata"
+    LINK = "link"
     HEARTBEAT = "heartbeat"
     AGENT_LOST = "agent_lost"
     INTERRUPT_SEEN = "interrupt_seen"
@@ -45,6 +51,32 @@ class EventKind(StrEnum):
 
 UNMAPPED = ""
 """The ``remote_id`` of a step that its backend names in a way that could not be told from others."""
+
+
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How far something has come, in the agent's own count.
+
+    Attributes:
+        done: How many are done, finite and at least 0.
+        total: How many there are, where that is known.
+        unit: Of what, such as ``files``.
+    """
+
+    done: int | float
+    total: int | float | None = None
+    unit: str | None = None
+
+
+class Link(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Something to look at beside a task: a pull request, a log, a trace.
+
+    Attributes:
+        url: Its address, http or https.
+        name: What it is called, where the agent named it.
+    """
+
+    url: str
+    name: str | None = None
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,6 +89,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         status: Its status.
         summary: The last summary reported for it.
         remote_id: The backend's own id, where it differs; ``UNMAPPED`` where it is not known.
+        progress: How far it has come.
     """
 
     step_id: str
@@ -65,6 +98,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     status: StepStatus = "pending"
     summary: str | None = None
     remote_id: str | None = None
+    progress: Progress | None = None
 
 
 class WatchedProcess(msgspec.Struct, frozen=True):
@@ -143,7 +177,11 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         upstream: Whether the backend has it.
         remote_id: The backend's own id, where it differs.
         interrupt: The newest request to stop it; ``stop`` on disk.
-        metadata: The caller's own pairs.
+        metadata: The caller's own pairs, and what was found out about it.
+        parent_task_id: The task that this one is a part of.
+        links: What there is to look at beside it.
+        progress: How far it has come as a whole, or in what the agent does outside its steps.
+        waiting_ms: Since when it waits for a person, in milliseconds since 1970.
     """
 
     task_id: str
@@ -163,6 +201,10 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     remote_id: str | None = None
     interrupt: Interrupt | None = msgspec.field(default=None, name="stop")
     metadata: dict[str, str] = {}
+    parent_task_id: str | None = None
+    links: tuple[Link, ...] = ()
+    progress: Progress | None = None
+    waiting_ms: int | None = None
 
     @property
     def live(self) -> bool:
@@ -192,9 +234,14 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
         status: A task's or step's new status.
         summary: One line.
         interrupt_id: The stop that a receipt or an ack answers.
-        title: Of a created task.
-        steps: Of a created task.
-        metadata: Of a created task.
+        title: Of a created task, or of a step that is added.
+        steps: Of a created task, or all of a changed plan, in order.
+        metadata: Of a created task; or the pairs that change, None for one that is removed.
+        parent_task_id: Of a created task.
+        after: The step behind which one is added, by the id that callers know; the last one by default.
+        progress: How far the step has come.
+        name: Of a link.
+        url: Of a link.
     """
 
     event_id: str
@@ -207,14 +254,26 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     interrupt_id: str | None = None
     title: str | None = None
     steps: tuple[NewStep, ...] | None = None
-    metadata: dict[str, str] | None = None
+    metadata: Mapping[str, str | None] | None = None
+    parent_task_id: str | None = None
+    after: str | None = None
+    progress: Progress | None = None
+    name: str | None = None
+    url: str | None = None
 
 
-class NewStep(msgspec.Struct, frozen=True):
-    """A step as a created task announces it."""
+class NewStep(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A step as a created task or a changed plan announces it.
+
+    Attributes:
+        step_id: The id by which callers know it.
+        title: What it does.
+        status: Its status, in a changed plan.
+    """
 
     step_id: str
     title: str
+    status: StepStatus | None = None
 
 
 class Evidence(StrEnum):
@@ -235,6 +294,7 @@ class Beat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         stalled: Whether the process runs but its agent has not reported for too long.
         summary: What the agent gave for this beat.
         pid: The process, when that is the evidence.
+        progress: How far the task has come, where the agent gave that for this beat.
     """
 
     task_id: str
@@ -244,3 +304,4 @@ class Beat(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     stalled: bool
     summary: str | None = None
     pid: int | None = None
+    progress: Progress | None = None

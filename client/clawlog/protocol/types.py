@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-ReportedTaskStatus = Literal["running", "done", "failed", "interrupted"]
-TaskStatus = Literal["pending", "running", "done", "failed", "interrupted"]
+ReportedTaskStatus = Literal["running", "waiting", "done", "failed", "interrupted"]
+TaskStatus = Literal["pending", "running", "waiting", "done", "failed", "interrupted"]
 StepStatus = Literal["pending", "running", "done", "failed", "skipped"]

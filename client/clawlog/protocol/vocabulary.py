@@ -20,6 +20,11 @@ MAX_STEPS = 200
 MAX_METADATA_PAIRS = 20
 MAX_METADATA_KEY_CHARS = 64
 MAX_METADATA_CHARS = 1000
+MAX_LINKS = 50
+MAX_LINK_NAME_CHARS = 100
+MAX_URL_CHARS = 2000
+MAX_UNIT_CHARS = 20
+"""The longest unit of a progress, such as ``files``."""
 
 SUMMARY_CHARS = 120
 """Where a summary is cut, unless the setting ``summary.max_chars`` says otherwise."""
@@ -39,8 +44,8 @@ MAX_WAIT_S = 300.0
 
 PENDING = "pending"
 
-REPORTED_TASK_STATUSES = ("running", "done", "failed", "interrupted")
-"""The statuses that an agent may report for its task."""
+REPORTED_TASK_STATUSES = ("running", "waiting", "done", "failed", "interrupted")
+"""The statuses that an agent may report for its task; ``waiting``: for a person."""
 
 TASK_STATUSES = (PENDING, *REPORTED_TASK_STATUSES)
 ENDED_TASK_STATUSES = ("done", "failed", "interrupted")
