@@ -119,9 +119,18 @@ def read(arguments: "Sequence[str]", known: "Sequence[options.Option]") -> "dict
             values[option.name] = float(text)
         elif option.kind == options.PID and text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text):
             values[option.name] = int(text)
+        elif option.kind == options.PROGRESS:
+            done, slash, total = text.partition("/")
+            if not _is_count(done) or (slash and not _is_count(total)):
+                return None
+            values[option.name] = {"done": int(done), "total": int(total)} if slash else {"done": int(done)}
         else:
             return None
     return values
+
+
+def _is_count(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 16
 
 
 def _is_text(argument: str) -> bool:
@@ -192,7 +201,11 @@ def report(requests: "Sequence[plan.PlannedRequest]", results: "Sequence[bytes]"
     if requests[0].action == "task" and requests[0].method == "task.create":
         line = results[0]
     else:
-        members = [b'"%s":%s' % (request.action.encode(), result) for request, result in zip(requests, results, strict=True)]
+        members = []
+        for action in dict.fromkeys([request.action for request in requests]):
+            done = [result for request, result in zip(requests, results, strict=True) if request.action == action]
+            shown = b"[%s]" % b",".join(done) if action in plan.LISTED else done[0]
+            members.append(b'"%s":%s' % (action.encode(), shown))
         line = b'{"task_id":%s,%s}' % (encode(requests[0].params["task_id"]).encode(), b",".join(members))
     try:
         sys.stdout.buffer.write(line + b"\n")

@@ -25,6 +25,8 @@ PAIRS = "pairs"
 """KEY=VALUE; may be given more than once."""
 OPTIONAL_SECONDS = "optional seconds"
 """A number of seconds; may be left out for a default."""
+PROGRESS = "progress"
+"""DONE or DONE/TOTAL, numbers from 0 up."""
 
 DEFAULT_WAIT_S = 30.0
 """What ``--wait`` without a number waits for at most."""
@@ -75,6 +77,7 @@ CREATE_TASK = (
     Option("--lease", SECONDS, "SECONDS", f"how long one command counts as a sign of life, {_LEASE}"),
     Option("--metadata", PAIRS, "KEY=VALUE", "a pair of your own; repeat it for each pair"),
     Option("--task-id", TEXT, "ID", "an id of your own (default: a new UUID)"),
+    Option("--parent", TEXT, "ID", "the task that this one is a part of (default: $CLAWLOG_TASK_ID)"),
     Option("--format", TEXT, "FORMAT", "json, env (for eval) or text (default: json)", FORMATS),
     Option("--state-file", TEXT, "PATH", "also write the JSON there, atomically"),
     _BEST_EFFORT,
@@ -84,12 +87,16 @@ UPDATE_STATUS = (
     _TASK_ID,
     Option("--check-interrupt", SWITCH, "", "ask whether a stop is requested: exit 20 if it is"),
     Option("--max-age", SECONDS, "S", f"how old the answer may be (default: {DEFAULT_MAX_AGE_S:.0f})"),
+    Option("--add-step", TEXTS, "TITLE", "add a step to the plan, last unless --after says otherwise; repeat it for each step"),
+    Option("--after", TEXT, "STEP", "the step behind which the new ones go"),
     Option("--step-id", TEXT, "STEP", "a step's id, position from 1, or title"),
     Option("--step-status", TEXT, "STATUS", f"its status: {_one_of(STEP_STATUSES)}", STEP_STATUSES),
     Option("--step-summary", TEXT, "TEXT", "one line about it"),
     Option("--heartbeat", SWITCH, "", "give a sign of life"),
     Option("--heartbeat-summary", TEXT, "TEXT", "one line about the current work"),
     Option("--lease", SECONDS, "S", f"how long it counts, {_LEASE}"),
+    Option("--progress", PROGRESS, "DONE[/TOTAL]", "how far the step of this call has come; without one, the task"),
+    Option("--link", TEXTS, "[NAME=]URL", "something to look at, such as a pull request or a log; repeat it for each"),
     Option("--ack-interrupt", SWITCH, "", "report that the task has stopped at a safe boundary"),
     Option("--ack-summary", TEXT, "TEXT", "one line about where it stopped"),
     Option(
@@ -100,6 +107,7 @@ UPDATE_STATUS = (
         REPORTED_TASK_STATUSES,
     ),
     Option("--task-summary", TEXT, "TEXT", "one line about it"),
+    Option("--waiting-for", TEXT, "TEXT", "what you wait for a person to say: the task is waiting until your next command"),
     Option("--wait", OPTIONAL_SECONDS, "S", f"wait until the backend has it, for at most S (default: {DEFAULT_WAIT_S:.0f})"),
     Option("--json", SWITCH, "", "print JSON, as this script always does"),
     _BEST_EFFORT,

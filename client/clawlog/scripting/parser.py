@@ -12,10 +12,14 @@ from clawlog import exits
 from clawlog.scripting import options
 from clawlog.scripting.options import Option
 
+_MAX_DIGITS = 15
+"""Of an integer that JSON's readers keep exactly."""
+
 _DESCRIPTIONS = {
     "create_task": "Creates a task with its steps, and prints it as JSON with the ids for later calls.",
     "update_status": "Reports the status of a task, and checks whether a person wants it to stop.\n"
-    "Several actions may be combined; they are done in this order: step, heartbeat, task status, ack, wait, check.\n"
+    "Several actions may be combined; they are done in this order: new steps, step, heartbeat, links,\n"
+    "task status, ack, wait, check.\n"
     "A refused one does not hold up those after it.",
     "poll_interrupt": "Waits until a person asks a task to stop, and acts on it.",
 }
@@ -29,7 +33,11 @@ _EXAMPLES = {
   python scripts/update_status.py --task-id "$TASK_ID" --check-interrupt
   python scripts/update_status.py --task-id "$TASK_ID" --step-id 1 --step-status running --step-summary "reading the config"
   python scripts/update_status.py --task-id "$TASK_ID" --step-id 1 --step-status done --check-interrupt
-  python scripts/update_status.py --task-id "$TASK_ID" --heartbeat --heartbeat-summary "412 of 900 files"
+  python scripts/update_status.py --task-id "$TASK_ID" --step-id 2 --step-status running --progress 318/2480
+  python scripts/update_status.py --task-id "$TASK_ID" --add-step "fix the flaky test" --after 2
+  python scripts/update_status.py --task-id "$TASK_ID" --waiting-for "drop column orders.note?"
+  python scripts/update_status.py --task-id "$TASK_ID" --link "pull request=https://git.example.com/shop/pulls/7"
+  python scripts/update_status.py --task-id "$TASK_ID" --heartbeat --heartbeat-summary "writing the config template"
   python scripts/update_status.py --task-id "$TASK_ID" --ack-interrupt --ack-summary "stopped after the current step"
   python scripts/update_status.py --task-id "$TASK_ID" --task-status done --wait 10""",
     "poll_interrupt": """\
@@ -130,6 +138,27 @@ def _seconds(argument: str) -> float:
     return seconds
 
 
+def _progress(argument: str) -> dict[str, int | float]:
+    done, slash, total = argument.partition("/")
+    progress = {"done": _count(done)}
+    if slash:
+        progress["total"] = _count(total)
+    return progress
+
+
+def _count(text: str) -> int | float:
+    """An integer stays one, so that what was typed is what is shown."""
+    try:
+        number = float(text)
+        if text.isascii() and text.isdigit():
+            return int(text) if len(text) <= _MAX_DIGITS else number
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 up; expected DONE or DONE/TOTAL, as in 318/2480")
+    return number
+
+
 def _pid(argument: str) -> int:
     if not (argument.isascii() and argument.isdigit()) or int(argument) < 1:
         raise argparse.ArgumentTypeError(f"{argument!r} is not a process id")
@@ -149,5 +178,6 @@ _TYPES = {
     options.SECONDS: _seconds,
     options.OPTIONAL_SECONDS: _seconds,
     options.PID: _pid,
+    options.PROGRESS: _progress,
     options.PAIRS: _pair,
 }

@@ -40,12 +40,19 @@ ACTIONS = (
     # flag; printed as; verb; further flags and their parameters; whether it is an event
     ("step_id", "step", "step.update", (("step_id", "step"), ("step_status", "status"), ("step_summary", "summary")), True),
     ("heartbeat", "heartbeat", "task.heartbeat", (("heartbeat_summary", "summary"), ("lease", "lease_s")), False),
+    ("link", "links", "task.link", (), True),
     ("task_status", "task", "task.update", (("task_status", "status"), ("task_summary", "summary")), True),
     ("ack_interrupt", "ack", "interrupt.ack", (("ack_summary", "summary"),), True),
     # The wait comes before the check, so that a stop requested meanwhile is seen.
     ("wait", "wait", "daemon.flush", (("wait", "timeout_s"),), False),
     ("check_interrupt", "interrupt", "interrupt.check", (("max_age", "max_age_s"),), False),
 )
+"""In the order of their execution, after new steps, which are what the others may be about."""
+
+LISTED = ("new_steps", "links")
+"""Actions of which one call may have several, so that their outcomes are printed as a list."""
+
+_MORE_ACTIONS = ("add_step", "progress", "waiting_for")
 
 
 def create_task(values: "Values", env: "Mapping[str, str]") -> list[PlannedRequest]:
@@ -54,15 +61,23 @@ def create_task(values: "Values", env: "Mapping[str, str]") -> list[PlannedReque
     Raises:
         UsageError: The title is missing.
     """
+    from clawlog import origin  # noqa: PLC0415 - every other call does without it
+
     if "title" not in values:
         raise UsageError("--title is missing: say what the task does")
-    params = {"title": values["title"], "steps": values.get("step", []), "task_id": values.get("task_id") or new_uuid()}
-    params["event_id"] = new_uuid()
+    task_id = values.get("task_id") or new_uuid()
+    params = {"title": values["title"], "steps": values.get("step", []), "task_id": task_id, "event_id": new_uuid()}
     if base_url := values.get("base_url") or env.get("CLAWLOG_BASE_URL"):
         params["base_url"] = base_url
-    for name, param in (("summary", "summary"), ("watch_pid", "watch_pid"), ("lease", "lease_s"), ("metadata", "metadata")):
+    for name, param in (("summary", "summary"), ("watch_pid", "watch_pid"), ("lease", "lease_s")):
         if name in values:
             params[param] = values[name]
+    if metadata := origin.metadata(values.get("metadata", {}), env):
+        params["metadata"] = metadata
+    if cwd := origin.folder():
+        params["cwd"] = cwd
+    if parent := values.get("parent") or origin.parent(task_id, env):
+        params["parent_task_id"] = parent
     return [PlannedRequest("task", "task.create", params)]
 
 
@@ -70,25 +85,67 @@ def update_status(values: "Values", env: "Mapping[str, str]") -> list[PlannedReq
     """The requests of ``update_status.py``, in the order of their execution.
 
     Raises:
-        UsageError: A flag lacks the one that it belongs to, or no action is given.
+        UsageError: A flag lacks the one that it belongs to, contradicts another, or no action is given.
     """
     task_id = task_id_of(values, env)
     if "step_id" in values and "step_status" not in values:
         raise UsageError("--step-id needs --step-status as well")
-    requests = []
+    if "waiting_for" in values:
+        values = _waiting(values)
+    if "progress" in values and "step_id" not in values:
+        values = {**values, "heartbeat": True}
+    requests = _new_steps(values, task_id)
     for asked_by, action, method, flags, is_event in ACTIONS:
         given = [(name, param) for name, param in flags if name in values]
-        if asked_by in values:
+        if asked_by not in values:
+            if given:
+                raise UsageError(f"{_flag(given[0][0])} needs {_flag(asked_by)} as well")
+            continue
+        for each in values["link"] if action == "links" else (None,):
             params = {"task_id": task_id, **{param: values[name] for name, param in given}}
+            if each is not None:
+                params.update(_link(each))
+            if "progress" in values and action == ("step" if "step_id" in values else "heartbeat"):
+                params["progress"] = values["progress"]
             if is_event:
                 params["event_id"] = new_uuid()
             requests.append(PlannedRequest(action, method, params, values.get("wait", 0.0) if action == "wait" else 0.0))
-        elif given:
-            raise UsageError(f"{_flag(given[0][0])} needs {_flag(asked_by)} as well")
     if not requests:
-        choices = ", ".join(_flag(asked_by) for asked_by, *_ in ACTIONS)
+        choices = ", ".join(map(_flag, (*[asked_by for asked_by, *_ in ACTIONS], *_MORE_ACTIONS)))
         raise UsageError(f"nothing to do: give at least one of {choices}")
     return requests
+
+
+def _new_steps(values: "Values", task_id: str) -> list[PlannedRequest]:
+    """The requests for new steps: the first goes where ``--after`` says, each further one behind the one before it."""
+    if "add_step" not in values:
+        if "after" in values:
+            raise UsageError("--after needs --add-step as well")
+        return []
+    requests = []
+    after = values.get("after")
+    for title in values["add_step"]:
+        params = {"task_id": task_id, "title": title, "step_id": new_uuid(), "event_id": new_uuid()}
+        if after is not None:
+            params["after"] = after
+            after = params["step_id"]
+        requests.append(PlannedRequest("new_steps", "step.add", params))
+    return requests
+
+
+def _waiting(values: "Values") -> "Values":
+    """The flags with ``--waiting-for`` as what it stands for."""
+    if values.get("task_status", "waiting") != "waiting" or "task_summary" in values:
+        raise UsageError("--waiting-for is a status of the task by itself: give it without --task-status and --task-summary")
+    return {**values, "task_status": "waiting", "task_summary": values["waiting_for"]}
+
+
+def _link(text: str) -> "dict[str, str]":
+    """Reads ``[NAME=]URL``. An address may hold ``=``, too."""
+    name, equals, url = text.partition("=")
+    if not equals or text[:8].lower().startswith(("http://", "https://")):
+        return {"url": text}
+    return {"url": url, "name": name}
 
 
 def task_id_of(values: "Values", env: "Mapping[str, str]") -> str:

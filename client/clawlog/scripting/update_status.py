@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from clawlog.connection.results import StopPhase
 from clawlog.scripting import plan, report
 from clawlog.scripting.delivery import Delivery
@@ -14,8 +16,12 @@ def _conclude(delivery: Delivery, values: Values) -> int:
     """Prints what became of the requests; returns the exit status."""
     del values
     outcomes = delivery.outcomes
-    printed = {"task_id": outcomes[0].request.params["task_id"]}
-    printed |= {outcome.request.action: report.described(outcome) for outcome in outcomes}
+    printed: dict[str, Any] = {"task_id": outcomes[0].request.params["task_id"]}
+    for outcome in outcomes:
+        if (action := outcome.request.action) in plan.LISTED:
+            printed.setdefault(action, []).append(report.described(outcome))
+        else:
+            printed[action] = report.described(outcome)
     report.emit(report.as_json(printed))
     status = report.exit_status(outcomes)
     for message in delivery.warnings:

@@ -37,6 +37,37 @@ def test_creates_the_task_of_the_documentation(daemon: ScriptedDaemon, run: Run)
     assert [list(step) for step in ran.json["steps"]] == [["step_id", "position", "title", "status"]] * 3
 
 
+@pytest.mark.parametrize(
+    ("flags", "variable", "parent"),
+    [
+        ((), None, None),
+        ((), "outer", "outer"),
+        (("--parent", "other"), "outer", "other"),
+        (("--task-id", "outer"), "outer", None),
+    ],
+)
+def test_is_a_part_of_the_task_of_its_environment(
+    daemon: ScriptedDaemon, run: Run, flags: tuple[str, ...], variable: str | None, parent: str | None
+) -> None:
+    env = {} if variable is None else {"CLAWLOG_TASK_ID": variable}
+    assert run("create_task", "--title", "t", *flags, **env).status == 0
+    assert daemon.only("task.create").get("parent_task_id") == parent
+
+
+def test_says_where_it_runs_and_under_which_agent(daemon: ScriptedDaemon, run: Run) -> None:
+    assert run("create_task", "--title", "t", CLAUDECODE="1").status == 0
+    sent = daemon.only("task.create")
+    assert (sent["cwd"], sent["metadata"]) == (str(Path.cwd()), {"agent": "claude-code"})
+
+
+def test_the_callers_own_metadata_come_first(daemon: ScriptedDaemon, run: Run) -> None:
+    own = [f"--metadata=k{n}=v" for n in range(20)]
+    for pairs, agent in ((["--metadata", "agent=mine"], "mine"), (own, None)):
+        daemon.requests.clear()
+        assert run("create_task", "--title", "t", *pairs, CLAUDECODE="1").status == 0
+        assert daemon.only("task.create")["metadata"].get("agent") == agent
+
+
 def test_passes_every_flag_on(daemon: ScriptedDaemon, run: Run) -> None:
     flags = (
         "--summary",

@@ -30,7 +30,12 @@ def same_ids(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(plan, "new_uuid", lambda: "00000000-0000-7000-8000-000000000000")
 
 
-ENVIRONMENTS = [{}, {"CLAWLOG_TASK_ID": "from-env"}, {"CLAWLOG_BASE_URL": "http://env"}, {"CLAWLOG_TASK_ID": ""}]
+ENVIRONMENTS = [
+    {},
+    {"CLAWLOG_TASK_ID": "from-env", "CLAUDECODE": "1"},
+    {"CLAWLOG_BASE_URL": "http://env"},
+    {"CLAWLOG_TASK_ID": ""},
+]
 
 
 def fast_messages(script: str, arguments: list[str], env: dict[str, str]) -> list[bytes] | None:
@@ -88,6 +93,8 @@ def flag_with_value(option: options.Option) -> st.SearchStrategy[list[str]]:
         return st.just([option.flag])
     if option.kind in (options.TEXT, options.TEXTS):
         values = st.one_of(st.sampled_from(option.choices), TEXTS) if option.choices else TEXTS
+    elif option.kind == options.PROGRESS:
+        values = st.one_of(NUMBERS, st.tuples(NUMBERS, NUMBERS).map("/".join), st.just("318/2480"))
     elif option.kind == options.PAIRS:
         values = st.one_of(TEXTS, st.just("k=v"))
     else:
@@ -145,6 +152,11 @@ def test_create_task_says_the_same_on_both_paths(arguments: list[str], env: dict
         ["--task-id", "t", "--heartbeat", "--heartbeat-summary", "写配置", "--lease", "60"],
         ["--task-id", "t", "--ack-interrupt", "--ack-summary", "stopped after current step"],
         ["--task-id", "t", "--task-status", "done", "--json", "--best-effort"],
+        ["--task-id", "t", "--progress", "318/2480"],
+        ["--task-id", "t", "--step-id", "2", "--step-status", "running", "--progress", "7"],
+        ["--task-id", "t", "--waiting-for", "drop column orders.note?"],
+        ["--task-id", "t", "--add-step", "found on the way", "--after", "2", "--step-id", "3", "--step-status", "running"],
+        ["--task-id", "t", "--link", "pull request=https://git.example/pulls/7"],
     ],
 )
 def test_what_agents_type_takes_the_fast_path(arguments: list[str]) -> None:
@@ -157,7 +169,9 @@ def test_its_json_is_the_protocols(value: object) -> None:
 
 
 EVERY_ACTION = [
-    *("--task-id", "t", "--step-id", "1", "--step-status", "done", "--step-summary", '"x" \\ 部署'),
+    *("--task-id", "t", "--add-step", "part 二", "--add-step", "b", "--after", "1"),
+    *("--step-id", "1", "--step-status", "done", "--step-summary", '"x" \\ 部署', "--progress", "318/2480"),
+    *("--link", "log=https://ci.example/log?run=7", "--link", "https://ci.example/a=b"),
     *("--heartbeat", "--heartbeat-summary", "h", "--lease", "60"),
     *("--task-status", "running", "--task-summary", "s", "--ack-interrupt", "--ack-summary", "a"),
     *("--wait", "3", "--check-interrupt", "--max-age", "7"),
@@ -175,13 +189,19 @@ EVERY_FLAG = [
     "1",
     "--metadata",
     "k=v",
+    "--parent",
+    "p",
 ]
 
 
 def test_every_verb_that_a_script_sends_is_spelt_as_the_protocol_spells_it() -> None:
     created = plan.create_task(parser.parse(full_parser("create_task"), EVERY_FLAG), {})
     updated = plan.update_status(parser.parse(full_parser("update_status"), EVERY_ACTION), {})
-    assert {each.method for each in (*created, *updated)} == {"task.create", *(action[2] for action in plan.ACTIONS)}
+    assert {each.method for each in (*created, *updated)} == {
+        "task.create",
+        "step.add",
+        *(action[2] for action in plan.ACTIONS),
+    }
     for number, each in enumerate([*created, *updated], 1):
         assert fast.message(number, each).encode() == jsonrpc.encode_request(each.method, each.params, number) + b"\n"
 
@@ -196,7 +216,11 @@ def modules_loaded(command: list[str], env: dict[str, str]) -> set[str]:
     [
         ("update_status", ["--task-id", "t", "--heartbeat", "--check-interrupt"]),
         ("update_status", ["--task-id", "t", "--step-id", "1", "--step-status", "done", "--step-summary", 'with "quotes"']),
-        ("create_task", ["--title", "部署", "--step", "a", "--step", "b"]),
+        (
+            "update_status",
+            ["--task-id", "t", "--add-step", "x", "--progress", "1/2", "--link", "https://x", "--waiting-for", "y"],
+        ),
+        ("create_task", ["--title", "部署", "--step", "a", "--step", "b", "--parent", "p"]),
     ],
 )
 def test_nothing_dear_is_loaded_that_python_does_not_load_by_itself(

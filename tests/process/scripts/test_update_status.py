@@ -30,6 +30,68 @@ def test_gives_a_heartbeat(daemon: ScriptedDaemon, run: Run) -> None:
     assert ran.json["heartbeat"] == {"accepted": True, "next_in_s": 15.0}
 
 
+def test_progress_belongs_to_the_step_of_the_same_call(daemon: ScriptedDaemon, run: Run) -> None:
+    assert run("update_status", "--task-id", "t", *STEP, "--progress", "318/2480", "--heartbeat").status == 0
+    assert daemon.only("step.update")["progress"] == {"done": 318, "total": 2480}
+    assert "progress" not in daemon.only("task.heartbeat")
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"), [("318", {"done": 318}), ("0.5/1", {"done": 0.5, "total": 1}), ("7/0", {"done": 7, "total": 0})]
+)
+def test_progress_without_a_step_is_a_heartbeat(daemon: ScriptedDaemon, run: Run, text: str, sent: dict[str, float]) -> None:
+    ran = run("update_status", "--task-id", "t", "--progress", text, "--heartbeat-summary", "reading")
+    assert daemon.only("task.heartbeat") == {"task_id": "t", "summary": "reading", "progress": sent}
+    assert (ran.status, list(ran.json)) == (0, ["task_id", "heartbeat"])
+
+
+@pytest.mark.parametrize("text", ["half", "1/", "/2", "nan", "-1", "1/inf", "1/2/3"])
+def test_progress_that_is_no_number_is_wrong_usage(daemon: ScriptedDaemon, run: Run, text: str) -> None:
+    ran = run("update_status", "--task-id", "t", f"--progress={text}")
+    assert (ran.status, daemon.methods) == (2, [])
+    assert "DONE/TOTAL" in ran.stderr
+
+
+def test_new_steps_go_one_behind_the_other(daemon: ScriptedDaemon, run: Run) -> None:
+    ran = run("update_status", "--task-id", "t", "--add-step", "a", "--add-step", "b", "--after", "2")
+    first, second = (each.params for each in daemon.requests)
+    assert (first["title"], first["after"], second["title"], second["after"]) == ("a", "2", "b", first["step_id"])
+    assert [each["step"]["step_id"] for each in ran.json["new_steps"]] == [first["step_id"], second["step_id"]]
+
+
+def test_waits_for_a_person_with_the_question_as_its_summary(daemon: ScriptedDaemon, run: Run) -> None:
+    assert run("update_status", "--task-id", "t", "--waiting-for", "drop the column?").status == 0
+    sent = daemon.only("task.update")
+    assert (sent["status"], sent["summary"]) == ("waiting", "drop the column?")
+    assert run("update_status", "--task-id", "t", "--task-status", "waiting").status == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "name"),
+    [
+        ("https://ci.example/run?id=7", "https://ci.example/run?id=7", None),
+        ("pull request=https://git.example/pulls?q=a", "https://git.example/pulls?q=a", "pull request"),
+        ("log=file:///tmp/x", "file:///tmp/x", "log"),  # the daemon says what is wrong with it
+    ],
+)
+def test_links_what_there_is_to_look_at(daemon: ScriptedDaemon, run: Run, text: str, url: str, name: str | None) -> None:
+    assert run("update_status", "--task-id", "t", "--link", text).status == 0
+    assert (daemon.only("task.link")["url"], daemon.only("task.link").get("name")) == (url, name)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--after", "1"),
+        ("--waiting-for", "x", "--task-status", "done"),
+        ("--waiting-for", "x", "--task-summary", "y"),
+    ],
+)
+def test_flags_that_do_not_fit_together_are_wrong_usage(daemon: ScriptedDaemon, run: Run, arguments: tuple[str, ...]) -> None:
+    ran = run("update_status", "--task-id", "t", *arguments)
+    assert (ran.status, daemon.methods) == (2, [])
+
+
 def test_acknowledges_a_stop(daemon: ScriptedDaemon, run: Run) -> None:
     assert run("update_status", "--task-id", "t", "--ack-interrupt", "--ack-summary", "stopped after current step").status == 0
     assert daemon.only("interrupt.ack")["summary"] == "stopped after current step"
@@ -59,14 +121,19 @@ def test_actions_are_done_in_the_documented_order_over_one_connection(daemon: Sc
         "--task-status",
         "done",
         "--heartbeat",
+        "--link",
+        "https://ci.example",
         "--wait",
         "3",
         *STEP,
+        "--add-step",
+        "编写配置文件",
     )
     ran = run("update_status", "--task-id", "t", *everything)
-    order = ["step.update", "task.heartbeat", "task.update", "interrupt.ack", "daemon.flush", "interrupt.check"]
-    assert (ran.status, daemon.methods, daemon.connections) == (0, order, 1)
-    assert list(ran.json) == ["task_id", "step", "heartbeat", "task", "ack", "wait", "interrupt"]
+    order = ["step.add", "step.update", "task.heartbeat", "task.link", "task.update", "interrupt.ack", "daemon.flush"]
+    assert (ran.status, daemon.methods, daemon.connections) == (0, [*order, "interrupt.check"], 1)
+    shown = ["task_id", "new_steps", "step", "heartbeat", "links", "task", "ack", "wait", "interrupt"]
+    assert list(ran.json) == shown
     assert daemon.only("daemon.flush") == {"task_id": "t", "timeout_s": 3.0}
     assert daemon.only("interrupt.check") == {"task_id": "t", "max_age_s": 1.0}
 
