@@ -4,8 +4,6 @@ The daemon finds out the rest (host, user, project, branch). Each script call th
 imports next to nothing.
 """
 
-from __future__ import annotations
-
 import os
 
 from clawlog.protocol.vocabulary import MAX_METADATA_PAIRS
@@ -24,7 +22,7 @@ _AGENTS = (
 """The variables that agents set for what they start. Others, such as ``CLAUDE_PROJECT_DIR``, are set by several of them."""
 
 
-def folder() -> str | None:
+def folder() -> "str | None":
     """Returns the working folder; None where it is gone, or its name is no text."""
     try:
         path = os.getcwd()
@@ -34,7 +32,7 @@ def folder() -> str | None:
     return path
 
 
-def agent(env: Mapping[str, str]) -> str | None:
+def agent(env: "Mapping[str, str]") -> "str | None":
     """Returns the name of the agent that started this program; None where no known one did."""
     for variable, name in _AGENTS:
         if env.get(variable):
@@ -42,13 +40,13 @@ def agent(env: Mapping[str, str]) -> str | None:
     return None
 
 
-def metadata(pairs: Mapping[str, str], env: Mapping[str, str]) -> dict[str, str]:
+def metadata(pairs: "Mapping[str, str]", env: "Mapping[str, str]") -> dict[str, str]:
     """Returns a task's metadata: the caller's own pairs, and the agent's name where there is none and there is room."""
     name = None if "agent" in pairs or len(pairs) >= MAX_METADATA_PAIRS else agent(env)
     return dict(pairs) if name is None else {**pairs, "agent": name}
 
 
-def parent(task_id: str, env: Mapping[str, str]) -> str | None:
+def parent(task_id: str, env: "Mapping[str, str]") -> "str | None":
     """Returns the task that a new one is a part of, as the environment says; None where it names none, or the new one."""
     named = env.get("CLAWLOG_TASK_ID")
     return named if named and named != task_id else None
