@@ -224,11 +224,12 @@ def add_step(
     Args:
         task_id: The task.
         title: What it does, 1 to 200 characters.
-        step_id: An id of your own; by default the daemon gives one.
+        step_id: An id of your own; by default a new one is made here, so that a repetition names the same step.
         after: The step that it follows; by default the last one.
         event_id: A UUID, when this repeats an earlier call.
     """
-    params = _present(task_id=task_id, title=title, step_id=step_id, after=after, event_id=event_id or new_uuid())
+    step_id, event_id = step_id or new_uuid(), event_id or new_uuid()
+    params = _present(task_id=task_id, title=title, step_id=step_id, after=after, event_id=event_id)
     return Call("step.add", params, results.added_step)
 
 

@@ -14,20 +14,12 @@ from clawlog.connection.calls import Call
 from clawlog.connection.results import JsonObject
 from clawlog.protocol import jsonrpc
 from clawlog.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, TASK_FINISHED, RpcError
-
-_OPTIONAL = {
-    "task.create": ("cwd", "parent_task_id"),
-    "step.update": ("progress",),
-    "task.heartbeat": ("progress",),
-}
-"""Parameters that a daemon may not know yet, by verb."""
-
-_WAITING = "waiting"
+from clawlog.protocol.vocabulary import LATER_PARAMS, WAITING
 
 _WITHOUT = {
     "parent_task_id": "a subtask stands for itself",
     "progress": "it stands before the summary",
-    _WAITING: "a task that waits is reported as running, with the question as its summary",
+    WAITING: "a task that waits is reported as running, with the question as its summary",
     "task.plan": "a changed plan is told in one line",
     "step.add": "a new step is told in one line",
     "task.link": "a link is told in one line",
@@ -68,9 +60,9 @@ class Features:
         if call.method in self._missing:
             return _as_a_line(call)
         params = dict(call.params)
-        if _WAITING in self._missing and call.method == "task.update" and params.get("status") == _WAITING:
+        if WAITING in self._missing and call.method == "task.update" and params.get("status") == WAITING:
             params["status"] = "running"
-        for name in _OPTIONAL.get(call.method, ()):
+        for name in LATER_PARAMS.get(call.method, ()):
             if name in self._missing and (value := params.pop(name, None)) is not None and name == "progress":
                 params["summary"] = " ".join(filter(None, [_counted(value), params.get("summary")]))
         return Call(call.method, params, call.read, call.may_take_s)
@@ -98,10 +90,10 @@ def _lacked(call: Call[Any], error: RpcError) -> str | None:
     if error.code != INVALID_PARAMS:
         return None
     field = error.data.get("field")
-    if field in _OPTIONAL.get(call.method, ()) and field in call.params and "not a parameter" in error.message:
+    if field in LATER_PARAMS.get(call.method, ()) and field in call.params and "not a parameter" in error.message:
         return str(field)
-    refuses_status = field == "status" and _WAITING not in str(error.data.get("hint", ""))
-    return _WAITING if refuses_status and call.method == "task.update" and call.params.get("status") == _WAITING else None
+    refuses_status = field == "status" and WAITING not in str(error.data.get("hint", ""))
+    return WAITING if refuses_status and call.method == "task.update" and call.params.get("status") == WAITING else None
 
 
 def _as_a_line(call: Call[Any]) -> Call[Any]:
