@@ -66,4 +66,6 @@ def count(done: SupportsFloat, total: SupportsFloat | None, unit: str | None) ->
 
 
 def _number(value: SupportsFloat) -> float:
+    if isinstance(value, int | float):  # fast: a loop comes here at every turn
+        return value
     return operator.index(value) if isinstance(value, SupportsIndex) else float(value)

@@ -124,7 +124,7 @@ current_step: Innermost[OpenStep] = Innermost("clawlog.current_step")
 
 
 Notes = Callable[[OpenStep | Lifecycle, float, float | None, str | None, str | None], bool]
-"""Takes a count and a line of a step or a task; returns whether it is time to report them. Raises nothing, unless it is strict."""
+"""Takes a count and a line of a step or a task; returns whether it is time to report them. Raises only where it is strict."""
 
 
 class BaseStep:
