@@ -16,10 +16,11 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
 from clawlog import autostart
-from clawlog.connection import address, calls
+from clawlog.connection import address, calls, features
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.asynchronous import Link
 from clawlog.connection.calls import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
+from clawlog.connection.features import Features
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
 
@@ -53,6 +54,7 @@ class AsyncClient:
         timeout_s: How long a call waits for its reply.
         autostart: Whether to start a daemon where none runs; by default as ``CLAWLOG_AUTOSTART`` says.
         env: The environment variables to use; by default this process's own.
+        warn: As of ``Client``.
 
     Raises:
         BadAddress: The address is not valid. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
@@ -65,11 +67,13 @@ class AsyncClient:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         autostart: bool | None = None,
         env: Mapping[str, str] | None = None,
+        warn: Callable[[str], None] = features.log,
     ) -> None:
         env = os.environ if env is None else env
         self.address = address.parse(where) if where else address.of_environment(env)
         self._timeout_s = timeout_s
         self._connector = AsyncConnector(self.address, env, timeout_s=timeout_s, may_start=autostart)
+        self._features = features.Features(warn)
         self._conversations: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Conversation] = weakref.WeakKeyDictionary()
 
     create_task = _verb(calls.create_task)
@@ -101,12 +105,13 @@ class AsyncClient:
             link = await self._connected()
             try:
                 async with asyncio.timeout(self._timeout_s + link.patience_s + call.may_take_s):
-                    outcome = call.decode_outcome(await link.request(call))
+                    outcome = await link.request(call)
             except TimeoutError as error:
                 link.close()
                 raise DaemonUnreachable(f"The daemon at {self.address} did not answer in time") from error
             except ConnectionLost as error:
                 link.close()
+                self._features.forget()
                 if attempt == MAX_ATTEMPTS:
                     raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
             else:
@@ -164,7 +169,7 @@ class AsyncClient:
         conversation = self._conversations.setdefault(asyncio.get_running_loop(), _Conversation())
         async with conversation.connecting:
             if conversation.link is None or not conversation.link.is_open:
-                link = Link()
+                link = Link(self._features)
                 await self._connector.connect(link)
                 conversation.link = link
             return conversation.link
@@ -196,7 +201,7 @@ class AsyncInterruptWatch:
         if self._link is not None:
             return
         self._failure = None
-        link = Link(on_change=self._receive, on_lost=self._changed.set)
+        link = Link(Features(), on_change=self._receive, on_lost=self._changed.set)
         await self._connector.connect(link)
         self._link = link
         self._subscription = asyncio.create_task(
@@ -261,7 +266,10 @@ class AsyncInterruptWatch:
 
     async def _subscribe(self, link: Link) -> None:
         try:
-            self._receive(self._call.decode_reply(await link.request(self._call)))
+            outcome = await link.request(self._call)
+            if isinstance(outcome, Refused):
+                raise outcome
+            self._receive(outcome)
         except ConnectionLost:
             self._changed.set()
         except ClawlogError as error:

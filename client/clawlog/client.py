@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from typing import Any, Concatenate, NoReturn, ParamSpec, Self, TypeVar
 
 from clawlog import autostart
-from clawlog.connection import address, calls
+from clawlog.connection import address, calls, features
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.blocking import Channel, open_channel
 from clawlog.connection.calls import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
@@ -60,6 +60,8 @@ class Client:
         timeout_s: How long a call waits for its reply.
         autostart: Whether to start a daemon where none runs; by default as ``CLAWLOG_AUTOSTART`` says.
         env: The environment variables to use; by default this process's own.
+        warn: Called with one line, once per process and feature, where the daemon is older than this program and lacks
+            something; by default the logger ``clawlog`` is told.
 
     Raises:
         BadAddress: The address is not valid. Every call may raise ``DaemonUnreachable``, ``Refused`` and ``ProtocolViolation``.
@@ -72,11 +74,13 @@ class Client:
         timeout_s: float = DEFAULT_TIMEOUT_S,
         autostart: bool | None = None,
         env: Mapping[str, str] | None = None,
+        warn: Callable[[str], None] = features.log,
     ) -> None:
         self._env = os.environ if env is None else env
         self.address = address.parse(where) if where else address.of_environment(self._env)
         self._timeout_s = timeout_s
         self._connector = Connector(self.address, self._env, timeout_s=timeout_s, may_start=autostart)
+        self._features = features.Features(warn)
         self._idle: deque[_Connection] = deque()
 
     create_task = _verb(calls.create_task)
@@ -130,6 +134,7 @@ class Client:
             except ConnectionLost as error:
                 connection.channel.close()
                 self.close()  # what lies idle was lost with it
+                self._features.forget()
                 if attempt == MAX_ATTEMPTS:
                     raise DaemonUnreachable(f"The connection to {self.address} was lost: {error}") from error
             except BaseException:
@@ -177,8 +182,14 @@ class Client:
         while asked:
             for message in channel.receive(deadline):
                 received = session.receive(message)
-                if isinstance(received, Answer) and (position := asked.pop(received.number, None)) is not None:
-                    outcomes[position] = batch[position].decode_outcome(received.response)
+                if not isinstance(received, Answer) or (position := asked.pop(received.number, None)) is None:
+                    continue
+                if session.must_repeat(received):
+                    number, again = session.request(batch[position])
+                    asked[number] = position
+                    channel.send([again], deadline)
+                else:
+                    outcomes[position] = received.call.decode_outcome(received.response)
 
     def _take(self) -> _Connection:
         """Takes an idle connection, or opens one. A deque's own methods are whole, whoever interrupts whom."""
@@ -187,7 +198,7 @@ class Client:
                 connection = self._idle.pop()
                 if connection.channel.is_open:  # else it is the parent's of this forked process
                     return connection
-        return _Connection(self._connector.connect(), Session())
+        return _Connection(self._connector.connect(), Session(self._features))
 
     def _give_back(self, connection: _Connection) -> None:
         if len(self._idle) < _MOST_IDLE:

@@ -19,7 +19,7 @@ import fcntl
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -84,32 +84,29 @@ def _prepare(method: str, params: Mapping[str, Any]) -> tuple[SpooledRequest, Ma
         result = _created(request)
     else:
         result = {"accepted": True, "event_id": request["event_id"], "spooled": True}
+        if method == "step.add":
+            _check_title("title", request["title"])
+            step_id = request.setdefault("step_id", ids.new_uuid())
+            result["step"] = {"step_id": step_id, "position": None, "title": request["title"], "status": vocabulary.PENDING}
+        elif method == "task.plan":
+            _steps_of(request["steps"])
+            result["steps"] = []  # the daemon recognises them, by what it knows
+        elif method == "task.annotate":
+            _check_keys(request["metadata"])
     if truncated:
         result["summary_truncated"] = True
     return (method, request), result
 
 
 def _created(request: dict[str, Any]) -> dict[str, Any]:
-    title, titles, task_id = request["title"], request.get("steps", []), request["task_id"]
-    if not 1 <= len(title.strip()) <= vocabulary.MAX_TITLE_CHARS:
-        raise _refusal("title", f"{len(title)} characters", f"1 to {vocabulary.MAX_TITLE_CHARS} characters are taken")
+    title, task_id = request["title"], request["task_id"]
+    _check_title("title", title)
     if not 1 <= len(task_id) <= vocabulary.MAX_ID_CHARS:
         raise _refusal("task_id", f"{len(task_id)} characters", f"1 to {vocabulary.MAX_ID_CHARS} characters are taken")
-    if len(titles) > vocabulary.MAX_STEPS:
-        raise _refusal("steps", f"{len(titles)} steps", f"at most {vocabulary.MAX_STEPS} are taken")
-    for key in request.get("metadata", ()):
-        if not 1 <= len(key) <= vocabulary.MAX_METADATA_KEY_CHARS:
-            hint = f"1 to {vocabulary.MAX_METADATA_KEY_CHARS} characters are taken"
-            raise _refusal("metadata", f"a key of {len(key)} characters", hint)
-    steps = []
-    for position, each in enumerate(titles, 1):
-        step = {"title": each} if isinstance(each, str) else dict(each)
-        if not 1 <= len(step["title"].strip()) <= vocabulary.MAX_TITLE_CHARS:
-            raise _refusal(
-                f"steps[{position - 1}]", f"{len(step['title'])} characters", f"1 to {vocabulary.MAX_TITLE_CHARS} are taken"
-            )
+    _check_keys(request.get("metadata", ()))
+    steps = _steps_of(request.get("steps", []))
+    for position, step in enumerate(steps, 1):
         step.setdefault("step_id", ids.step_id(task_id, position))
-        steps.append(step)
     request["steps"] = steps  # with their ids: callers use them before a daemon has seen the task
     return {
         "task_id": task_id,
@@ -121,6 +118,27 @@ def _created(request: dict[str, Any]) -> dict[str, Any]:
         ],
         "spooled": True,
     }
+
+
+def _steps_of(given: Sequence[str | Mapping[str, Any]]) -> list[dict[str, Any]]:
+    if len(given) > vocabulary.MAX_STEPS:
+        raise _refusal("steps", f"{len(given)} steps", f"at most {vocabulary.MAX_STEPS} are taken")
+    steps = [{"title": each} if isinstance(each, str) else dict(each) for each in given]
+    for index, step in enumerate(steps):
+        _check_title(f"steps[{index}]", step["title"])
+    return steps
+
+
+def _check_title(field: str, title: str) -> None:
+    if not 1 <= len(title.strip()) <= vocabulary.MAX_TITLE_CHARS:
+        raise _refusal(field, f"{len(title)} characters", f"1 to {vocabulary.MAX_TITLE_CHARS} characters are taken")
+
+
+def _check_keys(metadata: Iterable[str]) -> None:
+    for key in metadata:
+        if not 1 <= len(key) <= vocabulary.MAX_METADATA_KEY_CHARS:
+            hint = f"1 to {vocabulary.MAX_METADATA_KEY_CHARS} characters are taken"
+            raise _refusal("metadata", f"a key of {len(key)} characters", hint)
 
 
 def _refusal(field: str, message: str, hint: str) -> Refused:

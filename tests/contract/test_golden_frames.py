@@ -11,8 +11,18 @@ from typing import Any
 import pytest
 
 from clawlog.connection import calls
-from clawlog.connection.calls import Call, NewStep
-from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
+from clawlog.connection.calls import Call, NewStep, PlannedStep, Progress
+from clawlog.connection.results import (
+    Accepted,
+    AddedStep,
+    Beat,
+    CreatedTask,
+    Flushed,
+    Planned,
+    StepHandle,
+    StopPhase,
+    StopState,
+)
 from clawlog.connection.session import Changed, Session
 from clawlog.errors import Refused
 from clawlog.protocol import errors, jsonrpc, spool, vocabulary
@@ -39,6 +49,33 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         '{"jsonrpc":"2.0","id":1,"method":"task.update","params":{"task_id":"t-1","status":"failed","summary":"disk full",'
         '"event_id":"' + EVENT + '"}}',
     ),
+    (
+        calls.create_task("t", task_id="t", event_id=EVENT, cwd="/work", parent_task_id="p"),
+        '{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"t","steps":[],"task_id":"t","event_id":"'
+        + EVENT
+        + '","cwd":"/work","parent_task_id":"p"}}',
+    ),
+    (
+        calls.plan_task("t-1", ["检查", PlannedStep("写", "running"), NewStep("跑", "r")], event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.plan","params":{"task_id":"t-1","steps":[{"title":"检查"},'
+        '{"title":"写","status":"running"},{"title":"跑","step_id":"r"}],"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.add_step("t-1", "写", step_id="w", after=2, event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"step.add","params":{"task_id":"t-1","title":"写","step_id":"w","after":2,'
+        '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.annotate_task("t-1", {"k": "v", "old": None}, event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.annotate","params":{"task_id":"t-1","event_id":"'
+        + EVENT
+        + '","metadata":{"k":"v","old":null}}}',
+    ),
+    (
+        calls.link_task("t-1", "https://b/1", name="PR", event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.link","params":{"task_id":"t-1","url":"https://b/1","name":"PR",'
+        '"event_id":"' + EVENT + '"}}',
+    ),
     (calls.get_task("t-1"), '{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"t-1"}}'),
     (calls.list_tasks(), '{"jsonrpc":"2.0","id":1,"method":"task.list","params":{}}'),
     (calls.list_tasks(active=True), '{"jsonrpc":"2.0","id":1,"method":"task.list","params":{"active":true}}'),
@@ -46,6 +83,11 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         calls.update_step("t-1", 2, "done", event_id=EVENT),
         '{"jsonrpc":"2.0","id":1,"method":"step.update","params":{"task_id":"t-1","step":2,"status":"done",'
         '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.update_step("t-1", 2, "running", progress=Progress(132, 318, "files"), event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"step.update","params":{"task_id":"t-1","step":2,"status":"running",'
+        '"event_id":"' + EVENT + '","progress":{"done":132,"total":318,"unit":"files"}}}',
     ),
     (
         calls.heartbeat("t-1", summary="412 of 900", lease_s=60.0, watch_pid=7),
@@ -89,6 +131,21 @@ REPLIES: list[tuple[Call[Any], str, object]] = [
         calls.update_step("t", 1, "done"),
         '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"summary_truncated":true}',
         Accepted(EVENT, 3, summary_truncated=True),
+    ),
+    (
+        calls.create_task("t"),
+        '{"task_id":"t-1","title":"t","base_url":"http://b","url":"http://b/tasks/t-1","steps":[]}',
+        CreatedTask("t-1", "t", "http://b", (), url="http://b/tasks/t-1"),
+    ),
+    (
+        calls.plan_task("t", ["检查"]),
+        '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"steps":[' + STEP + "]}",
+        Planned(EVENT, 3, steps=(StepHandle("t-1-1", 1, "检查", "pending"),)),
+    ),
+    (
+        calls.add_step("t", "检查"),
+        '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"step":' + STEP + "}",
+        AddedStep(EVENT, 3, step=StepHandle("t-1-1", 1, "检查", "pending")),
     ),
     (calls.heartbeat("t"), '{"accepted":true,"next_in_s":14.2}', Beat(14.2)),
     (

@@ -8,15 +8,17 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from clawlog.connection.address import Address, Kind
 from clawlog.connection.calls import Call, ConnectionLost
+from clawlog.connection.features import Features
 from clawlog.connection.results import StopState
 from clawlog.connection.session import Answer, Changed, Framing, Lines, Session
 from clawlog.connection.zmtp import Zmtp
-from clawlog.errors import ProtocolViolation
-from clawlog.protocol import jsonrpc
+from clawlog.errors import ProtocolViolation, Refused
+
+T = TypeVar("T")
 
 _BACKLOG_PAUSE_S = 0.005
 
@@ -35,13 +37,19 @@ class Link:
     """One open connection to the daemon.
 
     Args:
+        features: What is known of the daemon's version.
         on_change: Called with every stop state that the daemon pushes.
         on_lost: Called once when the connection is lost, unless ``close`` ended it.
     """
 
-    def __init__(self, on_change: Callable[[StopState], None] | None = None, on_lost: Callable[[], None] | None = None) -> None:
-        self._session = Session()
-        self._waiting: dict[int, asyncio.Future[jsonrpc.Response]] = {}
+    def __init__(
+        self,
+        features: Features,
+        on_change: Callable[[StopState], None] | None = None,
+        on_lost: Callable[[], None] | None = None,
+    ) -> None:
+        self._session = Session(features)
+        self._waiting: dict[int, asyncio.Future[Answer]] = {}
         self._on_change = on_change
         self._on_lost = on_lost
         self._transport: Transport | None = None
@@ -69,23 +77,32 @@ class Link:
         """Whether calls can be made over it."""
         return self._transport is not None and self._lost is None
 
-    async def request(self, call: Call[Any]) -> jsonrpc.Response:
-        """Sends a call and waits for its reply.
+    async def request(self, call: Call[T]) -> T | Refused:
+        """Sends a call and waits for its outcome.
 
         Raises:
-            ConnectionLost: The connection was lost before the reply came.
+            ConnectionLost: The connection was lost before the reply came, or the daemon is shutting down.
+            ProtocolViolation: The result has an unknown shape.
         """
+        self.patience_s += call.may_take_s
+        try:
+            while self._session.must_repeat(answer := await self._answer(call)):
+                continue
+        finally:
+            self.patience_s -= call.may_take_s
+        outcome: T | Refused = answer.call.decode_outcome(answer.response)
+        return outcome
+
+    async def _answer(self, call: Call[Any]) -> Answer:
         if self._lost is not None or self._transport is None:
             raise ConnectionLost(str(self._lost or "not open"))
         number, message = self._session.request(call)
-        answer: asyncio.Future[jsonrpc.Response] = asyncio.get_running_loop().create_future()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self._waiting[number] = answer
-        self.patience_s += call.may_take_s
         try:
             await self._transport.send(message)
             return await answer
         finally:
-            self.patience_s -= call.may_take_s
             del self._waiting[number]
 
     async def notify(self, call: Call[Any]) -> None:
@@ -112,7 +129,7 @@ class Link:
         elif isinstance(received, Answer):
             answer = self._waiting.get(received.number)
             if answer is not None and not answer.done():
-                answer.set_result(received.response)
+                answer.set_result(received)
 
     def lost(self, reason: Exception) -> None:
         """Records that the transport is lost."""

@@ -7,7 +7,7 @@ writing it to the spool, takes effect once. Limits are not checked here: the dae
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from clawlog.connection import results
@@ -81,12 +81,14 @@ class Call(Generic[T]):
         params: Its parameters, complete.
         read: Turns the reply's ``result`` into a value.
         may_take_s: How long the daemon may take over it, beyond a connection's own timeout.
+        instead: Results in place of refusals, by their code.
     """
 
     method: str
-    params: Mapping[str, object]
+    params: Mapping[str, Any]
     read: Callable[[JsonObject], T]
     may_take_s: float = 0.0
+    instead: Mapping[int, JsonObject] = field(default_factory=dict)
 
     def encode(self, number: int) -> bytes:
         """Returns the request as one message.
@@ -107,9 +109,11 @@ class Call(Generic[T]):
             Refused: The daemon declined.
             ProtocolViolation: The result has an unknown shape.
         """
-        if response.error is not None:
-            raise Refused(response.error.code, response.error.message, response.error.data)
-        return self.decode_result(response.result)
+        if response.error is None:
+            return self.decode_result(response.result)
+        if response.error.code in self.instead:
+            return self.decode_result(self.instead[response.error.code])
+        raise Refused(response.error.code, response.error.message, response.error.data)
 
     def decode_outcome(self, response: jsonrpc.Response) -> T | Refused:
         """Returns the value of a reply, or the refusal.
@@ -220,11 +224,12 @@ def add_step(
     Args:
         task_id: The task.
         title: What it does, 1 to 200 characters.
-        step_id: An id of your own; by default the daemon gives one.
+        step_id: An id of your own; by default a new one is made here, so that a repetition names the same step.
         after: The step that it follows; by default the last one.
         event_id: A UUID, when this repeats an earlier call.
     """
-    params = _present(task_id=task_id, title=title, step_id=step_id, after=after, event_id=event_id or new_uuid())
+    step_id, event_id = step_id or new_uuid(), event_id or new_uuid()
+    params = _present(task_id=task_id, title=title, step_id=step_id, after=after, event_id=event_id)
     return Call("step.add", params, results.added_step)
 
 

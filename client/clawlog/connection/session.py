@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from clawlog.connection import results
 from clawlog.connection.calls import Call, ConnectionLost
+from clawlog.connection.features import Features
 from clawlog.connection.results import StopState
 from clawlog.errors import ProtocolViolation
 from clawlog.protocol import jsonrpc
@@ -61,9 +62,16 @@ MAX_REPLY_BYTES = 256 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A reply to a request of this session."""
+    """A reply to a request of this session.
+
+    Attributes:
+        number: The request's.
+        call: As it was sent.
+        response: What came.
+    """
 
     number: int
+    call: Call[Any]
     response: jsonrpc.Response
 
 
@@ -76,15 +84,28 @@ class Changed:
 
 
 class Session:
-    """The requests of one connection and their answers."""
+    """The requests of one connection and their answers.
 
-    def __init__(self) -> None:
+    Args:
+        features: What is known of the daemon's version; it belongs to all connections of a client.
+    """
+
+    def __init__(self, features: Features | None = None) -> None:
+        self._features = features or Features()
         self._last_number = 0
+        self._unanswered: dict[int, Call[Any]] = {}
 
     def request(self, call: Call[Any]) -> tuple[int, bytes]:
         """Numbers a call; returns the number, which its reply repeats, and the message to send."""
+        call = self._features.in_known_words(call)
+        message = call.encode(self._last_number + 1)
         self._last_number += 1
-        return self._last_number, call.encode(self._last_number)
+        self._unanswered[self._last_number] = call
+        return self._last_number, message
+
+    def must_repeat(self, answer: Answer) -> bool:
+        """Whether an answer shows that the daemon is older, so that the call is to be sent again, in words that it has."""
+        return self._features.learn(answer.call, answer.response)
 
     def receive(self, message: bytes) -> Answer | Changed | None:
         """Reads a message; returns None for a notification that this version does not know.
@@ -100,8 +121,8 @@ class Session:
                 return Changed(received.params.get("task_id"), results.stop_state(received.params))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise ProtocolViolation(f"Not a reply of clawlogd: {message[:80]!r} ({error})") from error
-        if isinstance(received.id, int) and 0 < received.id <= self._last_number:
-            return Answer(received.id, received)
+        if isinstance(received.id, int) and (call := self._unanswered.pop(received.id, None)) is not None:
+            return Answer(received.id, call, received)
         if received.error is not None:
             # Without an id it concerns the connection as a whole, such as a line that was too long.
             raise ProtocolViolation(received.error.message)

@@ -5,6 +5,10 @@ A file holds two lines: the CRC-32 of the second in eight hexadecimal digits, th
 RFC 3339; the daemon gives the events that time. A call that names a process also has ``pid_namespace``, the inode number of the
 namespace in which that number holds. Files are drained in the order of their names, which begin with a growing
 number.
+
+A program may be newer than the daemon that drains its file, and a call that is refused then is set aside. So what the first
+daemons do not know stands in a member of its own beside ``params``, ``later``, which they pass over: ``{"cwd": …}``, or
+``{"status": "waiting"}`` over a ``running`` in ``params``.
 """
 
 from __future__ import annotations
@@ -15,9 +19,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from clawlog.protocol.jsonrpc import dumps, loads
+from clawlog.protocol.vocabulary import LATER_PARAMS, WAITING
 
 SUFFIX = ".call"
-SPOOLABLE = frozenset({"task.create", "task.update", "step.update", "interrupt.ack"})
+SPOOLABLE = frozenset(
+    {"task.create", "task.update", "task.plan", "task.link", "task.annotate", "step.update", "step.add", "interrupt.ack"}
+)
 """The verbs that may wait: each is an event. A heartbeat is true only at its time, and a query needs its answer."""
 
 
@@ -38,7 +45,7 @@ class SpooledCalls:
 
 def encode(at: str, requests: Sequence[tuple[str, Mapping[str, Any]]], pid_namespace: int | None = None) -> bytes:
     """The content of a spool file."""
-    value: dict[str, Any] = {"version": 1, "at": at, "requests": [{"method": m, "params": p} for m, p in requests]}
+    value: dict[str, Any] = {"version": 1, "at": at, "requests": [_written(*each) for each in requests]}
     if pid_namespace is not None:
         value["pid_namespace"] = pid_namespace
     body = dumps(value)
@@ -58,8 +65,18 @@ def decode(content: bytes) -> SpooledCalls:
     try:
         if value["version"] != 1:
             raise ValueError(f"version {value['version']!r} is not known here; expected 1")
-        requests = tuple((str(each["method"]), dict(each["params"])) for each in value["requests"])
+        requests = tuple((str(each["method"]), {**each["params"], **each.get("later", {})}) for each in value["requests"])
         namespace = value.get("pid_namespace")
         return SpooledCalls(str(value["at"]), requests, namespace if isinstance(namespace, int) else None)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a spool file: {error!r}") from None
+
+
+def _written(method: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    later = {name: params[name] for name in LATER_PARAMS.get(method, ()) if name in params}
+    if method == "task.update" and params.get("status") == WAITING:
+        later["status"] = WAITING
+        params = {**params, "status": "running"}
+    if not later:
+        return {"method": method, "params": params}
+    return {"method": method, "params": {k: v for k, v in params.items() if k not in later or k == "status"}, "later": later}

@@ -32,6 +32,13 @@ SUMMARY_CHARS = 120
 MIN_SUMMARY_CHARS = 40
 MAX_SUMMARY_CHARS = 1000
 
+LATER_PARAMS = {
+    "task.create": ("cwd", "parent_task_id"),
+    "step.update": ("progress",),
+    "task.heartbeat": ("progress",),
+}
+"""Optional parameters that the first daemons do not know, by verb: they never cost the call."""
+
 DEFAULT_LEASE_S = 120.0
 MIN_LEASE_S = 5.0
 MAX_LEASE_S = 3600.0
@@ -44,7 +51,9 @@ MAX_WAIT_S = 300.0
 
 PENDING = "pending"
 
-REPORTED_TASK_STATUSES = ("running", "waiting", "done", "failed", "interrupted")
+WAITING = "waiting"
+
+REPORTED_TASK_STATUSES = ("running", WAITING, "done", "failed", "interrupted")
 """The statuses that an agent may report for its task; ``waiting``: for a person."""
 
 TASK_STATUSES = (PENDING, *REPORTED_TASK_STATUSES)

@@ -66,8 +66,11 @@ def test_a_plan_is_sent_whole_and_read_whole(daemon: ScriptedDaemon, client: Cli
 
 
 def test_a_step_is_added_behind_another(daemon: ScriptedDaemon, client: Client) -> None:
-    assert client.add_step("t", "found", after="build", event_id="e").step == StepHandle("added", 9, "found", "pending")
-    assert daemon.only("step.add") == {"task_id": "t", "title": "found", "after": "build", "event_id": "e"}
+    added = client.add_step("t", "found", step_id="s", after="build", event_id="e")
+    assert added.step == StepHandle("s", 9, "found", "pending")
+    assert daemon.only("step.add") == {"task_id": "t", "title": "found", "step_id": "s", "after": "build", "event_id": "e"}
+    client.add_step("t", "another")
+    assert len(daemon.requests[-1].params["step_id"]) == 36, "known before it is sent, so that a repetition names the same"
 
 
 def test_metadata_is_changed_and_removed(daemon: ScriptedDaemon, client: Client) -> None:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from clawlog import spool
 from clawlog.connection import calls
+from clawlog.connection.results import StepHandle
 from clawlog.errors import Refused, SpoolFailed
 from clawlog.protocol import spool as spool_format
 from clawlog.protocol import vocabulary
@@ -72,6 +73,19 @@ def test_a_created_task_gets_ids_that_later_calls_can_name(folder: Path, env: di
     assert request["steps"] == [{"title": "检查", "step_id": f"{task.task_id}-1"}, {"title": "write", "step_id": "mine"}]
 
 
+def test_a_step_is_added_with_an_id_that_later_calls_can_name(folder: Path, env: dict[str, str]) -> None:
+    call = calls.add_step("t", "found")
+    result = call.decode_result(spool.keep([(call.method, call.params)], env)[0])
+    ((_, written),) = spooled(folder)[0].requests
+    assert result.step == StepHandle(written["step_id"], None, "found", "pending"), "its position is the daemon's to know"
+    assert (result.spooled, result.pending) == (True, None)
+
+
+def test_a_plan_links_and_metadata_may_wait(folder: Path, env: dict[str, str]) -> None:
+    for call in (calls.plan_task("t", ["a"]), calls.link_task("t", "https://x"), calls.annotate_task("t", {"k": None})):
+        assert call.decode_result(spool.keep([(call.method, call.params)], env)[0]).spooled
+
+
 def test_a_summary_is_masked_before_it_touches_the_disk_and_left_uncut(folder: Path, env: dict[str, str]) -> None:
     secret = "ghp_" + "a" * 36
     text = f"x\x1b[31m\n{secret} " + "y" * 900
@@ -109,6 +123,10 @@ def test_the_daemon_makes_of_it_what_it_makes_of_the_callers_own_text(text: str,
         (calls.create_task("x", task_id="i" * 65), "task_id"),
         (calls.create_task("x", metadata={"": "v"}), "metadata"),
         (calls.create_task("x", metadata={"k" * 65: "v"}), "metadata"),
+        (calls.add_step("t", ""), "title"),
+        (calls.plan_task("t", ["ok", "x" * 201]), r"steps\[1\]"),
+        (calls.plan_task("t", ["s"] * 201), "steps"),
+        (calls.annotate_task("t", {"k" * 65: None}), "metadata"),
     ],
 )
 def test_what_the_daemon_would_decline_later_is_declined_at_once(
@@ -147,6 +165,7 @@ def test_a_state_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
 
 
 def test_only_events_may_wait() -> None:
-    assert spool.is_spoolable("task.create")
+    words = "task.create task.update task.plan task.link task.annotate step.update step.add interrupt.ack"
+    assert all(map(spool.is_spoolable, words.split()))
     assert not spool.is_spoolable("task.heartbeat")
     assert not spool.is_spoolable("interrupt.check")
