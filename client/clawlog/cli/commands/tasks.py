@@ -90,16 +90,20 @@ def _of_daemon(status: str | None, wanted: Mapping[str, str], limit: int | None)
     with Client(autostart=False) as client:
         answer = client.list_tasks()
     every = views.tasks(answer)
-    is_of_status = GROUPS.get(status or "", lambda task: status in (None, task.status))
     chosen = [
         (raw, view)
         for raw, view in zip(answer["tasks"], every, strict=True)
-        if is_of_status(view) and all(view.metadata.get(name) == value for name, value in wanted.items())
+        if _is(view, status) and all(view.metadata.get(name) == value for name, value in wanted.items())
     ]
     shown = rows.by_attention(rows.of_daemon(view) for _, view in chosen)[:limit]
     left = {each.task_id for each in shown}
     printed = {**answer, "tasks": [raw for raw, view in chosen if view.task_id in left]}
     return printed, shown, [each.task_id for each in every]
+
+
+def _is(task: TaskView, status: str | None) -> bool:
+    """Whether a word of ``--status`` means this task."""
+    return status in (None, task.status) or (status in GROUPS and GROUPS[status](task))
 
 
 def _of_backend(url: str, query: Mapping[str, str | int | None]) -> tuple[Any, list[TaskRow], Sequence[str]]:
