@@ -38,6 +38,7 @@ from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.loading import LoadedState, load_state
+from clawlogd.tasks.surroundings import Surroundings
 from clawlogd.text import path_text
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -218,6 +219,8 @@ def assemble(
     )
     closing.push_async_callback(backends.close)
     closing.callback(liveness.close)
+    surroundings = Surroundings()
+    closing.callback(surroundings.close)
     return Services(
         live_settings=settings,
         clock=clock,
@@ -227,6 +230,7 @@ def assemble(
         heartbeats=heartbeats,
         interrupts=interrupts,
         backends=backends,
+        surroundings=surroundings,
         faults=faults,
         runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )

@@ -92,6 +92,11 @@ class Backends:
         self.lane(base_url)
         return self._watchers[base_url]
 
+    def task_page(self, base_url: str, task_id: str) -> str | None:
+        """The address at which a person sees a task; None unless its backend is known to have such a page."""
+        del base_url, task_id
+        return None
+
     def wake(self, base_url: str) -> None:
         """Wakes a backend's lane: heartbeats for it are due."""
         self.lane(base_url).wake()
