@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -185,9 +186,8 @@ def assemble(
         faults: Where faults of the daemon's own are noted.
     """
     outbox, registry, clock, folder = state.outbox, state.registry, where.clock, private_folder(where.state_dir / "run")
-    # Three services know each other in a ring: liveness has a task judged earlier by the schedule, the schedule wakes lanes,
-    # and lanes take the due heartbeats from the schedule. It is closed by calls that name what is built below; only loops and
-    # commands make them, and none of those runs before all is built.
+    # Three services know each other in a ring: liveness has a task judged earlier by the schedule, that wakes lanes, and they
+    # take the heartbeats that are due. Calls that name what is built below close it: loops and commands make them, none before.
     liveness = Liveness(
         registry=registry,
         outbox=outbox,
@@ -219,8 +219,6 @@ def assemble(
     )
     closing.push_async_callback(backends.close)
     closing.callback(liveness.close)
-    surroundings = Surroundings()
-    closing.callback(surroundings.close)
     return Services(
         live_settings=settings,
         clock=clock,
@@ -230,7 +228,7 @@ def assemble(
         heartbeats=heartbeats,
         interrupts=interrupts,
         backends=backends,
-        surroundings=surroundings,
+        surroundings=closing.enter_context(contextlib.closing(Surroundings())),
         faults=faults,
         runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )

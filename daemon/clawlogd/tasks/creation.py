@@ -67,13 +67,9 @@ def create(
         parent_task_id: The task that it is a part of.
 
     Raises:
-        InvalidValue: The title or a step does not fit, or it is to be a part of itself.
+        InvalidValue: The title or a step does not fit.
     """
-    title = clean_title(title)
-    if not title:
-        raise InvalidValue("title", "holds nothing that can be shown", "expected at least one visible character")
-    if parent_task_id == task_id:
-        raise InvalidValue("parent_task_id", "is the task itself", "name another, or leave it out")
+    title = visible_title(title)
     made = _steps(task_id, steps)
     task = Task(
         task_id=task_id,
@@ -100,6 +96,18 @@ def create(
         parent_task_id=parent_task_id,
     )
     return TaskChange(event, task, steps=made)
+
+
+def visible_title(text: str) -> str:
+    """A title, cleaned.
+
+    Raises:
+        InvalidValue: Nothing is left of it.
+    """
+    title = clean_title(text)
+    if not title:
+        raise InvalidValue("title", "holds nothing that can be shown", "expected at least one visible character")
+    return title
 
 
 def checked_base_url(text: str) -> str:

@@ -17,6 +17,7 @@ from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue
 from clawlogd.model import Event, EventKind, NewStep, Step, Task, TaskStatus
 from clawlogd.tasks.change import TaskChange, refuse_finished
+from clawlogd.tasks.creation import visible_title
 from clawlogd.tasks.steps import find_step
 from clawlogd.tasks.waiting import end_waiting
 from clawlogd.text import clean_title
@@ -76,9 +77,7 @@ def add_step(task: Task, title: str, *, step_id: str | None, after: int | str | 
     """
     refuse_finished(task)
     task, goes_on = end_waiting(task, at_ms)
-    title = clean_title(title)
-    if not title:
-        raise InvalidValue("title", "holds nothing that can be shown", "expected at least one visible character")
+    title = visible_title(title)
     taken = {each.step_id for each in task.steps}
     if step_id in taken:
         raise InvalidValue("step_id", f"the task has a step {step_id!r} already", "choose another, or leave it out")

@@ -13,7 +13,7 @@ from clawlog.protocol.addresses import is_this_machine
 from clawlog.protocol.ids import new_uuid, uuid_bytes
 from clawlog.protocol.types import ReportedTaskStatus
 from clawlogd.context import CallContext
-from clawlogd.errors import EventIdReused
+from clawlogd.errors import EventIdReused, InvalidValue
 from clawlogd.liveness.processes import runs
 from clawlogd.model import EventKind, TaskStatus
 from clawlogd.outbox.identity import Intent
@@ -144,11 +144,14 @@ def _create(services: Services, params: TaskCreate, context: CallContext, found:
 def _parent(services: Services, params: TaskCreate, task_id: str, base_url: str) -> str | None:
     """The task that a new one is a part of. One that is only implied must be at work here, for the same backend."""
     named = params.parent_task_id
-    if named is None or not params.parent_implied:
-        return named
-    parent = services.registry.find(named)
-    fits = parent is not None and not parent.status.ended and parent.base_url == base_url and named != task_id
-    return named if fits else None
+    if named is None:
+        return None
+    if params.parent_implied:
+        parent = services.registry.find(named)
+        return named if parent is not None and not parent.status.ended and parent.base_url == base_url else None
+    if named == task_id:
+        raise InvalidValue("parent_task_id", "is the task itself", "name another, or leave it out")
+    return named
 
 
 class TaskUpdate(Params, frozen=True):

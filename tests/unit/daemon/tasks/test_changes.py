@@ -52,7 +52,6 @@ def test_a_new_task_has_ids_for_its_steps_and_announces_them() -> None:
         ("title", "\x1b[0m"),
         ("steps", [(None, "\n")]),
         ("steps", [("a", "one"), ("a", "two")]),
-        ("parent_task_id", "t"),
     ],
 )
 def test_a_new_task_that_does_not_fit_is_refused_by_the_name_of_the_field(field: str, value: Any) -> None:

@@ -46,6 +46,7 @@ class Reporter:
         The daemon watches the front process, and not the command's: that one ends after it is reported how the command ended,
         so that the daemon never takes an ended command for a lost one.
         """
+        parent = origin.parent(self._task_id, os.environ)
         create = calls.create_task(
             title,
             task_id=self._task_id,
@@ -53,7 +54,8 @@ class Reporter:
             base_url=base_url,
             metadata=origin.metadata({"command": origin.command(command)}, os.environ),
             cwd=origin.folder(),
-            parent_task_id=origin.parent(self._task_id, os.environ),
+            parent_task_id=parent,
+            parent_implied=True if parent is not None else None,
         )
         update = calls.update_task(self._task_id, "running")
         self._unsent = [create, update]
