@@ -18,8 +18,11 @@ import msgspec
 
 from clawlog.protocol import vocabulary
 from clawlogd.context import Origin, Peer
+from clawlogd.logs import Log
 from clawlogd.tasks.checkout import find_checkout
 from clawlogd.text import clean_text
+
+_log = Log("surroundings")
 
 _READ_S = 0.05
 _THREADS = 2
@@ -51,7 +54,7 @@ class Surroundings:
     def __init__(self) -> None:
         self._host = os.uname().nodename
         self._names = {os.geteuid(): _user_name(os.geteuid())}
-        self._mounts = _mounts("self")
+        self._mounts, self._pids = _namespace("self", "mnt"), _namespace("self", "pid")
         self._reading: dict[_Key, asyncio.Future[Found]] = {}
         self._jobs: queue.SimpleQueue[tuple[_Key, asyncio.AbstractEventLoop] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -101,14 +104,18 @@ class Surroundings:
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
             key, loop = job
-            found, name = self._look(*key)
+            try:
+                found, name = self._look(*key)
+            except Exception as error:  # noqa: BLE001 - of one task; the thread is there for the others
+                _log.warning_seldom("surroundings_unread", error=repr(error))
+                found, name = self._of(Peer()), None
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._note, key, found, name)
 
     def _note(self, key: _Key, found: Found, name: str | None) -> None:
         uid = key[1].uid
         if uid is not None:
-            self._names[uid] = name
+            self._names.setdefault(uid, name)
         reading = self._reading.pop(key)
         if not reading.done():
             reading.set_result(found)
@@ -125,9 +132,8 @@ class Surroundings:
     def _sees_the_same_files(self, peer: Peer) -> bool:
         """Whether a caller's paths mean the same here: not those of one in a container."""
         if peer.origin is not Origin.THIS_KERNEL:
-            return True
-        theirs = _mounts(str(peer.pid)) if peer.pid else None
-        return peer.pid != 0 and (theirs is None or theirs == self._mounts)
+            return peer.pid_namespace in {None, self._pids}
+        return peer.pid != 0 and _namespace(str(peer.pid), "mnt") in {None, self._mounts}
 
 
 def complete(given: Mapping[str, str], found: Found, *, folder: str | None, tells_private: bool) -> dict[str, str]:
@@ -157,9 +163,9 @@ def _user_name(uid: int) -> str | None:
         return None
 
 
-def _mounts(process: str) -> int | None:
-    """The number of a process's mount namespace; None where that is not told."""
+def _namespace(process: str, kind: str) -> int | None:
+    """The number of a process's namespace; None where that is not told."""
     try:
-        return Path("/proc", process, "ns", "mnt").stat().st_ino
+        return Path("/proc", process, "ns", kind).stat().st_ino
     except OSError:
         return None

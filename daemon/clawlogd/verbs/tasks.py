@@ -100,6 +100,8 @@ def create(services: Services, params: TaskCreate, context: CallContext) -> Dura
 
 async def _look_and_create(services: Services, params: TaskCreate, context: CallContext) -> Durable:
     found = await services.surroundings.read(params.cwd, context.peer)
+    if context.spooled_at_ms is not None:
+        found = msgspec.structs.replace(found, branch=None)  # that of now, perhaps not that of then
     # Another call with the same event id may have been carried out meanwhile.
     if params.event_id is not None and not services.outbox.surely_new(event_id := uuid_bytes(params.event_id)):
         first = await services.outbox.first_call(event_id)
