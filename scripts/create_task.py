@@ -13,6 +13,9 @@ if __name__ == "__main__":
     try:
         from clawlog.scripting.fast import main
     except ModuleNotFoundError:
-        print("the library clawlog is missing: pip install clawlog-status-sync", file=sys.stderr)
+        print(
+            "the library clawlog is missing: run this in a clone of its repository, or install it from one (pip install .)",
+            file=sys.stderr,
+        )
         sys.exit(69)
     sys.exit(main("create_task"))

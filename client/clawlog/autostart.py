@@ -212,7 +212,7 @@ class Launch:
             except locations.Unfit as error:
                 raise DaemonUnreachable(f"The log cannot be written: {error}") from error
         if not self._failures:
-            raise DaemonUnreachable(f"{_PROGRAM} is not installed; install it with: pipx install clawlog-status-sync")
+            raise DaemonUnreachable(f"{_PROGRAM} is not installed; install it: pipx install . in a clone of its repository")
         raise DaemonUnreachable(f"{'; '.join(self._failures)}; see {self._log_path}")
 
     def _run(self, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -10,7 +10,7 @@ from clawlog.protocol.vocabulary import MAX_METADATA_PAIRS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _AGENTS = (
     ("CLAUDECODE", "claude-code"),
@@ -20,6 +20,11 @@ _AGENTS = (
     ("OPENCODE_PID", "opencode"),
 )
 """The variables that agents set for what they start. Others, such as ``CLAUDE_PROJECT_DIR``, are set by several of them."""
+
+_INTERPRETERS = ("python", "pypy", "sh", "bash", "dash", "zsh", "ksh", "node", "ruby", "perl")
+"""Programs whose first argument is the program that is meant; a version may follow."""
+
+_COMMAND_CHARS = 200
 
 
 def folder() -> "str | None":
@@ -38,6 +43,15 @@ def agent(env: "Mapping[str, str]") -> "str | None":
         if env.get(variable):
             return name
     return None
+
+
+def command(words: "Sequence[str]") -> str:
+    """Returns a command's program, and the script that it runs, by their names alone: arguments may hold secrets."""
+    program, *rest = [*words, ""]
+    name = os.path.basename(program)
+    script = os.path.basename(rest[0]) if name.rstrip("0123456789.") in _INTERPRETERS and not rest[0].startswith("-") else ""
+    shown = f"{name} {script}".rstrip()
+    return shown.encode("utf-8", "replace").decode()[:_COMMAND_CHARS]
 
 
 def metadata(pairs: "Mapping[str, str]", env: "Mapping[str, str]") -> dict[str, str]:

@@ -158,10 +158,12 @@ async def test_getting_started_from_a_shell_and_from_python(daemon: DaemonProces
     await run(folder, SHELL, example("getting-started.md", "## Report a task", "sh"), **where)
     (task,) = (await daemon.call("task.list"))["tasks"]
     assert (task["title"], task["status"], task["steps"][0]["summary"]) == ("Nightly build", "done", "412 files")
+    assert [step["title"] for step in task["steps"]] == ["fetch", "compile", "run the tests", "publish"]
+    assert {step["status"] for step in task["steps"]} == {"done"}
     program = example("getting-started.md", "## Report a task", "python")
     await run(folder, PYTHON, program, **where)
     tasks = (await daemon.call("task.list"))["tasks"]
-    assert [step["status"] for step in max(tasks, key=lambda each: each["created_at"])["steps"]] == ["done", "done", "pending"]
+    assert [step["status"] for step in max(tasks, key=lambda each: each["created_at"])["steps"]] == ["done"] * 3
 
 
 @pytest.mark.parametrize("heading", ["## From a shell", "## From Python"])

@@ -75,6 +75,7 @@ def test_name_and_version_are_those_of_the_distribution() -> None:
 
 def test_the_body_is_short_enough_to_be_loaded_whole() -> None:
     assert len(body().splitlines()) < 500
+    assert len(body()) / 3 < 5_000  # tokens: one has three characters or more in plain English
 
 
 def test_every_file_it_names_exists() -> None:

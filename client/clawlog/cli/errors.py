@@ -13,6 +13,7 @@ Errors of the client library (``clawlog.errors``) are not wrapped.
 from __future__ import annotations
 
 from clawlog import exits
+from clawlog.errors import BadAddress, ClawlogError, Refused
 
 
 class CommandError(Exception):
@@ -56,3 +57,16 @@ class BackendRefused(CommandError):  # noqa: N818 - as above
         super().__init__(message)
         self.code = code
         self.date = date
+
+
+def status_of(error: CommandError | ClawlogError) -> int:
+    """Returns the exit status of what a command raised."""
+    match error:
+        case CommandError():
+            return error.status
+        case Refused():
+            return exits.REFUSED
+        case BadAddress():
+            return exits.USAGE
+        case _:
+            return exits.UNAVAILABLE

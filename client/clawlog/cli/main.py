@@ -16,18 +16,22 @@ import click
 
 from clawlog import exits, locations, streams
 from clawlog.cli.epilogs import MEANINGS, epilog
-from clawlog.cli.errors import CommandError
-from clawlog.errors import BadAddress, ClawlogError, Refused
+from clawlog.cli.errors import CommandError, status_of
+from clawlog.errors import ClawlogError
 
 COMMANDS = {
     "up": "Run the embedded backend and the daemon together.",
     "demo": "Watch a complete run on temporary state; it ends by itself.",
     "run": "Run a command as a task.",
     "status": "Show the daemon's health and queue.",
-    "tasks": "List the tasks that the daemon knows.",
+    "tasks": "List the tasks, what needs attention first.",
     "show": "Show one task with its timeline.",
     "top": "Show all tasks live in the terminal.",
-    "stop": "Ask a task to stop at its next safe boundary.",
+    "watch": "Follow one task until it ends.",
+    "open": "Open the dashboard, or a task's page.",
+    "stop": "Ask tasks to stop at their next safe boundary.",
+    "close": "End tasks whose agents are gone.",
+    "acknowledge": "Say that you have seen a failed or lost task.",
     "flush": "Wait until the backends have received everything.",
     "dead-letter": "List, retry or drop the events that a backend refused.",
     "doctor": "Check the installation and say what to fix.",
@@ -142,17 +146,5 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return exits.INTERRUPTED
     except (CommandError, ClawlogError, locations.Unfit) as error:
         click.echo(f"clawlog: {error}", err=True)
-        return exits.USAGE if isinstance(error, locations.Unfit) else _status_of(error)
+        return exits.USAGE if isinstance(error, locations.Unfit) else status_of(error)
     return status if isinstance(status, int) else exits.SUCCESS
-
-
-def _status_of(error: CommandError | ClawlogError) -> int:
-    match error:
-        case CommandError():
-            return error.status
-        case Refused():
-            return exits.REFUSED
-        case BadAddress():
-            return exits.USAGE
-        case _:
-            return exits.UNAVAILABLE

@@ -9,11 +9,32 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 def complete_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Returns the daemon's tasks whose ids begin with the text, for completion in a shell."""
+    """Returns the daemon's tasks that the text may mean, each with its title, for completion in a shell."""
     del ctx, param
-    from clawlog.cli.sources import lookup  # noqa: PLC0415 - only a completion pays for it
+    return _completed(incomplete, live=False)
 
-    return [CompletionItem(each.task_id, help=each.title) for each in lookup.known() if each.task_id.startswith(incomplete)]
+
+def complete_live_task(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Returns those among them that have not ended."""
+    del ctx, param
+    return _completed(incomplete, live=True)
+
+
+def _completed(incomplete: str, *, live: bool) -> list[CompletionItem]:
+    from clawlog.cli.render import tables, views  # noqa: PLC0415 - only a completion pays for it
+    from clawlog.cli.sources import lookup  # noqa: PLC0415 - as above
+
+    known = lookup.known()
+    chars = tables.id_chars([each.task_id for each in known])
+    found = []
+    for each in known:
+        names = (tables.short_id(each.task_id, chars), each.task_id)
+        name = next((name for name in names if name.startswith(incomplete)), None)
+        if name is not None and not (live and each.status in views.ENDED):
+            found.append(CompletionItem(name, help=each.title))
+    return found
 
 
 task = click.argument("task", shell_complete=complete_task)
+tasks = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete_task)
+live_tasks = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete_live_task)

@@ -155,6 +155,7 @@ def create_task(
     event_id: str | None = None,
     cwd: str | None = None,
     parent_task_id: str | None = None,
+    parent_implied: bool | None = None,
 ) -> Call[CreatedTask]:
     """Creates a task with its steps.
 
@@ -170,6 +171,8 @@ def create_task(
         event_id: A UUID, when this repeats an earlier call.
         cwd: The agent's working folder, of which the daemon learns the project and the branch.
         parent_task_id: The task that this one is a part of.
+        parent_implied: Whether nobody chose the parent, so that the daemon leaves it out where it does not fit: it has ended,
+            is unknown there, or has another backend.
     """
     return Call(
         "task.create",
@@ -185,6 +188,7 @@ def create_task(
             metadata=None if metadata is None else dict(metadata),
             cwd=cwd,
             parent_task_id=parent_task_id,
+            parent_implied=parent_implied,
         ),
         results.created_task,
     )

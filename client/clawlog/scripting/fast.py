@@ -150,6 +150,8 @@ def encode(value: "Any") -> str:
         return "{" + ",".join([f"{encode(name)}:{encode(each)}" for name, each in value.items()]) + "}"
     if isinstance(value, list):
         return "[" + ",".join([encode(each) for each in value]) + "]"
+    if value is True:
+        return "true"
     return repr(value)  # an int or a finite float
 
 

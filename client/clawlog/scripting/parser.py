@@ -26,24 +26,24 @@ _DESCRIPTIONS = {
 
 _EXAMPLES = {
     "create_task": """\
-  python scripts/create_task.py --base-url http://localhost:8000 --title Deploy --step check --step write --step start
-  eval "$(python scripts/create_task.py --title Deploy --step check --format env)"; echo "$TASK_ID $STEP_ID"
-  python scripts/create_task.py --title Deploy --step check --watch-pid $$ --state-file task.json""",
+  python3 scripts/create_task.py --base-url http://localhost:8000 --title Deploy --step check --step write --step start
+  eval "$(python3 scripts/create_task.py --title Deploy --step check --format env)"; echo "$TASK_ID $STEP_ID"
+  python3 scripts/create_task.py --title Deploy --step check --watch-pid $$ --state-file task.json""",
     "update_status": """\
-  python scripts/update_status.py --task-id "$TASK_ID" --check-interrupt
-  python scripts/update_status.py --task-id "$TASK_ID" --step-id 1 --step-status running --step-summary "reading the config"
-  python scripts/update_status.py --task-id "$TASK_ID" --step-id 1 --step-status done --check-interrupt
-  python scripts/update_status.py --task-id "$TASK_ID" --step-id 2 --step-status running --progress 318/2480
-  python scripts/update_status.py --task-id "$TASK_ID" --add-step "fix the flaky test" --after 2
-  python scripts/update_status.py --task-id "$TASK_ID" --waiting-for "drop column orders.note?"
-  python scripts/update_status.py --task-id "$TASK_ID" --link "pull request=https://git.example.com/shop/pulls/7"
-  python scripts/update_status.py --task-id "$TASK_ID" --heartbeat --heartbeat-summary "writing the config template"
-  python scripts/update_status.py --task-id "$TASK_ID" --ack-interrupt --ack-summary "stopped after the current step"
-  python scripts/update_status.py --task-id "$TASK_ID" --task-status done --wait 10""",
+  python3 scripts/update_status.py --task-id "$TASK_ID" --check-interrupt
+  python3 scripts/update_status.py --task-id "$TASK_ID" --step-id 1 --step-status running --step-summary "reading the config"
+  python3 scripts/update_status.py --task-id "$TASK_ID" --step-id 1 --step-status done --check-interrupt
+  python3 scripts/update_status.py --task-id "$TASK_ID" --step-id 2 --step-status running --progress 318/2480
+  python3 scripts/update_status.py --task-id "$TASK_ID" --add-step "fix the flaky test" --after 2
+  python3 scripts/update_status.py --task-id "$TASK_ID" --waiting-for "drop column orders.note?"
+  python3 scripts/update_status.py --task-id "$TASK_ID" --link "pull request=https://git.example.com/shop/pulls/7"
+  python3 scripts/update_status.py --task-id "$TASK_ID" --heartbeat --heartbeat-summary "writing the config template"
+  python3 scripts/update_status.py --task-id "$TASK_ID" --ack-interrupt --ack-summary "stopped after the current step"
+  python3 scripts/update_status.py --task-id "$TASK_ID" --task-status done --wait 10""",
     "poll_interrupt": """\
-  python scripts/poll_interrupt.py --task-id "$TASK_ID" --timeout 600
-  python scripts/poll_interrupt.py --task-id "$TASK_ID" --signal-pid 4242 --signal TERM
-  python scripts/poll_interrupt.py --task-id "$TASK_ID" --follow | while read -r line; do echo "$line"; done""",
+  python3 scripts/poll_interrupt.py --task-id "$TASK_ID" --timeout 600
+  python3 scripts/poll_interrupt.py --task-id "$TASK_ID" --signal-pid 4242 --signal TERM
+  python3 scripts/poll_interrupt.py --task-id "$TASK_ID" --follow | while read -r line; do echo "$line"; done""",
 }
 
 _STATUSES = f"""\

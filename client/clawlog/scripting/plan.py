@@ -76,8 +76,11 @@ def create_task(values: "Values", env: "Mapping[str, str]") -> list[PlannedReque
         params["metadata"] = metadata
     if cwd := origin.folder():
         params["cwd"] = cwd
-    if parent := values.get("parent") or origin.parent(task_id, env):
+    if "parent" in values:
+        params["parent_task_id"] = values["parent"]
+    elif parent := origin.parent(task_id, env):
         params["parent_task_id"] = parent
+        params["parent_implied"] = True
     return [PlannedRequest("task", "task.create", params)]
 
 

@@ -156,7 +156,7 @@ def test_the_skill_is_whole_and_works_where_nothing_else_is(
     command = [sys.executable, "-S", str(skill / "scripts" / "create_task.py"), "--title", "来自技能", "--step", "一"]
     created = subprocess.run(command, env=running.env, check=True, capture_output=True, text=True, timeout=20)
     task_id = json.loads(created.stdout)["task_id"]
-    wait_until(lambda: [task.title for task in running.backend.tasks(task_id)] == ["来自技能"], "the backend has the task")
+    wait_until(lambda: [task.title for task in running.backend.tasks(q=task_id)] == ["来自技能"], "the backend has the task")
 
 
 def test_the_skill_is_removed_but_for_what_was_changed(fresh: Installation, clawlog: Clawlog) -> None:

@@ -39,7 +39,7 @@ def started(fresh: Installation, *arguments: str, program: str) -> tuple[subproc
     )
     assert process.stdout is not None
     task_id = process.stdout.readline().decode().strip()
-    wait_until(lambda: task_id in [task.task_id for task in fresh.backend.tasks(task_id)], "the backend has the task")
+    wait_until(lambda: task_id in [task.task_id for task in fresh.backend.tasks(q=task_id)], "the backend has the task")
     wait_until(lambda: "task_status" in [event.kind for event in fresh.backend.task(task_id).events], "and that it runs")
     return process, task_id
 

@@ -18,9 +18,10 @@ def test_tasks_are_listed_with_where_they_stand(running: Installation, clawlog: 
     ran = clawlog(running, "tasks")
     assert ran.status == 0
     first, second, *_ = ran.stdout.splitlines()[1:]
-    assert first.split()[:3] == [going_on.task_id, "running", "1/2"]
-    assert first.endswith("部署 Nginx 服务 › 编写配置文件")
-    assert second.split()[:3] == [ended.task_id, "failed", "0/2"]
+    assert first.split()[:3] == [ended.task_id, "failed", "0/2"]  # what needs a person comes first
+    assert first.endswith('已经结束  "no disk"')
+    assert second.split()[:3] == [going_on.task_id, "running", "1/2"]
+    assert second.endswith("部署 Nginx 服务 › 编写配置文件")
     assert "已经结束" not in clawlog(running, "tasks", "--active").stdout
     with running.client() as client:
         assert clawlog(running, "tasks", "--json").json["tasks"][0]["task_id"] == client.list_tasks()["tasks"][0]["task_id"]
@@ -28,9 +29,43 @@ def test_tasks_are_listed_with_where_they_stand(running: Installation, clawlog: 
 
 def test_titles_are_shown_as_they_are_and_steer_nothing(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
-        client.create_task("[bold]not markup[/] :smile: \x1b[31mred")
-    shown = clawlog(running, "tasks").stdout.splitlines()[1]
+        client.create_task("[bold]not markup[/] :smile: \x1b[31mred", metadata={"project": "steers nothing"})
+    shown = clawlog(running, "tasks", "--project", "steers nothing").stdout.splitlines()[1]
     assert shown.endswith("[bold]not markup[/] :smile: red")
+
+
+def test_tasks_can_be_chosen(running: Installation, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        for number in range(3):
+            about = {"host": f"gpu-{number % 2}", "project": "chosen", "agent": "codex"}
+            task = client.create_task(f"c{number}", metadata=about)
+        client.update_task(task.task_id, "done")
+    chosen = ("tasks", "--project", "chosen", "--json")
+
+    def titles(*flags: str) -> list[str]:
+        return [each["title"] for each in clawlog(running, *chosen, *flags).json["tasks"]]
+
+    assert titles() == ["c2", "c1", "c0"]
+    assert titles("--host", "gpu-0") == ["c2", "c0"]
+    assert titles("--agent", "claude-code") == []
+    assert titles("--status", "done") == ["c2"]
+    assert titles("--limit", "1") == ["c1"]  # of the table's order, in which the ended one comes last
+    assert clawlog(running, "tasks", "--project", "chosen", "--limit", "1").stdout.splitlines()[1].split()[-1] == "c1"
+    assert clawlog(running, "tasks", "--active", "--status", "done").status == 2
+
+
+def test_a_fleet_is_listed_without_a_daemon(running: Installation, fresh: Installation, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        task = client.create_task("舰队", ["一"], metadata={"host": "gpu-7"})
+        client.update_step(task.task_id, 1, "running")
+        assert client.flush().flushed
+    ran = clawlog(fresh, "tasks", "--backend", running.env["CLAWLOG_BASE_URL"])
+    assert ran.status == 0, ran.stderr
+    (row,) = (line for line in ran.stdout.splitlines() if line.startswith(task.task_id))
+    assert "gpu-7" in row.split()
+    assert row.endswith("舰队 › 一")
+    ran = clawlog(fresh, "tasks", "--backend", "http://127.0.0.1:9")
+    assert (ran.status, ran.stdout) == (69, "")
 
 
 def test_without_a_daemon_tasks_says_so(fresh: Installation, clawlog: Clawlog) -> None:
@@ -81,17 +116,23 @@ def test_a_live_task_is_shown_with_what_the_daemon_vouches_on(running: Installat
     assert f"agent      alive: process {os.getpid()} is running, last report " in clawlog(running, "show", task.task_id).stdout
 
 
-def test_the_beginning_of_an_id_will_do_where_it_is_the_only_one(running: Installation, clawlog: Clawlog) -> None:
+def test_the_last_characters_of_an_id_will_do_where_no_other_has_them(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
-        client.create_task("one", task_id="prefix-a-1")
-        client.create_task("two", task_id="prefix-a-2")
-        client.create_task("three", task_id="prefix-a-2-b")
-    assert clawlog(running, "show", "prefix-a-1").stdout.startswith("one  ")
-    assert clawlog(running, "show", "prefix-a-2").stdout.startswith("two  ")  # whole, though others begin so
-    assert clawlog(running, "show", "prefix-a-2-").stdout.startswith("three  ")
-    ran = clawlog(running, "show", "prefix-a")
+        for task_id, title in (("end-x71a2b", "one"), ("end-y71a2b", "two"), ("1a2b", "three"), ("beginning-7f3c", "four")):
+            client.create_task(title, task_id=task_id)
+    assert clawlog(running, "show", "x71a2b").stdout.startswith("one  ")
+    assert clawlog(running, "show", "1a2b").stdout.startswith("three  ")  # whole, though others end so
+    assert clawlog(running, "show", "7f3c").stdout.startswith("four  ")
+    assert clawlog(running, "show", "beginnin").stdout.startswith("four  ")
+    ran = clawlog(running, "show", "71a2b")
     assert (ran.status, ran.stdout) == (65, "")
-    assert "'prefix-a' matches 3 tasks" in ran.stderr
+    first, *listed = ran.stderr.splitlines()
+    assert first == "clawlog: '71a2b' matches 2 tasks; give more of the last characters of the id:"
+    assert sorted((line.split()[0], line.split()[-1]) for line in listed) == [("x71a2b", "one"), ("y71a2b", "two")]
+    assert all(line.split()[2:4] == ["s", "ago"] for line in listed)
+    ran = clawlog(running, "show", "f3c")
+    assert (ran.status, ran.stdout) == (65, "")
+    assert "(give at least 4 of an id's last characters)" in ran.stderr
     ran = clawlog(running, "show", "nowhere")
     assert (ran.status, ran.stdout) == (65, "")
     assert "the daemon knows no task 'nowhere', nor does http://127.0.0.1" in ran.stderr
@@ -118,10 +159,11 @@ def test_a_task_of_another_machine_is_shown_from_the_backend(
         task = client.create_task("从别处来", ["一"])
         assert client.flush().flushed
     fresh.env["CLAWLOG_BASE_URL"] = running.env["CLAWLOG_BASE_URL"]
-    ran = clawlog(fresh, "show", task.task_id[:-2])
-    assert ran.status == 0, ran.stderr
-    assert ran.stdout.startswith("从别处来  ")
-    assert "· 1 一" in ran.stdout
+    for name in (task.task_id, task.task_id[-8:], task.task_id[:-2]):
+        ran = clawlog(fresh, "show", name)
+        assert ran.status == 0, ran.stderr
+        assert ran.stdout.startswith("从别处来  ")
+        assert "· 1 一" in ran.stdout
 
 
 def test_with_the_backend_away_the_daemons_part_is_shown(fresh: Installation, clawlog: Clawlog) -> None:

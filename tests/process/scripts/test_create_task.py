@@ -51,7 +51,9 @@ def test_is_a_part_of_the_task_of_its_environment(
 ) -> None:
     env = {} if variable is None else {"CLAWLOG_TASK_ID": variable}
     assert run("create_task", "--title", "t", *flags, **env).status == 0
-    assert daemon.only("task.create").get("parent_task_id") == parent
+    sent = daemon.only("task.create")
+    assert sent.get("parent_task_id") == parent
+    assert sent.get("parent_implied") == (True if parent == "outer" else None)  # so that the daemon may leave it out
 
 
 def test_says_where_it_runs_and_under_which_agent(daemon: ScriptedDaemon, run: Run) -> None:

@@ -194,6 +194,12 @@ EVERY_FLAG = [
 ]
 
 
+def test_a_parent_that_nobody_chose_is_spelt_as_the_protocol_spells_it() -> None:
+    for arguments in (["--title", "t"], ["--title", "t", "--parent", "p"]):
+        quick = fast_messages("create_task", arguments, {"CLAWLOG_TASK_ID": "from-env"})
+        assert quick == full_messages("create_task", arguments, {"CLAWLOG_TASK_ID": "from-env"}) != None  # noqa: E711 - as above
+
+
 def test_every_verb_that_a_script_sends_is_spelt_as_the_protocol_spells_it() -> None:
     created = plan.create_task(parser.parse(full_parser("create_task"), EVERY_FLAG), {})
     updated = plan.update_status(parser.parse(full_parser("update_status"), EVERY_ACTION), {})

@@ -223,7 +223,13 @@ def test_what_does_not_go_together_is_a_usage_error(
 def test_help_has_examples_and_exit_statuses(alone: Run, script: str) -> None:
     ran = alone(script, "--help")
     assert (ran.status, ran.stderr) == (0, "")
-    for part in (f"python scripts/{script}.py", "exit statuses:", "20  a stop is requested", "CLAWLOG_SOCKET", "--best-effort"):
+    for part in (
+        f"python3 scripts/{script}.py",
+        "exit statuses:",
+        "20  a stop is requested",
+        "CLAWLOG_SOCKET",
+        "--best-effort",
+    ):
         assert part in ran.stdout
 
 
@@ -364,5 +370,5 @@ def test_without_the_library_the_script_says_what_to_install(short_dir: Path, en
     command = [python_of_scripts(), "-I", "-S", str(short_dir / "scripts" / "update_status.py"), "--heartbeat"]
     ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True)
     assert ended.returncode == 69
-    assert "pip install clawlog-status-sync" in ended.stderr
+    assert "pip install ." in ended.stderr
     assert "Traceback" not in ended.stderr

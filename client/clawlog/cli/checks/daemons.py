@@ -76,7 +76,7 @@ def absent(environment: Environment, reason: str, *, startable: bool) -> Iterato
             "daemon", f"{reason}, and CLAWLOG_AUTOSTART=0 forbids starting one", "start it with `clawlog up` or `clawlogd`"
         )
     elif environment.program is None:
-        yield fault("daemon", f"{reason}, and clawlogd is not installed", "pipx install clawlog-status-sync")
+        yield fault("daemon", f"{reason}, and clawlogd is not installed", "pipx install . in a clone of its repository")
     else:
         yield ok("daemon", "not running; the next script call starts it" if startable else "not running")
 

@@ -30,7 +30,7 @@ def versions(environment: Environment) -> Iterator[Finding]:
     own = version("clawlog-status-sync")
     yield ok("version", f"clawlog {own}, Python {platform.python_version()} on {platform.system()} {platform.release()}")
     if environment.program is None:
-        yield fault("program", "clawlogd is not installed", "install it: pipx install clawlog-status-sync")
+        yield fault("program", "clawlogd is not installed", "install it: pipx install . in a clone of its repository")
         return
     ran = _run([environment.program, "--version"], environment.variables)
     printed = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +13,8 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import BackendRefused, BackendUnreachable
-from clawlog.cli.render import marks, output, times
-from clawlog.cli.render.backend_views import BackendEvent, BackendTask
+from clawlog.cli.render import history, marks, output, times
+from clawlog.cli.render.backend_views import BackendTask
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.receipts import receipt_lines
 from clawlog.cli.sources import lookup
@@ -23,6 +23,9 @@ from clawlog.cli.sources.lookup import Found
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+_SUBTASKS_SHOWN = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +48,8 @@ class Known:
 @click.command(
     short_help="Show one task with its timeline.",
     epilog=epilog(
-        ("clawlog show 01a203dc", "by the beginning of its id"),
-        ("clawlog show 01a203dc --json", "what both sides know"),
+        ("clawlog show 8803", "by the last characters of its id"),
+        ("clawlog show 8803 --json", "what both sides know"),
         s65="no such task, or the id is ambiguous",
         s69="no daemon or backend could be reached",
     ),
@@ -56,7 +59,7 @@ class Known:
 def command(*, task: str, as_json: bool) -> int:
     """Show one task: its steps, whether its agent is alive, how far a stop has come, and what happened when.
 
-    TASK is its id, or the beginning of it. The steps come from the daemon, the history from the backend.
+    TASK is its id, or at least four of its last characters. The steps come from the daemon, the history from the backend.
     """
     known = _fetch(lookup.find(task))
     if as_json:
@@ -85,7 +88,10 @@ def _screen(known: Known) -> Iterator[RenderableType]:
     yield Text(f"{known.found.task_id} at {known.found.base_url}", style="dim", overflow="fold")
     if (summary := _summary(known)) is not None:
         yield output.shown(summary)
+    yield from _waiting(known)
     yield from _liveness(known)
+    yield from _relatives(known)
+    yield from _links(known)
     yield from _stop(known)
     yield Text()
     yield _steps(known)
@@ -100,13 +106,58 @@ def _heading(known: Known) -> RenderableType:
     from rich.text import Text  # noqa: PLC0415 - see output.console
 
     view = known.found.view
-    shown_status = view.shown_status if view else known.at_backend.status if known.at_backend else "unknown"
+    shown_status = view.shown_status if view else known.at_backend.shown_status if known.at_backend else "unknown"
     title = view.title if view else known.at_backend.title if known.at_backend else ""
-    return Text.assemble(output.shown(title, "bold"), "  ", (shown_status, marks.task_style(shown_status)))
+    heading = Text.assemble(output.shown(title, "bold"), "  ", (shown_status, marks.task_style(shown_status)))
+    measure = view.newest_measure if view else known.at_backend.measure if known.at_backend else None
+    return heading.append(f"  {measure.text}", "dim") if measure is not None else heading
 
 
 def _summary(known: Known) -> str | None:
-    return known.found.view.summary if known.found.view else None
+    source = known.found.view or known.at_backend
+    return source.summary if source else None
+
+
+def _waiting(known: Known) -> Iterator[RenderableType]:
+    """Why the task needs a person, and since when."""
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    source = known.found.view or known.at_backend
+    if source is not None and source.waiting_since is not None:
+        yield Text(
+            f"asked      {times.age(times.age_s(source.waiting_since))} ago; it waits for an answer", style="bold yellow"
+        )
+    attention = known.at_backend.attention if known.at_backend else None
+    if attention is not None and attention.reason != "waiting":
+        if attention.acknowledged_at is None:
+            yield Text(f"attention  {attention.reason}; seen by nobody yet: clawlog acknowledge", style="bold red")
+        else:
+            by = f" by {attention.acknowledged_by}" if attention.acknowledged_by else ""
+            yield output.shown(f"attention  {attention.reason}; seen{by} {times.clock(attention.acknowledged_at)}", "dim")
+
+
+def _relatives(known: Known) -> Iterator[RenderableType]:
+    """The task that it is a part of, and its own parts."""
+    parent_id = known.found.view.parent_task_id if known.found.view else None
+    if known.at_backend is None:
+        if parent_id is not None:
+            yield output.shown(f"part of    {parent_id}")
+        return
+    parent_id = parent_id or known.at_backend.parent_task_id
+    if (parent := known.at_backend.parent) is not None:
+        yield output.shown(f"part of    {parent.title} ({parent.status})  {parent.task_id}")
+    elif parent_id is not None:
+        yield output.shown(f"part of    {parent_id}")
+    for number, each in enumerate(known.at_backend.subtasks[:_SUBTASKS_SHOWN]):
+        yield output.shown(f"{'' if number else 'parts':<10} {each.title} ({each.status})  {each.task_id}")
+    if (more := len(known.at_backend.subtasks) - _SUBTASKS_SHOWN) > 0:
+        yield output.shown(f"{'':<10} and {more} more: clawlog show --json", "dim")
+
+
+def _links(known: Known) -> Iterator[RenderableType]:
+    source = known.found.view or known.at_backend
+    for number, link in enumerate(source.links if source else ()):
+        yield output.shown(f"{'' if number else 'links':<10} {f'{link.name}: ' if link.name else ''}{link.url}")
 
 
 def _liveness(known: Known) -> Iterator[RenderableType]:
@@ -146,6 +197,8 @@ def _steps(known: Known) -> RenderableType:
     shown = Table.grid(padding=(0, 1))
     for step in steps:
         what = Text.assemble(output.shown(step.title, "bold" if step.status == "running" else ""))
+        if step.measure is not None:
+            what.append(f"  {step.measure.text}", "dim")
         if step.summary:
             what.append("  ").append_text(output.shown(step.summary, "dim"))
         shown.add_row(Text(*marks.step_mark(step.status)), str(step.position), what)
@@ -158,32 +211,6 @@ def _history(task: BackendTask) -> RenderableType:
     shown = Table.grid(padding=(0, 2))
     shown.add_column(style="dim", no_wrap=True)
     shown.add_column()
-    for event in without_quiet_beats(task.events):
-        shown.add_row(times.clock(event.at), output.shown(describe(event, task)))
+    for event in history.without_quiet_beats(task.events):
+        shown.add_row(times.clock(event.at), output.shown(history.describe(event, task)))
     return shown
-
-
-def without_quiet_beats(events: Sequence[BackendEvent]) -> Iterator[BackendEvent]:
-    """Returns the events without heartbeats that have no summary."""
-    return (event for event in events if event.kind != "heartbeat" or event.summary)
-
-
-def describe(event: BackendEvent, task: BackendTask) -> str:
-    """Returns an event in words."""
-    summary = f": {event.summary}" if event.summary else ""
-    match event.kind:
-        case "task_created":
-            return "created"
-        case "step_status":
-            step = next((each for each in task.steps if each.step_id == event.step_id), None)
-            return f"step {step.position if step else event.step_id} {event.status}{summary}"
-        case "task_status":
-            return f"task {event.status}{summary}"
-        case "interrupt_requested":
-            return "stop requested"
-        case "interrupt_seen" | "interrupt_delivered":
-            return f"stop {event.kind.removeprefix('interrupt_')}"
-        case "interrupt_ack":
-            return f"stop acknowledged{summary}"
-        case _:
-            return f"{event.kind.replace('_', ' ')}{summary}"

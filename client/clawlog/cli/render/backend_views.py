@@ -6,9 +6,11 @@ A member that the HTTP contract's plain profile may leave out is optional here, 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
+from clawlog.cli.render import views
+from clawlog.cli.render.views import LinkView, Measure
 from clawlog.protocol.summary import one_line
 
 
@@ -75,12 +77,50 @@ class BackendStep:
     title: str
     status: str
     summary: str | None
+    measure: Measure | None = None
 
     @classmethod
     def read(cls, view: Mapping[str, Any]) -> Self:
         """Reads one of a task's ``steps``."""
         title, status = one_line(view["title"]), str(view["status"])
-        return cls(str(view["step_id"]), int(view["position"]), title, status, _text(view, "summary"))
+        measure = views.measure(view.get("measure"))
+        return cls(str(view["step_id"]), int(view["position"]), title, status, _text(view, "summary"), measure)
+
+
+@dataclass(frozen=True, slots=True)
+class Attention:
+    """Why a task needs a person.
+
+    Attributes:
+        reason: ``waiting``, ``failed`` or ``lost``.
+        since: Since when.
+        acknowledged_at: When a person said that they have seen it.
+        acknowledged_by: Who.
+    """
+
+    reason: str
+    since: str | None
+    acknowledged_at: str | None
+    acknowledged_by: str | None
+
+    @classmethod
+    def read(cls, view: Mapping[str, Any]) -> Self:
+        """Reads a view's ``attention``."""
+        return cls(str(view["reason"]), _text(view, "since"), _text(view, "acknowledged_at"), _text(view, "acknowledged_by"))
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A task's parent, or one of its subtasks."""
+
+    task_id: str
+    title: str
+    status: str
+
+    @classmethod
+    def read(cls, view: Mapping[str, Any]) -> Self:
+        """Reads a view's ``parent``, or one of its ``subtasks``."""
+        return cls(str(view["task_id"]), one_line(view["title"]), str(view["status"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +136,7 @@ class BackendEvent:
         step_id: The step, if it is about one.
         status: The new status, if there is one.
         summary: One line.
+        details: All that it holds, as the backend answers it.
     """
 
     seq: int
@@ -106,6 +147,7 @@ class BackendEvent:
     step_id: str | None
     status: str | None
     summary: str | None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, view: Mapping[str, Any]) -> Self:
@@ -119,6 +161,7 @@ class BackendEvent:
             step_id=_text(view, "step_id"),
             status=_text(view, "status"),
             summary=_text(view, "summary"),
+            details=view,
         )
 
 
@@ -135,6 +178,18 @@ class BackendTask:
         liveness: What the backend knows of the agent's life, such as ``alive``.
         evidence: On what that rests: ``process`` or ``command``.
         events: The newest events, the newest last.
+        summary: The last one.
+        created_at: When it was created.
+        ended_at: When it ended.
+        agent_seen_at: Its agent's last sign.
+        metadata: Pairs of the agent's, and what was found out about it.
+        measure: How far it has come.
+        links: What there is to look at beside it.
+        attention: Why it needs a person; None where it does not.
+        waiting_since: Since when it waits for a person.
+        parent_task_id: The task that it is a part of.
+        parent: The same, as far as the backend knows it.
+        subtasks: Its parts, the newest first.
     """
 
     task_id: str
@@ -145,6 +200,24 @@ class BackendTask:
     liveness: str | None
     evidence: str | None
     events: tuple[BackendEvent, ...]
+    summary: str | None = None
+    created_at: str | None = None
+    ended_at: str | None = None
+    agent_seen_at: str | None = None
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    measure: Measure | None = None
+    links: tuple[LinkView, ...] = ()
+    attention: Attention | None = None
+    waiting_since: str | None = None
+    parent_task_id: str | None = None
+    parent: Relative | None = None
+    subtasks: tuple[Relative, ...] = ()
+
+    @property
+    def shown_status(self) -> str:
+        """The one word that says how it is."""
+        is_stopping = self.stop is not None and self.stop.requested_at is not None and self.stop.acknowledged_at is None
+        return views.shown_status(self.status, self.liveness, is_stopping=is_stopping)
 
     @classmethod
     def read(cls, view: Mapping[str, Any]) -> Self:
@@ -159,6 +232,18 @@ class BackendTask:
             liveness=_text(life, "state"),
             evidence=_text(life, "evidence"),
             events=tuple(BackendEvent.read(each) for each in view.get("events") or ()),
+            summary=_text(view, "summary"),
+            created_at=_text(view, "created_at"),
+            ended_at=_text(view, "ended_at"),
+            agent_seen_at=_text(life, "agent_seen_at"),
+            metadata={str(key): one_line(str(value)) for key, value in (view.get("metadata") or {}).items()},
+            measure=views.measure(view.get("measure")),
+            links=tuple(LinkView(str(each["url"]), _text(each, "name")) for each in view.get("links") or ()),
+            attention=Attention.read(view["attention"]) if view.get("attention") else None,
+            waiting_since=_text(view, "waiting_since"),
+            parent_task_id=_text(view, "parent_task_id"),
+            parent=Relative.read(view["parent"]) if view.get("parent") else None,
+            subtasks=tuple(Relative.read(each) for each in view.get("subtasks") or ()),
         )
 
 

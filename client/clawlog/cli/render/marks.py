@@ -19,6 +19,7 @@ STEP_MARKS = {
 TASK_STYLES = {
     "pending": "",
     "running": "green",
+    "waiting": "bold yellow",
     "done": "dim",
     "failed": "bold red",
     "interrupted": "dim",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import click
@@ -32,6 +33,23 @@ def print_json_line(value: object) -> None:
     """Prints one JSON document of a stream as a line, and flushes it."""
     click.echo(escaped(json.dumps(value, ensure_ascii=False)))
     sys.stdout.flush()
+
+
+def print_outcomes(outcomes: Sequence[tuple[str, str | None]], done: str, *, as_json: bool) -> None:
+    """Prints what became of each of several tasks: what was done on stdout, what failed on stderr.
+
+    Args:
+        outcomes: Each task's id, and why nothing was done with it, if so.
+        done: What was done with the others.
+        as_json: Whether all of it is one JSON document.
+    """
+    if as_json:
+        print_json({"tasks": [{"task_id": task_id, "error": error} for task_id, error in outcomes]})
+    for task_id, error in outcomes:
+        if error is not None:
+            warn(error)
+        elif not as_json:
+            click.echo(f"{done} {task_id}")
 
 
 def warn(message: str) -> None:

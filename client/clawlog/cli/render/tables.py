@@ -7,55 +7,77 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from clawlog.cli.render import marks, output, times
-from clawlog.cli.render.views import TaskView
+from clawlog.cli.render.rows import TaskRow
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
-_SHORTEST_ID = 8
+_SHORTEST_ID = 4
+LISTED_CHARS = 8
+"""How many of an id's last characters stand before a line about one of several tasks."""
+_WIDE, _WIDEST = 120, 200
+"""From how many columns on a table says where a task runs, and who does it."""
 
 
-def tasks(found: Sequence[TaskView], *, short: bool) -> Table:
+def tasks(found: Sequence[TaskRow], *, width: int, id_chars: int | None = None) -> Table:
     """Returns the tasks as a table.
 
     Args:
         found: The tasks.
-        short: Whether ids are shortened as far as they stay distinct.
+        width: The terminal's columns: the more there are, the more is said of each task.
+        id_chars: How many of an id's last characters are shown; None shows the whole id.
     """
     from rich.table import Table  # noqa: PLC0415 - see output.console
     from rich.text import Text  # noqa: PLC0415 - as above
 
-    width = short_ids([each.task_id for each in found]) if short else None
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
     shown.add_column("TASK", no_wrap=True)
     shown.add_column("STATUS", no_wrap=True)
     shown.add_column("STEPS", no_wrap=True, justify="right")
     shown.add_column("LAST REPORT", no_wrap=True, justify="right")
+    if width >= _WIDE:
+        shown.add_column("HOST", no_wrap=True, max_width=24)
+    if width >= _WIDEST:
+        shown.add_column("AGENT", no_wrap=True, max_width=16)
     shown.add_column("TITLE", ratio=1)  # spare width goes to the title
     for each in found:
-        step = each.current_step
-        title = output.shown(each.title)
-        if step is not None:
-            title.append(" › ", "dim").append_text(output.shown(step.title, "dim"))
+        place = [output.shown(each.host or "-")] if width >= _WIDE else []
+        place += [output.shown(each.agent or "-")] if width >= _WIDEST else []
         shown.add_row(
-            each.task_id[:width],
-            Text(each.shown_status, style=marks.task_style(each.shown_status)),
-            f"{each.steps_ended}/{len(each.steps)}",
-            _last_report(each),
-            output.one_row(title),
+            short_id(each.task_id, id_chars) if id_chars else each.task_id,
+            Text(each.status, style=marks.task_style("done" if each.is_acknowledged else each.status)),
+            f"{each.steps_ended}/{each.steps}",
+            f"{times.age(times.age_s(each.reported_at))} ago" if each.reported_at else "-",
+            *place,
+            output.one_row(_title(each)),
         )
     return shown
 
 
-def _last_report(view: TaskView) -> str:
-    at = view.ended_at or view.liveness.agent_seen_at
-    return f"{times.age(times.age_s(at))} ago" if at else "-"
+def _title(row: TaskRow) -> Text:
+    """The title, and what is going on: the running step, how far it has come, and the question to a person."""
+    title = output.shown(f"↳ {row.title}" if row.is_subtask else row.title)
+    if row.step is not None:
+        title.append(" › ", "dim").append_text(output.shown(row.step, "dim"))
+    if row.measure is not None:
+        title.append(" · ", "dim").append_text(output.shown(row.measure.text, "dim"))
+    if row.summary and row.status in ("waiting", "failed"):
+        title.append("  ").append_text(output.shown(f'"{row.summary}"', marks.task_style(row.status)))
+    return title
 
 
-def short_ids(task_ids: Sequence[str]) -> int:
-    """Returns how many characters keep these ids distinct."""
-    ordered = sorted(task_ids)
+def id_chars(task_ids: Sequence[str]) -> int:
+    """Returns how many last characters keep these ids distinct."""
+    ordered = sorted(each[::-1] for each in task_ids)
     return max(_SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
+
+
+def short_id(task_id: str, chars: int) -> str:
+    """Returns an id's last characters: at least so many, and none that a command line would take for a flag."""
+    while task_id[-chars:].startswith("-") and chars < len(task_id):
+        chars += 1
+    return task_id[-chars:]
 
 
 def _shared_chars(one: str, other: str) -> int:

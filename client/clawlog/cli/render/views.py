@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
 from clawlog.cli.render.texts import cleaned
@@ -100,6 +100,30 @@ class DaemonView:
 
 
 @dataclass(frozen=True, slots=True)
+class Measure:
+    """How far something has come, in its agent's own count."""
+
+    done: float
+    total: float | None = None
+    unit: str | None = None
+
+    @property
+    def text(self) -> str:
+        """As people read it: ``318/2480 files``."""
+        total = "" if self.total is None else f"/{self.total:g}" if isinstance(self.total, float) else f"/{self.total}"
+        done = f"{self.done:g}" if isinstance(self.done, float) else str(self.done)
+        return f"{done}{total} {self.unit or ''}".rstrip()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """Something to look at beside a task."""
+
+    url: str
+    name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StepView:
     """A step of a task."""
 
@@ -108,6 +132,7 @@ class StepView:
     title: str
     status: StepStatus
     summary: str | None
+    measure: Measure | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +147,7 @@ class LivenessView:
 
 @dataclass(frozen=True, slots=True)
 class TaskView:
-    """A task, as the daemon knows it."""
+    """A task, as the daemon knows it. What has a default may be missing in the answer of an earlier version."""
 
     task_id: str
     title: str
@@ -136,6 +161,11 @@ class TaskView:
     stop: StopState
     pending: int
     delivered: bool
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    parent_task_id: str | None = None
+    links: tuple[LinkView, ...] = ()
+    measure: Measure | None = None
+    waiting_since: str | None = None
 
     @property
     def steps_ended(self) -> int:
@@ -148,13 +178,15 @@ class TaskView:
         return next((step for step in self.steps if step.status == "running"), None)
 
     @property
+    def newest_measure(self) -> Measure | None:
+        """How far it has come: its running step, else the task as a whole."""
+        step = self.current_step
+        return (step.measure if step is not None else None) or self.measure
+
+    @property
     def shown_status(self) -> str:
         """The status to show: that it is asked to stop, lost or stalled goes before that it is running."""
-        if self.status in ENDED:
-            return self.status
-        if self.stop.interrupt_requested:
-            return STOPPING
-        return self.liveness.state if self.liveness.state in ALARMING else self.status
+        return shown_status(self.status, self.liveness.state, is_stopping=self.stop.interrupt_requested)
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +201,17 @@ class DeadLetter:
     backend_reply: str
     refused_at: str
     waiting_behind: int
+
+
+def shown_status(status: str, liveness: str | None, *, is_stopping: bool) -> str:
+    """Returns the one word that says how a task is."""
+    if status in ENDED:
+        return status
+    if liveness == "lost":
+        return liveness  # nobody is there to hear a stop
+    if is_stopping:
+        return STOPPING
+    return liveness if liveness in ALARMING else status
 
 
 def daemon(answer: JsonObject) -> DaemonView:
@@ -210,16 +253,30 @@ def _task(view: JsonObject) -> TaskView:
     return _build(
         TaskView,
         view,
-        steps=tuple(_build(StepView, each) for each in view["steps"]),
+        steps=tuple(_build(StepView, each, measure=measure(each.get("measure"))) for each in view["steps"]),
+        measure=measure(view.get("measure")),
+        links=tuple(_build(LinkView, each) for each in view.get("links") or ()),
         liveness=_build(LivenessView, view["liveness"]),
         stop=stop_state(view["stop"]),
     )
 
 
+def measure(view: Mapping[str, Any] | None) -> Measure | None:
+    """Reads how far something has come; None where nobody has said."""
+    return None if view is None else _build(Measure, view)
+
+
 def _build(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
-    """Makes a dataclass from a view's members of the same names; members that this version does not know are ignored."""
-    names = (each.name for each in fields(kind))  # type: ignore[arg-type] # the type of "a dataclass" can't be written
-    return kind(**{name: parts[name] if name in parts else view[name] for name in names})
+    """Makes a dataclass from a view's members of the same names; members that this version does not know are ignored.
+
+    A member that has a default may be missing: earlier versions lack it.
+    """
+    found = dict(parts)
+    for each in fields(kind):  # type: ignore[arg-type] # the type of "a dataclass" can't be written
+        has_default = each.default is not MISSING or each.default_factory is not MISSING
+        if each.name not in found and (each.name in view or not has_default):
+            found[each.name] = view[each.name]
+    return kind(**found)
 
 
 def _guarded(verb: str, read: Callable[[], T]) -> T:

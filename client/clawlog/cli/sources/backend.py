@@ -1,4 +1,4 @@
-"""The commands' own requests to a ClawLog backend over HTTP: to show a task, and to ask for its stop.
+"""The commands' own requests to a ClawLog backend over HTTP: to show tasks, and to do what a person wants done with them.
 
 Everything else goes through the daemon. The routes are those of the HTTP contract's plain profile, so any ClawLog server
 works.
@@ -18,7 +18,7 @@ from urllib.parse import quote, urlencode
 
 from clawlog import exits
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
-from clawlog.cli.render.backend_views import BackendTask, Receipts
+from clawlog.cli.render.backend_views import BackendEvent, BackendTask, Receipts
 from clawlog.cli.render.texts import cleaned
 from clawlog.cli.sources import configuration
 from clawlog.protocol.addresses import proxy_of
@@ -30,6 +30,8 @@ T = TypeVar("T")
 TIMEOUT_S = 10.0
 _MAX_REPLY_BYTES = 16 * 1024 * 1024
 _MAX_REASON_CHARS = 300
+DEFAULT_LIMIT = 50
+"""How many tasks are asked for at once."""
 
 
 class Backend:
@@ -74,11 +76,50 @@ class Backend:
         """Reads such an answer. Raises ``BackendUnreachable`` where its shape is unknown."""
         return self._read(BackendTask.read, answer)
 
-    def tasks(self, text: str = "", *, limit: int = 50) -> tuple[BackendTask, ...]:
-        """Returns its newest tasks: all, or those with ``text`` in their title, summary or id. Raises as ``task`` does."""
-        query = urlencode({"limit": limit, **({"q": text} if text else {})})
-        page = self._ask("GET", f"/api/tasks?{query}")
-        return self._read(lambda view: tuple(BackendTask.read(each) for each in view["tasks"]), page)
+    def tasks(self, **query: str | int | None) -> tuple[BackendTask, ...]:
+        """Returns its newest tasks: all, or those that the list's query describes. Raises as ``task`` does."""
+        return self.read_tasks(self.tasks_answer(**query))
+
+    def tasks_answer(self, **query: str | int | None) -> Any:
+        """Returns the backend's raw answer for ``tasks``. Raises as ``task`` does."""
+        given = {name: value for name, value in query.items() if value is not None}
+        return self._ask("GET", f"/api/tasks?{urlencode({'limit': DEFAULT_LIMIT, **given})}")
+
+    def read_tasks(self, answer: Any) -> tuple[BackendTask, ...]:
+        """Reads such an answer. Raises ``BackendUnreachable`` where its shape is unknown."""
+        return self._read(lambda view: tuple(BackendTask.read(each) for each in view["tasks"]), answer)
+
+    def events_before(self, task_id: str, seq: int, *, limit: int) -> tuple[BackendEvent, ...]:
+        """Returns the newest events of a task before one, the newest last. Raises as ``task`` does."""
+        page = self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}/events?{urlencode({'before': seq, 'limit': limit})}")
+        return self._read(lambda view: tuple(BackendEvent.read(each) for each in view["events"]), page)
+
+    def close(self, task_id: str, status: str, *, summary: str | None = None, by: str | None = None) -> None:
+        """Ends a task whose agent is gone.
+
+        Raises:
+            BackendUnreachable: It did not answer.
+            BackendRefused: The task is not known, or its agent is alive.
+        """
+        self._ask("POST", f"/api/tasks/{quote(task_id, safe='')}/close", _given(status=status, summary=summary, by=by))
+
+    def acknowledge(self, task_id: str, *, by: str | None = None) -> None:
+        """Says that a person has seen that a task failed or was lost.
+
+        Raises:
+            BackendUnreachable: It did not answer.
+            BackendRefused: The task is not known, or needs something else than to be seen.
+        """
+        self._ask("POST", f"/api/tasks/{quote(task_id, safe='')}/acknowledge", _given(by=by))
+
+    def page(self, task_id: str) -> str | None:
+        """Returns the address of a task's page; None where the backend does not say that it has one. Raises as ``task``."""
+        try:
+            document = self._ask("GET", "/openapi.json")
+            template = document["x-clawlog"]["task_page"]
+        except (BackendRefused, KeyError, TypeError):
+            return None
+        return f"{self.base_url}{str(template).replace('{task_id}', quote(task_id, safe=''))}"
 
     def request_stop(self, task_id: str, *, reason: str | None = None, requested_by: str | None = None) -> Receipts:
         """Requests a soft stop; while one is open, returns that one.
@@ -87,9 +128,8 @@ class Backend:
             BackendUnreachable: It did not answer.
             BackendRefused: The task is not known, or has ended.
         """
-        body = {"mode": "soft_stop", "reason": reason, "requested_by": requested_by}
-        path = f"/api/tasks/{quote(task_id, safe='')}/interrupt"
-        answer = self._ask("POST", path, {name: value for name, value in body.items() if value is not None})
+        body = _given(mode="soft_stop", reason=reason, requested_by=requested_by)
+        answer = self._ask("POST", f"/api/tasks/{quote(task_id, safe='')}/interrupt", body)
         return self._read(Receipts.read, answer)
 
     def date(self) -> str | None:
@@ -151,6 +191,11 @@ class _Answer:
 
     content: Any
     date: str | None
+
+
+def _given(**members: object) -> Mapping[str, object]:
+    """Leaves out what was not given."""
+    return {name: value for name, value in members.items() if value is not None}
 
 
 def _tls(settings: configuration.Configuration) -> ssl.SSLContext:

@@ -69,7 +69,9 @@ def _drop_in(service: str, env: Mapping[str, str], *, system: bool) -> str | Non
     expected = shipped.replace("%h", home)
     program = expected if os.access(expected, os.X_OK) else autostart.find_program(env)
     if program is None:
-        raise CommandError("clawlogd is not installed; install it with: pipx install clawlog-status-sync", exits.UNAVAILABLE)
+        raise CommandError(
+            "clawlogd is not installed; install it: pipx install . in a clone of its repository", exits.UNAVAILABLE
+        )
     if program == expected and not moved:
         return None
     lines = ["# Where things are on this machine, as clawlog install found it.", "[Service]"]

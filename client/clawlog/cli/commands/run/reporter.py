@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from clawlog import spool
+from clawlog import origin, spool
 from clawlog.async_client import AsyncClient
 from clawlog.connection import calls
 from clawlog.connection.calls import Call
@@ -40,13 +40,23 @@ class Reporter:
         self._refused = False
         self._unsent: list[Call[Any]] = []
 
-    async def begin(self, title: str, base_url: str | None, front: int) -> None:
+    async def begin(self, title: str, base_url: str | None, front: int, command: Sequence[str]) -> None:
         """Creates the task.
 
         The daemon watches the front process, and not the command's: that one ends after it is reported how the command ended,
         so that the daemon never takes an ended command for a lost one.
         """
-        create = calls.create_task(title, task_id=self._task_id, watch_pid=front, base_url=base_url)
+        parent = origin.parent(self._task_id, os.environ)
+        create = calls.create_task(
+            title,
+            task_id=self._task_id,
+            watch_pid=front,
+            base_url=base_url,
+            metadata=origin.metadata({"command": origin.command(command)}, os.environ),
+            cwd=origin.folder(),
+            parent_task_id=parent,
+            parent_implied=True if parent is not None else None,
+        )
         update = calls.update_task(self._task_id, "running")
         self._unsent = [create, update]
         await self._send(create)

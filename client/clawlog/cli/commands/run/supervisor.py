@@ -93,7 +93,8 @@ class Supervisor:
             ended: Becomes its exit status, or a signal's number, negative; None where the front process was killed.
         """
         begun = asyncio.create_task(
-            self._reporter.begin(self._plan.title, self._plan.base_url, self._front), name="tell of the task"
+            self._reporter.begin(self._plan.title, self._plan.base_url, self._front, self._plan.command),
+            name="tell of the task",
         )
         meanwhile = asyncio.create_task(self._meanwhile(begun), name="beats and stops")
         code = await ended

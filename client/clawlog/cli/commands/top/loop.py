@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import os
 import signal
 import sys
@@ -19,7 +18,7 @@ from clawlog.cli.commands.top.model import Key, Model
 from clawlog.cli.commands.top.screen import draw
 from clawlog.cli.errors import CommandError
 from clawlog.cli.render import output, views
-from clawlog.cli.sources import lookup
+from clawlog.cli.sources import lookup, person
 from clawlog.cli.sources.backend import Backend
 from clawlog.client import Client
 from clawlog.errors import ClawlogError
@@ -59,7 +58,7 @@ def _show(client: Client, console: Console, model: Model, interval_s: float, sus
             if time.monotonic() >= next_poll:
                 model = _poll(client, model)
                 next_poll = time.monotonic() + interval_s
-            live.update(draw(model, console.size.height), refresh=True)
+            live.update(draw(model, console.size.height, console.size.width), refresh=True)
             for key in keyboard.pressed(next_poll - time.monotonic()):
                 if key is Key.QUIT:
                     return 0
@@ -84,7 +83,7 @@ def _ask_to_stop(task_id: str) -> str:
     """Asks for a stop; returns the note to show."""
     try:
         found = lookup.find(task_id)
-        Backend(found.base_url, os.environ).request_stop(found.task_id, requested_by=getpass.getuser())
+        Backend(found.base_url, os.environ).request_stop(found.task_id, requested_by=person.name())
     except (CommandError, ClawlogError) as error:
         return str(error)
     return "stop requested"

@@ -9,6 +9,7 @@ from rich.text import Text
 from clawlog.cli.commands.top.model import Model
 from clawlog.cli.render import marks, output, tables, times
 from clawlog.cli.render.counts import counted
+from clawlog.cli.render.rows import of_daemon
 from clawlog.cli.render.views import TaskView
 
 _KEYS = "q quit   ↑↓ move   a all/active   s stop"
@@ -16,12 +17,13 @@ _LEAST_ROWS = 3
 _STEPS_SHOWN = 8
 
 
-def draw(model: Model, height: int) -> RenderableType:
+def draw(model: Model, height: int, width: int) -> RenderableType:
     """Returns the screen.
 
     Args:
         model: The state to show.
         height: The terminal's rows.
+        width: The terminal's columns.
     """
     head = _head(model)
     foot = Text(model.note, style="bold yellow") if model.note else Text(_KEYS, style="dim")
@@ -30,7 +32,7 @@ def draw(model: Model, height: int) -> RenderableType:
     if room - len(detail) < _LEAST_ROWS:
         detail = []
     rows = max(room - len(detail), _LEAST_ROWS)
-    return Group(*head, _tasks(model, rows), *detail, Text(), output.one_row(foot))
+    return Group(*head, _tasks(model, rows, width), *detail, Text(), output.one_row(foot))
 
 
 def _head(model: Model) -> list[RenderableType]:
@@ -45,11 +47,13 @@ def _head(model: Model) -> list[RenderableType]:
     return [output.one_row(each) for each in (Text.assemble(mark, f"   {counts}"), *problems)]
 
 
-def _tasks(model: Model, rows: int) -> RenderableType:
+def _tasks(model: Model, rows: int, width: int) -> RenderableType:
     if not model.tasks:
         return Text("no tasks" if model.show_all else "no active tasks; press a to show ended ones", style="dim")
     first = min(max(model.position - rows // 2, 0), max(len(model.tasks) - rows, 0))
-    shown: Table = tables.tasks(model.tasks[first : first + rows], short=True)
+    id_chars = tables.id_chars([each.task_id for each in model.tasks])
+    visible = [of_daemon(each) for each in model.tasks[first : first + rows]]
+    shown: Table = tables.tasks(visible, width=width, id_chars=id_chars)
     shown.expand = True
     shown.rows[model.position - first].style = "reverse"
     return shown
@@ -70,6 +74,8 @@ def _detail(task: TaskView) -> list[RenderableType]:
     first = min(max(current - _STEPS_SHOWN // 2, 0), max(len(task.steps) - _STEPS_SHOWN, 0))
     for step in task.steps[first : first + _STEPS_SHOWN]:
         line = Text.assemble(marks.step_mark(step.status), f" {step.position} ", output.shown(step.title))
+        if step.measure is not None:
+            line.append(f"  {step.measure.text}", "dim")
         if step.summary:
             line.append("  ").append_text(output.shown(step.summary, "dim"))
         lines.append(line)
