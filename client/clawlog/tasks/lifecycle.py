@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
@@ -48,6 +50,14 @@ class Description:
     is_own: bool = True
 
 
+class Loop(ABC):
+    """A loop that is a step of a task."""
+
+    @abstractmethod
+    def ends_with_task(self, error: BaseException | None) -> Conversation[None]:
+        """Its task ends, by the error that left the task's block; the loop was left, or is left by the same."""
+
+
 class Lifecycle:
     """The state of one task, as its program sees it.
 
@@ -67,6 +77,7 @@ class Lifecycle:
         summary: The line to report with the task's end, if the program sets one.
         stop: The last known stop state.
         raised: Whether a stop was raised, so that the end of the block acknowledges it.
+        loops: Its loops that nothing has ended yet.
     """
 
     def __init__(self, description: Description, metadata: Metadata) -> None:
@@ -83,6 +94,7 @@ class Lifecycle:
         self.summary: str | None = None
         self.stop = StopState(StopPhase.UNKNOWN)
         self.raised = False
+        self.loops: weakref.WeakSet[Loop] = weakref.WeakSet()
         self._raised_id: str | None = None
         self._announced: set[str | None] = set()
         self._cut_short: list[tuple[Step, str]] = []
@@ -203,6 +215,8 @@ class Lifecycle:
 
     def ends(self, error: BaseException | None) -> Conversation[None]:
         """The task ends: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
+        for loop in list(self.loops):
+            yield from loop.ends_with_task(error)
         if self.paced.progress is not None and self.paced.is_new:
             yield from self.reports_paced()
         for call in self._ending(error):
