@@ -56,8 +56,8 @@ ENDED_STEP_STATUSES = ("done", "failed", "skipped")
 INTERRUPT_STATES = ("none", "requested", "acknowledged", "unknown")
 """The values of ``state`` in the reply to ``interrupt.check``."""
 
-LIVENESS_STATES = ("alive", "quiet", "stalled", "lost", "ended")
-"""The states of an agent's liveness."""
+LIVENESS_STATES = ("alive", "waiting", "quiet", "stalled", "lost", "ended")
+"""The states of an agent's liveness; ``waiting``: for a person, so that no sign of it is expected."""
 
 EVIDENCE = ("process", "command")
 """Why the daemon takes an agent for alive: its process runs, or it called within its lease."""

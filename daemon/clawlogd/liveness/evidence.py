@@ -6,6 +6,9 @@ sent. Leases run on the monotonic clock, which stands still while the machine sl
 An agent without evidence is not lost yet. One whose process ended is lost at once. One whose lease ran out is lost when its
 grace is over, too: that is at the same time, unless something may have kept the agent from sending a command. After a suspend
 the grace is a full lease awake, after a restart of the daemon the time of one heartbeat.
+
+While a task waits for a person no command is expected: no lease runs. Only a watched process vouches for its agent then, and
+only that process's end shows that it is lost.
 """
 
 from __future__ import annotations
@@ -22,7 +25,7 @@ from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
 from clawlogd.liveness.processes import ProcessWatcher, stopped
 from clawlogd.logs import Log
-from clawlogd.model import Beat, Event, EventKind, Evidence, Task
+from clawlogd.model import Beat, Event, EventKind, Evidence, Progress, Task, TaskStatus
 from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import ObserverOrder, Registry
@@ -36,6 +39,7 @@ class LifeState(StrEnum):
     """An agent's life in one word."""
 
     ALIVE = "alive"
+    WAITING = "waiting"
     QUIET = "quiet"
     STALLED = "stalled"
     LOST = "lost"
@@ -67,6 +71,7 @@ class Lease:
         expires: Until when it is evidence, monotonic.
         grace_until: Until when the agent is not declared lost for want of another command, monotonic.
         summary: The agent's summary for the next heartbeat.
+        progress: How far it has come, for the next heartbeat.
         seen_at: ``seen_ms`` as on the wire, once a heartbeat needed it.
     """
 
@@ -76,6 +81,7 @@ class Lease:
     expires: float
     grace_until: float
     summary: str | None = None
+    progress: Progress | None = None
     seen_at: str | None = None
 
 
@@ -126,7 +132,13 @@ class Liveness:
                 self._processes.watch(task.task_id, task.watched)
 
     def record_command(
-        self, task: Task, *, at_ms: int | None = None, lease_s: float | None = None, summary: str | None = None
+        self,
+        task: Task,
+        *,
+        at_ms: int | None = None,
+        lease_s: float | None = None,
+        summary: str | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Renews a task's lease: its agent has sent a command. A task that was lost is alive again.
 
@@ -135,6 +147,7 @@ class Liveness:
             at_ms: When the command was made, for one that was spooled; None for now.
             lease_s: For how long it is evidence; by default as long as the last one.
             summary: For the next heartbeat.
+            progress: For the next heartbeat.
         """
         known = self._leases.get(task.task_id)
         length_s = lease_s or (known.length_s if known else task.lease_s)
@@ -146,8 +159,10 @@ class Liveness:
             lease.seen_at = None
         else:
             seen_ms = self._clock.wall_ms() if at_ms is None else max(at_ms, known.seen_ms if known else 0)
-            self._leases[task.task_id] = lease = self._new_lease(seen_ms, length_s, known.summary if known else None)
-        lease.summary = summary or lease.summary
+            self._leases[task.task_id] = lease = self._new_lease(seen_ms, length_s)
+            if known is not None:
+                lease.summary, lease.progress = known.summary, known.progress
+        lease.summary, lease.progress = summary or lease.summary, progress or lease.progress
         if lease.grace_until < grace_until:
             self._reconsider(task.task_id, lease.grace_until)
         if task.lost_ms is not None:
@@ -164,6 +179,8 @@ class Liveness:
             if self._processes is None or self._processes.running(task.task_id):
                 return Judgement(Evidence.PROCESS, None, math.inf)
             return Judgement(None, f"process {task.watched.pid} ended without finishing the task", math.inf)
+        if task.status is TaskStatus.WAITING:
+            return Judgement(None, None, math.inf)
         now = self._clock.monotonic()
         lease = self._leases[task.task_id]
         if now < lease.expires:
@@ -179,6 +196,8 @@ class Liveness:
         if task.lost_ms is not None:
             return LifeState.LOST, None
         evidence = self.judge(task).evidence
+        if task.status is TaskStatus.WAITING:
+            return LifeState.ALIVE if evidence else LifeState.WAITING, evidence
         silent_s = self._clock.monotonic() - self._leases[task.task_id].seen
         if task.watched is not None and evidence is Evidence.PROCESS:
             if stopped(task.watched.pid):
@@ -196,13 +215,14 @@ class Liveness:
         lease = self._leases.get(task.task_id)
         if lease is None or not task.live:
             return None
-        if task.watched is not None:
+        if task.watched is not None or task.status is TaskStatus.WAITING:
             evidence = self.judge(task).evidence
         else:
             evidence = Evidence.COMMAND if self._clock.monotonic() < lease.expires else None
         if evidence is None:
             return None
-        summary, lease.summary = lease.summary, None
+        summary, progress = lease.summary, lease.progress
+        lease.summary = lease.progress = None
         if lease.seen_at is None:
             lease.seen_at = rfc3339(lease.seen_ms)
         return Beat(
@@ -213,13 +233,15 @@ class Liveness:
             stalled=evidence is Evidence.PROCESS and self.state(task)[0] is LifeState.STALLED,
             summary=summary,
             pid=task.watched.pid if task.watched else None,
+            progress=progress,
         )
 
-    def restore_summary(self, beat: Beat) -> None:
-        """Keeps the summary of a heartbeat that was not delivered for the next one, unless there is a newer one."""
+    def restore_words(self, beat: Beat) -> None:
+        """Keeps what the agent said with a heartbeat that was not delivered for the next one; something newer comes first."""
         lease = self._leases.get(beat.task_id)
-        if lease is not None and lease.summary is None:
-            lease.summary = beat.summary
+        if lease is not None:
+            lease.summary = beat.summary if lease.summary is None else lease.summary
+            lease.progress = beat.progress if lease.progress is None else lease.progress
 
     def seen_ms(self, task: Task) -> int:
         """When the agent was last seen, in milliseconds since 1970."""
@@ -268,13 +290,20 @@ class Liveness:
         if self._processes is not None:
             self._processes.close()
 
-    def _new_lease(self, seen_ms: int, length_s: float, summary: str | None = None) -> Lease:
+    def _new_lease(self, seen_ms: int, length_s: float) -> Lease:
         """The lease of a command, which may be a while ago: one that has run out already has the grace of one heartbeat."""
         now = self._clock.monotonic()
         age_s = max(0.0, (self._clock.wall_ms() - seen_ms) / 1000)
         expires = now - age_s + length_s
         grace_until = max(expires, now + min(self._settings.now.heartbeat.interval_s, length_s))
-        return Lease(seen_ms, now - age_s, length_s, expires, grace_until, summary)
+        return Lease(seen_ms, now - age_s, length_s, expires, grace_until)
+
+    def _begin_lease(self, task_id: str) -> None:
+        """Begins a full lease now: from here on commands are expected again."""
+        lease, now = self._leases.get(task_id), self._clock.monotonic()
+        if lease is not None:
+            lease.expires = lease.grace_until = now + lease.length_s
+            self._reconsider(task_id, lease.expires)
 
     def _process_ended(self, task_id: str) -> None:
         self._reconsider(task_id, self._clock.monotonic())
@@ -288,6 +317,8 @@ class Liveness:
             self._unsaved.discard(task.task_id)
         elif task.task_id not in self._leases and after.live:
             self._leases[task.task_id] = self._new_lease(after.seen_ms, after.lease_s)
+        elif before is not None and before.status is TaskStatus.WAITING and after.status is not TaskStatus.WAITING:
+            self._begin_lease(task.task_id)
         if self._processes is None:
             return
         if after is None or not after.live or after.watched is None:

@@ -174,7 +174,7 @@ class HeartbeatSchedule:
         for beat in beats:
             if due:
                 self._due.setdefault(base_url, {})[beat.task_id] = None
-            self._liveness.restore_summary(beat)
+            self._liveness.restore_words(beat)
 
     def _check_safely(self, task_id: str, times: _TaskTimes, now: float, woken: dict[str, None]) -> None:
         """Checks a task; a fault concerns this one alone, which is checked again later."""
