@@ -57,7 +57,8 @@ class DocumentReader:
         try:
             answer = await upstream.get_document()
         finally:
-            await upstream.close()
+            with anyio.CancelScope(shield=True):  # also when the reading is cancelled: no connection is left open
+                await upstream.close()
         if answer.outcome is Outcome.DELIVERED:
             self.document = read_document(answer.body)
         elif answer.outcome is Outcome.REFUSED:
