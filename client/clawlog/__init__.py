@@ -17,8 +17,18 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clawlog.async_client import AsyncClient, AsyncInterruptWatch
     from clawlog.client import Client, InterruptWatch
-    from clawlog.connection.calls import NewStep
-    from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
+    from clawlog.connection.calls import NewStep, PlannedStep, Progress
+    from clawlog.connection.results import (
+        Accepted,
+        AddedStep,
+        Beat,
+        CreatedTask,
+        Flushed,
+        Planned,
+        StepHandle,
+        StopPhase,
+        StopState,
+    )
     from clawlog.errors import (
         BadAddress,
         ClawlogError,
@@ -33,6 +43,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Accepted",
+    "AddedStep",
     "AsyncClient",
     "AsyncInterruptWatch",
     "AsyncTask",
@@ -45,6 +56,9 @@ __all__ = [
     "Flushed",
     "InterruptWatch",
     "NewStep",
+    "Planned",
+    "PlannedStep",
+    "Progress",
     "ProtocolViolation",
     "Refused",
     "SoftStop",
@@ -59,6 +73,7 @@ __all__ = [
 
 _HOMES = {
     "Accepted": "clawlog.connection.results",
+    "AddedStep": "clawlog.connection.results",
     "AsyncClient": "clawlog.async_client",
     "AsyncInterruptWatch": "clawlog.async_client",
     "AsyncTask": "clawlog.tasks.asynchronous",
@@ -71,6 +86,9 @@ _HOMES = {
     "Flushed": "clawlog.connection.results",
     "InterruptWatch": "clawlog.client",
     "NewStep": "clawlog.connection.calls",
+    "Planned": "clawlog.connection.results",
+    "PlannedStep": "clawlog.connection.calls",
+    "Progress": "clawlog.connection.calls",
     "ProtocolViolation": "clawlog.errors",
     "Refused": "clawlog.errors",
     "SoftStop": "clawlog.errors",

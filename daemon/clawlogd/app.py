@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -38,6 +39,7 @@ from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.loading import LoadedState, load_state
+from clawlogd.tasks.surroundings import Surroundings
 from clawlogd.text import path_text
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -184,9 +186,8 @@ def assemble(
         faults: Where faults of the daemon's own are noted.
     """
     outbox, registry, clock, folder = state.outbox, state.registry, where.clock, private_folder(where.state_dir / "run")
-    # Three services know each other in a ring: liveness has a task judged earlier by the schedule, the schedule wakes lanes,
-    # and lanes take the due heartbeats from the schedule. It is closed by calls that name what is built below; only loops and
-    # commands make them, and none of those runs before all is built.
+    # Three services know each other in a ring: liveness has a task judged earlier by the schedule, that wakes lanes, and they
+    # take the heartbeats that are due. Calls that name what is built below close it: loops and commands make them, none before.
     liveness = Liveness(
         registry=registry,
         outbox=outbox,
@@ -227,6 +228,7 @@ def assemble(
         heartbeats=heartbeats,
         interrupts=interrupts,
         backends=backends,
+        surroundings=closing.enter_context(contextlib.closing(Surroundings())),
         faults=faults,
         runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )

@@ -27,11 +27,13 @@ class Peer(msgspec.Struct, frozen=True, gc=False):
         origin: Where it is.
         pid: Its process id as it is seen from here; 0 where it is in a namespace that is not seen.
         pid_namespace: The inode number of its pid namespace, where it says so itself, as in the spool.
+        uid: Its user's number, where the kernel tells it.
     """
 
     origin: Origin = Origin.UNKNOWN
     pid: int = 0
     pid_namespace: int | None = None
+    uid: int | None = None
 
 
 UNKNOWN_PEER = Peer()

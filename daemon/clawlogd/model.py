@@ -181,7 +181,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         metadata: The caller's own pairs, and what was found out about it.
         parent_task_id: The task that this one is a part of.
         links: What there is to look at beside it.
-        progress: How far it has come as a whole, or in what the agent does outside its steps.
+        progress: The newest that was reported, of a step or in a heartbeat; None once a step changed without one.
         waiting_ms: Since when it waits for a person, in milliseconds since 1970.
         closed: Whether a person ended it at its backend: the agent's next command reopens it.
     """

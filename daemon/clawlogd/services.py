@@ -16,6 +16,7 @@ from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.registry import Registry
+from clawlogd.tasks.surroundings import Surroundings
 
 
 @dataclass(slots=True)
@@ -60,6 +61,7 @@ class Services:
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
         backends: A lane and a watcher for each backend.
+        surroundings: What can be found out about callers and their folders.
         faults: The faults of the daemon's own.
         runtime: What was found or chosen at the start.
     """
@@ -72,6 +74,7 @@ class Services:
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
     backends: Backends
+    surroundings: Surroundings
     faults: Faults
     runtime: RuntimeInfo
 
@@ -93,8 +96,8 @@ class Services:
             StorageFailed: The disk does not take writes.
         """
         task = change.task
-        self.outbox.add(change.event, context.at_ms, task.base_url, reply)
-        self.registry.put(task, head=change.head, steps=change.steps)
+        self.outbox.add(change.event, context.at_ms, task.base_url, reply, first=change.first)
+        self.registry.put(task, head=change.head, steps=change.steps, gone=change.gone)
         if not task.status.ended:
             self.liveness.record_command(task, at_ms=context.spooled_at_ms)
         self.backends.lane(task.base_url)  # a backend that has no lane yet gets one

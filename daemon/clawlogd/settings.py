@@ -100,6 +100,13 @@ class Summary(Section, frozen=True):
     mask_credentials: bool = True
 
 
+class Metadata(Section, frozen=True):
+    """What is told of a task without anybody having said it."""
+
+    automatic: bool = True  # host, user, cwd, project and branch of a new task, where its caller gave no such pair
+    private_to_remote: bool = False  # user, cwd and command also to a backend on another machine
+
+
 class Tasks(Section, frozen=True):
     """How many tasks are known, and for how long."""
 
@@ -144,6 +151,7 @@ class Settings(Section, frozen=True):
     heartbeat: Heartbeat = Heartbeat()
     poll: Poll = Poll()
     summary: Summary = Summary()
+    metadata: Metadata = Metadata()
     tasks: Tasks = Tasks()
     listen: Listen = Listen()
     shutdown: Shutdown = Shutdown()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import json
 import os
 import re
 import shutil
@@ -98,6 +99,22 @@ async def test_the_wire_protocols_examples(
 ) -> None:
     out = await run(folder, command, example("wire-protocol.md", heading, language), XDG_RUNTIME_DIR=str(folder))
     assert printed in out
+
+
+@NETCAT
+async def test_the_wire_protocols_example_of_a_task_that_changes(daemon: DaemonProcess, folder: Path) -> None:
+    _, changing = examples("wire-protocol.md", "## In a shell", "sh")
+    replies = [json.loads(line) for line in (await run(folder, SHELL, changing, XDG_RUNTIME_DIR=str(folder))).splitlines()]
+    assert [reply for reply in replies if "error" in reply] == []
+    task = await daemon.call("task.get", task_id="tr-1")
+    assert [(step["title"], step["status"]) for step in task["steps"]] == [
+        ("read", "done"),
+        ("collect terms", "pending"),
+        ("write", "done"),
+        ("proofread", "pending"),
+    ]
+    assert (task["status"], task["waiting_since"], task["metadata"]["language"]) == ("running", None, "fr")
+    assert task["links"] == [{"url": "https://git.example/pull/7", "name": "the pull request"}]
 
 
 async def test_the_keys_for_zeromq_between_machines(folder: Path, new_process: Callable[..., DaemonProcess]) -> None:

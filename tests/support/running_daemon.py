@@ -10,7 +10,7 @@ from typing import Any
 from clawlogd import app
 from clawlogd.clock import Clock, SystemClock
 from clawlogd.services import Services
-from clawlogd.settings import Batch, Poll, Retry, Settings, Shutdown
+from clawlogd.settings import Batch, Metadata, Poll, Retry, Settings, Shutdown
 from support.callers import UnixCaller, call
 
 LIMIT_S = 20.0
@@ -20,6 +20,7 @@ QUICK = Settings(
     batch=Batch(min_interval_s=0.0),
     retry=Retry(quick_delays_s=(0.01, 0.01, 0.01), max_delay_s=1.0),
     poll=Poll(interval_s=0.1, wait_s=2.0),
+    metadata=Metadata(automatic=False),  # so that a test sees what it gave
     shutdown=Shutdown(deliver_s=0.05, deadline_s=10.0),
 )
 """The defaults, with the pauses between requests shortened and no backend to fall back on."""

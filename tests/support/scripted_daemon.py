@@ -69,10 +69,32 @@ def _accepted(params: Mapping[str, Any]) -> dict[str, Any]:
     return {"accepted": True, "event_id": params["event_id"], "pending": 1}
 
 
+def _planned(params: Mapping[str, Any]) -> dict[str, Any]:
+    steps = [
+        {
+            "step_id": each.get("step_id", f"s-{n}"),
+            "position": n,
+            "title": each["title"],
+            "status": each.get("status", "pending"),
+        }
+        for n, each in enumerate(params["steps"], 1)
+    ]
+    return {**_accepted(params), "steps": steps}
+
+
+def _added(params: Mapping[str, Any]) -> dict[str, Any]:
+    step = {"step_id": params.get("step_id", "added"), "position": 9, "title": params["title"], "status": "pending"}
+    return {**_accepted(params), "step": step}
+
+
 def _default_answers() -> dict[str, Any]:
     return {
         "task.create": _created,
         "task.update": _accepted,
+        "task.plan": _planned,
+        "task.annotate": _accepted,
+        "task.link": _accepted,
+        "step.add": _added,
         "task.get": lambda params: {"task_id": params["task_id"], "status": "running"},
         "task.list": {"tasks": []},
         "step.update": _accepted,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from clawlog.connection import results
-from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, JsonObject, StopState
+from clawlog.connection.results import Accepted, AddedStep, Beat, CreatedTask, Flushed, JsonObject, Planned, StopState
 from clawlog.errors import ProtocolViolation, Refused
 from clawlog.protocol import jsonrpc
 from clawlog.protocol.errors import SHUTTING_DOWN
@@ -40,6 +40,36 @@ class NewStep:
 
     title: str
     step_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedStep:
+    """A step of a changed plan.
+
+    Attributes:
+        title: What it does. A step with an id that is known, and another title, is renamed.
+        status: Its status; None leaves it as it is, ``pending`` for a new one.
+        step_id: Its id; None recognises it by its title.
+    """
+
+    title: str
+    status: StepStatus | None = None
+    step_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far something has come.
+
+    Attributes:
+        done: How many are done, finite and at least 0.
+        total: How many there are, where that is known.
+        unit: Of what, such as ``files``, at most 20 characters.
+    """
+
+    done: float
+    total: float | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +149,8 @@ def create_task(
     lease_s: float | None = None,
     metadata: Mapping[str, str] | None = None,
     event_id: str | None = None,
+    cwd: str | None = None,
+    parent_task_id: str | None = None,
 ) -> Call[CreatedTask]:
     """Creates a task with its steps.
 
@@ -132,6 +164,8 @@ def create_task(
         lease_s: How long one command counts as a sign of life, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         event_id: A UUID, when this repeats an earlier call.
+        cwd: The agent's working folder, of which the daemon learns the project and the branch.
+        parent_task_id: The task that this one is a part of.
     """
     return Call(
         "task.create",
@@ -145,6 +179,8 @@ def create_task(
             watch_pid=watch_pid,
             lease_s=lease_s,
             metadata=None if metadata is None else dict(metadata),
+            cwd=cwd,
+            parent_task_id=parent_task_id,
         ),
         results.created_task,
     )
@@ -153,9 +189,62 @@ def create_task(
 def update_task(
     task_id: str, status: ReportedTaskStatus, *, summary: str | None = None, event_id: str | None = None
 ) -> Call[Accepted]:
-    """Reports the status of a whole task; ``running`` reopens one that had ended."""
+    """Reports the status of a whole task; ``running`` reopens one that had ended.
+
+    ``waiting`` is for a person, with the question as its summary; the next report of the agent makes it ``running`` again.
+    """
     params = _present(task_id=task_id, status=status, summary=summary, event_id=event_id or new_uuid())
     return Call("task.update", params, results.accepted)
+
+
+def plan_task(task_id: str, steps: Sequence[str | NewStep | PlannedStep], *, event_id: str | None = None) -> Call[Planned]:
+    """Makes these steps the task's plan, whole and in this order.
+
+    A step is recognised by its id, else by its exact title; new ones are added. One that had not ended and is missing from the
+    list is kept as ``skipped``.
+
+    Args:
+        task_id: The task.
+        steps: Titles, or steps with an id or a status; at most 200, ended ones included.
+        event_id: A UUID, when this repeats an earlier call.
+    """
+    params = _present(task_id=task_id, steps=[_planned(each) for each in steps], event_id=event_id or new_uuid())
+    return Call("task.plan", params, results.planned)
+
+
+def add_step(
+    task_id: str, title: str, *, step_id: str | None = None, after: Step | None = None, event_id: str | None = None
+) -> Call[AddedStep]:
+    """Adds one step.
+
+    Args:
+        task_id: The task.
+        title: What it does, 1 to 200 characters.
+        step_id: An id of your own; by default the daemon gives one.
+        after: The step that it follows; by default the last one.
+        event_id: A UUID, when this repeats an earlier call.
+    """
+    params = _present(task_id=task_id, title=title, step_id=step_id, after=after, event_id=event_id or new_uuid())
+    return Call("step.add", params, results.added_step)
+
+
+def annotate_task(task_id: str, metadata: Mapping[str, str | None], *, event_id: str | None = None) -> Call[Accepted]:
+    """Changes some of a task's metadata; None removes a pair, and those that are not named stay."""
+    params = dict(_present(task_id=task_id, event_id=event_id or new_uuid()))
+    return Call("task.annotate", {**params, "metadata": _sound(dict(metadata))}, results.accepted)
+
+
+def link_task(task_id: str, url: str, *, name: str | None = None, event_id: str | None = None) -> Call[Accepted]:
+    """Adds something to look at beside the task: a pull request, a log, a trace.
+
+    Args:
+        task_id: The task.
+        url: Its address, http or https, without credentials, at most 2,000 characters. One that is there gets the new name.
+        name: What it is called, at most 100 characters.
+        event_id: A UUID, when this repeats an earlier call.
+    """
+    params = _present(task_id=task_id, url=url, name=name, event_id=event_id or new_uuid())
+    return Call("task.link", params, results.accepted)
 
 
 def get_task(task_id: str) -> Call[JsonObject]:
@@ -169,18 +258,35 @@ def list_tasks(*, active: bool | None = None) -> Call[JsonObject]:
 
 
 def update_step(
-    task_id: str, step: Step, status: StepStatus, *, summary: str | None = None, event_id: str | None = None
+    task_id: str,
+    step: Step,
+    status: StepStatus,
+    *,
+    summary: str | None = None,
+    event_id: str | None = None,
+    progress: Progress | None = None,
 ) -> Call[Accepted]:
-    """Reports the status of a step."""
-    params = _present(task_id=task_id, step=step, status=status, summary=summary, event_id=event_id or new_uuid())
+    """Reports the status of a step, and how far it has come."""
+    event_id = event_id or new_uuid()
+    params = _present(
+        task_id=task_id, step=step, status=status, summary=summary, event_id=event_id, progress=_counted(progress)
+    )
     return Call("step.update", params, results.accepted)
 
 
 def heartbeat(
-    task_id: str, *, summary: str | None = None, lease_s: float | None = None, watch_pid: int | None = None
+    task_id: str,
+    *,
+    summary: str | None = None,
+    lease_s: float | None = None,
+    watch_pid: int | None = None,
+    progress: Progress | None = None,
 ) -> Call[Beat]:
-    """Sends a sign of life: the agent counts as alive for ``lease_s`` from now, or while ``watch_pid`` runs."""
-    params = _present(task_id=task_id, summary=summary, lease_s=lease_s, watch_pid=watch_pid)
+    """Sends a sign of life: the agent counts as alive for ``lease_s`` from now, or while ``watch_pid`` runs.
+
+    The summary and the progress are those of the next beat: only the latest is true, and none is kept through an outage.
+    """
+    params = _present(task_id=task_id, summary=summary, lease_s=lease_s, watch_pid=watch_pid, progress=_counted(progress))
     return Call("task.heartbeat", params, results.beat)
 
 
@@ -236,6 +342,17 @@ def drop_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject
 
 def _chosen(event_ids: Sequence[str] | None) -> Mapping[str, object]:
     return {"all": True} if event_ids is None else {"event_ids": list(event_ids)}
+
+
+def _planned(step: str | NewStep | PlannedStep) -> Mapping[str, object]:
+    if isinstance(step, str):
+        return {"title": step}
+    status = step.status if isinstance(step, PlannedStep) else None
+    return _present(title=step.title, status=status, step_id=step.step_id)
+
+
+def _counted(progress: Progress | None) -> Mapping[str, object] | None:
+    return None if progress is None else _present(done=progress.done, total=progress.total, unit=progress.unit)
 
 
 def _present(**params: object) -> Mapping[str, object]:

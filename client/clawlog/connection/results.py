@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -16,13 +16,13 @@ class StepHandle:
 
     Attributes:
         step_id: Its id; ``update_step`` takes this, the position or the title.
-        position: Its position, from 1.
+        position: Its position, from 1; None for one that waits in the spool to be added.
         title: What it does.
         status: ``pending`` for a new one.
     """
 
     step_id: str
-    position: int
+    position: int | None
     title: str
     status: str
 
@@ -37,6 +37,7 @@ class CreatedTask:
         base_url: Its backend; None when spooled without one, because the daemon's setting decides.
         steps: In order.
         spooled: Whether it waits in the spool for the next daemon.
+        url: Its page, where the backend is known to have one.
     """
 
     task_id: str
@@ -44,6 +45,7 @@ class CreatedTask:
     base_url: str | None
     steps: tuple[StepHandle, ...]
     spooled: bool = False
+    url: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +63,28 @@ class Accepted:
     pending: int | None
     summary_truncated: bool = False
     spooled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Planned(Accepted):
+    """A changed plan is on disk.
+
+    Attributes:
+        steps: All steps of the task, in order; empty when spooled, because the daemon recognises them by what it knows.
+    """
+
+    steps: tuple[StepHandle, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AddedStep(Accepted):
+    """A step that was added is on disk.
+
+    Attributes:
+        step: The step; None where a daemon that is too old to add one was told of it by a line alone.
+    """
+
+    step: StepHandle | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +154,34 @@ JsonObject = Mapping[str, Any]
 
 def created_task(result: JsonObject) -> CreatedTask:
     """Reads the result of ``task.create``."""
-    steps = tuple(StepHandle(each["step_id"], each["position"], each["title"], each["status"]) for each in result["steps"])
-    return CreatedTask(result["task_id"], result["title"], result["base_url"], steps, bool(result.get("spooled")))
+    spooled = bool(result.get("spooled"))
+    return CreatedTask(
+        result["task_id"], result["title"], result["base_url"], _steps(result["steps"]), spooled, result.get("url")
+    )
 
 
 def accepted(result: JsonObject) -> Accepted:
     """Reads the result of an event's verb."""
-    return Accepted(
-        result["event_id"], result.get("pending"), bool(result.get("summary_truncated")), bool(result.get("spooled"))
-    )
+    return Accepted(*_acceptance(result))
+
+
+def planned(result: JsonObject) -> Planned:
+    """Reads the result of ``task.plan``."""
+    return Planned(*_acceptance(result), steps=_steps(result["steps"]))
+
+
+def added_step(result: JsonObject) -> AddedStep:
+    """Reads the result of ``step.add``."""
+    step = result["step"]
+    return AddedStep(*_acceptance(result), step=None if step is None else _steps([step])[0])
+
+
+def _acceptance(result: JsonObject) -> tuple[str, int | None, bool, bool]:
+    return result["event_id"], result.get("pending"), bool(result.get("summary_truncated")), bool(result.get("spooled"))
+
+
+def _steps(found: Sequence[JsonObject]) -> tuple[StepHandle, ...]:
+    return tuple(StepHandle(each["step_id"], each["position"], each["title"], each["status"]) for each in found)
 
 
 def beat(result: JsonObject) -> Beat:

@@ -17,7 +17,18 @@ from typing import Any
 from clawlog.protocol.jsonrpc import dumps, loads
 
 SUFFIX = ".call"
-SPOOLABLE = frozenset({"task.create", "task.update", "step.update", "interrupt.ack"})
+SPOOLABLE = frozenset(
+    {
+        "task.create",
+        "task.update",
+        "task.plan",
+        "task.annotate",
+        "task.link",
+        "step.add",
+        "step.update",
+        "interrupt.ack",
+    }
+)
 """The verbs that may wait: each is an event. A heartbeat is true only at its time, and a query needs its answer."""
 
 

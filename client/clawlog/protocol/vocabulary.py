@@ -7,6 +7,9 @@ that a type checker must know; the backend, which may not import this package, h
 PROTOCOL_VERSION = 1
 """Raised when an old client could misread a new daemon; part of ``daemon.status``."""
 
+FEATURES = ("plan", "waiting", "link", "annotate", "progress", "parent")
+"""What a daemon of this version has and an older one may lack; part of ``daemon.status``."""
+
 MAX_LINE_BYTES = 64 * 1024
 """The longest line or message, without its line end."""
 
@@ -25,6 +28,10 @@ MAX_LINK_NAME_CHARS = 100
 MAX_URL_CHARS = 2000
 MAX_UNIT_CHARS = 20
 """The longest unit of a progress, such as ``files``."""
+MAX_AMOUNT = 1e308
+"""The largest number in a progress."""
+MAX_PATH_CHARS = 4096
+"""The longest working folder."""
 
 SUMMARY_CHARS = 120
 """Where a summary is cut, unless the setting ``summary.max_chars`` says otherwise."""

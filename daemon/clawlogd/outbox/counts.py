@@ -7,8 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from clawlogd.clock import Clock
+from clawlogd.errors import OutboxFull
 from clawlogd.outbox.records import WaitingCount
 from clawlogd.outbox.schema import EventState
+from clawlogd.settings import OutboxBounds
 
 _WINDOW_S = 900.0  # of the acceptance rate
 
@@ -40,6 +42,23 @@ class OutboxCounts:
             self.by_task[each.task_id] += each.count
             self.waiting += each.count
             self.size_bytes += each.size_bytes
+
+    def refuse_full(self, bounds: OutboxBounds, events: int, size_bytes: int) -> None:
+        """Refuses events for which there is no room.
+
+        Args:
+            bounds: Those in force.
+            events: How many there are.
+            size_bytes: What their bodies take together.
+
+        Raises:
+            OutboxFull: A bound is reached.
+        """
+        if self.waiting + events > bounds.max_events or self.size_bytes + size_bytes > bounds.max_bytes:
+            raise OutboxFull(
+                f"{self.waiting} events ({self.size_bytes} bytes) wait for delivery and the bound is "
+                f"{bounds.max_events} events or {bounds.max_bytes} bytes; nothing was accepted"
+            )
 
     def change(self, task_id: str, lane: int, size_bytes: int, state: EventState, change: int) -> None:
         """Counts one event more (``change`` is 1) or less (-1)."""

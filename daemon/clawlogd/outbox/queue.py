@@ -19,7 +19,7 @@ from typing import TypeVar
 import msgspec
 
 from clawlogd.clock import Clock
-from clawlogd.errors import DuplicateEvent, OutboxError, OutboxFull, StorageDamaged, StorageFailed, StorageLost
+from clawlogd.errors import DuplicateEvent, OutboxError, StorageDamaged, StorageFailed, StorageLost
 from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox.counts import AcceptanceRate, OutboxCounts
@@ -93,7 +93,7 @@ class Outbox:
 
     # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, event: Event, at_ms: int, base_url: str, reply: bytes | None = None) -> None:
+    def add(self, event: Event, at_ms: int, base_url: str, reply: bytes | None = None, *, first: Event | None = None) -> None:
         """Puts an event into the open group.
 
         Args:
@@ -101,20 +101,21 @@ class Outbox:
             at_ms: When, as in ``event.at``.
             base_url: The backend that it is for.
             reply: What a repeated call will be answered.
+            first: One that stands before it: both are accepted, or neither is.
 
         Raises:
             OutboxFull: A bound is reached.
             StorageFailed: The last commit failed, and no probe has found since that the disk takes writes.
         """
-        body = _encode(event)
+        body, first_body = _encode(event), b"" if first is None else _encode(first)
         if self.storage_error is not None:
             raise StorageFailed(self.storage_error)
-        bounds, counts = self._settings.now.outbox, self.counts
-        if counts.waiting >= bounds.max_events or counts.size_bytes + len(body) > bounds.max_bytes:
-            raise OutboxFull(
-                f"{counts.waiting} events ({counts.size_bytes} bytes) wait for delivery and the bound is "
-                f"{bounds.max_events} events or {bounds.max_bytes} bytes; nothing was accepted"
-            )
+        self.counts.refuse_full(self._settings.now.outbox, 1 if first is None else 2, len(body) + len(first_body))
+        if first is not None:
+            self._append(first, first_body, at_ms, base_url, None)
+        self._append(event, body, at_ms, base_url, reply)
+
+    def _append(self, event: Event, body: bytes, at_ms: int, base_url: str, reply: bytes | None) -> None:
         group = self._open or self._group()
         lane = self.lane(base_url)
         seq = self._next_seq
@@ -127,19 +128,22 @@ class Outbox:
             group.lanes[lane] = base_url
         self._recent.remember(event_id, group.done)
 
-    def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
+    def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = (), gone: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group.
 
         Args:
             task: The task.
             head: Whether anything but steps changed.
             steps: The steps that changed.
+            gone: The steps that the task has no more.
         """
         group = self._open or self._group()
         if head:
             group.tasks[task.task_id] = task
         for step in steps:
-            group.steps[task.task_id, step.position] = step
+            group.steps[task.task_id, step.step_id] = step
+        for step in gone:
+            group.steps[task.task_id, step.step_id] = None
 
     def forget(self, task_id: str) -> None:
         """Deletes a task's rows with the open group."""

@@ -126,7 +126,7 @@ class CommitGroup:
         events: New events.
         moved: Events whose state changes, by their number.
         tasks: Tasks that changed, the newest of each.
-        steps: Steps that changed, the newest of each, by their task and position.
+        steps: Steps that changed, the newest of each, by their task and id; None for one that left its plan.
         refusals: Why events became dead letters.
         forgotten: Tasks whose rows go.
         lanes: Lanes that have their first event, with their backends' addresses.
@@ -138,7 +138,7 @@ class CommitGroup:
     events: list[tuple[int, bytes, int, str, int, int, int, bytes, bytes | None, int]] = field(default_factory=list)
     moved: dict[int, EventState] = field(default_factory=dict)
     tasks: dict[str, Task] = field(default_factory=dict)
-    steps: dict[tuple[str, int], Step] = field(default_factory=dict)
+    steps: dict[tuple[str, str], Step | None] = field(default_factory=dict)
     refusals: list[Refusal] = field(default_factory=list)
     forgotten: list[str] = field(default_factory=list)
     lanes: dict[int, str] = field(default_factory=dict)

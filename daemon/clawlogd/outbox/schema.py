@@ -12,6 +12,8 @@ import sqlite3
 from enum import IntEnum
 from pathlib import Path
 
+import msgspec
+
 from clawlogd.outbox.integrity import event_checksum, lane_number, row_checksum
 
 
@@ -90,7 +92,23 @@ CREATE INDEX events_settled ON events (at_ms) WHERE state = 1;
 # Which event an event id was minted for, so that another call with it is refused; unknown of those that are there.
 _VERSION_3 = "ALTER TABLE events ADD COLUMN identity INTEGER;"
 
-MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3)
+# A step's row is found by its id, because plans change. A row that is damaged stays so, under a key that no step has.
+_VERSION_4 = """
+CREATE TABLE steps_by_id (
+    task_id TEXT NOT NULL,
+    step_id TEXT NOT NULL,
+    body BLOB NOT NULL,
+    crc INTEGER NOT NULL,
+    PRIMARY KEY (task_id, step_id)
+) STRICT, WITHOUT ROWID;
+INSERT INTO steps_by_id (task_id, step_id, body, crc)
+    SELECT task_id, step_id, body, iif(step_id GLOB '[?]*', crc, row_checksum(task_id || '/' || step_id, body))
+    FROM (SELECT task_id, step_key(task_id, position, body, crc) AS step_id, body, crc FROM steps);
+DROP TABLE steps;
+ALTER TABLE steps_by_id RENAME TO steps;
+"""
+
+MIGRATIONS: tuple[str, ...] = (_VERSION_1, _VERSION_2, _VERSION_3, _VERSION_4)
 """The script at index n brings a database from version n to n + 1."""
 
 CURRENT_VERSION = len(MIGRATIONS)
@@ -138,6 +156,7 @@ def migrate(connection: sqlite3.Connection, to: int = CURRENT_VERSION) -> None:
     connection.create_function("lane_number", 1, lane_number, deterministic=True)
     connection.create_function("event_checksum", 6, event_checksum, deterministic=True)
     connection.create_function("row_checksum", 2, row_checksum, deterministic=True)
+    connection.create_function("step_key", 4, _step_key, deterministic=True)
     for number, script in enumerate(MIGRATIONS[version:to], start=version + 1):
         try:
             connection.executescript(f"BEGIN IMMEDIATE;{script}PRAGMA user_version = {number};COMMIT;")
@@ -145,6 +164,21 @@ def migrate(connection: sqlite3.Connection, to: int = CURRENT_VERSION) -> None:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise
+
+
+class _StepHead(msgspec.Struct):
+    step_id: str
+
+
+_decode_step = msgspec.json.Decoder(_StepHead).decode
+
+
+def _step_key(task_id: str, position: int, body: bytes, crc: int) -> str:
+    """The id of the step in a row that was found by its position; one that no step can have where the row is damaged."""
+    if crc == row_checksum(f"{task_id}/{position}", body):
+        with contextlib.suppress(msgspec.DecodeError):
+            return _decode_step(body).step_id
+    return f"?{position}"
 
 
 def schema_of(connection: sqlite3.Connection) -> list[tuple[str, str]]:

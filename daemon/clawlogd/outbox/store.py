@@ -214,9 +214,9 @@ class Store:
         return [(task_id, body) for task_id, body, crc in rows if self._fits(task_id, body, crc)]
 
     def steps(self) -> list[tuple[str, bytes]]:
-        """Every step row that is intact, in order within its task."""
-        rows = self.connection.execute("SELECT task_id, position, body, crc FROM steps ORDER BY task_id, position").fetchall()
-        return [(task_id, body) for task_id, position, body, crc in rows if self._fits(f"{task_id}/{position}", body, crc)]
+        """Every step row that is intact, with its task's id; in no order."""
+        rows = self.connection.execute("SELECT task_id, step_id, body, crc FROM steps").fetchall()
+        return [(task_id, body) for task_id, step_id, body, crc in rows if self._fits(f"{task_id}/{step_id}", body, crc)]
 
     def _fits(self, key: str, body: bytes, crc: int) -> bool:
         fits = crc == row_checksum(key, body)

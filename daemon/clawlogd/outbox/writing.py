@@ -37,12 +37,11 @@ def write(connection: sqlite3.Connection, group: CommitGroup) -> None:
             "INSERT OR REPLACE INTO tasks (task_id, body, crc) VALUES (?, ?, ?)",
             (_row((key,), key, msgspec.structs.replace(task, steps=())) for key, task in group.tasks.items()),
         )
-    if group.steps:
-        _insert(
-            connection,
-            "INSERT OR REPLACE INTO steps (task_id, position, body, crc) VALUES ",
-            [_row(key, "{}/{}".format(*key), step) for key, step in group.steps.items()],
-        )
+    if steps := [_row(key, "{}/{}".format(*key), step) for key, step in group.steps.items() if step is not None]:
+        _insert(connection, "INSERT OR REPLACE INTO steps (task_id, step_id, body, crc) VALUES ", steps)
+    if len(steps) < len(group.steps):
+        gone = [key for key, step in group.steps.items() if step is None]
+        many("DELETE FROM steps WHERE task_id = ? AND step_id = ?", gone)
     settled = [(seq,) for seq, state in group.moved.items() if state is EventState.SETTLED]
     for chunk in _chunks(settled):
         marks = ",".join("?" * len(chunk))
@@ -60,9 +59,9 @@ def write(connection: sqlite3.Connection, group: CommitGroup) -> None:
             ((each.seq, each.status, each.reply, each.at_ms) for each in group.refusals),
         )
     if group.forgotten:
-        gone = [(task_id,) for task_id in group.forgotten]
-        many("DELETE FROM tasks WHERE task_id = ?", gone)
-        many("DELETE FROM steps WHERE task_id = ?", gone)
+        forgotten = [(task_id,) for task_id in group.forgotten]
+        many("DELETE FROM tasks WHERE task_id = ?", forgotten)
+        many("DELETE FROM steps WHERE task_id = ?", forgotten)
 
 
 UNWRITABLE = (
@@ -88,7 +87,7 @@ def leave_out_the_bad(group: CommitGroup) -> bool:
     for key in [key for key, task in group.tasks.items() if not _can_be_encoded(task)]:
         del group.tasks[key]
         group.set_aside.append(f"task {key}")
-    for at in [at for at, step in group.steps.items() if not _can_be_encoded(step)]:
+    for at in [at for at, step in group.steps.items() if step is not None and not _can_be_encoded(step)]:
         del group.steps[at]
         group.set_aside.append("step {}/{}".format(*at))
     for number, refusal in enumerate(group.refusals):

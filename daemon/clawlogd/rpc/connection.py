@@ -76,7 +76,7 @@ class Connection(asyncio.BufferedProtocol):
             inbox=self._inbox,
             outlet=self,
             held=self._listener.held,
-            peer=Peer(Origin.THIS_KERNEL, pid),
+            peer=Peer(Origin.THIS_KERNEL, pid, uid=uid),
         )
 
     def get_buffer(self, sizehint: int) -> memoryview:

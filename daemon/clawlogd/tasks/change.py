@@ -16,12 +16,16 @@ class TaskChange(msgspec.Struct, frozen=True, gc=False):
         task: The task afterwards.
         head: Whether anything of the task but its steps changed.
         steps: The steps that changed.
+        gone: The steps that left the plan.
+        first: What is delivered before the event: that a task which waited for a person goes on.
     """
 
     event: Event
     task: Task
     head: bool = True
     steps: tuple[Step, ...] = ()
+    gone: tuple[Step, ...] = ()
+    first: Event | None = None
 
 
 def refuse_finished(task: Task) -> None:

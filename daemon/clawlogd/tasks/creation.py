@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from clawlog.protocol import ids, vocabulary
@@ -14,6 +15,8 @@ from clawlogd.model import Event, EventKind, NewStep, Step, Task, WatchedProcess
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.registry import Registry
 from clawlogd.text import clean_title
+
+T = TypeVar("T", str, str | None)
 
 METADATA_HINT = (
     f"expected at most {vocabulary.MAX_METADATA_PAIRS} pairs of strings, keys of 1 to {vocabulary.MAX_METADATA_KEY_CHARS} "
@@ -46,6 +49,7 @@ def create(
     lease_s: float,
     watched: WatchedProcess | None,
     metadata: dict[str, str],
+    parent_task_id: str | None = None,
 ) -> TaskChange:
     """Decides on a new task.
 
@@ -54,20 +58,18 @@ def create(
         event_id: The event's id.
         at_ms: When it was created, in milliseconds since 1970.
         title: As the caller gave it.
-        base_url: Its backend, as the caller or the settings name it.
+        base_url: Its backend, see ``checked_base_url``.
         steps: The id of each, None where the caller chose none, and its title as the caller gave it.
         summary: One line, cleaned.
         lease_s: For how long one command is evidence of life.
         watched: The process whose end means that its agent is gone.
-        metadata: The caller's own pairs.
+        metadata: Its pairs, see ``clean_pairs``.
+        parent_task_id: The task that it is a part of.
 
     Raises:
-        InvalidValue: The title, a step or the address does not fit.
+        InvalidValue: The title or a step does not fit.
     """
-    title = clean_title(title)
-    if not title:
-        raise InvalidValue("title", "holds nothing that can be shown", "expected at least one visible character")
-    base_url = checked_base_url(base_url)
+    title = visible_title(title)
     made = _steps(task_id, steps)
     task = Task(
         task_id=task_id,
@@ -79,7 +81,8 @@ def create(
         lease_s=lease_s,
         seen_ms=at_ms,
         watched=watched,
-        metadata=clean_pairs(metadata),
+        metadata=metadata,
+        parent_task_id=parent_task_id,
     )
     event = Event(
         event_id=event_id,
@@ -89,9 +92,22 @@ def create(
         summary=summary,
         title=title,
         steps=tuple(NewStep(step.step_id, step.title) for step in made),
-        metadata=task.metadata or None,
+        metadata=metadata or None,
+        parent_task_id=parent_task_id,
     )
     return TaskChange(event, task, steps=made)
+
+
+def visible_title(text: str) -> str:
+    """A title, cleaned.
+
+    Raises:
+        InvalidValue: Nothing is left of it.
+    """
+    title = clean_title(text)
+    if not title:
+        raise InvalidValue("title", "holds nothing that can be shown", "expected at least one visible character")
+    return title
 
 
 def checked_base_url(text: str) -> str:
@@ -115,13 +131,13 @@ def checked_base_url(text: str) -> str:
     return canonical(text)
 
 
-def clean_pairs(metadata: Mapping[str, str]) -> dict[str, str]:
-    """A caller's pairs, cleaned.
+def clean_pairs(metadata: Mapping[str, T]) -> dict[str, T]:
+    """A caller's pairs, cleaned; a value of None stays None.
 
     Raises:
         InvalidValue: Nothing is left of a key, or two become the same.
     """
-    pairs = {one_line(key): one_line(value) for key, value in metadata.items()}
+    pairs = {one_line(key): one_line(value) if isinstance(value, str) else value for key, value in metadata.items()}
     if "" in pairs:
         raise InvalidValue("metadata", "a key has nothing that can be shown", METADATA_HINT)
     if len(pairs) < len(metadata):

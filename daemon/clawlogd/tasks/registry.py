@@ -74,7 +74,8 @@ class Registry:
         for task_id, body in store.tasks():
             if task_id in broken:
                 continue
-            task = msgspec.structs.replace(decode_task(body), steps=tuple(steps.get(task_id, ())))
+            in_order = sorted(steps.get(task_id, ()), key=lambda each: each.position)
+            task = msgspec.structs.replace(decode_task(body), steps=tuple(in_order))
             self._tasks[task_id] = _cleaned(task)
         self._by_age = sorted(map(place_of, self._tasks.values()))
 
@@ -129,21 +130,30 @@ class Registry:
             raise UnknownTask(task_id)
         return task
 
-    def put(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = ()) -> None:
+    def put(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = (), gone: tuple[Step, ...] = ()) -> None:
         """Replaces or adds a task, now in memory and with the open group on disk.
 
         Args:
             task: The new value.
             head: Whether anything but steps changed.
             steps: The steps that changed.
+            gone: The steps that it has no more.
         """
         task_id = task.task_id
         before = self._tasks.get(task_id)
-        self._outbox.save(task, head=head, steps=steps)
+        self._outbox.save(task, head=head, steps=steps, gone=gone)
         self._outbox.on_failure(partial(self._undo, task_id, before, head))
         self._set(task_id, before, task)
         if head:
             self._notify(before, task)
+
+    def replace_in_memory(self, task: Task) -> None:
+        """Replaces a task that is known, in memory alone: for what does no harm when it is lost. The next change writes it.
+
+        Args:
+            task: The new value; no observer is told of it.
+        """
+        self._tasks[task.task_id] = task
 
     def forget(self, task_id: str) -> None:
         """Removes a task, now from memory and with the open group from disk."""

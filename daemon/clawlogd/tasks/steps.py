@@ -8,14 +8,22 @@ from clawlog.protocol import vocabulary
 from clawlog.protocol.types import StepStatus
 from clawlogd.clock import rfc3339
 from clawlogd.errors import StepChoice, UnknownStep
-from clawlogd.model import Event, EventKind, Step, Task, TaskStatus
+from clawlogd.model import Event, EventKind, Progress, Step, Task, TaskStatus
 from clawlogd.tasks.change import TaskChange, refuse_finished
+from clawlogd.tasks.waiting import end_waiting
 
 
 def set_step_status(
-    task: Task, wanted: int | str, status: StepStatus, *, event_id: str, at_ms: int, summary: str | None
+    task: Task,
+    wanted: int | str,
+    status: StepStatus,
+    *,
+    event_id: str,
+    at_ms: int,
+    summary: str | None,
+    progress: Progress | None = None,
 ) -> TaskChange:
-    """Sets the status of a step. The first step that is reported on makes a pending task run.
+    """Sets the status of a step. The first step that is reported on makes a pending task run, and one that waits goes on.
 
     Args:
         task: The task.
@@ -24,12 +32,14 @@ def set_step_status(
         event_id: The event's id.
         at_ms: When it was reported, in milliseconds since 1970.
         summary: One line, cleaned.
+        progress: How far it has come; None for what was reported last.
 
     Raises:
         TaskFinished: The agent has ended the task.
         UnknownStep: No step, or more than one, is meant.
     """
     refuse_finished(task)
+    task, goes_on = end_waiting(task, at_ms)
     step = find_step(task, wanted)
     event = Event(
         event_id=event_id,
@@ -39,13 +49,17 @@ def set_step_status(
         step_id=step.step_id,
         status=status,
         summary=summary,
+        progress=progress,
     )
-    changed = msgspec.structs.replace(step, status=status, summary=summary or step.summary)
+    changed = msgspec.structs.replace(step, status=status, summary=summary or step.summary, progress=progress or step.progress)
     after = task.with_step(changed)
     begins = task.status is TaskStatus.PENDING and status != vocabulary.PENDING
     if begins:
         after = msgspec.structs.replace(after, status=TaskStatus.RUNNING)
-    return TaskChange(event, after, begins, (changed,))
+    if progress is not None or (task.progress is not None and status != step.status):
+        after = msgspec.structs.replace(after, progress=progress)  # what was counted before is over, or was of another step
+    head = begins or goes_on is not None or after.progress != task.progress
+    return TaskChange(event, after, head, (changed,), first=goes_on)
 
 
 def find_step(task: Task, wanted: int | str) -> Step:

@@ -10,6 +10,7 @@ from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, NoOpenInterrupt, TaskFinished
 from clawlogd.model import Event, EventKind, Task, TaskStatus, WatchedProcess
 from clawlogd.tasks.change import TaskChange, refuse_finished
+from clawlogd.tasks.waiting import end_waiting
 
 
 def set_status(
@@ -21,7 +22,7 @@ def set_status(
     summary: str | None,
     runs: Callable[[WatchedProcess], bool],
 ) -> TaskChange:
-    """Sets the status of a task. ``running`` reopens one that was ended.
+    """Sets the status of a task. ``running`` reopens one that was ended; any but ``waiting`` ends a wait for a person.
 
     Args:
         task: The task.
@@ -48,9 +49,11 @@ def set_status(
         task,
         status=status,
         finished=status.ended,
+        closed=False,
         ended_ms=at_ms if status.ended else None,
         summary=summary or task.summary,
         seen_ms=at_ms,
+        waiting_ms=(task.waiting_ms or at_ms) if status is TaskStatus.WAITING else None,
     )
     if task.status.ended and task.watched is not None and not runs(task.watched):
         after = msgspec.structs.replace(after, watched=None)  # reopened by another process: the old one's end says nothing
@@ -86,6 +89,7 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         raise InvalidValue(
             "interrupt_id", f"there is no stop {interrupt_id!r}", f"the stop known here is {interrupt.interrupt_id!r}"
         )
+    task, goes_on = end_waiting(task, at_ms)
     event = Event(
         event_id=event_id,
         task_id=task.task_id,
@@ -102,4 +106,4 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         seen_ms=at_ms,
         interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True),
     )
-    return TaskChange(event, after)
+    return TaskChange(event, after, first=goes_on)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawlogd.verbs import daemon, dead_letters, heartbeats, interrupts, steps, task_views, tasks
+from clawlogd.verbs import attachments, daemon, dead_letters, heartbeats, interrupts, plans, steps, task_views, tasks
 from clawlogd.verbs.verb import Verb
 
 VERBS: tuple[Verb[Any], ...] = (
     tasks.CREATE,
     tasks.UPDATE,
+    plans.PLAN,
+    attachments.ANNOTATE,
+    attachments.LINK,
     task_views.GET,
     task_views.LIST,
     heartbeats.HEARTBEAT,
+    plans.ADD,
     steps.UPDATE,
     interrupts.CHECK,
     interrupts.WATCH,

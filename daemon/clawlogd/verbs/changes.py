@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
+from clawlog.protocol.types import StepStatus
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
 from clawlogd.liveness.namespaces import NotSeenHere, process_here
 from clawlogd.liveness.processes import identify, identify_at
-from clawlogd.model import WatchedProcess
+from clawlogd.model import Step, WatchedProcess
 from clawlogd.services import Services
 from clawlogd.tasks.change import TaskChange
 from clawlogd.verbs.verb import Durable
@@ -32,6 +33,20 @@ class Accepted(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     summary_truncated: bool = False
 
 
+class StepEntry(msgspec.Struct, frozen=True):
+    """A step as the answers to commands list it."""
+
+    step_id: str
+    position: int
+    title: str
+    status: StepStatus
+
+
+def entry_of(step: Step) -> StepEntry:
+    """A step as it is listed."""
+    return StepEntry(step.step_id, step.position, step.title, step.status)
+
+
 def accept(services: Services, change: TaskChange, context: CallContext, *, truncated: bool) -> Durable:
     """Puts a change into the open group, and answers with what is true once that is on disk.
 
@@ -39,11 +54,22 @@ def accept(services: Services, change: TaskChange, context: CallContext, *, trun
         OutboxFull: A bound is reached.
         StorageFailed: The disk does not take writes.
     """
-    outbox = services.outbox
-    pending = outbox.counts.pending[outbox.lane(change.task.base_url)] + 1
-    reply = _encode(Accepted(accepted=True, event_id=change.event.event_id, pending=pending, summary_truncated=truncated))
+    reply = _encode(
+        Accepted(
+            accepted=True,
+            event_id=change.event.event_id,
+            pending=pending_after(services, change),
+            summary_truncated=truncated,
+        )
+    )
     services.accept(change, context, reply)
     return Durable(reply)
+
+
+def pending_after(services: Services, change: TaskChange) -> int:
+    """How many events wait for a task's backend once a change is accepted."""
+    outbox = services.outbox
+    return outbox.counts.pending[outbox.lane(change.task.base_url)] + (1 if change.first is None else 2)
 
 
 def watched_process(pid: int | None, context: CallContext) -> WatchedProcess | None:

@@ -73,12 +73,14 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     """Answers ``daemon.status``.
 
     Attributes:
+        features: What this daemon has and an older one may lack.
         stops_unknown: The tasks whose stop is not known, the longest first, and no more than a hundred.
         faults: What the daemon's own faults set aside in the last hour.
     """
 
     version: str
     protocol: int
+    features: tuple[str, ...]
     pid: int
     uptime_s: float
     state_dir: str
@@ -126,6 +128,7 @@ def current_status(services: Services) -> DaemonStatus:
     return DaemonStatus(
         version=__version__,
         protocol=vocabulary.PROTOCOL_VERSION,
+        features=vocabulary.FEATURES,
         pid=os.getpid(),
         uptime_s=round(services.clock.monotonic() - services.runtime.started, 3),
         state_dir=services.runtime.state_dir,

@@ -13,6 +13,8 @@ import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.summary import one_line
+from clawlogd.model import Progress
 
 
 def hint(text: str) -> Meta:
@@ -46,6 +48,41 @@ Lease = Annotated[
 ]
 Pid = Annotated[int, Meta(ge=1, le=2**31 - 1), hint("expected the number of a running process")]
 Flag = Annotated[bool, hint("expected true or false")]
+StepName = Annotated[int | str, hint("expected a step's id, its position from 1, or its title")]
+"""A step that exists, as callers may name it."""
+Key = Annotated[str, Meta(min_length=1, max_length=vocabulary.MAX_METADATA_KEY_CHARS)]
+Value = Annotated[str, Meta(max_length=vocabulary.MAX_METADATA_CHARS)]
+
+_INTEGER_BOUND = 2**63 - 1
+Amount = Annotated[int, Meta(ge=0, le=_INTEGER_BOUND)] | Annotated[float, Meta(ge=0, le=vocabulary.MAX_AMOUNT)]
+"""A number of things, which stays an integer where it was one."""
+
+
+class Measure(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How far something has come, as a caller counts it.
+
+    Attributes:
+        done: How many are done.
+        total: How many there are, where that is known.
+        unit: Of what.
+    """
+
+    done: Amount
+    total: Amount | None = None
+    unit: Annotated[str, Meta(max_length=vocabulary.MAX_UNIT_CHARS)] | None = None
+
+    def as_progress(self) -> Progress:
+        """The same, as it is kept."""
+        return Progress(self.done, self.total, one_line(self.unit) or None if self.unit else None)
+
+
+ProgressParam = Annotated[
+    Measure,
+    hint(
+        "expected done and, if known, total: numbers from 0; "
+        f"and perhaps unit, of at most {vocabulary.MAX_UNIT_CHARS} characters"
+    ),
+]
 
 
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):

@@ -15,7 +15,7 @@ from clawlogd.services import Services
 from clawlogd.tasks.steps import find_step, set_step_status
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import accept
-from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, hint, one_of
+from clawlogd.verbs.fields import EventId, KnownId, Params, ProgressParam, StepName, SummaryText, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 
@@ -23,9 +23,10 @@ class StepUpdate(Params, frozen=True):
     """``step.update``."""
 
     task_id: KnownId
-    step: Annotated[int | str, hint("expected a step's id, its position from 1, or its title")]
+    step: StepName
     status: Annotated[StepStatus, hint(one_of(vocabulary.STEP_STATUSES))]
     summary: SummaryText | None = None
+    progress: ProgressParam | None = None
     event_id: EventId | None = None
 
 
@@ -39,6 +40,7 @@ def update(services: Services, params: StepUpdate, context: CallContext) -> Dura
         event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         summary=summary,
+        progress=None if params.progress is None else params.progress.as_progress(),
     )
     return accept(services, change, context, truncated=truncated)
 

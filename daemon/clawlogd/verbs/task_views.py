@@ -14,7 +14,7 @@ from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
 from clawlogd.interrupts.state import InterruptStatus
 from clawlogd.liveness.evidence import LifeState
-from clawlogd.model import Evidence, Task, TaskStatus
+from clawlogd.model import Evidence, Progress, Step, Task, TaskStatus
 from clawlogd.services import Services
 from clawlogd.tasks.registry import ID, Place, place_of
 from clawlogd.verbs.fields import Flag, Params, TaskChoice, hint
@@ -28,6 +28,21 @@ _PART_BYTES = 16 * 1024
 _CURSOR_HINT = "expected next_cursor of the page before"
 
 
+class Measure(msgspec.Struct, frozen=True):
+    """How far something has come, in the agent's own count."""
+
+    done: int | float
+    total: int | float | None
+    unit: str | None
+
+
+class LinkView(msgspec.Struct, frozen=True):
+    """A link as ``task.get`` shows it."""
+
+    url: str
+    name: str | None
+
+
 class StepView(msgspec.Struct, frozen=True):
     """A step as ``task.get`` shows it."""
 
@@ -36,6 +51,7 @@ class StepView(msgspec.Struct, frozen=True):
     title: str
     status: StepStatus
     summary: str | None
+    measure: Measure | None
 
 
 class LivenessView(msgspec.Struct, frozen=True):
@@ -68,12 +84,16 @@ class TaskView(msgspec.Struct, frozen=True):
     summary: str | None
     created_at: str
     ended_at: str | None
+    waiting_since: str | None
+    parent_task_id: str | None
+    measure: Measure | None
     steps: tuple[StepView, ...]
     liveness: LivenessView
     stop: StopView
     pending: int
     delivered: bool
     metadata: dict[str, str]
+    links: tuple[LinkView, ...]
 
 
 def get(services: Services, params: TaskChoice, context: CallContext) -> TaskView:
@@ -145,7 +165,10 @@ def _view(services: Services, task: Task) -> TaskView:
         summary=task.summary,
         created_at=rfc3339(task.created_ms),
         ended_at=None if task.ended_ms is None else rfc3339(task.ended_ms),
-        steps=tuple(StepView(each.step_id, each.position, each.title, each.status, each.summary) for each in task.steps),
+        waiting_since=None if task.waiting_ms is None else rfc3339(task.waiting_ms),
+        parent_task_id=task.parent_task_id,
+        measure=_measure(task.progress),
+        steps=tuple(map(_step_view, task.steps)),
         liveness=LivenessView(
             state=life,
             evidence=evidence,
@@ -157,7 +180,16 @@ def _view(services: Services, task: Task) -> TaskView:
         pending=services.outbox.counts.by_task[task.task_id],
         delivered=task.upstream,
         metadata=task.metadata,
+        links=tuple(LinkView(each.url, each.name) for each in task.links),
     )
+
+
+def _step_view(step: Step) -> StepView:
+    return StepView(step.step_id, step.position, step.title, step.status, step.summary, _measure(step.progress))
+
+
+def _measure(progress: Progress | None) -> Measure | None:
+    return None if progress is None else Measure(progress.done, progress.total, progress.unit)
 
 
 def _stop_view(services: Services, task: Task) -> StopView:

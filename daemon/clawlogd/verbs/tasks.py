@@ -2,29 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from clawlog.protocol import vocabulary
-from clawlog.protocol.ids import new_uuid
-from clawlog.protocol.types import ReportedTaskStatus, StepStatus
+from clawlog.protocol.addresses import is_this_machine
+from clawlog.protocol.ids import new_uuid, uuid_bytes
+from clawlog.protocol.types import ReportedTaskStatus
 from clawlogd.context import CallContext
+from clawlogd.errors import EventIdReused, InvalidValue
 from clawlogd.liveness.processes import runs
 from clawlogd.model import EventKind, TaskStatus
 from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.tasks import creation, updates
+from clawlogd.tasks.surroundings import Found, complete
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept, watched_process
-from clawlogd.verbs.fields import EventId, Id, KnownId, Lease, Params, Pid, SummaryText, Title, hint, one_of
+from clawlogd.verbs.changes import StepEntry, accept, entry_of, watched_process
+from clawlogd.verbs.fields import EventId, Flag, Id, Key, KnownId, Lease, Params, Pid, SummaryText, Title, Value, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 _encode = msgspec.json.Encoder().encode
-
-Key = Annotated[str, Meta(min_length=1, max_length=vocabulary.MAX_METADATA_KEY_CHARS)]
-Value = Annotated[str, Meta(max_length=vocabulary.MAX_METADATA_CHARS)]
 
 
 class StepSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -57,51 +58,102 @@ class TaskCreate(Params, frozen=True):
         Meta(max_length=vocabulary.MAX_METADATA_PAIRS),
         hint(creation.METADATA_HINT),
     ] = msgspec.field(default_factory=dict)
-
-
-class CreatedStep(msgspec.Struct, frozen=True):
-    """A step as ``task.create`` answers it."""
-
-    step_id: str
-    position: int
-    title: str
-    status: StepStatus
+    cwd: (
+        Annotated[
+            str,
+            Meta(pattern=r"\A/", max_length=vocabulary.MAX_PATH_CHARS),
+            hint(f"expected an absolute path of at most {vocabulary.MAX_PATH_CHARS} characters"),
+        ]
+        | None
+    ) = None
+    parent_task_id: Id | None = None
+    parent_implied: Flag | None = None
 
 
 class CreatedTask(msgspec.Struct, frozen=True, omit_defaults=True):
-    """Answers ``task.create``."""
+    """Answers ``task.create``.
+
+    Attributes:
+        task_id: Its id.
+        title: Its title, cleaned.
+        base_url: Its backend.
+        url: The page on which a person sees it, where its backend is known to have one.
+        steps: Its steps.
+        summary_truncated: Whether the summary was cut.
+    """
 
     task_id: str
     title: str
     base_url: str
-    steps: tuple[CreatedStep, ...]
+    url: str | None
+    steps: tuple[StepEntry, ...]
     summary_truncated: bool = False
 
 
-def create(services: Services, params: TaskCreate, context: CallContext) -> Durable:
+def create(services: Services, params: TaskCreate, context: CallContext) -> Durable | Awaitable[Durable]:
     """Adds a task, and starts to deliver it to its backend."""
+    if not services.settings.metadata.automatic:
+        return _create(services, params, context, None)
+    found = services.surroundings.without_reading(params.cwd, context.peer)
+    return _look_and_create(services, params, context) if found is None else _create(services, params, context, found)
+
+
+async def _look_and_create(services: Services, params: TaskCreate, context: CallContext) -> Durable:
+    found = await services.surroundings.read(params.cwd, context.peer)
+    if context.spooled_at_ms is not None:
+        found = msgspec.structs.replace(found, branch=None)  # that of now, perhaps not that of then
+    # Another call with the same event id may have been carried out meanwhile.
+    if params.event_id is not None and not services.outbox.surely_new(event_id := uuid_bytes(params.event_id)):
+        first = await services.outbox.first_call(event_id)
+        if first is not None:
+            if not _creates(services, params).fits(first.identity):
+                raise EventIdReused
+            return Durable(first.reply)
+    return _create(services, params, context, found)
+
+
+def _create(services: Services, params: TaskCreate, context: CallContext, found: Found | None) -> Durable:
     settings = services.settings
     task_id = params.task_id or new_uuid()
     creation.check_room(services.registry, task_id, settings.tasks.max_known)
     summary, truncated = clean_summary(params.summary, settings.summary)
+    base_url = creation.checked_base_url(params.base_url or settings.base_url)
+    metadata = creation.clean_pairs(params.metadata)
+    if found is not None:
+        tells_private = settings.metadata.private_to_remote or is_this_machine(base_url)
+        metadata = complete(metadata, found, folder=params.cwd, tells_private=tells_private)
     change = creation.create(
         task_id=task_id,
         event_id=params.event_id or new_uuid(),
         at_ms=context.at_ms,
         title=params.title,
-        base_url=params.base_url or settings.base_url,
+        base_url=base_url,
         steps=[(None, each) if isinstance(each, str) else (each.step_id, each.title) for each in params.steps],
         summary=summary,
         lease_s=params.lease_s or settings.heartbeat.lease_s,
         watched=watched_process(params.watch_pid, context),
-        metadata=params.metadata,
+        metadata=metadata,
+        parent_task_id=_parent(services, params, task_id, base_url),
     )
     task = change.task
-    services.backends.check_room(task.base_url)
-    created = tuple(CreatedStep(step.step_id, step.position, step.title, step.status) for step in task.steps)
-    reply = _encode(CreatedTask(task_id, task.title, task.base_url, created, truncated))
+    services.backends.check_room(base_url)
+    url = services.backends.task_page(base_url, task_id)
+    reply = _encode(CreatedTask(task_id, task.title, base_url, url, tuple(map(entry_of, task.steps)), truncated))
     services.accept(change, context, reply)
     return Durable(reply)
+
+
+def _parent(services: Services, params: TaskCreate, task_id: str, base_url: str) -> str | None:
+    """The task that a new one is a part of. One that is only implied must be at work here, for the same backend."""
+    named = params.parent_task_id
+    if named is None:
+        return None
+    if params.parent_implied:
+        parent = services.registry.find(named)
+        return named if parent is not None and not parent.status.ended and parent.base_url == base_url else None
+    if named == task_id:
+        raise InvalidValue("parent_task_id", "is the task itself", "name another, or leave it out")
+    return named
 
 
 class TaskUpdate(Params, frozen=True):

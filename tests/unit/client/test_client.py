@@ -7,7 +7,7 @@ import pytest
 
 from clawlog.client import Client
 from clawlog.connection import calls
-from clawlog.connection.calls import NewStep
+from clawlog.connection.calls import NewStep, PlannedStep, Progress
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
 from clawlog.errors import BadAddress, DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol.errors import SHUTTING_DOWN, UNKNOWN_STEP, RpcError
@@ -39,12 +39,69 @@ def test_creates_a_task_and_names_it_by_itself(daemon: ScriptedDaemon, client: C
     )
 
 
+def test_a_tasks_page_folder_and_parent(daemon: ScriptedDaemon, client: Client) -> None:
+    polite = daemon.answers["task.create"]
+    daemon.answers["task.create"] = lambda params: {**polite(params), "url": "http://localhost:8000/tasks/t"}
+    created = client.create_task("T", task_id="t", cwd="/work", parent_task_id="p")
+    assert created.url == "http://localhost:8000/tasks/t"
+    sent = daemon.only("task.create")
+    assert (sent["cwd"], sent["parent_task_id"]) == ("/work", "p")
+
+
+def test_a_plan_is_sent_whole_and_read_whole(daemon: ScriptedDaemon, client: Client) -> None:
+    planned = client.plan_task("t", ["a", NewStep("b", "s-b"), PlannedStep("c", "done"), PlannedStep("d", step_id="s-d")])
+    assert daemon.only("task.plan")["steps"] == [
+        {"title": "a"},
+        {"title": "b", "step_id": "s-b"},
+        {"title": "c", "status": "done"},
+        {"title": "d", "step_id": "s-d"},
+    ]
+    assert [(each.step_id, each.position, each.status) for each in planned.steps] == [
+        ("s-1", 1, "pending"),
+        ("s-b", 2, "pending"),
+        ("s-3", 3, "done"),
+        ("s-d", 4, "pending"),
+    ]
+    assert (planned.pending, planned.spooled) == (1, False)
+
+
+def test_a_step_is_added_behind_another(daemon: ScriptedDaemon, client: Client) -> None:
+    assert client.add_step("t", "found", after="build", event_id="e").step == StepHandle("added", 9, "found", "pending")
+    assert daemon.only("step.add") == {"task_id": "t", "title": "found", "after": "build", "event_id": "e"}
+
+
+def test_metadata_is_changed_and_removed(daemon: ScriptedDaemon, client: Client) -> None:
+    assert client.annotate_task("t", {"a": "b", "c": None}, event_id="e") == Accepted("e", 1)
+    assert daemon.only("task.annotate")["metadata"] == {"a": "b", "c": None}, "null is a word of this verb"
+
+
+def test_links_have_a_name_or_none(daemon: ScriptedDaemon, client: Client) -> None:
+    client.link_task("t", "https://example.org/1", name="pull request", event_id="e")
+    assert daemon.only("task.link") == {
+        "task_id": "t",
+        "url": "https://example.org/1",
+        "name": "pull request",
+        "event_id": "e",
+    }
+
+
+def test_whole_numbers_of_a_progress_stay_whole(daemon: ScriptedDaemon, client: Client) -> None:
+    client.update_step("t", 1, "running", progress=Progress(318, 2480, "files"))
+    client.heartbeat("t", progress=Progress(0.5))
+    assert repr(daemon.only("step.update")["progress"]) == "{'done': 318, 'total': 2480, 'unit': 'files'}"
+    assert daemon.only("task.heartbeat")["progress"] == {"done": 0.5}
+
+
 def test_every_event_verb_mints_an_event_id(daemon: ScriptedDaemon, client: Client) -> None:
     client.update_task("t", "done", summary="all well")
     client.update_step("t", 1, "running")
     client.ack_interrupt("t", interrupt_id="i")
+    client.plan_task("t", ["a"])
+    client.add_step("t", "b")
+    client.link_task("t", "https://example.org")
+    client.annotate_task("t", {"a": None})
     ids = [each.params["event_id"] for each in daemon.requests]
-    assert len(set(ids)) == 3
+    assert len(set(ids)) == 7
     assert all(each[14] == "7" for each in ids), "UUIDs of version 7"
 
 

@@ -222,20 +222,20 @@ def test_a_write_that_fails_is_told_as_one_and_leaves_nothing(store: Store) -> N
 def test_task_and_step_rows_that_are_damaged_are_passed_over_and_named(store: Store, tmp_path: Path) -> None:
     rows = group()
     rows.tasks |= {task_id: Task(task_id, "T", "http://x", 0, steps=(Step("s", 1, "one"),)) for task_id in ("a", "b")}
-    rows.steps |= {("a", position): Step(f"s{position}", position, "T") for position in (1, 2)}
+    rows.steps |= {("a", f"s{position}"): Step(f"s{position}", position, "T") for position in (1, 2)}
     store.commit(rows)
     store.close()
     raw(tmp_path, "UPDATE tasks SET body = x'7b7d' WHERE task_id = 'a'")
-    raw(tmp_path, "UPDATE steps SET position = 3 WHERE position = 2")
+    raw(tmp_path, "UPDATE steps SET step_id = 's3' WHERE step_id = 's2'")
     store.open()
     assert store.tasks() == [("b", b'{"task_id":"b","title":"T","base_url":"http://x","created_ms":0}')]
     assert store.steps() == [("a", b'{"step_id":"s1","position":1,"title":"T"}')]
-    assert store.damaged_rows == ["a", "a/3"]
+    assert store.damaged_rows == ["a", "a/s3"]
 
 
 def test_many_rows_go_in_by_few_statements_and_none_is_left_out(store: Store) -> None:
     many = group(*((seq, f"task {seq % 7}") for seq in range(1, 1224)))
-    many.steps |= {("a", position): Step(f"s{position}", position, "T") for position in range(1, 201)}
+    many.steps |= {("a", f"s{position}"): Step(f"s{position}", position, "T") for position in range(1, 201)}
     statements: list[str] = []
     store.connection.set_trace_callback(statements.append)
     store.commit(many)

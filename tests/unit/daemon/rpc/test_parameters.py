@@ -11,11 +11,12 @@ from clawlogd.verbs.catalogue import VERBS
 from clawlogd.verbs.fields import NoParams, Params
 
 FIELDS = sorted({(verb.params, field) for verb in VERBS for field in verb.params.__struct_fields__}, key=str)
+FITTING: dict[str, object] = {"metadata": {"key": "value"}, "steps": []}
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=lambda each: each if isinstance(each, str) else each.__name__)
 def test_a_value_of_no_possible_type_is_answered_with_a_hint_of_its_own(kind: type[Params], field: str) -> None:
-    required = {each.name: "done" for each in msgspec.structs.fields(kind) if each.required}
+    required = {each.name: FITTING.get(each.name, "done") for each in msgspec.structs.fields(kind) if each.required}
     with pytest.raises(InvalidValue) as refused:
         parse(kind, {**required, field: object()})
     error = refused.value

@@ -9,7 +9,7 @@ import pytest
 
 from clawlogd.errors import InvalidValue, NoOpenInterrupt, TaskFinished
 from clawlogd.model import EventKind, Interrupt, Step, Task, TaskStatus, WatchedProcess
-from clawlogd.tasks.creation import create
+from clawlogd.tasks.creation import checked_base_url, create
 from clawlogd.tasks.steps import set_step_status
 from clawlogd.tasks.updates import acknowledge, set_status
 
@@ -20,7 +20,7 @@ NEW: dict[str, Any] = {
     "event_id": "e",
     "at_ms": 1_000,
     "title": "T",
-    "base_url": "http://x/",
+    "base_url": "http://x",
     "steps": [(None, "one"), ("mine", "two")],
     "summary": None,
     "lease_s": 120.0,
@@ -52,16 +52,23 @@ def test_a_new_task_has_ids_for_its_steps_and_announces_them() -> None:
         ("title", "\x1b[0m"),
         ("steps", [(None, "\n")]),
         ("steps", [("a", "one"), ("a", "two")]),
-        ("base_url", "ftp://x"),
-        ("base_url", "http://user:secret@x"),
-        ("base_url", "http://x?q"),
-        ("base_url", "http://[x"),
     ],
 )
 def test_a_new_task_that_does_not_fit_is_refused_by_the_name_of_the_field(field: str, value: Any) -> None:
     with pytest.raises(InvalidValue) as refused:
         create(**{**NEW, field: value})
     assert refused.value.field == field
+
+
+def test_an_address_has_one_form() -> None:
+    assert checked_base_url("HTTP://X:80/") == "http://x"
+
+
+@pytest.mark.parametrize("address", ["ftp://x", "http://user:secret@x", "http://x?q", "http://[x"])
+def test_an_address_that_does_not_fit_is_refused_by_the_name_of_its_field(address: str) -> None:
+    with pytest.raises(InvalidValue) as refused:
+        checked_base_url(address)
+    assert refused.value.field == "base_url"
 
 
 def test_the_first_step_that_is_reported_on_makes_a_pending_task_run() -> None:

@@ -15,7 +15,7 @@ from clawlogd.tasks.registry import Observer, ObserverOrder, Registry
 class NoOutbox:
     """Takes rows, and keeps nothing."""
 
-    def save(self, task: Task, *, head: bool, steps: tuple[Step, ...]) -> None:
+    def save(self, task: Task, *, head: bool, steps: tuple[Step, ...], gone: tuple[Step, ...]) -> None:
         """Takes a task's rows."""
 
     def on_failure(self, undo: Callable[[], None]) -> None:

@@ -19,7 +19,7 @@ class Undoing:
     def __init__(self) -> None:
         self.undo: list[Callable[[], None]] = []
 
-    def save(self, task: Task, *, head: bool, steps: tuple[Step, ...]) -> None:
+    def save(self, task: Task, *, head: bool, steps: tuple[Step, ...], gone: tuple[Step, ...]) -> None:
         """Takes a row."""
 
     def on_failure(self, undo: Callable[[], None]) -> None:
