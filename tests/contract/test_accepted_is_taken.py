@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, seed, settings
 from hypothesis import strategies as st
 
 from clawlog.protocol import vocabulary
 from clawlog.protocol.errors import RpcError
+from clawlogd.settings import Metadata
 from support.backend_process import BackendProcess
 from support.hostile_texts import TEXTS, unclean
-from support.running_daemon import RunningDaemon
+from support.running_daemon import QUICK, RunningDaemon
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +68,30 @@ _text = st.one_of(
 )
 _ids = st.one_of(st.text("abAB09._:-/ ~", min_size=1, max_size=8), st.just("x" * 64), st.just("x" * 65), _text)
 _step = st.one_of(_text, st.fixed_dictionaries({"title": _text}, optional={"step_id": _ids}))
+_numbers = st.one_of(
+    st.integers(-1, 3),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.sampled_from((0, -0.0, 2**53 + 1, 2**63 - 1, 2**63, 10**19, 1e308, 1.7e308, 5e-324, True, None)),
+)
+_progress = st.fixed_dictionaries({"done": _numbers}, optional={"total": _numbers, "unit": _text})
+_urls = st.one_of(
+    st.builds(
+        "{}{}{}".format, st.sampled_from(("https://x/", "http://[::1]:8/", "HTTPS://X?", "ftp://x/", "//x")), _text, _text
+    ),
+    st.sampled_from(
+        ("https://x/" + "y" * 1990, "https://x/" + "y" * 1991, "https://me@x/", "https://x:99999/", "https://x\\@y")
+    ),
+    _text,
+)
+_planned = st.one_of(
+    _text,
+    st.fixed_dictionaries({"title": _text}, optional={"step_id": _ids, "status": st.sampled_from(vocabulary.STEP_STATUSES)}),
+)
 _create = st.fixed_dictionaries(
     {"title": _text},
     optional={
+        "cwd": _text.map("/{}".format),
+        "parent_task_id": _ids,
         "task_id": _ids.map(lambda each: each),
         "steps": st.lists(_step, max_size=3),
         "summary": _text,
@@ -81,21 +104,30 @@ _change = st.one_of(
         st.just("step.update"),
         st.fixed_dictionaries(
             {"step": st.integers(0, 3), "status": st.sampled_from((*vocabulary.STEP_STATUSES, "waiting"))},
-            optional={"summary": _text},
+            optional={"summary": _text, "progress": _progress},
         ),
     ),
+    st.tuples(st.just("task.plan"), st.fixed_dictionaries({"steps": st.lists(_planned, max_size=4)})),
+    st.tuples(
+        st.just("step.add"),
+        st.fixed_dictionaries({"title": _text}, optional={"step_id": _ids, "after": st.integers(0, 4) | _text}),
+    ),
+    st.tuples(
+        st.just("task.annotate"), st.fixed_dictionaries({"metadata": st.dictionaries(_text, st.none() | _text, max_size=5)})
+    ),
+    st.tuples(st.just("task.link"), st.fixed_dictionaries({"url": _urls}, optional={"name": _text})),
     st.tuples(
         st.just("task.update"),
         st.fixed_dictionaries({"status": st.sampled_from((*vocabulary.TASK_STATUSES, "lost"))}, optional={"summary": _text}),
     ),
-    st.tuples(st.just("task.heartbeat"), st.fixed_dictionaries({}, optional={"summary": _text})),
+    st.tuples(st.just("task.heartbeat"), st.fixed_dictionaries({}, optional={"summary": _text, "progress": _progress})),
 )
 
 
 @dataclasses.dataclass
 class _World:
     daemon: RunningDaemon
-    url: str
+    backend: BackendProcess
     number: int = 0
 
     async def try_(self, create: dict[str, Any], changes: list[tuple[str, dict[str, Any]]]) -> None:
@@ -104,7 +136,7 @@ class _World:
         if task_id is not None:
             create["task_id"] = f"{task_id}" if len(task_id) > 60 else f"{task_id}{self.number}"
         try:
-            made = await self.daemon.call("task.create", base_url=self.url, **create)
+            made = await self.daemon.call("task.create", base_url=self.backend.url, **create)
         except RpcError as refused:
             assert refused.code in {-32602, -32007}, refused  # noqa: PT017
             return
@@ -116,19 +148,35 @@ class _World:
         await self.daemon.flush()
         letters = (await self.daemon.call("deadletter.list"))["dead_letters"]
         assert letters == []
+        there = await asyncio.to_thread(self.backend.call, "GET", f"/api/tasks/{made['task_id']}")
+        here = await self.daemon.call("task.get", task_id=made["task_id"])
+        assert _plan_of(there) == _plan_of(here)
+        assert (there["metadata"], there["parent_task_id"]) == (here["metadata"], here["parent_task_id"])
+        assert [(each["url"], each["name"]) for each in there["links"]] == [
+            (each["url"], each["name"]) for each in here["links"]
+        ]
+
+
+def _plan_of(task: dict[str, Any]) -> list[tuple[Any, ...]]:
+    return [(each["step_id"], each["position"], each["title"], each["status"], _measure_of(each)) for each in task["steps"]]
+
+
+def _measure_of(step: dict[str, Any]) -> tuple[Any, ...] | None:
+    measure = step["measure"]
+    return None if measure is None else tuple(measure[name] for name in ("done", "total", "unit"))
 
 
 @pytest.mark.timeout(120)
 def test_whatever_the_daemon_accepts_the_backend_takes(tmp_path: Path, folder: Path, backend: BackendProcess) -> None:
     loop = asyncio.new_event_loop()
-    daemon = RunningDaemon(folder)
+    daemon = RunningDaemon(folder, msgspec.structs.replace(QUICK, metadata=Metadata()))
     loop.run_until_complete(daemon.start())
-    world = _World(daemon, backend.url)
+    world = _World(daemon, backend)
 
     def property_(create: dict[str, Any], changes: list[tuple[str, dict[str, Any]]]) -> None:
         loop.run_until_complete(world.try_(dict(create), changes))
 
-    tried = given(create=_create, changes=st.lists(_change, max_size=4))(property_)
+    tried = given(create=_create, changes=st.lists(_change, max_size=6))(property_)
     try:
         seed(20260301)(
             settings(max_examples=150, database=None, deadline=None, suppress_health_check=list(HealthCheck))(tried)
