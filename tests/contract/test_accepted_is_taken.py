@@ -69,7 +69,7 @@ _text = st.one_of(
 
 
 def _mostly(fit: st.SearchStrategy[Any], hostile: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Values of which most fit: a call is refused for the first thing in it that does not, and then shows nothing of the rest."""
+    """Values of which most fit: a call is refused for the first thing in it that does not, and shows nothing of the rest."""
     return st.integers(0, 24).flatmap(lambda drawn: hostile if drawn == 13 else fit)
 
 
