@@ -11,8 +11,18 @@ from typing import Any
 import pytest
 
 from clawlog.connection import calls
-from clawlog.connection.calls import Call, NewStep
-from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
+from clawlog.connection.calls import Call, NewStep, PlannedStep, Progress
+from clawlog.connection.results import (
+    Accepted,
+    AddedStep,
+    Beat,
+    CreatedTask,
+    Flushed,
+    Planned,
+    StepHandle,
+    StopPhase,
+    StopState,
+)
 from clawlog.connection.session import Changed, Session
 from clawlog.errors import Refused
 from clawlog.protocol import errors, jsonrpc, spool, vocabulary
@@ -38,6 +48,47 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         calls.update_task("t-1", "failed", summary="disk full", event_id=EVENT),
         '{"jsonrpc":"2.0","id":1,"method":"task.update","params":{"task_id":"t-1","status":"failed","summary":"disk full",'
         '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.update_task("t-1", "waiting", summary="Which one?", event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.update","params":{"task_id":"t-1","status":"waiting","summary":"Which one?",'
+        '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.create_task("t", task_id="t", event_id=EVENT, cwd="/srv/site", parent_task_id="p-1"),
+        '{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"t","steps":[],"task_id":"t","event_id":"'
+        + EVENT
+        + '","cwd":"/srv/site","parent_task_id":"p-1"}}',
+    ),
+    (
+        calls.plan_task("t-1", ["写", NewStep("test", "x"), PlannedStep("look", "done", "t-1-1")], event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.plan","params":{"task_id":"t-1","steps":[{"title":"写"},'
+        '{"title":"test","step_id":"x"},{"title":"look","status":"done","step_id":"t-1-1"}],"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.add_step("t-1", "think", step_id="x", after=2, event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"step.add","params":{"task_id":"t-1","title":"think","step_id":"x","after":2,'
+        '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.annotate_task("t-1", {"branch": "main", "draft": None}, event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.annotate","params":{"task_id":"t-1","event_id":"'
+        + EVENT
+        + '","metadata":{"branch":"main","draft":null}}}',
+    ),
+    (
+        calls.link_task("t-1", "https://x/1", name="one", event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.link","params":{"task_id":"t-1","url":"https://x/1","name":"one",'
+        '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.update_step("t-1", 2, "running", event_id=EVENT, progress=Progress(318, 2480, "files")),
+        '{"jsonrpc":"2.0","id":1,"method":"step.update","params":{"task_id":"t-1","step":2,"status":"running",'
+        '"event_id":"' + EVENT + '","progress":{"done":318,"total":2480,"unit":"files"}}}',
+    ),
+    (
+        calls.heartbeat("t-1", progress=Progress(0.5)),
+        '{"jsonrpc":"2.0","id":1,"method":"task.heartbeat","params":{"task_id":"t-1","progress":{"done":0.5}}}',
     ),
     (calls.get_task("t-1"), '{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"t-1"}}'),
     (calls.list_tasks(), '{"jsonrpc":"2.0","id":1,"method":"task.list","params":{}}'),
@@ -89,6 +140,21 @@ REPLIES: list[tuple[Call[Any], str, object]] = [
         calls.update_step("t", 1, "done"),
         '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"summary_truncated":true}',
         Accepted(EVENT, 3, summary_truncated=True),
+    ),
+    (
+        calls.create_task("t"),
+        '{"task_id":"t-1","title":"t","base_url":"http://b","url":"http://b/tasks/t-1","steps":[]}',
+        CreatedTask("t-1", "t", "http://b", (), url="http://b/tasks/t-1"),
+    ),
+    (
+        calls.plan_task("t", []),
+        '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"steps":[' + STEP + "]}",
+        Planned(EVENT, 3, steps=(StepHandle("t-1-1", 1, "检查", "pending"),)),
+    ),
+    (
+        calls.add_step("t", "检查"),
+        '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"step":' + STEP + "}",
+        AddedStep(EVENT, 3, step=StepHandle("t-1-1", 1, "检查", "pending")),
     ),
     (calls.heartbeat("t"), '{"accepted":true,"next_in_s":14.2}', Beat(14.2)),
     (
