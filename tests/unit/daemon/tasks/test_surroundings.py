@@ -62,12 +62,26 @@ async def test_the_folder_of_a_caller_that_cannot_be_seen_is_not_looked_for_here
     assert await surroundings.read(project, Peer(Origin.THIS_KERNEL, 0, uid=os.geteuid())) == Found(host=HOST, user=USER)
 
 
-async def test_the_folder_of_a_caller_with_other_mounts_is_not_looked_for_here(
-    surroundings: Surroundings, project: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("theirs", "uid", "project_told"),
+    [
+        (1, os.geteuid(), None),  # in a container
+        (None, os.geteuid(), "shop"),  # as a service in a user namespace sees its user's processes
+        (None, 4_000_000_000, None),
+    ],
+)
+async def test_the_folder_of_a_caller_in_a_container_is_not_looked_for_here(
+    surroundings: Surroundings,
+    project: str,
+    monkeypatch: pytest.MonkeyPatch,
+    theirs: int | None,
+    uid: int,
+    project_told: str | None,
 ) -> None:
-    monkeypatch.setattr(module, "_namespace", lambda process, kind: 1)
-    assert await surroundings.read(project, HERE) == Found(host=HOST, user=USER)
-    assert await surroundings.read(project, Peer(pid_namespace=1)) == Found(host=HOST, user=USER)
+    monkeypatch.setattr(module, "_pid_namespace", lambda _: theirs)
+    peer = msgspec.structs.replace(HERE, uid=uid)
+    assert (await surroundings.read(project, peer)).project == project_told
+    assert (await surroundings.read(project, Peer(pid_namespace=1))).project is None
 
 
 async def test_a_disk_that_does_not_answer_costs_a_twentieth_of_a_second_and_is_asked_once(
@@ -120,6 +134,12 @@ def test_user_folder_and_command_are_for_this_machine_alone_unless_set() -> None
     assert complete(given, found, folder=None, tells_private=False)["command"] == "make"
 
 
-def test_what_fits_no_pair_is_left_out_and_what_no_text_may_hold_is_cleaned() -> None:
-    found = Found("a\x1b[0m\nb", "", None, "\x00")
-    assert complete({}, found, folder="/" + "x" * 1000, tells_private=True) == {"project": "a b"}
+async def test_what_fits_no_pair_is_left_out_and_what_no_text_may_hold_is_cleaned(
+    surroundings: Surroundings, tmp_path: Path
+) -> None:
+    git = tmp_path / "a\x1b[0m\nb" / ".git"
+    git.mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/" + "x" * 1001)
+    assert await surroundings.read(str(git.parent), HERE) == Found("a b", HOST, None, USER)
+    assert complete({}, Found(), folder="/" + "x" * 1000, tells_private=True) == {}
+    assert complete({}, Found(), folder="/a\nb", tells_private=True) == {"cwd": "/a b"}
