@@ -30,7 +30,7 @@ def test_a_waiting_task_shows_its_question_and_leaves_when_it_goes_on(
     page = open_page(backend.url)
     shown = row(page, "Migrate the table")
     expect(shown.locator(".badge")).to_have_text("Needs you")
-    expect(shown.locator(".row-now")).to_have_text("Copyapprove DROP COLUMN x?")
+    expect(shown.locator(".row-now")).to_have_text("approve DROP COLUMN x?")
     expect(shown.locator(".pill")).to_have_text("Waiting")
     expect(shown.locator(".ages")).to_have_text(re.compile("asked 4 min ago"))
     expect(shown.get_by_role("button")).to_have_text(["Stop"])

@@ -75,7 +75,7 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
         created_ms=event.at,
         received_ms=received,
         updated_ms=event.at,
-        parent_id=event.parent_task_id,
+        parent_id=event.parent_task_id if event.parent_task_id != event.task_id else None,
         reversed_id=event.task_id[::-1],
         steps_loaded=True,
         interrupts_loaded=True,

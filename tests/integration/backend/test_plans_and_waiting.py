@@ -300,6 +300,8 @@ async def test_a_list_is_narrowed_by_everything_at_once(api: Api) -> None:
     assert [sub["task_id"][-1] for sub in parent["subtasks"]] == ["3", "2", "1", "0"]
     assert [sub["status"] for sub in parent["subtasks"]][1] == "waiting"
     await api.task("orphan", parent_task_id="nobody", steps=0)
+    await api.task("itself", parent_task_id="itself", steps=0)
+    assert ((await api.get("itself"))["parent"], (await api.get("itself"))["subtasks"]) == (None, [])
     assert ((await api.get("orphan"))["parent"], (await api.get("orphan"))["parent_task_id"]) == (None, "nobody")
 
 

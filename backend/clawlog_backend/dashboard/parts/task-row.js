@@ -130,7 +130,7 @@ function whatMatters(task) {
   if (failed) return { step: failed.title, words: failed.summary || summary };
   const unreported = unreportedSteps(task);
   if (unreported) return { step: t("task.unreported", { n: unreported }), words: summary };
-  if (status === "waiting") return { step: currentStep?.title ?? "", words: summary };
+  if (status === "waiting") return { step: "", words: summary };
   if (hasEnded(task)) return { step: "", words: (status === "interrupted" && stop?.answer) || summary };
   if (liveness.state === "lost" && liveness.reason) return { step: "", words: liveness.reason };
   return { step: currentStep?.title ?? "", words: currentStep?.summary || summary };
