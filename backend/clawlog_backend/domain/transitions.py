@@ -51,15 +51,17 @@ from clawlog_backend.domain.fields import (
 from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, Change, InterruptState, StepState, TaskState, liveness
 from clawlog_backend.domain.times import UtcMs
 
-_BY_AGENT = (
-    TaskStatusChanged
-    | StepStatusChanged
-    | Planned
-    | StepAdded
-    | MetadataChanged
-    | Linked
-    | InterruptDelivered
-    | InterruptAcknowledged
+_BY_AGENT = frozenset(
+    {
+        TaskStatusChanged,
+        StepStatusChanged,
+        Planned,
+        StepAdded,
+        MetadataChanged,
+        Linked,
+        InterruptDelivered,
+        InterruptAcknowledged,
+    }
 )
 """The events that prove, by themselves, that an agent was alive when it gave the command."""
 
@@ -75,7 +77,7 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
         created_ms=event.at,
         received_ms=received,
         updated_ms=event.at,
-        parent_id=event.parent_task_id,
+        parent_id=event.parent_task_id if event.parent_task_id != event.task_id else None,
         reversed_id=event.task_id[::-1],
         steps_loaded=True,
         interrupts_loaded=True,
@@ -106,11 +108,12 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
         _heartbeat(event, task, received)
         return
     _change(event, task, received)
-    if isinstance(event, _BY_AGENT):
+    if type(event) in _BY_AGENT:  # a set, since this is asked for each event, and a union is asked member by member
         _agent_reported(task, event.at, received)
         if task.closed is not None:
             task.reopen(event.at)
-    task.attend(event.at)
+    if task.status is not TaskStatus.RUNNING or task.lost or task.attention is not None:  # the usual case needs nobody
+        task.attend(event.at)
     task.updated_ms = max(task.updated_ms, event.at)
     task.mark(Change.REPORT)
 

@@ -20,7 +20,7 @@ from clawlog_backend.domain.views import (
 )
 from clawlog_backend.storage.rows import chunks
 from clawlog_backend.storage.schema import events, interrupts, tasks
-from clawlog_backend.storage.view_rows import control_view, event_view, stop_view, task_ref, task_views
+from clawlog_backend.storage.view_rows import SHOWN_COLUMNS, control_view, event_view, stop_view, task_ref, task_views
 
 RECENT_EVENTS = 200
 _SUBTASKS = 100
@@ -28,7 +28,9 @@ _SUBTASKS = 100
 
 def tasks_by_number(connection: Connection, numbers: Iterable[int], *, now: UtcMs) -> list[tuple[int, TaskView]]:
     """Tasks with their numbers, the earliest change first."""
-    found = [row for chunk in chunks(numbers) for row in connection.execute(select(tasks).where(tasks.c.n.in_(chunk))).all()]
+    found = [
+        row for chunk in chunks(numbers) for row in connection.execute(select(*SHOWN_COLUMNS).where(tasks.c.n.in_(chunk))).all()
+    ]
     found.sort(key=lambda row: row.change_seq)
     return list(zip((row.n for row in found), task_views(connection, found, now), strict=True))
 
@@ -56,7 +58,7 @@ def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDeta
     Raises:
         UnknownTask: No task has this id.
     """
-    row = connection.execute(select(tasks).where(tasks.c.task_id == task_id)).one_or_none()
+    row = connection.execute(select(*SHOWN_COLUMNS).where(tasks.c.task_id == task_id)).one_or_none()
     if row is None:
         raise UnknownTask(task_id)
     view = task_views(connection, [row], now)[0]

@@ -20,7 +20,7 @@ from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, STALE_AF
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, TaskPage
 from clawlog_backend.storage.schema import steps, tasks
-from clawlog_backend.storage.view_rows import task_views
+from clawlog_backend.storage.view_rows import SHOWN_COLUMNS, task_views
 
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -90,7 +90,7 @@ def list_tasks(
 def selected(query: Query, *, now: UtcMs, sort: Sort, cursor: str | None = None) -> Select[Any]:
     """The rows of a list in its order, from a cursor on (see :func:`list_tasks`)."""
     order = _ORDERS[sort]
-    found = _narrowed(select(tasks), query, now)
+    found = _narrowed(select(*SHOWN_COLUMNS), query, now)
     if cursor is not None:
         after = _read_cursor(cursor, sort)
         found = found.where(tasks.c.n < after[0] if len(order) == 1 else tuple_(*order) < tuple_(*after))

@@ -40,8 +40,10 @@ from clawlog_backend.domain.views import (
     TaskView,
 )
 from clawlog_backend.storage.rows import chunks
-from clawlog_backend.storage.schema import interrupts, steps
+from clawlog_backend.storage.schema import interrupts, steps, tasks
 
+# What a search looks through is long, and shown nowhere.
+SHOWN_COLUMNS = tuple(column for column in tasks.c if column.name not in {"search", "search_facts", "reversed_id"})
 _STEP_COLUMNS = ("step_id", "position", "title", "status", "summary", "started_ms", "ended_ms", "measure")
 
 # A look-up in a dict takes a tenth of the time of calling the enum.
@@ -66,7 +68,7 @@ def task_views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> 
 
     Args:
         connection: To read their steps and stops from.
-        rows: Whole rows of ``tasks``.
+        rows: Rows of ``tasks``, with ``SHOWN_COLUMNS``.
         now: This instant.
     """
     steps_of: dict[int, list[StepView]] = {row.n: [] for row in rows}

@@ -211,7 +211,8 @@ async def test_links_and_metadata_change_within_their_bounds(api: Api) -> None:
     "url",
     [
         "javascript:alert(1)", "data:text/html,x", "ftp://host/x", "//host/x", "http://", "https:///x", "http://user:pw@host/",
-        "http://user@host/", "http://host/a b", "http://ho\nst/", "http://host:99999/", "https://good.com\\@bad.com/", "x" * 2001,
+        "http://user@host/", "http://host/a b", "http://ho\nst/", "http://host:99999/", "https://good.com\\@bad.com/",
+        "x" * 2001,
         "http://host/\u202egnp", 'http://host/"onclick="x', "",
     ],
 )  # fmt: skip
@@ -299,6 +300,8 @@ async def test_a_list_is_narrowed_by_everything_at_once(api: Api) -> None:
     assert [sub["task_id"][-1] for sub in parent["subtasks"]] == ["3", "2", "1", "0"]
     assert [sub["status"] for sub in parent["subtasks"]][1] == "waiting"
     await api.task("orphan", parent_task_id="nobody", steps=0)
+    await api.task("itself", parent_task_id="itself", steps=0)
+    assert ((await api.get("itself"))["parent"], (await api.get("itself"))["subtasks"]) == (None, [])
     assert ((await api.get("orphan"))["parent"], (await api.get("orphan"))["parent_task_id"]) == (None, "nobody")
 
 
@@ -352,3 +355,23 @@ async def test_a_page_of_another_site_can_neither_close_nor_acknowledge(api: Api
     ):
         code, problem = await api(method, path, body, headers=headers)
         assert (code, problem["code"]) == (403, "foreign_origin"), path
+
+
+async def test_hostile_text_in_the_new_fields_comes_back_as_one_clean_line(api: Api) -> None:
+    hostile = "\x1b[2J<b>\u202egnp\u0000 \u2028x"
+    clean = "<b> gnp x"
+    await api.task(steps=1)
+    results = await api.events(
+        event("plan", "p1", steps=[{"step_id": "a", "title": hostile, "status": "running"}]),
+        event("step_added", "p2", step_id="b", title=hostile),
+        event("metadata", "p3", metadata={hostile: hostile}),
+        event("link", "p4", url="https://example.com/", name=hostile),
+        event("heartbeat", "p5", **BEAT, progress={"done": 1, "unit": hostile}),
+        event("agent_lost", "p6", summary=hostile),
+    )
+    assert [result["status"] for result in results] == ["ok"] * 6
+    assert (await api("POST", "/api/tasks/t1/close", {"summary": hostile, "by": hostile}))[0] == 200
+    task = await api.get()
+    assert [step["title"] for step in task["steps"]] == [clean, clean]
+    assert (task["metadata"], task["links"][0]["name"], task["measure"]["unit"]) == ({clean: clean}, clean, clean)
+    assert (task["closed"]["by"], task["closed"]["summary"], task["summary"]) == (clean, clean, clean)
