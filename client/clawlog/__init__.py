@@ -39,14 +39,21 @@ if TYPE_CHECKING:
         SpoolFailed,
     )
     from clawlog.tasks.asynchronous import AsyncTask, async_task
-    from clawlog.tasks.blocking import Task, task
+    from clawlog.tasks.blocking import Task, attach, task
+    from clawlog.tasks.current import current_task
+    from clawlog.tasks.logs import LogHandler
+    from clawlog.tasks.steps import AsyncStep, Step
+    from clawlog.tasks.tracking import Track, track
+    from clawlog.tasks.waits import AsyncWait, Wait
 
 __all__ = [
     "Accepted",
     "AddedStep",
     "AsyncClient",
     "AsyncInterruptWatch",
+    "AsyncStep",
     "AsyncTask",
+    "AsyncWait",
     "BadAddress",
     "Beat",
     "ClawlogError",
@@ -55,6 +62,7 @@ __all__ = [
     "DaemonUnreachable",
     "Flushed",
     "InterruptWatch",
+    "LogHandler",
     "NewStep",
     "Planned",
     "PlannedStep",
@@ -63,12 +71,18 @@ __all__ = [
     "Refused",
     "SoftStop",
     "SpoolFailed",
+    "Step",
     "StepHandle",
     "StopPhase",
     "StopState",
     "Task",
+    "Track",
+    "Wait",
     "async_task",
+    "attach",
+    "current_task",
     "task",
+    "track",
 ]
 
 _HOMES = {
@@ -76,7 +90,9 @@ _HOMES = {
     "AddedStep": "clawlog.connection.results",
     "AsyncClient": "clawlog.async_client",
     "AsyncInterruptWatch": "clawlog.async_client",
+    "AsyncStep": "clawlog.tasks.steps",
     "AsyncTask": "clawlog.tasks.asynchronous",
+    "AsyncWait": "clawlog.tasks.waits",
     "BadAddress": "clawlog.errors",
     "Beat": "clawlog.connection.results",
     "ClawlogError": "clawlog.errors",
@@ -85,6 +101,7 @@ _HOMES = {
     "DaemonUnreachable": "clawlog.errors",
     "Flushed": "clawlog.connection.results",
     "InterruptWatch": "clawlog.client",
+    "LogHandler": "clawlog.tasks.logs",
     "NewStep": "clawlog.connection.calls",
     "Planned": "clawlog.connection.results",
     "PlannedStep": "clawlog.connection.calls",
@@ -93,12 +110,18 @@ _HOMES = {
     "Refused": "clawlog.errors",
     "SoftStop": "clawlog.errors",
     "SpoolFailed": "clawlog.errors",
+    "Step": "clawlog.tasks.steps",
     "StepHandle": "clawlog.connection.results",
     "StopPhase": "clawlog.connection.results",
     "StopState": "clawlog.connection.results",
     "Task": "clawlog.tasks.blocking",
+    "Track": "clawlog.tasks.tracking",
+    "Wait": "clawlog.tasks.waits",
     "async_task": "clawlog.tasks.asynchronous",
+    "attach": "clawlog.tasks.blocking",
+    "current_task": "clawlog.tasks.current",
     "task": "clawlog.tasks.blocking",
+    "track": "clawlog.tasks.tracking",
 }
 
 

@@ -1,5 +1,6 @@
-"""A task as a Python context: ``clawlog.task`` and ``clawlog.async_task``.
+"""A task in a Python program: ``clawlog.task`` and what belongs to it.
 
-``lifecycle`` decides which calls are made and when a stop is raised, without I/O; ``failures`` what happens when the daemon
-cannot be reached; ``blocking`` and ``asynchronous`` are the two forms, on ``base``.
+``lifecycle`` and ``steps`` say what a task and a step report, as conversations without I/O (``conversation``); ``failures``
+what happens when the daemon cannot be reached. ``blocking`` and ``asynchronous`` are the two forms, on ``base``. On top of both
+are loops (``tracking``), log lines (``logs``) and the task that the code is in (``current``).
 """

@@ -1,23 +1,30 @@
-"""``clawlog.task``: a task as a ``with`` block."""
+"""``clawlog.task``: a task as a ``with`` block, and the other ways into one: ``async with``, a decorator, ``attach``."""
 
 from __future__ import annotations
 
 import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import EllipsisType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
+from clawlog.async_client import AsyncClient
 from clawlog.client import Client, InterruptWatch
 from clawlog.connection import calls
-from clawlog.connection.calls import Call, NewStep
-from clawlog.connection.results import Accepted, StopState
-from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable
+from clawlog.connection.calls import NewStep, PlannedStep
+from clawlog.connection.results import StepHandle, StopState
+from clawlog.errors import BadAddress, ClawlogError
+from clawlog.tasks import decorator
+from clawlog.tasks.asynchronous import AsyncTask
 from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
-from clawlog.tasks.lifecycle import Description, Lifecycle
+from clawlog.tasks.conversation import Attempt, Outcome, Start, hold
+from clawlog.tasks.lifecycle import Description
+from clawlog.tasks.steps import Step
+from clawlog.tasks.waits import Wait
 
-T = TypeVar("T")
-Report = Callable[[], Sequence[Call[Accepted]]]
+R = TypeVar("R")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 def task(
@@ -30,15 +37,19 @@ def task(
     lease_s: float | None = None,
     metadata: Mapping[str, str] | None = None,
     task_id: str | None = None,
+    parent_task_id: str | EllipsisType | None = ...,
     on_stop: Callable[[StopState], None] | None = None,
     strict: bool = False,
-    client: Client | None = None,
+    client: Client | AsyncClient | None = None,
 ) -> Task:
     """A task for ``with``: created on entry; on exit ``done``, ``failed``, or acknowledged after a stop.
 
+    ``async with clawlog.task(…)`` gives an ``AsyncTask``. ``@clawlog.task(…)`` makes each call of a function, coroutine
+    function or generator a task of its own, which ``clawlog.current_task()`` returns within.
+
     A ``SoftStop`` of this task's ``checkpoint()`` ends the block quietly: it is acknowledged and not raised further, and
-    ``task.stopped`` is true afterwards. Every other exception propagates, after the task is marked ``failed`` (or
-    ``interrupted``, for Ctrl-C).
+    ``task.stopped`` is true afterwards (a decorated function returns None). Every other exception propagates, after the task
+    is marked ``failed`` (or ``interrupted``, for Ctrl-C).
 
     Args:
         title: What the task does, 1 to 200 characters.
@@ -47,45 +58,121 @@ def task(
         summary: One line about it.
         watch_pid: The process that shows whether the agent is alive: by default this one; None for none.
         lease_s: How long one call counts as a sign of life where there is no process, 5 to 3,600 s.
-        metadata: At most 20 pairs of your own.
+        metadata: At most 20 pairs of your own; ``agent`` is added where one started this program, and the daemon adds others.
         task_id: An id of your own.
-        on_stop: Called once per requested stop, from the next ``checkpoint()``, before it raises.
+        parent_task_id: The task that this one is a part of; None for none. By default it is the task around it, else the one in
+            ``CLAWLOG_TASK_ID``, unless that has ended, is not known, or has another backend.
+        on_stop: Called once per requested stop, from ``checkpoint()``; of an ``AsyncTask`` from the event loop, as soon as the
+            daemon pushes it.
         strict: Whether failures of the daemon raise. By default they are warnings of the logger ``clawlog``, events wait in
             the spool, and your work continues.
         client: A client to use, which is left open; by default the task has its own.
     """
     return Task(
-        Description(title, steps, base_url, summary, watch_pid, lease_s, metadata, task_id),
+        Description(title, steps, base_url, summary, watch_pid, lease_s, metadata, task_id, parent_task_id),
         on_stop=on_stop,
         strict=strict,
         client=client,
     )
 
 
+def attach(
+    task_id: str | None = None,
+    *,
+    on_stop: Callable[[StopState], None] | None = None,
+    strict: bool = False,
+    client: Client | AsyncClient | None = None,
+) -> Task:
+    """A task of another process, to report on: this one neither begins nor ends it.
+
+    For ``with`` and ``async with``, as ``clawlog.task``. A step that is begun here is ended here. A ``SoftStop`` of its
+    ``checkpoint()`` ends the block quietly; the acknowledgement is left to the process whose task it is.
+
+    Args:
+        task_id: Its id; by default the one in ``CLAWLOG_TASK_ID``, which ``clawlog run`` sets.
+        on_stop: As of ``clawlog.task``.
+        strict: As of ``clawlog.task``.
+        client: As of ``clawlog.task``.
+    """
+    named = os.environ.get("CLAWLOG_TASK_ID") if task_id is None else task_id
+    return Task(Description(task_id=named, is_own=False), on_stop=on_stop, strict=strict, client=client)
+
+
 class Task(BaseTask):
-    """What ``clawlog.task`` gives."""
+    """What ``clawlog.task`` and ``clawlog.attach`` give."""
 
     def __init__(
-        self, description: Description, *, on_stop: Callable[[StopState], None] | None, strict: bool, client: Client | None
+        self,
+        description: Description,
+        *,
+        on_stop: Callable[[StopState], None] | None,
+        strict: bool,
+        client: Client | AsyncClient | None,
     ) -> None:
         super().__init__(description, on_stop=on_stop, strict=strict)
-        self._owns_client = client is None
-        self._client = client or self._new_client()
+        self._given_client = client
+        self._client = client if isinstance(client, Client) else None
         self._watch: InterruptWatch | None = None
         self._watch_pid = os.getpid()
 
-    def step(self, step: calls.Step, summary: str | None = None) -> Step:
+    def step(self, step: calls.Step, summary: str | None = None, *, after: calls.Step | None = None) -> Step:
         """Returns a step for ``with``: ``running`` on entry, ``done`` or ``failed`` on exit.
+
+        A title that is not in the plan is added to it.
 
         Args:
             step: Its title, id, or position from 1.
             summary: One line for its start.
+            after: The step that it follows, where it is added; by default the one that this program began last.
         """
-        return Step(self._lifecycle, self._report, step, summary)
+        return Step(self._opened_step(step, summary, after), self._report, self._notes)
+
+    def plan(self, steps: Sequence[str | NewStep | PlannedStep]) -> tuple[StepHandle, ...]:
+        """Makes these steps the plan, whole and in this order; returns the task's steps as they are now.
+
+        A step is recognised by its id, else by its title. One that had not ended and is not in the list is kept as ``skipped``.
+
+        Args:
+            steps: Titles, or steps with an id or a status; at most 200, ended ones included.
+        """
+        return self._report(lambda: self._lifecycle.changes_plan(steps)) or self.steps
+
+    def progress(self, done: float, total: float | None = None, *, unit: str | None = None, summary: str | None = None) -> None:
+        """Reports how far the step that the program is in has come; outside of a step, the task.
+
+        It is cheap in a loop: only some of the calls are sent, at least 1 s apart and at most 10 s; the last one goes with the
+        step's end.
+
+        Args:
+            done: How many are done, at least 0.
+            total: How many there are, where that is known.
+            unit: Of what, such as ``files``, at most 20 characters.
+            summary: One line about what is being done.
+        """
+        counted = self._counted()
+        if self._notes(counted, done, total, unit, summary):
+            self._report(counted.reports_paced)
 
     def heartbeat(self, summary: str | None = None) -> None:
         """Sends a sign of life, with one line about the current work. The daemon needs none while this process runs."""
-        self._report(lambda: [self._lifecycle.heartbeat(summary)])
+        self._report(lambda: self._lifecycle.beats(summary))
+
+    def link(self, url: str, name: str | None = None) -> None:
+        """Adds something to look at beside the task: a pull request, a log, a trace; at most 50.
+
+        Args:
+            url: Its address, http or https. One that is there already gets the new name.
+            name: What it is called, at most 100 characters.
+        """
+        self._report(lambda: self._lifecycle.links(url, name))
+
+    def waiting(self, question: str) -> Wait:
+        """Returns a block in which the task waits for a person: not quiet, not lost; afterwards it runs again.
+
+        Args:
+            question: What the person is asked, in one line.
+        """
+        return Wait(self._lifecycle, question, self._report)
 
     def checkpoint(self) -> None:
         """Marks a safe boundary: raises if a stop is requested, from memory that the daemon keeps up to date.
@@ -96,75 +183,96 @@ class Task(BaseTask):
             SoftStop: A person asked for a stop. Let it leave the ``with`` block.
         """
         self._read_stops()
+        if self._lifecycle.paced.is_due():
+            self._report(self._lifecycle.reports_paced)
         self._lifecycle.raise_if_stop_requested()
 
+    def __call__(self, function: F) -> F:
+        """Makes each call of a function a task of its own, of this description."""
+        return decorator.decorated(function, self._again, self._again_async)
+
     def __enter__(self) -> Self:
-        self._begins_here()
+        outer = self._begins_here()
         try:
-            created = self._report(lambda: [self._lifecycle.creation()])
+            if not self._report(lambda: self._lifecycle.begins(outer)):
+                self._lifecycle.is_refused()
+            self._open_watch()
         except BaseException:
+            self._leaves()
             self._close()
             raise
-        if created is None:
-            self._refused = True
-        else:
-            self._lifecycle.created(created)
-            self._open_watch()
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
-        if self._is_from_here():
-            try:
-                self._report(lambda: self._lifecycle.end(error))
-            finally:
+        try:
+            if self._leaves():
+                self._report(lambda: self._lifecycle.ends(error))
+        finally:
+            if self._pid == os.getpid():
                 self._close()
         return self._lifecycle.suppresses(error)
 
-    def _report(self, make: Callable[[], Sequence[Call[T]]]) -> T | None:
-        """Makes calls and performs them in order; returns the last one's result. Raises nothing, unless it is strict.
+    async def __aenter__(self) -> AsyncTask:
+        self._as_async = self._again_async(self.task_id)
+        return await self._as_async.__aenter__()
 
-        Args:
-            make: Makes them, of what the program gave: any of that may be of the wrong kind.
-        """
-        result = None
+    async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
+        return await self._as_async.__aexit__(kind, error, traceback)
+
+    def _again(self) -> Task:
+        return Task(self._description, on_stop=self._on_stop, strict=self._strict, client=self._given_client)
+
+    def _again_async(self, task_id: str | None = None) -> AsyncTask:
+        description = self._description if task_id is None else replace(self._description, task_id=task_id)
+        return AsyncTask(description, on_stop=self._on_stop, strict=self._strict, client=self._given_client)
+
+    def _report(self, start: Start[R]) -> R | None:
+        """Holds a conversation with the daemon; returns what it ends in. Raises nothing, unless it is strict."""
         try:
-            for call in make():
-                result = self._send(call)
+            return hold(start, self._send)
         except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
             self._failures.give_up(error)
-        return result
+            return None
 
-    def _send(self, call: Call[T]) -> T | None:
-        """Performs a call; a failure is handled as ``Failures`` says."""
-        if self._refused:
+    _post = _report
+
+    def _abandon(self, error: BaseException | None) -> None:
+        self.__exit__(None, error, None)
+
+    def _send(self, attempt: Attempt) -> Outcome:
+        """Makes an attempt; a failure is handled as ``Failures`` says."""
+        if self._lifecycle.refused:
             return None  # the task itself was refused, with a warning: the daemon does not know it
         if not self._failures.should_try_daemon():
-            return self._failures.handle(call, None)
+            return self._failures.outcome(attempt, None)
         try:
-            if self._client is None:
-                raise DaemonUnreachable("CLAWLOG_SOCKET does not name a daemon")
-            return self._client.perform(call)
+            return self._connected().perform(attempt.call)
         except ClawlogError as error:
-            return self._failures.handle(call, error)
+            return self._failures.outcome(attempt, error)
 
-    def _new_client(self) -> Client | None:
-        try:
-            return Client()
-        except BadAddress as error:
-            self._failures.give_up(error)
-            return None
+    def _connected(self) -> Client:
+        if self._client is None:
+            if self._given_client is not None:
+                raise BadAddress("an AsyncClient serves `async with` alone: give a clawlog.Client for `with`")
+            self._client = Client()
+        return self._client
 
     def _open_watch(self) -> None:
         if self._watch_pid != os.getpid():  # forked: the parent's watch is not this process's, nor is what it is about to read
             self._watch_pid, self._watch, self._reading = os.getpid(), None, threading.Lock()
-        if self._watch is None and self._client is not None and self._may_watch():
-            watch = self._client.watch_interrupt(self.task_id, may_start=False)
-            try:
-                watch.open()
-                self._watch = watch
-            except ClawlogError as error:
-                watch.close()
-                self._note_watch_lost(error)
+        if self._watch is not None or not self._may_watch():
+            return
+        try:
+            watch = self._connected().watch_interrupt(self.task_id, may_start=False)
+        except ClawlogError as error:
+            self._note_watch_lost(error)
+            return
+        try:
+            watch.open()
+            self._watch = watch
+        except ClawlogError as error:
+            watch.close()
+            self._note_watch_lost(error)
 
     def _read_stops(self) -> None:
         """Reads the stop states that the daemon has pushed.
@@ -199,39 +307,10 @@ class Task(BaseTask):
 
     def _close(self) -> None:
         self._close_watch()
-        if self._owns_client and self._client is not None:
+        if self._client is not None and self._client is not self._given_client:
             self._client.close()
 
     def _close_watch(self) -> None:
         watch, self._watch = self._watch, None
         if watch is not None:
             watch.close()
-
-
-class Step:
-    """What ``Task.step`` gives.
-
-    Attributes:
-        summary: One line to report with its end.
-    """
-
-    def __init__(self, lifecycle: Lifecycle, report: Callable[[Report], object], step: calls.Step, summary: str | None) -> None:
-        self._lifecycle = lifecycle
-        self._report = report
-        self._pid = os.getpid()
-        self._step = step
-        self._opening_summary = summary
-        self.summary: str | None = None
-
-    def update(self, summary: str) -> None:
-        """Reports the step's progress in one line."""
-        self._report(lambda: [self._lifecycle.step_begins(self._step, summary)])
-
-    def __enter__(self) -> Self:
-        self._pid = os.getpid()
-        self._report(lambda: [self._lifecycle.step_begins(self._step, self._opening_summary)])
-        return self
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if self._pid == os.getpid():  # as of the task: a forked process ends what it began
-            self._report(lambda: self._lifecycle.step_ends(self._step, error, self.summary))

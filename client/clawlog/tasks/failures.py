@@ -10,12 +10,13 @@ import logging
 import threading
 import time
 from collections.abc import Mapping
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from clawlog import spool
 from clawlog.connection.calls import Call
-from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
+from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
 from clawlog.protocol import errors
+from clawlog.tasks.conversation import Attempt, Outcome, Unreached
 from clawlog.tasks.exceptions import describe
 
 T = TypeVar("T")
@@ -45,22 +46,51 @@ def warn(text: str, *values: object) -> None:
         _warning.active = False
 
 
+class Titled(Protocol):
+    """What a failure is about."""
+
+    title: str
+
+
 class Failures:
     """How one task handles the daemon's failures.
 
     Args:
         env: The environment variables that say where the spool is.
         strict: Whether to raise them.
+        about: The task, which a refusal names.
     """
 
-    def __init__(self, env: Mapping[str, str], *, strict: bool) -> None:
+    def __init__(self, env: Mapping[str, str], *, strict: bool, about: Titled | None = None) -> None:
         self._env = env
         self._strict = strict
+        self._about = about
         self._quiet_until = 0.0
 
     def should_try_daemon(self) -> bool:
         """Whether a call may reach the daemon: it has not failed to answer a moment ago."""
         return time.monotonic() >= self._quiet_until
+
+    def outcome(self, attempt: Attempt, error: ClawlogError | None) -> Outcome:
+        """Returns what an attempt that failed comes to.
+
+        Args:
+            attempt: The attempt.
+            error: As of ``handle``.
+
+        Raises:
+            ClawlogError: The error itself, when strict.
+        """
+        if isinstance(error, Refused):
+            if error.code in attempt.answers:
+                return error.with_traceback(None)  # whose frames would hold each other, and what the program has in them
+            error = self._named(error)
+        elif not attempt.keep:
+            self._note(error)
+            if error is not None:
+                warn("the daemon cannot be reached, and what is reported waits in the spool: %s", error)
+            return Unreached.UNREACHED
+        return self.handle(attempt.call, error)
 
     def handle(self, call: Call[T], error: ClawlogError | None) -> T | None:
         """Keeps a call that the daemon did not accept in the spool, or logs that it is lost.
@@ -75,11 +105,7 @@ class Failures:
         Raises:
             ClawlogError: The error itself, when strict.
         """
-        if error is not None:
-            if self._strict:
-                raise error
-            if isinstance(error, DaemonUnreachable):
-                self._quiet_until = time.monotonic() + QUIET_S
+        self._note(error)
         declined = isinstance(error, Refused) and error.code not in errors.NOT_NOW
         if declined or not spool.is_spoolable(call.method):
             warn("%s was not accepted: %s", call.method, error or "the daemon does not answer")
@@ -92,6 +118,20 @@ class Failures:
         if error is not None:
             warn("%s waits in the spool: %s", call.method, error)
         return call.decode_result(result)
+
+    def _note(self, error: ClawlogError | None) -> None:
+        if error is None:
+            return
+        if self._strict:
+            raise error
+        if isinstance(error, DaemonUnreachable | BadAddress):
+            self._quiet_until = time.monotonic() + QUIET_S
+
+    def _named(self, refusal: Refused) -> Refused:
+        """A refusal that says which task it is about: a program may have many."""
+        if self._about is None or not self._about.title:
+            return refusal
+        return Refused(refusal.code, f"{refusal.message} (task {self._about.title!r})", refusal.data)
 
     def give_up(self, error: Exception) -> None:
         """Takes note of a report that could not be made at all, such as one with a text that is none.

@@ -46,8 +46,7 @@ class TaskFilter(BaseModel):
 
     def query(self) -> task_list.Query:
         """The same, as the store takes it."""
-        named = self.model_dump(include=set(TaskFilter.model_fields) - {"q"})
-        return task_list.Query(text=self.q, **named)
+        return task_list.Query(text=self.q, **{name: getattr(self, name) for name in TaskFilter.model_fields if name != "q"})
 
 
 class ListQuery(TaskFilter):

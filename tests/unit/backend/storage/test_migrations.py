@@ -98,8 +98,9 @@ def test_what_had_failed_or_was_lost_counts_as_acknowledged(connection: Connecti
         connection.execute(
             text(
                 "INSERT INTO tasks SELECT :n, 'old-' || :n, title, :status, NULL, summary, '{\"project\": \"Infra\"}', "
-                "created_ms, received_ms, updated_ms, CASE :status WHEN 'running' THEN NULL ELSE 5 END, 0, 0, 0, 0, agent_seen_ms, "
-                "vouched_ms, sign_ms, evidence, pid, stalled, :lost, NULL, NULL, 0, :n + 6, 0, search FROM tasks WHERE n = 1"
+                "created_ms, received_ms, updated_ms, CASE :status WHEN 'running' THEN NULL ELSE 5 END, 0, 0, 0, 0, "
+                "agent_seen_ms, vouched_ms, sign_ms, evidence, pid, "
+                "stalled, :lost, NULL, NULL, 0, :n + 6, 0, search FROM tasks WHERE n = 1"
             ),
             {"n": n, "status": status, "lost": lost},
         )

@@ -37,14 +37,14 @@ class Context:
         self.inner = inner
 
     async def __aenter__(self) -> Any:
-        enter = getattr(self.inner, "__aenter__", None) or self.inner.__enter__
+        enter = getattr(self.inner, "__enter__", None) or self.inner.__aenter__
         await settled(enter())
         return self.inner
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> Any:
-        leave = getattr(self.inner, "__aexit__", None) or self.inner.__exit__
+        leave = getattr(self.inner, "__exit__", None) or self.inner.__aexit__
         return await settled(leave(kind, error, trace))
 
 
@@ -75,9 +75,20 @@ async def stop_heard(task: Any) -> None:
 
 
 def steps(daemon: ScriptedDaemon) -> list[tuple[object, str, object]]:
+    """Title, status and summary of each report on a step."""
+    titles = titles_of(daemon)
     return [
-        (p["step"], p["status"], p.get("summary")) for p in (a.params for a in daemon.requests if a.method == "step.update")
+        (titles.get(p["step"], p["step"]), p["status"], p.get("summary"))
+        for p in (each.params for each in daemon.requests if each.method == "step.update")
     ]
+
+
+def titles_of(daemon: ScriptedDaemon) -> dict[object, str]:
+    """The titles of steps by their ids."""
+    created = [each.params for each in daemon.requests if each.method == "task.create"]
+    titles = {f"{p['task_id']}-{n}": title for p in created for n, title in enumerate(p["steps"], 1)}
+    added = [each.params for each in daemon.requests if each.method == "step.add"]
+    return {**titles, **{p["step_id"]: p["title"] for p in added}}
 
 
 async def test_a_task_goes_from_created_to_done(daemon: ScriptedDaemon, start: Start) -> None:
