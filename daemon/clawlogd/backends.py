@@ -18,6 +18,7 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.documents import DocumentReader
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
 
@@ -73,9 +74,15 @@ class Backends:
         self._idle_since: dict[str, float] = {}
         self._watchers: dict[str, InterruptWatcher] = {}
         self._upstreams: dict[str, list[Upstream]] = {}
+        self._documents: dict[str, DocumentReader] = {}
+        self._end_documents: dict[str, Callable[[], None]] = {}
 
     def resume(self) -> None:
-        """Starts the lanes of all backends that have undelivered events or live tasks of an earlier run."""
+        """Starts the lanes of all backends that have undelivered events or live tasks of an earlier run.
+
+        Of the default backend the document is read in any case: callers are told where the page of a task of theirs will be.
+        """
+        self._document(canonical(self._settings.now.base_url))
         tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
         for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)
@@ -93,9 +100,11 @@ class Backends:
         return self._watchers[base_url]
 
     def task_page(self, base_url: str, task_id: str) -> str | None:
-        """The address at which a person sees a task; None unless its backend is known to have such a page."""
-        del base_url, task_id
-        return None
+        """The address of a task's page; None where the backend has not said, by now, that it has such pages."""
+        reader, task = self._documents.get(base_url), self._registry.find(task_id)
+        remote_id = (task.remote_id if task is not None else None) or task_id
+        path = reader.document.page_of(remote_id) if reader is not None and reader.document is not None else None
+        return base_url + path if path is not None else None
 
     def wake(self, base_url: str) -> None:
         """Wakes a backend's lane: heartbeats for it are due."""
@@ -147,6 +156,9 @@ class Backends:
         self._watchers.pop(base_url).forget()
         self._outbox.listen(self._lanes.pop(base_url).number, None)
         self._idle_since.pop(base_url, None)
+        if base_url != canonical(self._settings.now.base_url):
+            self._end_documents.pop(base_url)()
+            del self._documents[base_url]
         await self._close(base_url)
 
     async def _close(self, base_url: str) -> None:
@@ -154,6 +166,8 @@ class Backends:
             await upstream.close()
 
     def _start(self, base_url: str) -> Lane:
+        document = self._document(base_url)
+        document.retry_now()
         lane = Lane(
             base_url=base_url,
             outbox=self._outbox,
@@ -165,6 +179,7 @@ class Backends:
             faults=self._faults,
             hide_control=self._interrupts.hide,
             show_control=self._interrupts.show,
+            document=lambda: document.document,
         )
         watcher = InterruptWatcher(
             base_url=base_url,
@@ -183,9 +198,19 @@ class Backends:
         )
         return lane
 
+    def _document(self, base_url: str) -> DocumentReader:
+        reader = self._documents.get(base_url)
+        if reader is None:
+            reader = self._documents[base_url] = DocumentReader(base_url, lambda: self._make_upstream(base_url))
+            self._end_documents[base_url] = self._spawn(f"document {base_url}", reader.run)
+        return reader
+
     def _upstream(self, base_url: str) -> Upstream:
-        upstream = Upstream(
-            base_url=base_url, tokens=self._tokens, settings=self._settings, clock=self._clock, network=self._network
-        )
+        upstream = self._make_upstream(base_url)
         self._upstreams.setdefault(base_url, []).append(upstream)
         return upstream
+
+    def _make_upstream(self, base_url: str) -> Upstream:
+        return Upstream(
+            base_url=base_url, tokens=self._tokens, settings=self._settings, clock=self._clock, network=self._network
+        )

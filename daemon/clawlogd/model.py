@@ -50,7 +50,8 @@ class EventKind(StrEnum):
 
 
 UNMAPPED = ""
-"""The ``remote_id`` of a step that its backend names in a way that could not be told from others."""
+"""The ``remote_id`` of a step by which its backend does not know it: it was not told of it yet, it cannot be told of it, or it
+names it in a way that could not be told from others. What is reported of such a step is said of its task."""
 
 
 class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -88,7 +89,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
         title: What it does.
         status: Its status.
         summary: The last summary reported for it.
-        remote_id: The backend's own id, where it differs; ``UNMAPPED`` where it is not known.
+        remote_id: The backend's own id, where it differs; ``UNMAPPED`` where there is none that is known.
         progress: How far it has come.
     """
 
@@ -182,6 +183,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         links: What there is to look at beside it.
         progress: The newest that was reported, of a step or in a heartbeat; None once a step changed without one.
         waiting_ms: Since when it waits for a person, in milliseconds since 1970.
+        closed: Whether a person ended it at its backend: the agent's next command reopens it.
     """
 
     task_id: str
@@ -205,6 +207,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     links: tuple[Link, ...] = ()
     progress: Progress | None = None
     waiting_ms: int | None = None
+    closed: bool = False
 
     @property
     def live(self) -> bool:

@@ -16,13 +16,16 @@ from collections.abc import Callable, Sequence
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
+from clawlogd.delivery.batch import BatchProfile
+from clawlogd.delivery.plain import PlainProfile
 from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.policy import DeliveryPolicy
-from clawlogd.delivery.profiles import BatchProfile, PlainProfile, Profile, Result, Round
+from clawlogd.delivery.profiles import Profile, Result, Round
 from clawlogd.delivery.report import LaneReport
 from clawlogd.delivery.resync import Resync
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
+from clawlogd.delivery.words import Words, read_batch_words, read_plain_words
 from clawlogd.errors import StorageFailed
 from clawlogd.faults import Faults
 from clawlogd.liveness.schedule import HeartbeatSchedule
@@ -35,6 +38,7 @@ from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.breaker import BreakerState
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.document import Document
 
 _OWN_FAULT = 500  # what a fault of the daemon's own counts as
 
@@ -53,6 +57,7 @@ class Lane:
         faults: Where faults of the daemon's own are noted.
         hide_control: Called with a task that the backend does not know any more, and why: its control state is not known.
         show_control: Called once it knows it again.
+        document: What the backend says of itself, once that is known.
     """
 
     def __init__(
@@ -68,6 +73,7 @@ class Lane:
         faults: Faults,
         hide_control: Callable[[str, str], None],
         show_control: Callable[[str], None],
+        document: Callable[[], Document | None],
     ) -> None:
         self.base_url = base_url
         self.number = outbox.lane(base_url)
@@ -77,8 +83,12 @@ class Lane:
         self._log = Log("lane", backend=base_url)
         self._policy = DeliveryPolicy(settings=settings, clock=clock)
         self._profiles: dict[ProfileName, Profile] = {
-            ProfileName.BATCH: BatchProfile(upstream=upstream, registry=registry),
-            ProfileName.PLAIN: PlainProfile(upstream=upstream, registry=registry),
+            ProfileName.BATCH: BatchProfile(
+                upstream=upstream, registry=registry, words=Words(clock=clock, document=document, read=read_batch_words)
+            ),
+            ProfileName.PLAIN: PlainProfile(
+                upstream=upstream, registry=registry, words=Words(clock=clock, document=document, read=read_plain_words)
+            ),
         }
         self._selection = Selection(outbox=outbox, lane=self.number)
         self._settlement = Settlement(outbox=outbox, lane=self.number, registry=registry, clock=clock, log=self._log)

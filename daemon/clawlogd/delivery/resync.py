@@ -16,12 +16,14 @@ from anyio.abc import TaskGroup
 from clawlog.protocol import vocabulary
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
+from clawlogd.delivery.naming import mark
 from clawlogd.delivery.profiles import Profile, Result
 from clawlogd.delivery.settlement import put_remote_ids
 from clawlogd.errors import OutboxError
 from clawlogd.logs import Log
-from clawlogd.model import Event, EventKind, NewStep, Task, TaskStatus
+from clawlogd.model import UNMAPPED, Event, EventKind, NewStep, Task, TaskStatus
 from clawlogd.outbox.queue import Outbox
+from clawlogd.outbox.records import StoredEvent
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
@@ -93,7 +95,8 @@ class Resync:
     def sift(self, results: list[Result]) -> list[Result]:
         """Takes out the events of tasks that the backend does not know, though it did: they wait.
 
-        One whose follower was taken does not: sent again it would come too late, and undo what came after it.
+        One whose follower was taken does not: sent again it would come too late, and undo what came after it. What is reported
+        of a step that is said not to be there, though its task was found to be there just now, is said of its task from now on.
 
         Returns:
             The other results.
@@ -107,7 +110,22 @@ class Resync:
         self.suspect(task_id for task_id, waits in unknown.items() if waits)
         if not unknown:
             return results
-        return [each for each in results if not unknown.get(each.stored.task_id) or each.stored.task_id not in self.tasks]
+        stepless = {each.stored.task_id for each in results if each.unknown_task and self._lacks_step(each.stored)}
+        waiting = self.tasks | stepless
+        return [each for each in results if not unknown.get(each.stored.task_id) or each.stored.task_id not in waiting]
+
+    def _lacks_step(self, stored: StoredEvent) -> bool:
+        """Whether it must be a step that the backend does not know, and not its task. That is noted."""
+        task = self._registry.find(stored.task_id)
+        if task is None or not task.upstream or stored.task_id in self.tasks:
+            return False
+        event = _decode(stored.body)
+        step = next((each for each in task.steps if each.step_id == event.step_id), None)
+        if event.kind is not EventKind.STEP_STATUS or step is None or step.remote_id == UNMAPPED:
+            return False
+        mark(self._registry, task.task_id, {step.step_id: UNMAPPED})
+        self._log.info("step_unknown", task_id=task.task_id, step=step.position)
+        return True
 
     def suspect(self, task_ids: Iterable[str]) -> None:
         """Looks into tasks that the backend is said not to know."""
@@ -181,8 +199,9 @@ class Resync:
         waiting = await self._outbox.read(
             lambda store: store.pending(self._lane, vocabulary.MAX_STEPS * 8, _MAX_BYTES, only=[task_id])
         )
-        creation = _creation(task)
-        state = _state(task, [_decode(each.body) for each in waiting if each.intact])
+        events = [_decode(each.body) for each in waiting if each.intact]
+        creation = _creation(task, events)
+        state = _state(task, events)
         # In one request where that can be: then a daemon that is killed has told all of it, or nothing.
         first, rest = ([creation, *state], []) if self._profile().sends_many else ([creation], state)
         answer = await self._certainly(lambda: self._profile().send_new(first))
@@ -208,29 +227,41 @@ class Resync:
             pause_s = min(pause_s * 2, _LONGEST_PAUSE_S)
 
 
-def _creation(task: Task) -> Event:
+def _creation(task: Task, waiting: list[Event]) -> Event:
+    """A task's creation, with its plan as it is now, but for the steps that waiting events will add."""
+    added = {event.step_id for event in waiting if event.kind is EventKind.STEP_ADDED}
     return Event(
         event_id=new_uuid(),
         task_id=task.task_id,
         kind=EventKind.TASK_CREATED,
         at=rfc3339(task.created_ms),
         title=task.title,
-        steps=tuple(NewStep(step.step_id, step.title) for step in task.steps),
+        steps=tuple(NewStep(step.step_id, step.title) for step in task.steps if step.step_id not in added),
         metadata=task.metadata or None,
+        parent_task_id=task.parent_task_id,
     )
 
 
 def _state(task: Task, waiting: list[Event]) -> list[Event]:
     """What is to be said of a task that was just created: its present state, less what waiting events will say."""
     at = rfc3339(task.seen_ms or task.created_ms)
-    steps_waiting = {event.step_id for event in waiting if event.kind is EventKind.STEP_STATUS}
+    steps_waiting = {event.step_id for event in waiting if event.kind in {EventKind.STEP_STATUS, EventKind.STEP_ADDED}}
     events = [
-        Event(new_uuid(), task.task_id, EventKind.STEP_STATUS, at, step.step_id, step.status, step.summary)
+        Event(
+            new_uuid(), task.task_id, EventKind.STEP_STATUS, at, step.step_id, step.status, step.summary, progress=step.progress
+        )
         for step in task.steps
         if step.status != vocabulary.PENDING and step.step_id not in steps_waiting
     ]
+    links_waiting = {event.url for event in waiting if event.kind is EventKind.LINK}
+    events += [
+        Event(new_uuid(), task.task_id, EventKind.LINK, at, name=link.name, url=link.url)
+        for link in task.links
+        if link.url not in links_waiting
+    ]
     if task.status is not TaskStatus.PENDING and not any(event.kind in _ENDS_TASK for event in waiting):
-        events.append(Event(new_uuid(), task.task_id, EventKind.TASK_STATUS, at, None, task.status, task.summary))
+        since = rfc3339(task.waiting_ms) if task.status is TaskStatus.WAITING and task.waiting_ms is not None else at
+        events.append(Event(new_uuid(), task.task_id, EventKind.TASK_STATUS, since, None, task.status, task.summary))
     elif steps_waiting and task.status is not TaskStatus.PENDING:
         events.append(Event(new_uuid(), task.task_id, EventKind.TASK_STATUS, at, None, TaskStatus.RUNNING))
     if task.lost_ms is not None and not any(event.kind in _ENDS_TASK for event in waiting):

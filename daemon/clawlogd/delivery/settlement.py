@@ -9,6 +9,7 @@ from functools import partial
 import msgspec
 
 from clawlogd.clock import Clock
+from clawlogd.delivery.naming import mark
 from clawlogd.delivery.profiles import Result
 from clawlogd.logs import Log
 from clawlogd.model import UNMAPPED, Event, EventKind, Task
@@ -79,6 +80,8 @@ class Settlement:
             if result.accepted:
                 self._outbox.settle(stored.seq, stored.task_id, self._lane, stored.size_bytes)
                 self._note_created(result)
+                if result.new_steps:
+                    mark(self._registry, stored.task_id, dict(result.new_steps))
             elif self.holds(stored.task_id):
                 self.hold(stored)
             else:
@@ -138,7 +141,8 @@ class Settlement:
         if event.kind is not EventKind.TASK_CREATED:
             return
         after = put_remote_ids(self._registry, task, event, result.body, self._log)
-        if any(step.remote_id == UNMAPPED for step in after.steps):
+        created = {step.step_id for step in event.steps or ()}
+        if any(step.remote_id == UNMAPPED and step.step_id in created for step in after.steps):
             self._unmapped.add(task.task_id)
 
     def _note_delivered(self, count: int) -> None:
@@ -159,9 +163,10 @@ def put_remote_ids(registry: Registry, task: Task, event: Event, body: object, l
         The task as it is then.
     """
     ids = read_remote_ids(event, body)
-    remote = dict(zip((step.step_id for step in event.steps or ()), ids.steps, strict=False))
-    steps = tuple(msgspec.structs.replace(step, remote_id=remote.get(step.step_id)) for step in task.steps)
-    unmapped = [step.position for step in steps if step.remote_id == UNMAPPED]
+    created = [step.step_id for step in event.steps or ()]
+    remote = {**dict.fromkeys(created), **dict(zip(created, ids.steps, strict=False))}
+    steps = tuple(msgspec.structs.replace(step, remote_id=remote.get(step.step_id, step.remote_id)) for step in task.steps)
+    unmapped = [step.position for step in steps if step.remote_id == UNMAPPED and step.step_id in remote]
     if unmapped:
         log.warning("steps_unmapped", task_id=task.task_id, steps=",".join(map(str, unmapped)))
     changed = tuple(after for after, before in zip(steps, task.steps, strict=True) if after.remote_id != before.remote_id)

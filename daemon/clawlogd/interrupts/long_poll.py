@@ -21,8 +21,9 @@ from clawlogd.interrupts.state import ControlQuery, Interrupts
 from clawlogd.logs import Log
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
-from clawlogd.upstream.answers import Answer, Outcome, Unreadable
+from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.controls import Unreadable
 
 _GATHER_S = 0.1  # tasks that come together are asked about together
 _HELD_PART = 0.5  # a server that answers "nothing new" before this part of the wait does not hold requests

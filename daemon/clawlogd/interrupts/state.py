@@ -22,7 +22,7 @@ from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Interrupt, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
 from clawlogd.tasks.registry import ObserverOrder, Registry
-from clawlogd.upstream.answers import Control
+from clawlogd.upstream.controls import Control
 
 
 class InterruptPhase(StrEnum):

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import codecs
 import email.utils
-import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from enum import Enum
 from operator import itemgetter
 from typing import Any, NoReturn
@@ -25,20 +23,17 @@ from clawlogd.text import clean_text, clean_word
 
 _NO_ROUTE = frozenset({404, 405, 501})
 _PASSING = frozenset({408, 425, 429})
+_OPTIONAL_KINDS = frozenset({EventKind.PLAN, EventKind.STEP_ADDED, EventKind.METADATA, EventKind.LINK})
 _UNAUTHORIZED = 401
 _FORBIDDEN = 403
 _STATUSES = ("ok", "duplicate", "rejected")
 _GONE = frozenset({404, 410})
 _UNKNOWN_TASK = frozenset({"unknown_task", "task_not_found", "404"})
-_MAX_ID_CHARS = 64
+MAX_ID_CHARS = 64
 _MAX_TEXT_CHARS = 1000
 _MAX_PROBLEM_CHARS = 300
 _MAX_DETAIL_CHARS = 400
-_MAX_CURSOR_CHARS = 4096
 _STATUS_DIGITS = 3
-_EPOCH_MS_FROM = 1e11  # a number from here on counts milliseconds since 1970, one below it seconds
-_YES = frozenset({"1", "true", "yes", "on", "soft_stop", "stop", "requested"})
-_NO = frozenset({"", "0", "false", "no", "off", "none"})
 
 
 class Outcome(Enum):
@@ -102,36 +97,6 @@ class Verdict(msgspec.Struct, frozen=True, gc=False):
     def unknown_task(self) -> bool:
         """Whether the backend does not know the task."""
         return not self.accepted and self.code in _UNKNOWN_TASK
-
-
-class Control(msgspec.Struct, frozen=True):
-    """A task's control state, read from either of the backend's routes.
-
-    Attributes:
-        interrupt_requested: Whether a person wants it to stop.
-        mode: How.
-        interrupt_id: The request's id; None where there is none that could be passed back.
-        reason: The person's words.
-        requested_at: When, RFC 3339.
-        mark: Tells requests apart whose id or time could not be taken as it came.
-    """
-
-    interrupt_requested: bool
-    mode: str | None = None
-    interrupt_id: str | None = None
-    reason: str | None = None
-    requested_at: str | None = None
-    mark: str | None = None
-
-
-class Unreadable(msgspec.Struct, frozen=True):
-    """What was said of a task in a form that cannot be read.
-
-    Attributes:
-        detail: Why not.
-    """
-
-    detail: str
 
 
 _ACCEPTED = Verdict(accepted=True)
@@ -237,27 +202,6 @@ def read_batch(sent: str, answer: Answer, count: int) -> tuple[Answer, list[Verd
     return answer, verdicts
 
 
-def read_poll(sent: str, answer: Answer) -> tuple[Answer, dict[str, Control | Unreadable]]:
-    """Reads the answer to a poll of many tasks' control states. One that cannot be read hides no other.
-
-    Returns:
-        The answer (its ``body`` is the next cursor), and what changed, by the backend's task ids.
-    """
-    if missing := without_route(answer):
-        return missing, {}
-    if answer.outcome is not Outcome.DELIVERED:
-        return answer, {}
-    listed = answer.body.get("controls") if isinstance(answer.body, dict) else None
-    if not isinstance(listed, list):
-        return Answer(Outcome.TRANSIENT, f"{sent}: the answer lists no controls", answer.status), {}
-    controls: dict[str, Control | Unreadable] = {}
-    for each in listed:
-        if isinstance(each, dict) and (task_id := read_id(each.get("task_id"))):
-            controls[task_id] = _readable(each)
-    cursor = clean_word(answer.body.get("cursor"), _MAX_CURSOR_CHARS)
-    return Answer(Outcome.DELIVERED, status=answer.status, body=cursor), controls
-
-
 # ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -266,10 +210,12 @@ def read_single(sent: str, event: Event, answer: Answer) -> Answer:
 
     A conflict means that the backend has the event. A created task is delivered when the answer names one, or has no body at
     all: then it goes by the id that it was offered. Where its route is missing, the address is no backend's, for no id is in it
-    that could be unknown.
+    that could be unknown. A route that a server may lack refuses the event, however it says so.
     """
     if answer.status == 409:
         return Answer(Outcome.DELIVERED, answer.detail, 409)
+    if answer.status in _NO_ROUTE and event.kind in _OPTIONAL_KINDS:
+        return Answer(Outcome.REFUSED, answer.detail, answer.status)
     if event.kind is not EventKind.TASK_CREATED:
         return answer
     if answer.status in _NO_ROUTE:
@@ -277,16 +223,6 @@ def read_single(sent: str, event: Event, answer: Answer) -> Answer:
     if answer.outcome is Outcome.DELIVERED and answer.body is not None and not names_task(answer.body):
         return Answer(Outcome.TRANSIENT, f"{sent}: the answer names no task", answer.status)
     return answer
-
-
-def read_control(sent: str, answer: Answer) -> tuple[Answer, Control | None]:
-    """Reads the answer to a question about one task's control state; None where it holds none."""
-    if answer.outcome is not Outcome.DELIVERED:
-        return answer, None
-    control = _readable(answer.body)
-    if isinstance(control, Unreadable):
-        return Answer(Outcome.TRANSIENT, f"{sent}: {control.detail}", answer.status), None
-    return answer, control
 
 
 # ── Values ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -303,7 +239,7 @@ def _verdicts(results: Sequence[Any]) -> list[Verdict] | None:
     if any(status not in _STATUSES for status in statuses):
         return None
     return [
-        Verdict(accepted=False, code=_text(each.get("code")), detail=_text(each.get("detail")) or "")
+        Verdict(accepted=False, code=read_text(each.get("code")), detail=read_text(each.get("detail")) or "")
         if each["status"] == "rejected"
         else _ACCEPTED
         for each in results
@@ -317,61 +253,11 @@ def names_task(body: object) -> bool:
 
 def read_id(value: object) -> str | None:
     """An id; an integer is read as its digits. None for one that could not be passed back as it came."""
-    return clean_word(value, _MAX_ID_CHARS)
+    return clean_word(value, MAX_ID_CHARS)
 
 
-def _readable(value: object) -> Control | Unreadable:
-    if not isinstance(value, Mapping):
-        return Unreadable("the answer is no control state")
-    if "interrupt_requested" not in value:
-        return Unreadable("the control state lacks interrupt_requested")
-    requested = _flag(value["interrupt_requested"])
-    if requested is None:
-        return Unreadable(f"interrupt_requested is neither yes nor no: {clean_text(value['interrupt_requested'], 40)!r}")
-    given_id, given_time = value.get("interrupt_id"), value.get("requested_at")
-    interrupt_id, requested_at = read_id(given_id), _time(given_time)
-    altered = [
-        each for each, read in ((given_id, interrupt_id), (given_time, requested_at)) if each is not None and read is None
-    ]
-    return Control(
-        interrupt_requested=requested,
-        mode=_text(value.get("mode")),
-        interrupt_id=interrupt_id,
-        reason=_text(value.get("reason")),
-        requested_at=requested_at,
-        mark=_mark(altered) if altered else None,
-    )
-
-
-def _flag(value: object) -> bool | None:
-    """Yes or no, as servers write it; None for what is neither."""
-    if value is None:
-        return False
-    if isinstance(value, bool | int | float):
-        return bool(value) if value in {0, 1} else None
-    word = value.strip().lower() if isinstance(value, str) else "?"
-    return True if word in _YES else False if word in _NO else None
-
-
-def _time(value: object) -> str | None:
-    """A time in RFC 3339: as it came, or from seconds or milliseconds since 1970. None for what is none."""
-    try:
-        if isinstance(value, str):
-            datetime.fromisoformat(value)
-            return clean_word(value, _MAX_ID_CHARS)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            seconds = value / 1000 if value >= _EPOCH_MS_FROM else value
-            return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-    except (ValueError, OverflowError, OSError):
-        return None
-    return None
-
-
-def _mark(values: Sequence[object]) -> str:
-    return hashlib.sha256(repr(values)[:10_000].encode("utf-8", "backslashreplace")).hexdigest()[:8]
-
-
-def _text(value: object) -> str | None:
+def read_text(value: object) -> str | None:
+    """A text as one line of bounded length; None where nothing is left of it."""
     return None if value is None else clean_text(value, _MAX_TEXT_CHARS) or None
 
 

@@ -16,8 +16,9 @@ from clawlogd.clock import Clock
 from clawlogd.model import Beat, Event
 from clawlogd.settings import LiveSettings
 from clawlogd.text import clean_text
-from clawlogd.upstream import answers, routes
-from clawlogd.upstream.answers import Answer, Control, Outcome, Unreadable, Verdict
+from clawlogd.upstream import answers, controls, routes
+from clawlogd.upstream.answers import Answer, Outcome, Verdict
+from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.network import Misconfigured, Network, reason_of
 from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.tokens import TokenSource
@@ -25,6 +26,8 @@ from clawlogd.upstream.tokens import TokenSource
 _CONNECTIONS = 8
 _MAX_HEADER_BYTES = 64 * 1024  # a single sign-on's cookie takes 9 kB; what is longer is no backend's
 _MAX_HEADERS = 1000
+_MAX_DOCUMENT_BYTES = 1 << 20  # that of a server with 40 routes takes 100 kB
+_DOCUMENT_S = 10.0
 
 
 class Upstream:
@@ -83,7 +86,7 @@ class Upstream:
             The answer (its ``body`` is the next cursor), and what changed, by the backend's task ids.
         """
         request = routes.poll(task_ids, cursor, wait_s)
-        return answers.read_poll(str(request), await self._send(request, wait_s=wait_s))
+        return controls.read_poll(str(request), await self._send(request, wait_s=wait_s))
 
     # ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -101,7 +104,7 @@ class Upstream:
     async def get_control(self, remote_task_id: str, timeout_s: float | None = None) -> tuple[Answer, Control | None]:
         """Asks for one task's control state."""
         request = routes.control(remote_task_id)
-        return answers.read_control(str(request), await self._send(request, timeout_s=timeout_s))
+        return controls.read_control(str(request), await self._send(request, timeout_s=timeout_s))
 
     async def get_task(self, remote_task_id: str) -> Answer:
         """Asks whether the backend has a task."""
@@ -111,9 +114,15 @@ class Upstream:
         """Asks which tasks the backend has; one is enough."""
         return await self._send(routes.tasks())
 
+    async def get_document(self) -> Answer:
+        """Asks for the server's OpenAPI document, within narrower bounds: it is no more than a help."""
+        return await self._send(routes.document(), timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES)
+
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _send(self, request: HttpRequest, *, wait_s: float = 0.0, timeout_s: float | None = None) -> Answer:
+    async def _send(
+        self, request: HttpRequest, *, wait_s: float = 0.0, timeout_s: float | None = None, max_bytes: int | None = None
+    ) -> Answer:
         headers = {"Accept": "application/json"}
         if request.body is not None:
             headers["Content-Type"] = "application/json"
@@ -126,6 +135,7 @@ class Upstream:
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
         bounds = self._settings.now.http
+        max_bytes = min(max_bytes or bounds.max_reply_bytes, bounds.max_reply_bytes)
         timeout = aiohttp.ClientTimeout(
             total=timeout_s or bounds.total_timeout_s + wait_s, sock_connect=bounds.connect_timeout_s
         )
@@ -140,7 +150,7 @@ class Upstream:
                 timeout=timeout,
                 proxy=self._network.proxy(self.base_url),
             ) as response:
-                content = await self._read(response)
+                content = await self._read(response, max_bytes)
         except TimeoutError:
             return Answer(Outcome.TRANSIENT, f"{request}: no answer within {timeout.total:g} s")
         except Misconfigured as error:
@@ -148,7 +158,7 @@ class Upstream:
         except Exception as error:  # noqa: BLE001 - whatever the library makes of a server's bytes is that server's fault
             return Answer(Outcome.TRANSIENT, f"{request}: {clean_text(reason_of(error), 300)}")
         if content is None:
-            detail = f"{request}: the reply is over {self._settings.now.http.max_reply_bytes} bytes"
+            detail = f"{request}: the reply is over {max_bytes} bytes"
             return Answer(Outcome.TRANSIENT, detail, response.status)
         if token is not None:
             # A server that repeats what it was sent must not bring the token into the log, the outbox or a status.
@@ -161,12 +171,12 @@ class Upstream:
         answer = answers.read_reply(str(request), response.status, content, retry_after_s)
         return replace(answer, with_token=True) if token is not None else answer
 
-    async def _read(self, response: aiohttp.ClientResponse) -> bytes | None:
+    async def _read(self, response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
         """The body; None for one over the bound, which is not read on."""
         content = bytearray()
         async for chunk in response.content.iter_any():
             content += chunk
-            if len(content) > self._settings.now.http.max_reply_bytes:
+            if len(content) > max_bytes:
                 response.close()
                 return None
         return bytes(content)

@@ -7,7 +7,7 @@ is reported of it must not be taken for another's.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,25 @@ def read_remote_ids(event: Event, body: object) -> RemoteIds:
     listed = body.get("steps")
     steps = _read_steps(offered, listed) if offered and listed is not None else ()
     return RemoteIds(task_id if task_id != event.task_id else None, steps)
+
+
+def read_plan_ids(offered: Sequence[NewStep], new: Collection[str], body: object, *, own_ids: bool) -> dict[str, str | None]:
+    """Reads the answer to a changed plan: how the server names the steps that it learned of.
+
+    Args:
+        offered: All steps as they were sent: those that it knew by its ids.
+        new: The ids under which it was offered the others.
+        body: The answer's body, decoded.
+        own_ids: Whether the server is known to name steps by ids of its own.
+
+    Returns:
+        For each new step its id there: None for one that it took as offered, ``UNMAPPED`` where it cannot be told.
+    """
+    listed = body.get("steps") if isinstance(body, Mapping) else body
+    if not isinstance(listed, list):
+        return dict.fromkeys(new, UNMAPPED if own_ids else None)
+    remote = _read_steps(offered, listed)
+    return {step.step_id: each for step, each in zip(offered, remote, strict=True) if step.step_id in new}
 
 
 def _read_steps(offered: Sequence[NewStep], listed: object) -> tuple[str | None, ...]:

@@ -71,14 +71,24 @@ def single(event: Event, task_id: str, step_id: str | None) -> HttpRequest | Non
         case EventKind.TASK_CREATED:
             method, path = "POST", "/api/tasks"
             steps = [{"step_id": step.step_id, "title": step.title} for step in event.steps or ()]
-            extra = {k: v for k, v in (("summary", event.summary), ("metadata", event.metadata)) if v}
+            given = (("summary", event.summary), ("metadata", event.metadata), ("parent_task_id", event.parent_task_id))
+            extra = {k: v for k, v in given if v}
             body = {"task_id": event.task_id, "title": event.title, "steps": steps, **extra}
         case EventKind.TASK_STATUS:
             method, path = "PATCH", path_of_task
             body = {"status": event.status, **common}
         case EventKind.STEP_STATUS:
             method, path = "PATCH", f"{path_of_task}/steps/{_segment(step_id or event.step_id or '')}"
-            body = {"status": event.status, **common}
+            body = {"status": event.status, **({"progress": event.progress} if event.progress else {}), **common}
+        case EventKind.PLAN:
+            method, path = "PUT", f"{path_of_task}/steps"
+            body = {"steps": event.steps or (), **common}
+        case EventKind.METADATA:
+            method, path = "PATCH", path_of_task
+            body = {"metadata": event.metadata, **common}
+        case EventKind.LINK:
+            method, path = "POST", f"{path_of_task}/links"
+            body = {**({"name": event.name} if event.name else {}), "url": event.url}
         case EventKind.INTERRUPT_ACK:
             method, path = "POST", f"{path_of_task}/interrupt/ack"
             body = {**({"interrupt_id": event.interrupt_id} if event.interrupt_id else {}), **common}
@@ -103,6 +113,11 @@ def task(task_id: str) -> HttpRequest:
 def tasks() -> HttpRequest:
     """The newest of the backend's tasks: whether it has any."""
     return HttpRequest("GET", "/api/tasks?limit=1")
+
+
+def document() -> HttpRequest:
+    """The OpenAPI document, in which a server says what it knows."""
+    return HttpRequest("GET", "/openapi.json")
 
 
 def control(task_id: str) -> HttpRequest:

@@ -120,12 +120,12 @@ async def test_a_batch_that_is_refused_whole_is_halved_until_the_one_to_blame_is
 async def test_a_rejected_event_of_a_batch_is_a_dead_letter_with_its_code_and_its_neighbours_are_delivered(
     daemon: RunningDaemon, server: BatchServer
 ) -> None:
-    rejected = {"status": "rejected", "code": "unknown_step", "detail": "there is no such step"}
+    rejected = {"status": "rejected", "code": "conflict", "detail": "not as things stand"}
     server.answer = lambda events: [rejected if bad(event) else {"status": "ok"} for event in events]
     await tell(daemon, server.url)
     await daemon.call("daemon.flush", timeout_s=20)
     (letter,) = (await daemon.call("deadletter.list"))["dead_letters"]
-    assert letter["backend_reply"] == "unknown_step: there is no such step"
+    assert letter["backend_reply"] == "conflict: not as things stand"
     assert told(server, "t5") == [None, "5/0", "5/1", "5/3"]
     assert len(server.taken) == 39
 
@@ -205,7 +205,7 @@ async def test_a_backlog_arrives_once_and_in_order_while_more_comes_and_the_serv
     new_daemon: Callable[..., RunningDaemon], server: BatchServer, seed: int
 ) -> None:
     moods = Random(seed)
-    rejected = {"status": "rejected", "code": "unknown_step", "detail": "there is no such step"}
+    rejected = {"status": "rejected", "code": "conflict", "detail": "not as things stand"}
 
     def answer(events: list[Event]) -> int | list[Event]:
         if moods.random() < 0.1:

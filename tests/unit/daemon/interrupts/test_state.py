@@ -12,7 +12,7 @@ from clawlogd.interrupts.state import ControlQuery, InterruptPhase, InterruptSta
 from clawlogd.model import EventKind, TaskStatus
 from clawlogd.outbox.records import CommitGroup
 from clawlogd.outbox.store import Store
-from clawlogd.upstream.answers import Control
+from clawlogd.upstream.controls import Control
 from support.running_daemon import until
 from support.sidecar import Sidecar, SteppedClock
 from unit.daemon.conftest import Start

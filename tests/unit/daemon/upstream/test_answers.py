@@ -8,8 +8,9 @@ import msgspec
 import pytest
 
 from clawlogd.model import Event, EventKind, NewStep
-from clawlogd.upstream import answers
-from clawlogd.upstream.answers import Answer, Control, Outcome, Unreadable
+from clawlogd.upstream import answers, controls
+from clawlogd.upstream.answers import Answer, Outcome
+from clawlogd.upstream.controls import Control, Unreadable
 
 SENT = "POST /somewhere"
 NOW_MS = 1_772_265_600_000  # Sat, 28 Feb 2026 08:00:00 GMT
@@ -54,7 +55,7 @@ def test_a_batch_has_a_verdict_for_each_record_in_order() -> None:
 def test_a_server_may_lack_the_routes_for_many(status: int) -> None:
     missing = answers.read_reply(SENT, status, b"")
     assert answers.read_batch(SENT, missing, 1)[0].outcome is Outcome.NO_ROUTE
-    assert answers.read_poll(SENT, missing)[0].outcome is Outcome.NO_ROUTE
+    assert controls.read_poll(SENT, missing)[0].outcome is Outcome.NO_ROUTE
 
 
 @pytest.mark.parametrize(
@@ -96,27 +97,27 @@ CONTROLS_IN_ANOTHER_FORM = [
 
 @pytest.mark.parametrize("body", CONTROLS_IN_ANOTHER_FORM)
 def test_a_control_state_in_another_form_is_no_answer(body: str) -> None:
-    answer, control = answers.read_control(SENT, ok(body.encode()))
+    answer, control = controls.read_control(SENT, ok(body.encode()))
     assert (answer.outcome, control) == (Outcome.TRANSIENT, None)
 
 
 def test_a_control_state_that_cannot_be_read_hides_no_other() -> None:
     body = {"controls": [None, {"task_id": "a", "interrupt_requested": []}, {"task_id": "b", "interrupt_requested": 1}]}
-    answer, controls = answers.read_poll(SENT, ok(body))
+    answer, found = controls.read_poll(SENT, ok(body))
     assert answer.outcome is Outcome.DELIVERED
-    assert (controls.keys(), isinstance(controls["a"], Unreadable)) == ({"a", "b"}, True)
-    assert isinstance(controls["b"], Control)
-    assert controls["b"].interrupt_requested is True
+    assert (found.keys(), isinstance(found["a"], Unreadable)) == ({"a", "b"}, True)
+    assert isinstance(found["b"], Control)
+    assert found["b"].interrupt_requested is True
 
 
 @pytest.mark.parametrize("body", ["[]", "null", "{}", '{"controls": null}', '{"controls": {"task_id": "a"}}'])
 def test_a_poll_that_lists_no_controls_is_no_answer(body: str) -> None:
-    answer, controls = answers.read_poll(SENT, ok(body.encode()))
-    assert (answer.outcome, controls) == (Outcome.TRANSIENT, {})
+    answer, found = controls.read_poll(SENT, ok(body.encode()))
+    assert (answer.outcome, found) == (Outcome.TRANSIENT, {})
 
 
 def test_a_control_state_may_have_ids_of_any_kind_and_long_texts_are_cut() -> None:
-    _, control = answers.read_control(SENT, ok({"interrupt_requested": True, "interrupt_id": 7, "reason": "x" * 1500}))
+    _, control = controls.read_control(SENT, ok({"interrupt_requested": True, "interrupt_id": 7, "reason": "x" * 1500}))
     assert control is not None
     assert (control.interrupt_id, control.mode) == ("7", None)
     assert len(control.reason or "") == 1000
@@ -124,9 +125,9 @@ def test_a_control_state_may_have_ids_of_any_kind_and_long_texts_are_cut() -> No
 
 def test_a_poll_names_what_changed_by_the_backends_ids_and_the_next_cursor() -> None:
     body = {"cursor": 12, "controls": [{"task_id": 7, "interrupt_requested": True}]}
-    answer, controls = answers.read_poll(SENT, ok(body))
+    answer, found = controls.read_poll(SENT, ok(body))
     assert (answer.outcome, answer.body) == (Outcome.DELIVERED, "12")
-    assert controls == {"7": Control(interrupt_requested=True)}
+    assert found == {"7": Control(interrupt_requested=True)}
 
 
 CREATED = Event("e", "t", EventKind.TASK_CREATED, "", title="T", steps=(NewStep("t-1", "a"), NewStep("t-2", "b")))

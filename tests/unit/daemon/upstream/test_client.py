@@ -9,8 +9,9 @@ from aiohttp import web
 
 from clawlogd.model import Event, EventKind
 from clawlogd.settings import Http, LiveSettings, Settings
-from clawlogd.upstream.answers import Control, Outcome
+from clawlogd.upstream.answers import Outcome
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.controls import Control
 from clawlogd.upstream.tokens import TokenSource
 from support.sidecar import SteppedClock
 
