@@ -7,7 +7,7 @@ No I/O is done here; both clients, and with them the scripts, use this through t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from clawlog.connection.calls import Call
@@ -26,6 +26,9 @@ _WITHOUT = {
     "task.annotate": "changed metadata is told in one line",
 }
 """What becomes of each, as a person is told; the working folder is not worth a word."""
+
+_ALL_PARAMS = "expected only "
+"""How the hint begins to a parameter that a daemon does not know; it names those that it does."""
 
 _warned: set[str] = set()
 """What this process has warned of already."""
@@ -74,26 +77,28 @@ class Features:
             call: The call as it was sent.
             response: Its answer.
         """
-        if response.error is None or (name := _lacked(call, response.error)) is None:
-            return False
-        self._missing.add(name)
-        if name in _WITHOUT and name not in _warned:
-            _warned.add(name)  # first: what is called by the warning may call, too
-            self._warn(f"clawlogd is older than this program and has no {name!r}: {_WITHOUT[name]}; upgrade and restart it")
-        return True
+        names = () if response.error is None else _lacked(call, response.error)
+        for name in names:
+            self._missing.add(name)
+            if name in _WITHOUT and name not in _warned:
+                _warned.add(name)  # first: what is called by the warning may call, too
+                self._warn(f"clawlogd is older than this program and has no {name!r}: {_WITHOUT[name]}; upgrade and restart it")
+        return bool(names)
 
 
-def _lacked(call: Call[Any], error: RpcError) -> str | None:
+def _lacked(call: Call[Any], error: RpcError) -> Sequence[str]:
     """What a refusal shows to be missing, of that which the call has other words for."""
     if error.code == METHOD_NOT_FOUND:
-        return call.method if call.method in _WITHOUT else None
+        return [call.method] if call.method in _WITHOUT else []
     if error.code != INVALID_PARAMS:
-        return None
-    field = error.data.get("field")
-    if field in LATER_PARAMS.get(call.method, ()) and field in call.params and "not a parameter" in error.message:
-        return str(field)
-    refuses_status = field == "status" and WAITING not in str(error.data.get("hint", ""))
-    return WAITING if refuses_status and call.method == "task.update" and call.params.get("status") == WAITING else None
+        return []
+    field, hint = error.data.get("field"), str(error.data.get("hint", ""))
+    given = [name for name in LATER_PARAMS.get(call.method, ()) if name in call.params]
+    if field in given and hint.startswith(_ALL_PARAMS):
+        known = hint.removeprefix(_ALL_PARAMS).split(", ")
+        return [name for name in given if name not in known]
+    refuses_status = field == "status" and call.method == "task.update" and call.params.get("status") == WAITING
+    return [WAITING] if refuses_status and WAITING not in hint else []
 
 
 def _as_a_line(call: Call[Any]) -> Call[Any]:

@@ -40,7 +40,7 @@ MIN_SUMMARY_CHARS = 40
 MAX_SUMMARY_CHARS = 1000
 
 LATER_PARAMS = {
-    "task.create": ("cwd", "parent_task_id"),
+    "task.create": ("cwd", "parent_task_id", "parent_implied"),
     "step.update": ("progress",),
     "task.heartbeat": ("progress",),
 }

@@ -192,6 +192,9 @@ class AsyncTask(BaseTask):
         except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
             self._failures.give_up(error)
             return None
+        finally:
+            if self._is_outside():
+                await self._close()
 
     def _post(self, start: Start[Any]) -> None:
         self._posted.append(start)

@@ -192,6 +192,10 @@ class BaseTask(ABC):
             innermost_task.leave(self._entry)
         return self._lifecycle.is_own and self._pid == os.getpid()
 
+    def _is_outside(self) -> bool:
+        """Whether its block was left, or never entered: then a report keeps no connection, which nobody would close."""
+        return self._entry is None or not self._entry.is_open
+
     def _receive(self, stop: StopState) -> None:
         self._stop_known = True
         if self._lifecycle.receive(stop) and self._on_stop is not None:

@@ -213,7 +213,7 @@ class Task(BaseTask):
         return self._lifecycle.suppresses(error)
 
     async def __aenter__(self) -> AsyncTask:
-        self._as_async = self._again_async(self.task_id)
+        self._as_async = self._again_async(None if self._lifecycle.refused else self.task_id)
         return await self._as_async.__aenter__()
 
     async def __aexit__(self, kind: object, error: BaseException | None, traceback: object) -> bool:
@@ -233,6 +233,9 @@ class Task(BaseTask):
         except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
             self._failures.give_up(error)
             return None
+        finally:
+            if self._is_outside():
+                self._close()
 
     _post = _report
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
+import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import EllipsisType
@@ -14,11 +17,10 @@ from clawlog.connection import calls
 from clawlog.connection.calls import Call, NewStep, PlannedStep, Step
 from clawlog.connection.results import Beat, CreatedTask, Planned, StepHandle, StopPhase, StopState
 from clawlog.errors import SoftStop
-from clawlog.protocol.addresses import same_server
 from clawlog.protocol.errors import UNKNOWN_TASK
 from clawlog.protocol.ids import new_uuid
-from clawlog.protocol.vocabulary import ENDED_TASK_STATUSES
-from clawlog.tasks.conversation import Attempt, Conversation, Unreached, is_lost
+from clawlog.protocol.vocabulary import MAX_METADATA_PAIRS
+from clawlog.tasks.conversation import Attempt, Conversation, is_lost
 from clawlog.tasks.exceptions import Unseen, describe
 from clawlog.tasks.metadata import Metadata
 from clawlog.tasks.pacing import Paced
@@ -48,6 +50,14 @@ class Description:
     is_own: bool = True
 
 
+class Loop(ABC):
+    """A loop that is a step of a task."""
+
+    @abstractmethod
+    def ends_with_task(self, error: BaseException | None) -> Conversation[None]:
+        """Its task ends, by the error that left the task's block; the loop was left, or is left by the same."""
+
+
 class Lifecycle:
     """The state of one task, as its program sees it.
 
@@ -67,6 +77,7 @@ class Lifecycle:
         summary: The line to report with the task's end, if the program sets one.
         stop: The last known stop state.
         raised: Whether a stop was raised, so that the end of the block acknowledges it.
+        loops: Its loops that nothing has ended yet.
     """
 
     def __init__(self, description: Description, metadata: Metadata) -> None:
@@ -83,6 +94,7 @@ class Lifecycle:
         self.summary: str | None = None
         self.stop = StopState(StopPhase.UNKNOWN)
         self.raised = False
+        self.loops: weakref.WeakSet[Loop] = weakref.WeakSet()
         self._raised_id: str | None = None
         self._announced: set[str | None] = set()
         self._cut_short: list[tuple[Step, str]] = []
@@ -102,21 +114,30 @@ class Lifecycle:
         if not self.is_own:
             yield from self._asks()
             return not self.refused
-        parent = yield from self._parent(outer)
-        call = self._creation(parent)
+        call = self._creation(outer)
         created = yield Attempt(call)
         if is_lost(created):
             return False
-        self._created(call, created)
+        self.plan.replace(created.steps)
+        self._metadata.know(call.params.get("metadata", {}))
+        self.url, self.base_url, self.status = created.url, created.base_url or self.base_url, "running"
         return True
 
     def is_refused(self) -> None:
         """The daemon did not take it: nothing more is said of it."""
         self.refused, self.status = True, "refused"
 
-    def _creation(self, parent: str | None) -> Call[CreatedTask]:
+    def _creation(self, outer: Lifecycle | None) -> Call[CreatedTask]:
         about = self._description
-        metadata = origin.metadata(about.metadata or {}, os.environ)
+        folder = origin.folder()
+        pairs = origin.metadata(about.metadata or {}, os.environ)
+        if folder is not None and len(pairs) < MAX_METADATA_PAIRS:
+            pairs.setdefault("command", origin.command([sys.executable, *sys.argv]))
+        parent, is_implied = about.parent_task_id, None
+        if isinstance(parent, EllipsisType):
+            around = None if outer is None or outer.refused else outer.task_id
+            parent = around or origin.parent(self.task_id, os.environ)
+            is_implied = None if parent is None else True
         return calls.create_task(
             about.title,
             about.steps,
@@ -125,35 +146,11 @@ class Lifecycle:
             summary=about.summary,
             watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
             lease_s=about.lease_s,
-            metadata=metadata or None,
-            cwd=origin.folder(),
+            metadata=pairs or None,
+            cwd=folder,
             parent_task_id=parent,
+            parent_implied=is_implied,
         )
-
-    def _created(self, call: Call[CreatedTask], task: CreatedTask) -> None:
-        self.plan.replace(task.steps)
-        self._metadata.know(call.params.get("metadata", {}))
-        self.url, self.base_url, self.status = task.url, task.base_url or self.base_url, "running"
-
-    def _parent(self, outer: Lifecycle | None) -> Conversation[str | None]:
-        """The task that this one is a part of: as it was said, else the one around it, else the environment's if it goes on."""
-        said = self._description.parent_task_id
-        if not isinstance(said, EllipsisType):
-            return said
-        if outer is not None:
-            return None if outer.refused or not self._has_backend(outer.base_url) else outer.task_id
-        named = origin.parent(self.task_id, os.environ)
-        if named is None:
-            return None
-        known = yield Attempt(calls.get_task(named), answers=frozenset({UNKNOWN_TASK}), keep=False)
-        if known is Unreached.UNREACHED:
-            return named
-        if is_lost(known) or known["status"] in ENDED_TASK_STATUSES or not self._has_backend(known.get("base_url")):
-            return None
-        return named
-
-    def _has_backend(self, base_url: str | None) -> bool:
-        return self.base_url is None or base_url is None or same_server(self.base_url, base_url)
 
     def _asks(self) -> Conversation[None]:
         """Learns what the daemon knows of another one's task; it may know nothing yet, and be told all the same."""
@@ -218,6 +215,8 @@ class Lifecycle:
 
     def ends(self, error: BaseException | None) -> Conversation[None]:
         """The task ends: acknowledged after a stop, interrupted by Ctrl-C or cancellation, else done or failed."""
+        for loop in list(self.loops):
+            yield from loop.ends_with_task(error)
         if self.paced.progress is not None and self.paced.is_new:
             yield from self.reports_paced()
         for call in self._ending(error):

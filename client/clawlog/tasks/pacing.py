@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import time
 from typing import SupportsFloat, SupportsIndex
 
 from clawlog.connection.calls import Progress
+from clawlog.protocol.vocabulary import MAX_UNIT_CHARS
 
 MIN_INTERVAL_S = 1.0
 MAX_INTERVAL_S = 10.0
@@ -59,13 +61,20 @@ class Paced:
 def count(done: SupportsFloat, total: SupportsFloat | None, unit: str | None) -> Progress:
     """Returns a progress of numbers of any kind: whole ones stay whole, also those of numpy and the like.
 
+    It is checked here, and not by the daemon: a report that was refused for its count would be lost.
+
     Raises:
         TypeError: One of them is no number.
+        ValueError: One of them is below 0 or not finite, or the unit does not fit.
     """
+    if unit is not None and not (isinstance(unit, str) and len(unit) <= MAX_UNIT_CHARS):
+        raise ValueError(f"unit: {unit!r} does not fit; expected at most {MAX_UNIT_CHARS} characters")
     return Progress(_number(done), None if total is None else _number(total), unit)
 
 
 def _number(value: SupportsFloat) -> float:
-    if isinstance(value, int | float):  # fast: a loop comes here at every turn
-        return value
-    return operator.index(value) if isinstance(value, SupportsIndex) else float(value)
+    if not isinstance(value, int | float):  # which is asked first: a loop comes here at every turn
+        value = operator.index(value) if isinstance(value, SupportsIndex) else float(value)
+    if not 0 <= value < math.inf:
+        raise ValueError(f"progress: {value!r} does not fit; expected a finite number from 0")
+    return value

@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import AsyncIterable, Iterable, Sized
+from dataclasses import replace
 from types import CodeType
 from typing import Any, Generic, Self, TypeVar, cast
 
@@ -15,10 +16,12 @@ from clawlog.connection.calls import Progress
 from clawlog.tasks.asynchronous import AsyncTask
 from clawlog.tasks.base import BaseTask, Inside, innermost_task, inside
 from clawlog.tasks.blocking import Task
-from clawlog.tasks.conversation import Start
-from clawlog.tasks.exceptions import Unseen
+from clawlog.tasks.conversation import Conversation, Start
+from clawlog.tasks.exceptions import Unseen, describe
+from clawlog.tasks.failures import warn
 from clawlog.tasks.innermost import Entry
-from clawlog.tasks.lifecycle import Description, Lifecycle
+from clawlog.tasks.lifecycle import Description, Lifecycle, Loop
+from clawlog.tasks.pacing import count
 from clawlog.tasks.steps import OpenStep, current_step
 
 T = TypeVar("T")
@@ -55,7 +58,7 @@ def track(
     return Track(items, title, total=total, unit=unit, task=task)
 
 
-class Track(Generic[T]):
+class Track(Loop, Generic[T]):
     """What ``clawlog.track`` gives: an iterator, an asynchronous iterator, and a context manager for either."""
 
     def __init__(
@@ -69,8 +72,7 @@ class Track(Generic[T]):
     ) -> None:
         self._items = items
         self._title = title
-        self._total = _length(items) if total is None else total
-        self._unit = unit
+        self._nothing = _nothing(_length(items) if total is None else total, unit)
         self._around = None if task is None else inside(task)
         self._own: Task | AsyncTask | None = None
         self._counted: OpenStep | Lifecycle | None = None
@@ -178,12 +180,18 @@ class Track(Generic[T]):
         with contextlib.suppress(Exception):  # there is nobody to whom it could be raised
             done = self._done_when_left()
             was_raised = self._was_raised_over()
-            error = Unseen(f"an exception, {_left(done, self._total)}") if was_raised else GeneratorExit()
+            error = Unseen(f"an exception, {_left(done, self._nothing.total)}") if was_raised else GeneratorExit()
             if self._concludes(error, done) and self._around is not None:
                 if self._own is not None:
                     self._around.abandon(error)
                 elif isinstance(step := self._counted, OpenStep):
                     self._around.post(lambda: step.ends(error))
+
+    def ends_with_task(self, error: BaseException | None) -> Conversation[None]:
+        """Ends the step before its task: whoever still holds the iterator does not go on with it."""
+        left_by = error or GeneratorExit()
+        if self._concludes(left_by, self._done_when_left()) and isinstance(self._counted, OpenStep):
+            yield from self._counted.ends(left_by)
 
     def _done_when_left(self) -> int:
         """How many are done while the last one that was handed out is being worked on."""
@@ -207,6 +215,7 @@ class Track(Generic[T]):
     def _step_in(self, around: Inside) -> OpenStep:
         step = self._counted = OpenStep(around.lifecycle, self._title, None, None)
         self._note(0)
+        around.lifecycle.loops.add(self)
         self._next_at = step.paced.postpone()  # the first count goes with the step's beginning
         self._entry = current_step.enter(step)
         return step
@@ -219,7 +228,7 @@ class Track(Generic[T]):
 
     def _note(self, done: int) -> None:
         if self._counted is not None:
-            self._counted.paced.note(Progress(done, self._total, self._unit), None)
+            self._counted.paced.note(replace(self._nothing, done=done), None)
 
     def _newest(self, counted: OpenStep | Lifecycle) -> Start[None]:
         """Counts all that was handed out as done, because one more is asked for; returns the report of it."""
@@ -236,9 +245,9 @@ class Track(Generic[T]):
         counted = self._counted
         if counted.summary is None and (error is None or isinstance(error, GeneratorExit)):
             if error is not None:
-                counted.summary = _left(done, self._total)
+                counted.summary = _left(done, self._nothing.total)
             elif self._own is not None:
-                counted.summary = f"{done} {self._unit or 'items'}"
+                counted.summary = f"{done} {self._nothing.unit or 'items'}"
         if self._entry is not None:
             current_step.leave(self._entry)
         return not isinstance(counted, OpenStep) or counted.pid == os.getpid()
@@ -260,8 +269,8 @@ class _InTurn(Generic[T]):
             raise StopAsyncIteration from None
 
 
-_DROPPING = ("POP_", "END_", "STORE_", "DELETE_", "RETURN_", "YIELD_", "RESUME", "JUMP_", "SWAP", "NOP")
-"""How the interpreter's instructions begin that drop an iterator without an exception."""
+_DROPPING = ("POP_", "END_", "STORE_", "DELETE_", "RETURN_", "YIELD_", "RESUME")
+"""How the instructions begin that drop an iterator without an exception, or at which a generator stands that is closed."""
 
 
 async def _report(task: Inside, start: Start[None]) -> None:
@@ -269,6 +278,15 @@ async def _report(task: Inside, start: Start[None]) -> None:
         await task.report(start)
     else:
         task.post(start)
+
+
+def _nothing(total: float | None, unit: str | None) -> Progress:
+    """The count at the beginning."""
+    try:
+        return count(0, total, unit)
+    except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
+        warn("a loop is counted without its total and unit: %s", describe(error))
+        return count(0, None, None)
 
 
 def _length(items: object) -> int | None:

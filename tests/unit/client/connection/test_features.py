@@ -15,6 +15,7 @@ from clawlog.connection.calls import Call, Progress
 from clawlog.connection.results import Accepted, AddedStep, Beat, Planned
 from clawlog.errors import Refused
 from clawlog.protocol.errors import INVALID_PARAMS, TASK_FINISHED, RpcError
+from clawlog.protocol.vocabulary import LATER_PARAMS
 from support.older_daemon import make_older
 from support.scripted_daemon import ScriptedDaemon, Trick
 
@@ -48,15 +49,17 @@ def test_a_task_is_created_without_the_parameters_that_are_not_known(
     daemon: ScriptedDaemon, perform: Perform, warnings: list[str]
 ) -> None:
     make_older(daemon)
-    again = [calls.create_task(f"T{n}", task_id=f"t{n}", cwd="/work", parent_task_id="p", event_id=f"e{n}") for n in range(2)]
+    again = [
+        calls.create_task(f"T{n}", task_id=f"t{n}", cwd="/work", parent_task_id="p", parent_implied=True, event_id=f"e{n}")
+        for n in range(2)
+    ]
     first, second = perform(*again)
     assert (first.task_id, second.task_id) == ("t0", "t1")
     sent = [each.params for each in daemon.requests]
-    assert [(each["event_id"], "cwd" in each, "parent_task_id" in each) for each in sent] == [
-        ("e0", True, True),
-        ("e0", False, True),
-        ("e0", False, False),
-        ("e1", False, False),
+    assert [(each["event_id"], [name for name in LATER_PARAMS["task.create"] if name in each]) for each in sent] == [
+        ("e0", ["cwd", "parent_task_id", "parent_implied"]),
+        ("e0", []),
+        ("e1", []),
     ], "with the same event_id, and the second task asks for nothing that is not there"
     (warning,) = warnings
     assert "'parent_task_id'" in warning

@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import logging
 import os
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import pytest
@@ -24,29 +22,7 @@ from clawlog.protocol import spool as spool_format
 from clawlog.protocol.errors import TASK_FINISHED, RpcError
 from clawlog.tasks import base, failures
 from support.scripted_daemon import NO_STOP, STOP, UNKNOWN, ScriptedDaemon, Trick
-
-
-async def settled(value: Any) -> Any:
-    return await value if inspect.isawaitable(value) else value
-
-
-class Context:
-    """A blocking or an asyncio context, entered and left alike."""
-
-    def __init__(self, inner: Any) -> None:
-        self.inner = inner
-
-    async def __aenter__(self) -> Any:
-        enter = getattr(self.inner, "__enter__", None) or self.inner.__aenter__
-        await settled(enter())
-        return self.inner
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> Any:
-        leave = getattr(self.inner, "__exit__", None) or self.inner.__aexit__
-        return await settled(leave(kind, error, trace))
-
+from support.task_forms import Context, settled, titles_of
 
 Start = Callable[..., Context]
 
@@ -81,14 +57,6 @@ def steps(daemon: ScriptedDaemon) -> list[tuple[object, str, object]]:
         (titles.get(p["step"], p["step"]), p["status"], p.get("summary"))
         for p in (each.params for each in daemon.requests if each.method == "step.update")
     ]
-
-
-def titles_of(daemon: ScriptedDaemon) -> dict[object, str]:
-    """The titles of steps by their ids."""
-    created = [each.params for each in daemon.requests if each.method == "task.create"]
-    titles = {f"{p['task_id']}-{n}": title for p in created for n, title in enumerate(p["steps"], 1)}
-    added = [each.params for each in daemon.requests if each.method == "step.add"]
-    return {**titles, **{p["step_id"]: p["title"] for p in added}}
 
 
 async def test_a_task_goes_from_created_to_done(daemon: ScriptedDaemon, start: Start) -> None:
