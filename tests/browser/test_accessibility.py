@@ -37,6 +37,7 @@ def crowd(tmp_path_factory: pytest.TempPathFactory):
     states["running"].step(2, "running", "half way", at=ago(60))
     states["running"].beat()
     states["failed"].step(1, "failed", "exit status 1")
+    states["failed"].status("failed")
     states["done"].step(1, "done")
     states["lost"].beat()
     states["lost"].lose("process 4242 ended without finishing the task")
