@@ -211,7 +211,8 @@ async def test_links_and_metadata_change_within_their_bounds(api: Api) -> None:
     "url",
     [
         "javascript:alert(1)", "data:text/html,x", "ftp://host/x", "//host/x", "http://", "https:///x", "http://user:pw@host/",
-        "http://user@host/", "http://host/a b", "http://ho\nst/", "http://host:99999/", "https://good.com\\@bad.com/", "x" * 2001,
+        "http://user@host/", "http://host/a b", "http://ho\nst/", "http://host:99999/", "https://good.com\\@bad.com/",
+        "x" * 2001,
         "http://host/\u202egnp", 'http://host/"onclick="x', "",
     ],
 )  # fmt: skip
