@@ -18,6 +18,7 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.document import Document
 from clawlogd.upstream.documents import DocumentReader
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -82,7 +83,7 @@ class Backends:
 
         Of the default backend the document is read in any case: callers are told where the page of a task of theirs will be.
         """
-        self._document(canonical(self._settings.now.base_url))
+        self._read_document(canonical(self._settings.now.base_url))
         tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
         for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)
@@ -101,10 +102,14 @@ class Backends:
 
     def task_page(self, base_url: str, task_id: str) -> str | None:
         """The address of a task's page; None where the backend has not said, by now, that it has such pages."""
-        reader, task = self._documents.get(base_url), self._registry.find(task_id)
-        remote_id = (task.remote_id if task is not None else None) or task_id
-        path = reader.document.page_of(remote_id) if reader is not None and reader.document is not None else None
+        document, task = self.document(base_url), self._registry.find(task_id)
+        path = document.page_of((task.remote_id if task is not None else None) or task_id) if document is not None else None
         return base_url + path if path is not None else None
+
+    def document(self, base_url: str) -> Document | None:
+        """What a backend says of itself; None where that is not known."""
+        reader = self._documents.get(base_url)
+        return reader.document if reader is not None else None
 
     def wake(self, base_url: str) -> None:
         """Wakes a backend's lane: heartbeats for it are due."""
@@ -166,8 +171,7 @@ class Backends:
             await upstream.close()
 
     def _start(self, base_url: str) -> Lane:
-        document = self._document(base_url)
-        document.retry_now()
+        self._read_document(base_url).retry_now()
         lane = Lane(
             base_url=base_url,
             outbox=self._outbox,
@@ -179,7 +183,7 @@ class Backends:
             faults=self._faults,
             hide_control=self._interrupts.hide,
             show_control=self._interrupts.show,
-            document=lambda: document.document,
+            document=lambda: self.document(base_url),
         )
         watcher = InterruptWatcher(
             base_url=base_url,
@@ -198,7 +202,7 @@ class Backends:
         )
         return lane
 
-    def _document(self, base_url: str) -> DocumentReader:
+    def _read_document(self, base_url: str) -> DocumentReader:
         reader = self._documents.get(base_url)
         if reader is None:
             reader = self._documents[base_url] = DocumentReader(base_url, lambda: self._make_upstream(base_url))

@@ -50,31 +50,45 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         '"event_id":"' + EVENT + '"}}',
     ),
     (
-        calls.create_task("t", task_id="t", event_id=EVENT, cwd="/work", parent_task_id="p"),
+        calls.update_task("t-1", "waiting", summary="Which one?", event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.update","params":{"task_id":"t-1","status":"waiting","summary":"Which one?",'
+        '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.create_task("t", task_id="t", event_id=EVENT, cwd="/srv/site", parent_task_id="p-1"),
         '{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"t","steps":[],"task_id":"t","event_id":"'
         + EVENT
-        + '","cwd":"/work","parent_task_id":"p"}}',
+        + '","cwd":"/srv/site","parent_task_id":"p-1"}}',
     ),
     (
-        calls.plan_task("t-1", ["检查", PlannedStep("写", "running"), NewStep("跑", "r")], event_id=EVENT),
-        '{"jsonrpc":"2.0","id":1,"method":"task.plan","params":{"task_id":"t-1","steps":[{"title":"检查"},'
-        '{"title":"写","status":"running"},{"title":"跑","step_id":"r"}],"event_id":"' + EVENT + '"}}',
+        calls.plan_task("t-1", ["写", NewStep("test", "x"), PlannedStep("look", "done", "t-1-1")], event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.plan","params":{"task_id":"t-1","steps":[{"title":"写"},'
+        '{"title":"test","step_id":"x"},{"title":"look","status":"done","step_id":"t-1-1"}],"event_id":"' + EVENT + '"}}',
     ),
     (
-        calls.add_step("t-1", "写", step_id="w", after=2, event_id=EVENT),
-        '{"jsonrpc":"2.0","id":1,"method":"step.add","params":{"task_id":"t-1","title":"写","step_id":"w","after":2,'
+        calls.add_step("t-1", "think", step_id="x", after=2, event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"step.add","params":{"task_id":"t-1","title":"think","step_id":"x","after":2,'
         '"event_id":"' + EVENT + '"}}',
     ),
     (
-        calls.annotate_task("t-1", {"k": "v", "old": None}, event_id=EVENT),
+        calls.annotate_task("t-1", {"branch": "main", "draft": None}, event_id=EVENT),
         '{"jsonrpc":"2.0","id":1,"method":"task.annotate","params":{"task_id":"t-1","event_id":"'
         + EVENT
-        + '","metadata":{"k":"v","old":null}}}',
+        + '","metadata":{"branch":"main","draft":null}}}',
     ),
     (
-        calls.link_task("t-1", "https://b/1", name="PR", event_id=EVENT),
-        '{"jsonrpc":"2.0","id":1,"method":"task.link","params":{"task_id":"t-1","url":"https://b/1","name":"PR",'
+        calls.link_task("t-1", "https://x/1", name="one", event_id=EVENT),
+        '{"jsonrpc":"2.0","id":1,"method":"task.link","params":{"task_id":"t-1","url":"https://x/1","name":"one",'
         '"event_id":"' + EVENT + '"}}',
+    ),
+    (
+        calls.update_step("t-1", 2, "running", event_id=EVENT, progress=Progress(318, 2480, "files")),
+        '{"jsonrpc":"2.0","id":1,"method":"step.update","params":{"task_id":"t-1","step":2,"status":"running",'
+        '"event_id":"' + EVENT + '","progress":{"done":318,"total":2480,"unit":"files"}}}',
+    ),
+    (
+        calls.heartbeat("t-1", progress=Progress(0.5)),
+        '{"jsonrpc":"2.0","id":1,"method":"task.heartbeat","params":{"task_id":"t-1","progress":{"done":0.5}}}',
     ),
     (calls.get_task("t-1"), '{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"t-1"}}'),
     (calls.list_tasks(), '{"jsonrpc":"2.0","id":1,"method":"task.list","params":{}}'),
@@ -83,11 +97,6 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         calls.update_step("t-1", 2, "done", event_id=EVENT),
         '{"jsonrpc":"2.0","id":1,"method":"step.update","params":{"task_id":"t-1","step":2,"status":"done",'
         '"event_id":"' + EVENT + '"}}',
-    ),
-    (
-        calls.update_step("t-1", 2, "running", progress=Progress(132, 318, "files"), event_id=EVENT),
-        '{"jsonrpc":"2.0","id":1,"method":"step.update","params":{"task_id":"t-1","step":2,"status":"running",'
-        '"event_id":"' + EVENT + '","progress":{"done":132,"total":318,"unit":"files"}}}',
     ),
     (
         calls.heartbeat("t-1", summary="412 of 900", lease_s=60.0, watch_pid=7),
@@ -138,7 +147,7 @@ REPLIES: list[tuple[Call[Any], str, object]] = [
         CreatedTask("t-1", "t", "http://b", (), url="http://b/tasks/t-1"),
     ),
     (
-        calls.plan_task("t", ["检查"]),
+        calls.plan_task("t", []),
         '{"accepted":true,"event_id":"' + EVENT + '","pending":3,"steps":[' + STEP + "]}",
         Planned(EVENT, 3, steps=(StepHandle("t-1-1", 1, "检查", "pending"),)),
     ),

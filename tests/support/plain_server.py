@@ -2,7 +2,8 @@
 
 It is a real HTTP server on a free port of 127.0.0.1, in the test's own event loop. It keeps the tasks that it was told of,
 ignores the ids that it is offered, applies each ``Idempotency-Key`` once, and records every request in the order it came. A
-test asks for stops through ``ask_to_stop``, and makes it fail through ``intercept``.
+test asks for stops through ``ask_to_stop``, and makes it fail through ``intercept``. Of what the contract allows a server to
+lack it has nothing, until a test gives it some.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Recorded:
     @property
     def is_event(self) -> bool:
         """Whether it is a write of the plain profile; a beat is none, and so is a try of a batch route."""
-        return self.method in {"POST", "PATCH"} and self.path.startswith("/api/tasks") and not self.path.endswith("/heartbeat")
+        is_write = self.method in {"POST", "PATCH", "PUT"}
+        return is_write and self.path.startswith("/api/tasks") and not self.path.endswith("/heartbeat")
 
 
 @dataclass
@@ -72,6 +74,10 @@ class Task:
     beats: list[dict[str, Any]] = field(default_factory=list)
     stop: Stop | None = None
     ack_summary: str | None = None
+    parent_task_id: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    links: list[dict[str, str]] = field(default_factory=list)
+    summaries: list[str] = field(default_factory=list)
 
     def shown(self) -> dict[str, Any]:
         steps = [
@@ -90,6 +96,12 @@ class PlainServer:
         intercept: Called with each request; a status that it returns is the answer, and nothing is applied.
         retry_after: The header ``Retry-After`` of such an answer.
         location: Its header ``Location``.
+        statuses: The statuses that it knows for a task.
+        refused_members: Members for which it refuses a body, naming them.
+        has_plans: Whether a task's steps can be listed and replaced.
+        has_links: Whether a task may have links.
+        document: What it serves as its OpenAPI document; None for none.
+        closed: The tasks that a person has closed.
     """
 
     def __init__(self) -> None:
@@ -98,6 +110,12 @@ class PlainServer:
         self.intercept: Callable[[Recorded], int | None] = lambda _: None
         self.retry_after: str | None = None
         self.location: str | None = None
+        self.statuses = set(STATUSES["task"])
+        self.refused_members: frozenset[str] = frozenset()
+        self.has_plans = False
+        self.has_links = False
+        self.document: dict[str, Any] | None = None
+        self.closed: set[int] = set()
         self._last_id = 0
         self._replies: dict[str, tuple[int, Any]] = {}
         self._arrived = asyncio.Event()
@@ -113,6 +131,10 @@ class PlainServer:
             [
                 web.post("/api/tasks", self._create),
                 web.patch("/api/tasks/{task}", self._update_task),
+                web.get("/openapi.json", self._document),
+                web.get("/api/tasks/{task}", self._show),
+                web.put("/api/tasks/{task}/steps", self._replace_steps),
+                web.post("/api/tasks/{task}/links", self._add_link),
                 web.patch("/api/tasks/{task}/steps/{step}", self._update_step),
                 web.post("/api/tasks/{task}/heartbeat", self._beat),
                 web.get("/api/tasks/{task}/control", self._control),
@@ -185,6 +207,8 @@ class PlainServer:
             if recorded.key is not None and recorded.key in self._replies:
                 return _json(*self._replies[recorded.key])
             try:
+                for member in sorted(self.refused_members & set(recorded.body or ())):
+                    raise web.HTTPUnprocessableEntity(reason=f"{member}: not known here")
                 status, body = await handler(request)
             except web.HTTPException as refusal:
                 return _problem(refusal.status, refusal.reason)
@@ -203,14 +227,49 @@ class PlainServer:
             raise web.HTTPUnprocessableEntity(reason="title: expected a text")
         steps = [Step(self._new_id(), each["title"]) for each in body.get("steps", [])]
         task = Task(self._new_id(), title, steps, summary=body.get("summary"))
+        task.parent_task_id, task.metadata = body.get("parent_task_id"), body.get("metadata", {})
         self.tasks[task.task_id] = task
         return 201, task.shown()
 
     async def _update_task(self, request: web.Request) -> tuple[int, Any]:
         task, body = self._task(request), await request.json()
-        task.status = _status("task", body)
+        if body.get("status") not in self.statuses:
+            raise web.HTTPUnprocessableEntity(reason="status: not one of this server's")
+        task.status = str(body["status"])
         task.summary = body.get("summary", task.summary)
+        task.summaries += [body["summary"]] if body.get("summary") else []
         return 200, task.shown()
+
+    async def _show(self, request: web.Request) -> tuple[int, Any]:
+        task = self._task(request)
+        closed = {"by": "Mu", "summary": "its machine is gone"} if task.task_id in self.closed else None
+        shown = {**task.shown(), "closed": closed, "status": "failed" if closed else task.status}
+        return 200, shown if self.has_plans else {**shown, "steps": None}
+
+    async def _replace_steps(self, request: web.Request) -> tuple[int, Any]:
+        if not self.has_plans:
+            raise web.HTTPNotFound(reason="no such route")
+        task, body = self._task(request), await request.json()
+        before = {str(step.step_id): step for step in task.steps}
+        task.steps = []
+        for each in body["steps"]:
+            step = before.get(each["step_id"]) or Step(self._new_id(), "")
+            step.title, step.status = each["title"], each["status"]
+            task.steps.append(step)
+        return 200, task.shown()
+
+    async def _add_link(self, request: web.Request) -> tuple[int, Any]:
+        if not self.has_links:
+            raise web.HTTPNotFound(reason="no such route")
+        task = self._task(request)
+        task.links.append(await request.json())
+        return 200, task.shown()
+
+    async def _document(self, request: web.Request) -> tuple[int, Any]:
+        del request
+        if self.document is None:
+            raise web.HTTPNotFound(reason="no document")
+        return 200, self.document
 
     async def _update_step(self, request: web.Request) -> tuple[int, Any]:
         task, body = self._task(request), await request.json()
@@ -226,9 +285,11 @@ class PlainServer:
         return 200, {}
 
     async def _control(self, request: web.Request) -> tuple[int, Any]:
-        stop = self._task(request).stop
+        task = self._task(request)
+        stop, closed = task.stop, task.task_id in self.closed
         if stop is None or stop.acknowledged:
-            return 200, {"interrupt_requested": False, "mode": None, "interrupt_id": None, "reason": None, "requested_at": None}
+            nothing = {"interrupt_requested": False, "mode": None, "interrupt_id": None, "reason": None, "requested_at": None}
+            return 200, {**nothing, "closed": closed}
         return 200, {
             "interrupt_requested": True,
             "mode": "soft_stop",

@@ -32,24 +32,37 @@ class PolledServer:
         holds: Whether a poll is held until something changes.
         minds_cursor: Whether only what changed since the cursor is told.
         poll_status: The answer to polls, where it is not 200.
+        lacks: Words that it rejects as an earlier version of the embedded backend does: kinds, and statuses of tasks.
+        knows_steps: Whether it rejects what is reported of a step that no event has told it of.
+        document: What it serves as its OpenAPI document; None for none.
+        shown: What it answers of single tasks, by id.
         taking: While it is not set, what is sent to the events' route gets no answer.
         polls: Every poll, in order.
-        asked_singly: The task of every question about one task, in order.
-        events: Every event, in order.
+        asked_singly: The task of every question about one task's stop, in order.
+        asked: The task of every question about a task itself, in order.
+        events: Every event that it took, in order.
+        rejected: Every one that it did not.
     """
 
     holds: bool = True
     minds_cursor: bool = True
     poll_status: int = 200
+    lacks: frozenset[str] = frozenset()
+    knows_steps: bool = False
+    document: dict[str, Any] | None = None
+    shown: dict[str, dict[str, Any]] = field(default_factory=dict)
     taking: asyncio.Event = field(default_factory=asyncio.Event)
     polls: list[PollRequest] = field(default_factory=list)
     asked_singly: list[str] = field(default_factory=list)
+    asked: list[str] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
+    rejected: list[dict[str, Any]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.taking.set()
         self._stops: dict[str, tuple[int, dict[str, Any]]] = {}
         self._number = 0
+        self._steps: set[tuple[str, str]] = set()
         self._changed = asyncio.Event()
         self._runner: web.AppRunner | None = None
         self._port = 0
@@ -66,6 +79,8 @@ class PolledServer:
                 web.post("/api/events", self._take),
                 web.post("/api/control/poll", self._poll),
                 web.get("/api/tasks/{task}/control", self._control),
+                web.get("/api/tasks/{task}", self._show),
+                web.get("/openapi.json", self._document),
             ]
         )
         self._runner = web.AppRunner(app, shutdown_timeout=0.05)
@@ -84,6 +99,11 @@ class PolledServer:
         """A person asks for a soft stop."""
         self._set(task_id, {"interrupt_requested": True, "mode": "soft_stop", "interrupt_id": interrupt_id})
 
+    def close(self, task_id: str, **shown: Any) -> None:
+        """A person ends a task whose agent seems gone."""
+        self.shown[task_id] = {**shown, "task_id": task_id}
+        self._set(task_id, {"interrupt_requested": False, "closed": True})
+
     def withdraw(self, task_id: str) -> None:
         """A person thinks better of it."""
         self._set(task_id, {"interrupt_requested": False})
@@ -101,11 +121,35 @@ class PolledServer:
     async def _take(self, request: web.Request) -> web.Response:
         await self.taking.wait()
         events = (await request.json())["events"]
-        self.events += events
-        for event in events:
-            if event["kind"] == "interrupt_ack":
-                self.withdraw(event["task_id"])
-        return web.json_response({"results": [{"event_id": event["event_id"], "status": "ok"} for event in events]})
+        return web.json_response({"results": [{"event_id": event["event_id"], **self._result(event)} for event in events]})
+
+    def _result(self, event: dict[str, Any]) -> dict[str, str]:
+        kind, task_id = event["kind"], event["task_id"]
+        if kind in self.lacks:
+            return self._reject(event, "invalid", f"kind: Input tag '{kind}' found using 'kind' does not match")
+        if kind == "task_status" and event["status"] in self.lacks:
+            return self._reject(event, "invalid", "status: Input should be 'running', 'done' or 'failed'")
+        if self.knows_steps and kind == "step_status" and (task_id, event["step_id"]) not in self._steps:
+            return self._reject(event, "unknown_step", "the task has no such step")
+        told = [event["step_id"]] if kind == "step_added" else [step["step_id"] for step in event.get("steps", ())]
+        self._steps |= {(task_id, step_id) for step_id in told}
+        self.events.append(event)
+        if kind == "interrupt_ack":
+            self.withdraw(task_id)
+        return {"status": "ok"}
+
+    def _reject(self, event: dict[str, Any], code: str, detail: str) -> dict[str, str]:
+        self.rejected.append(event)
+        return {"status": "rejected", "code": code, "detail": detail}
+
+    async def _show(self, request: web.Request) -> web.Response:
+        self.asked.append(request.match_info["task"])
+        found = self.shown.get(request.match_info["task"])
+        return web.json_response(found or {"title": "no such task"}, status=200 if found else 404)
+
+    async def _document(self, request: web.Request) -> web.Response:
+        del request
+        return web.json_response(self.document or {"title": "none"}, status=200 if self.document else 404)
 
     async def _poll(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())

@@ -16,14 +16,16 @@ import anyio
 from anyio.abc import TaskGroup
 
 from clawlogd.clock import Clock
+from clawlogd.interrupts.closing import Closings
 from clawlogd.interrupts.pacing import Pauses
 from clawlogd.interrupts.state import ControlQuery, Interrupts
 from clawlogd.logs import Log
+from clawlogd.model import Task
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
-from clawlogd.upstream.controls import Unreadable
+from clawlogd.upstream.controls import Control, Unreadable
 
 _GATHER_S = 0.1  # tasks that come together are asked about together
 _HELD_PART = 0.5  # a server that answers "nothing new" before this part of the wait does not hold requests
@@ -57,6 +59,7 @@ class LongPolls:
         upstream: The backend, over connections of the watcher's own.
         registry: The tasks.
         interrupts: Where what is found goes.
+        closings: Where it goes that a task is closed.
         settings: How long a request is held; delays after failures.
         clock: Where the time is read.
         most_ids: How many tasks one request may ask about.
@@ -68,6 +71,7 @@ class LongPolls:
         upstream: Upstream,
         registry: Registry,
         interrupts: Interrupts,
+        closings: Closings,
         settings: LiveSettings,
         clock: Clock,
         most_ids: int = _MOST_IDS,
@@ -75,6 +79,7 @@ class LongPolls:
         self._upstream = upstream
         self._registry = registry
         self._interrupts = interrupts
+        self._closings = closings
         self._settings = settings
         self._clock = clock
         self._most_ids = most_ids
@@ -209,7 +214,7 @@ class LongPolls:
                 told.add(task.task_id)
                 if isinstance(control, Unreadable):
                     unreadable[task.task_id] = control.detail
-                elif self._interrupts.observe(task, control, query):
+                elif self._observe(task, control, query):
                     news = True
                 elif task.interrupt_pending and not control.interrupt_requested:
                     # It was withdrawn, or this answer is older than the interrupt: to be asked for as it stands.
@@ -223,6 +228,11 @@ class LongPolls:
             for task_id in task_ids:
                 self._interrupts.lose(task_id, answer.detail)
         return answer, news
+
+    def _observe(self, task: Task, control: Control, query: ControlQuery) -> bool:
+        if control.closed:
+            self._closings.look_into(task.task_id)
+        return self._interrupts.observe(task, control, query)
 
     # ── Waiting ────────────────────────────────────────────────────────────────────────────────────────────────────
 

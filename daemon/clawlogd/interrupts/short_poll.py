@@ -15,6 +15,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from clawlogd.clock import Clock
+from clawlogd.interrupts.closing import Closings
 from clawlogd.interrupts.pacing import SHORTEST_PART, Pauses
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
@@ -44,6 +45,7 @@ class ShortPolls:
         upstream: The backend, over connections of the watcher's own.
         registry: The tasks.
         interrupts: Where what is found goes.
+        closings: Where it goes that a task is closed.
         liveness: Which tasks were active last.
         polled: The tasks to poll for, with the ids by which the backend knows them.
         settings: Interval and budget; delays after failures.
@@ -56,6 +58,7 @@ class ShortPolls:
         upstream: Upstream,
         registry: Registry,
         interrupts: Interrupts,
+        closings: Closings,
         liveness: Liveness,
         polled: Mapping[str, str],
         settings: LiveSettings,
@@ -64,6 +67,7 @@ class ShortPolls:
         self._upstream = upstream
         self._registry = registry
         self._interrupts = interrupts
+        self._closings = closings
         self._liveness = liveness
         self._polled = polled
         self._settings = settings
@@ -105,6 +109,8 @@ class ShortPolls:
         current = self._registry.find(task_id)
         if control is not None and current is not None:
             self._interrupts.observe(current, control, query)
+            if control.closed:
+                self._closings.look_into(task_id)
         elif current is not None:
             self._interrupts.lose(task_id, answer.detail)
             self._log.debug("control_unknown", task_id=task_id, detail=answer.detail)

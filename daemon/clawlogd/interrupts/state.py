@@ -108,7 +108,11 @@ class Interrupts:
 
     def begin_query(self, task_id: str) -> ControlQuery:
         """Called right before the backend is asked about a task; ``observe`` needs the result with the answer."""
-        return ControlQuery(self._clock.monotonic(), ack_in_flight=self._outbox.counts.by_task[task_id] > 0)
+        return ControlQuery(self._clock.monotonic(), ack_in_flight=self.has_undelivered(task_id))
+
+    def has_undelivered(self, task_id: str) -> bool:
+        """Whether the backend may not have all that was reported of a task."""
+        return self._outbox.counts.by_task[task_id] > 0
 
     def confirm(self, task_id: str, at: float) -> None:
         """Notes that the backend has answered for a task, be it by leaving it out of what changed.

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 
 from clawlogd.clock import Clock
+from clawlogd.interrupts.closing import Closings
 from clawlogd.interrupts.long_poll import LongPolls
 from clawlogd.interrupts.short_poll import ShortPolls
 from clawlogd.interrupts.state import Interrupts
@@ -55,13 +56,20 @@ class InterruptWatcher:
         self._settings = settings
         self._clock = clock
         self._polled: dict[str, str] = {}
+        self._closings = Closings(upstream=upstream, registry=registry, interrupts=interrupts, clock=clock)
         self._long_polls = LongPolls(
-            upstream=upstream, registry=registry, interrupts=interrupts, settings=settings, clock=clock
+            upstream=upstream,
+            registry=registry,
+            interrupts=interrupts,
+            closings=self._closings,
+            settings=settings,
+            clock=clock,
         )
         self._short_polls = ShortPolls(
             upstream=upstream,
             registry=registry,
             interrupts=interrupts,
+            closings=self._closings,
             liveness=liveness,
             polled=self._polled,
             settings=settings,
@@ -74,9 +82,12 @@ class InterruptWatcher:
 
     async def run(self) -> None:
         """Polls until cancelled."""
-        while True:
-            await self._long_polls.run()
-            await self._short_polls.run(until=self._clock.monotonic() + self._settings.now.poll.recheck_batch_s)
+        try:
+            while True:
+                await self._long_polls.run()
+                await self._short_polls.run(until=self._clock.monotonic() + self._settings.now.poll.recheck_batch_s)
+        finally:
+            self._closings.cancel()
 
     async def refresh(self, task: Task, timeout_s: float) -> bool:
         """Asks the backend about one task, once; ``interrupts`` knows of it afterwards. Returns whether it answered in time."""

@@ -15,7 +15,7 @@ from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import StepStatus
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue
-from clawlogd.model import Event, EventKind, NewStep, Step, Task, TaskStatus
+from clawlogd.model import UNMAPPED, Event, EventKind, NewStep, Step, Task, TaskStatus
 from clawlogd.tasks.change import TaskChange, refuse_finished
 from clawlogd.tasks.creation import visible_title
 from clawlogd.tasks.steps import find_step
@@ -85,7 +85,7 @@ def add_step(task: Task, title: str, *, step_id: str | None, after: int | str | 
         raise InvalidValue("title", f"the plan would have {len(task.steps) + 1} steps", _ROOM_HINT)
     before = None if after is None else find_step(task, after)
     place = len(task.steps) if before is None else before.position
-    added = Step(step_id or _new_id(event_id, 1, taken), 0, title)
+    added = Step(step_id or _new_id(event_id, 1, taken), 0, title, remote_id=UNMAPPED)
     steps = _numbered([*task.steps[:place], added, *task.steps[place:]])
     event = Event(
         event_id=event_id,
@@ -129,7 +129,7 @@ def arrange(steps: Sequence[Step], planned: Sequence[NewStep], event_id: str) ->
         if found is None:
             step_id = each.step_id or _new_id(event_id, number, taken)
             taken.add(step_id)
-            listed.append(Step(step_id, 0, each.title, each.status or "pending"))
+            listed.append(Step(step_id, 0, each.title, each.status or "pending", remote_id=UNMAPPED))
         else:
             listed.append(_planned(found, each.title, each.status))
     kept = {each.step_id for each in listed}

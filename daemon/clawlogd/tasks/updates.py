@@ -49,6 +49,7 @@ def set_status(
         task,
         status=status,
         finished=status.ended,
+        closed=False,
         ended_ms=at_ms if status.ended else None,
         summary=summary or task.summary,
         seen_ms=at_ms,

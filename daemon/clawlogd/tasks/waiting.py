@@ -10,7 +10,7 @@ from clawlogd.model import Event, EventKind, Task, TaskStatus
 
 
 def end_waiting(task: Task, at_ms: int) -> tuple[Task, Event | None]:
-    """Sets a task that waits to ``running``.
+    """Sets a task that waits, or that a person closed, to ``running``.
 
     Args:
         task: Any task.
@@ -18,9 +18,9 @@ def end_waiting(task: Task, at_ms: int) -> tuple[Task, Event | None]:
 
     Returns:
         The task as it goes on, and the event that says so, to be delivered before the command's own; the task as it was, and
-        None, where it did not wait.
+        None, where it was neither.
     """
-    if task.status is not TaskStatus.WAITING:
+    if task.status is not TaskStatus.WAITING and not task.closed:
         return task, None
     # Its id need not follow from the command's: both are on disk together or not at all, and a repeated command makes neither.
     event = Event(
@@ -30,4 +30,5 @@ def end_waiting(task: Task, at_ms: int) -> tuple[Task, Event | None]:
         at=rfc3339(at_ms),
         status=TaskStatus.RUNNING,
     )
-    return msgspec.structs.replace(task, status=TaskStatus.RUNNING, waiting_ms=None), event
+    after = msgspec.structs.replace(task, status=TaskStatus.RUNNING, waiting_ms=None, closed=False, ended_ms=None)
+    return after, event

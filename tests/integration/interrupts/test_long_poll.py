@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from clawlogd.clock import SystemClock
+from clawlogd.interrupts.closing import Closings
 from clawlogd.interrupts.long_poll import LongPolls
 from clawlogd.settings import Heartbeat, LiveSettings, Poll
 from clawlogd.upstream.client import Upstream
@@ -181,6 +182,7 @@ async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer,
         upstream=upstream,
         registry=sidecar.registry,
         interrupts=sidecar.interrupts,
+        closings=Closings(upstream=upstream, registry=sidecar.registry, interrupts=sidecar.interrupts, clock=clock),
         settings=settings,
         clock=clock,
         most_ids=4000,
