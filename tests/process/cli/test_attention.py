@@ -186,6 +186,9 @@ def test_many_tasks_are_stopped_at_once(running: Installation, clawlog: Clawlog)
         assert ran.status == 65  # one has ended; the others are asked all the same
         assert [line.split()[:2] for line in ran.stdout.splitlines()] == [[each[-8:], "requested"] for each in named[:2]]
         assert "(HTTP 409)" in ran.stderr
+        ran = clawlog(running, "stop", named[2], named[0], "--wait", "--timeout", "0")
+        assert ran.status == 65  # and the other one was waited for
+        assert "timed out; the stop stays requested" in ran.stderr
         for each in named[:2]:
             assert client.check_interrupt(each, wait_s=10).reason == "wrong branch"
     assert clawlog(running, "stop").status == 2
