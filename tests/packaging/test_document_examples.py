@@ -166,10 +166,13 @@ async def test_getting_started_from_a_shell_and_from_python(daemon: DaemonProces
     assert [step["status"] for step in max(tasks, key=lambda each: each["created_at"])["steps"]] == ["done"] * 3
 
 
-@pytest.mark.parametrize("heading", ["## From a shell", "## From Python"])
-async def test_the_examples_for_agents(daemon: DaemonProcess, folder: Path, heading: str) -> None:
-    language, command = ("sh", SHELL) if heading == "## From a shell" else ("python", PYTHON)
-    await run(folder, command, example("agents-and-skills.md", heading, language), CLAWLOG_SOCKET=str(daemon.socket_path))
+@pytest.mark.parametrize(
+    ("heading", "language", "number"),
+    [("## From a shell", "sh", 0), ("## From Python", "python", 0), ("## From Python", "python", 1)],
+)
+async def test_the_examples_for_agents(daemon: DaemonProcess, folder: Path, heading: str, language: str, number: int) -> None:
+    program = examples("agents-and-skills.md", heading, language)[number]
+    await run(folder, SHELL if language == "sh" else PYTHON, program, CLAWLOG_SOCKET=str(daemon.socket_path))
     tasks = (await daemon.call("task.list"))["tasks"]
     assert {task["status"] for task in tasks} == {"done"}
     assert {step["status"] for task in tasks for step in task["steps"]} == {"done"}

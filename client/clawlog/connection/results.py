@@ -101,7 +101,7 @@ class Beat:
 
 
 class StopPhase(StrEnum):
-    """How far a request to stop has come.
+    """How far a request to stop has come: ``NONE``, ``REQUESTED``, ``ACKNOWLEDGED``, ``UNKNOWN``.
 
     ``UNKNOWN``: what is known is too old, and the backend did not answer: neither yes nor no.
     """

@@ -68,7 +68,7 @@ class BaseTask(ABC):
 
     def __init__(self, description: Description, *, on_stop: Callable[[StopState], None] | None, strict: bool) -> None:
         self._description = description
-        self._metadata = Metadata(lambda pairs: self._post(lambda: self._lifecycle.annotates(pairs)))
+        self._metadata = Metadata(lambda pairs: self._post(lambda: self._lifecycle.annotates(pairs)), self._give_up)
         self._lifecycle = Lifecycle(description, self._metadata)
         self._failures = Failures(os.environ, strict=strict, about=self._lifecycle)
         self._on_stop = on_stop
@@ -133,14 +133,17 @@ class BaseTask(ABC):
         self._lifecycle.summary = text
 
     def __repr__(self) -> str:
-        step = current_step.get()
+        try:
+            return f"<clawlog.{type(self).__name__} {self._described()}>"
+        except Exception:  # noqa: BLE001 - of a title or id that is no text
+            return f"<clawlog.{type(self).__name__}>"
+
+    def _described(self) -> str:
         status = self._lifecycle.status or ("not begun" if self._lifecycle.is_own else "of another process")
-        parts = [repr(self.title), self.task_id, status]
-        if step is not None and step.task is self._lifecycle:
-            parts.append(f"in step {step.name!r}")
-        if self.url is not None:
-            parts.append(self.url)
-        return f"<clawlog.{type(self).__name__} {' '.join(parts)}>"
+        step = current_step.get()
+        within = f" in step {step.name!r}" if step is not None and step.task is self._lifecycle else ""
+        page = "" if self.url is None else f" {self.url}"
+        return f"{self.title!r} {self.task_id} {status}{within}{page}"
 
     def __reduce__(self) -> NoReturn:
         raise TypeError("a task cannot be sent to another process: send it the task_id, and report there with clawlog.attach()")
@@ -164,6 +167,9 @@ class BaseTask(ABC):
         """What a progress is of: the step that the caller is in, else the task."""
         step = current_step.get()
         return step if step is not None and step.task is self._lifecycle else self._lifecycle
+
+    def _give_up(self, error: Exception) -> None:
+        self._failures.give_up(error)
 
     def _notes(
         self, counted: OpenStep | Lifecycle, done: float, total: float | None, unit: str | None, summary: str | None

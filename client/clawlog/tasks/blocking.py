@@ -208,8 +208,7 @@ class Task(BaseTask):
             if self._leaves():
                 self._report(lambda: self._lifecycle.ends(error))
         finally:
-            if self._pid == os.getpid():
-                self._close()
+            self._close()  # in a forked process its own connections: those of its parent are closed there since the fork
         return self._lifecycle.suppresses(error)
 
     async def __aenter__(self) -> AsyncTask:

@@ -43,7 +43,7 @@ class LogHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Reports a record."""
         task = self._task or innermost_task.get()
-        if task is None or _emitting.active or record.name.partition(".")[0] == "clawlog":
+        if task is None or _emitting.active or str(record.name).partition(".")[0] == "clawlog":
             return
         _emitting.active = True
         try:

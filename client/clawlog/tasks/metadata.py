@@ -12,11 +12,13 @@ class Metadata(MutableMapping[str, str]):
     It holds what this program knows of; others may have added more.
 
     Args:
-        report: Reports changed pairs; None removes one. It does not raise.
+        report: Reports changed pairs; None removes one.
+        give_up: Takes note of a change that cannot be reported at all.
     """
 
-    def __init__(self, report: Callable[[Mapping[str, str | None]], None]) -> None:
+    def __init__(self, report: Callable[[Mapping[str, str | None]], None], give_up: Callable[[Exception], None]) -> None:
         self._report = report
+        self._give_up = give_up
         self._pairs: dict[str, str] = {}
 
     def __getitem__(self, key: str) -> str:
@@ -40,7 +42,12 @@ class Metadata(MutableMapping[str, str]):
 
     def update(self, *changes: Any, **more: Any) -> None:
         """Changes several pairs with one report. A value that is no text is written as ``str`` shows it."""
-        pairs = {key: value if isinstance(value, str) else str(value) for key, value in dict(*changes, **more).items()}
+        try:
+            given = dict(*changes, **more)
+            pairs = {key: value if isinstance(value, str) else str(value) for key, value in given.items()}
+        except Exception as error:  # noqa: BLE001 - the promise is that the program's work goes on
+            self._give_up(error)
+            return
         self._pairs.update(pairs)
         self._report(dict(pairs))
 

@@ -19,6 +19,7 @@ from clawlogd.delivery.nearest import (
     lacks_word,
     nearest,
     nearest_beat,
+    needs_words,
     refused_members,
     unmapped,
     without,
@@ -134,7 +135,7 @@ class BatchProfile:
 
     def _prepare(self, events: Sequence[StoredEvent]) -> _Outgoing:
         outgoing, words = _Outgoing(), self._words
-        all_known = words.all_known
+        may_lack = not words.all_known and needs_words(b"".join(each.body for each in events))
         tried: set[str] = set()  # tasks of which an event needs a word that may be lacking
         added: dict[str, frozenset[str]] = {}  # steps that the server learns of by an earlier event of this request
         for stored in events:
@@ -142,7 +143,7 @@ class BatchProfile:
             if task_id in tried:
                 continue
             task = self._registry.find(task_id)
-            word = None if all_known else word_in(stored.body)
+            word = word_in(stored.body) if may_lack else None
             outgoing.events.append(stored)
             if task is None or (
                 word is None and not is_special(task) and stored.seq not in self._without and words.told(task_id) is None

@@ -43,6 +43,12 @@ KIND_WORDS: Mapping[EventKind, Word] = {
 }
 
 _KINDS_IN_BODY = {kind.encode(): word for kind, word in KIND_WORDS.items()}
+_NEEDLES = (_WAITING_IN_BODY, _PROGRESS_IN_BODY, *(b'%s%s"' % (_KIND_IN_BODY, kind) for kind in _KINDS_IN_BODY))
+
+
+def needs_words(bodies: bytes) -> bool:
+    """Whether any of many events' JSON may need a word: most need none, and are not looked at one by one."""
+    return any(each in bodies for each in _NEEDLES)
 
 
 def word_in(body: bytes) -> Word | None:

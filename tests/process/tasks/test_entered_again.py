@@ -112,6 +112,34 @@ def test_a_signal_handler_may_call_while_a_call_goes_on(scene: Scene) -> None:
     assert scene.told() == [("task.create", None), ("task.update", "done")]
 
 
+def test_a_signal_handler_may_report_whatever_the_program_reports(scene: Scene) -> None:
+    program = """
+        with clawlog.task("T", ["a"]) as task, task.step("a") as step:
+            count = 0
+            def report(n):
+                task.progress(n, unit="signals")
+                step.progress(n)
+                task.metadata["count"] = str(n)
+                task.link("https://example.org/x", str(n))
+                for _ in clawlog.track(range(2), "a"): pass
+                with task.waiting("?"): pass
+            def handler(*_):
+                global count
+                count += 1
+                report(count)
+                signal.setitimer(signal.ITIMER_REAL, 0.002)
+            signal.signal(signal.SIGALRM, handler)
+            signal.setitimer(signal.ITIMER_REAL, 0.002)
+            end = time.monotonic() + 1
+            while time.monotonic() < end:
+                report(0)
+            signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        print(count > 5)
+    """
+    assert scene.run(program) == "True\n"
+    assert scene.told()[-1] == ("task.update", "done")
+
+
 def test_a_signal_handler_may_call_while_the_spool_is_written(scene: Scene) -> None:
     program = """
         logging.disable(logging.CRITICAL)
@@ -202,6 +230,38 @@ def test_a_logging_handler_in_threads_holds_nobody_up(scene: Scene) -> None:
     scene.run(program, alone=True)
 
 
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_librarys_own_handler_may_hang_at_every_logger(scene: Scene, alone: bool) -> None:
+    program = """
+        handler = clawlog.LogHandler()
+        for name in (None, "clawlog", "a"):
+            logging.getLogger(name).addHandler(handler)
+        logging.getLogger().setLevel(logging.DEBUG)
+        with clawlog.task("T", ["a"]) as task:
+            mine = clawlog.LogHandler(task)
+            logging.getLogger("threads").addHandler(mine)
+            def work():
+                for n in range(200):
+                    logging.getLogger("threads").info("line %d", n)
+            threads = [threading.Thread(target=work) for _ in range(4)]
+            for each in threads: each.start()
+            for n in range(200):
+                logging.getLogger("a").warning("%d", n)
+            signal.signal(signal.SIGALRM, lambda *_: logging.getLogger("a").info("in a signal handler"))
+            signal.setitimer(signal.ITIMER_REAL, 0.001)
+            for each in threads: each.join()
+            if os.fork() == 0:
+                logging.getLogger("a").info("in a forked process")
+                os._exit(0)
+            assert os.wait()[1] == 0
+    """
+    scene.run(program, alone=alone)
+    if alone:
+        assert scene.spooled() == ["task.create", "task.update"], "a line of the log is true for now alone"
+    else:
+        assert 0 < scene.daemon.methods.count("task.heartbeat") < 20
+
+
 # ── Threads ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -261,6 +321,25 @@ def test_a_forked_process_does_not_end_its_parents_task(scene: Scene, leaves: st
             pass
         if child:
             os._exit(0)
+    """
+    scene.run(program)
+    assert scene.told() == [("task.create", None), ("step.update", "running"), ("step.update", "done"), ("task.update", "done")]
+
+
+@pytest.mark.parametrize("leaves", ["os._exit(0)", "break", "sys.exit(0)", "pass"])
+def test_a_process_that_is_forked_in_a_loop_does_not_end_its_parents_step(scene: Scene, leaves: str) -> None:
+    program = f"""
+        with clawlog.task("T", ["a"]) as task:
+            for n in clawlog.track(range(4), "a"):
+                if n == 2:
+                    child = os.fork()
+                    if child == 0:
+                        assert clawlog.current_task() is task
+                        {leaves}
+                    else:
+                        assert os.waitpid(child, 0)[1] == 0
+            if child == 0:
+                sys.exit(0)
     """
     scene.run(program)
     assert scene.told() == [("task.create", None), ("step.update", "running"), ("step.update", "done"), ("task.update", "done")]
@@ -462,6 +541,20 @@ def test_at_the_interpreters_end_without_a_daemon_nothing_is_raised(scene: Scene
     scene.run(program, alone=alone)
 
 
+def test_a_loop_that_is_left_open_at_the_interpreters_end_raises_nothing(scene: Scene) -> None:
+    program = """
+        logging.disable(logging.CRITICAL)
+        items = clawlog.track(range(10), "alone")
+        next(items)
+        task = clawlog.task("T", ["a"])
+        task.__enter__()
+        other = iter(clawlog.track(range(10), "a"))
+        next(other)
+    """
+    scene.run(program)
+    scene.run(program, alone=True)
+
+
 # ── A promise never to raise ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -523,6 +616,57 @@ async def main():
     )
     scene.daemon.answers["task.create"] = created
     scene.run(program, alone=alone)
+
+
+ADDITIONS = """
+    logging.disable(logging.CRITICAL)
+    logging.raiseExceptions = False
+    handler = clawlog.LogHandler()
+    async def settled(value):
+        return await value if hasattr(value, "__await__") else value
+    async def tell(each, block, attached):
+        async with block as task:
+            async with Both(task.step("a")) as step:
+                await settled(step.progress(each, each, unit=each, summary=each))
+            await settled(task.plan([each]))
+            await settled(task.plan(each))
+            await settled(task.progress(each, each, unit=each, summary=each))
+            await settled(task.link(each, each))
+            task.metadata["k"] = each
+            async with Both(task.waiting(each)):
+                task.metadata.update(k=each)
+            for _ in clawlog.track(range(2), each, total=each, unit=each):
+                break
+            async for _ in clawlog.track(range(2), "b", total=each, unit=each):
+                break
+            handler.handle(logging.makeLogRecord({"msg": each, "levelno": 20}))
+            repr(task)
+        async with attached as task:
+            await settled(task.heartbeat(each))
+            repr(task)
+    class Both:
+        def __init__(self, inner): self.inner = inner
+        async def __aenter__(self):
+            return await settled((getattr(self.inner, "__enter__", None) or self.inner.__aenter__)())
+        async def __aexit__(self, *args):
+            return await settled((getattr(self.inner, "__exit__", None) or self.inner.__aexit__)(*args))
+"""
+
+
+@pytest.mark.parametrize("alone", [True, False])
+@pytest.mark.parametrize("form", ["Both", ""])
+def test_nor_do_plans_progress_loops_and_the_rest(scene: Scene, alone: bool, form: str) -> None:
+    values = textwrap.dedent(NASTY).partition("for each in nasty")[0]
+    program = f"""
+        import asyncio
+        async def main():
+            for each in nasty:
+                await tell(each, {form}(clawlog.task("T", ["a"])), {form}(clawlog.attach(each)))
+        asyncio.run(main())
+    """
+    scene.run(values + textwrap.dedent(ADDITIONS) + textwrap.dedent(program), alone=alone)
+    if not alone:
+        assert scene.told().count(("task.update", "done")) == scene.daemon.methods.count("task.create")
 
 
 def test_an_error_whose_text_cannot_be_made_goes_its_way(scene: Scene) -> None:

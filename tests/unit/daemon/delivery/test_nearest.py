@@ -8,7 +8,17 @@ import msgspec
 import pytest
 
 from clawlogd.clock import SystemClock
-from clawlogd.delivery.nearest import Word, lacks_word, measured, nearest, nearest_beat, refused_members, word_in, word_of
+from clawlogd.delivery.nearest import (
+    Word,
+    lacks_word,
+    measured,
+    nearest,
+    nearest_beat,
+    needs_words,
+    refused_members,
+    word_in,
+    word_of,
+)
 from clawlogd.delivery.words import Words, read_batch_words, read_plain_words
 from clawlogd.model import UNMAPPED, Beat, Event, EventKind, Evidence, NewStep, Progress, Step, Task, TaskStatus
 from clawlogd.upstream.document import Document, read_document
@@ -42,6 +52,7 @@ EVENTS = [
 def test_the_word_that_an_event_needs_is_seen_in_its_bytes_as_in_itself(given: Event, word: Word | None) -> None:
     assert word_of(given) is word
     assert word_in(msgspec.json.encode(given)) is word
+    assert needs_words(msgspec.json.encode(given)) or word is None
 
 
 def said(given: Event, task: Task = TASK, told: dict[str, str] | None = None) -> list[Event]:
