@@ -6,6 +6,7 @@ Pure functions of texts: no name is looked up.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address, ip_network
 from urllib.parse import SplitResult, urlsplit
 
@@ -33,6 +34,7 @@ def same_server(one: str, other: str) -> bool:
         return one == other
 
 
+@lru_cache(maxsize=128)
 def is_this_machine(url: str) -> bool:
     """Whether an address cannot lead to another machine."""
     return _is_loopback(_host(urlsplit(url)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import TypeVar
 from urllib.parse import urlsplit
 
@@ -110,6 +111,7 @@ def visible_title(text: str) -> str:
     return title
 
 
+@lru_cache(maxsize=128)  # it is asked for at each creation, of few backends
 def checked_base_url(text: str) -> str:
     """A backend's address, in its one form.
 

@@ -30,7 +30,7 @@ _MAX_READS = 256  # at a time; beyond, and while all threads wait for a disk, ta
 
 
 class Found(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What was found out; None for what is not known.
+    """What was found out, fit for pairs; None for what is not known.
 
     Attributes:
         project: The name of the repository's folder.
@@ -52,7 +52,7 @@ class Surroundings:
     """Finds out about callers and their folders."""
 
     def __init__(self) -> None:
-        self._host = os.uname().nodename
+        self._host = _fit(os.uname().nodename)
         self._names = {os.geteuid(): _user_name(os.geteuid())}
         self._mounts, self._pids = _namespace("self", "mnt"), _namespace("self", "pid")
         self._reading: dict[_Key, asyncio.Future[Found]] = {}
@@ -127,7 +127,7 @@ class Surroundings:
         checkout = find_checkout(folder) if folder is not None and self._sees_the_same_files(peer) else None
         if checkout is None:
             return Found(host=self._host, user=name), name
-        return Found(checkout.project, self._host, checkout.branch, name), name
+        return Found(_fit(checkout.project), self._host, _fit(checkout.branch), name), name
 
     def _sees_the_same_files(self, peer: Peer) -> bool:
         """Whether a caller's paths mean the same here: not those of one in a container."""
@@ -148,17 +148,22 @@ def complete(given: Mapping[str, str], found: Found, *, folder: str | None, tell
     pairs = dict(given)
     if folder is not None and not tells_private:
         pairs.pop("command", None)
-    private = {"cwd": folder, "user": found.user} if tells_private else {}
+    private = {"cwd": _fit(folder), "user": found.user} if tells_private else {}
     for key, value in {"project": found.project, "host": found.host, "branch": found.branch, **private}.items():
-        text = clean_text(value, vocabulary.MAX_METADATA_CHARS + 1) if value else ""
-        if text and len(text) <= vocabulary.MAX_METADATA_CHARS and len(pairs) < vocabulary.MAX_METADATA_PAIRS:
-            pairs.setdefault(key, text)
+        if value is not None and len(pairs) < vocabulary.MAX_METADATA_PAIRS:
+            pairs.setdefault(key, value)
     return pairs
+
+
+def _fit(text: str | None) -> str | None:
+    """A text as the value of a pair; None where nothing is left of it, or too much."""
+    line = clean_text(text, vocabulary.MAX_METADATA_CHARS + 1) if text else ""
+    return line if 0 < len(line) <= vocabulary.MAX_METADATA_CHARS else None
 
 
 def _user_name(uid: int) -> str | None:
     try:
-        return pwd.getpwuid(uid).pw_name
+        return _fit(pwd.getpwuid(uid).pw_name)
     except KeyError:
         return None
 

@@ -120,6 +120,12 @@ def test_user_folder_and_command_are_for_this_machine_alone_unless_set() -> None
     assert complete(given, found, folder=None, tells_private=False)["command"] == "make"
 
 
-def test_what_fits_no_pair_is_left_out_and_what_no_text_may_hold_is_cleaned() -> None:
-    found = Found("a\x1b[0m\nb", "", None, "\x00")
-    assert complete({}, found, folder="/" + "x" * 1000, tells_private=True) == {"project": "a b"}
+async def test_what_fits_no_pair_is_left_out_and_what_no_text_may_hold_is_cleaned(
+    surroundings: Surroundings, tmp_path: Path
+) -> None:
+    git = tmp_path / "a\x1b[0m\nb" / ".git"
+    git.mkdir(parents=True)
+    (git / "HEAD").write_text("ref: refs/heads/" + "x" * 1001)
+    assert await surroundings.read(str(git.parent), HERE) == Found("a b", HOST, None, USER)
+    assert complete({}, Found(), folder="/" + "x" * 1000, tells_private=True) == {}
+    assert complete({}, Found(), folder="/a\nb", tells_private=True) == {"cwd": "/a b"}
