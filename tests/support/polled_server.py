@@ -33,6 +33,7 @@ class PolledServer:
         minds_cursor: Whether only what changed since the cursor is told.
         poll_status: The answer to polls, where it is not 200.
         lacks: Words that it rejects as an earlier version of the embedded backend does: kinds, and statuses of tasks.
+        refused_members: Members for which it rejects an event, naming them.
         knows_steps: Whether it rejects what is reported of a step that no event has told it of.
         document: What it serves as its OpenAPI document; None for none.
         shown: What it answers of single tasks, by id.
@@ -48,6 +49,7 @@ class PolledServer:
     minds_cursor: bool = True
     poll_status: int = 200
     lacks: frozenset[str] = frozenset()
+    refused_members: frozenset[str] = frozenset()
     knows_steps: bool = False
     document: dict[str, Any] | None = None
     shown: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -129,6 +131,8 @@ class PolledServer:
             return self._reject(event, "invalid", f"kind: Input tag '{kind}' found using 'kind' does not match")
         if kind == "task_status" and event["status"] in self.lacks:
             return self._reject(event, "invalid", "status: Input should be 'running', 'done' or 'failed'")
+        for member in sorted(self.refused_members & event.keys()):
+            return self._reject(event, "invalid", f"{member}: Extra inputs are not permitted")
         if self.knows_steps and kind == "step_status" and (task_id, event["step_id"]) not in self._steps:
             return self._reject(event, "unknown_step", "the task has no such step")
         told = [event["step_id"]] if kind == "step_added" else [step["step_id"] for step in event.get("steps", ())]

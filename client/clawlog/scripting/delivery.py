@@ -52,7 +52,8 @@ def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Deliv
         UsageError: A value cannot be sent.
     """
     batch = [Call(each.method, each.params, raw, each.may_take_s) for each in requests]
-    with Client(env=env) as client:
+    lacks: list[str] = []
+    with Client(env=env, warn=lacks.append) as client:
         try:
             results = client.pipeline(batch)
         except (DaemonUnreachable, ProtocolViolation) as error:
@@ -60,7 +61,8 @@ def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Deliv
         except UnicodeEncodeError as error:
             raise UsageError("an argument or a variable of the environment is not valid UTF-8") from error
     outcomes = tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True))
-    return _keep_what_was_refused_for_now(outcomes, env)
+    delivery = _keep_what_was_refused_for_now(outcomes, env)
+    return Delivery(delivery.outcomes, (*lacks, *delivery.warnings))
 
 
 def _keep_what_was_refused_for_now(outcomes: Sequence[Outcome], env: Mapping[str, str]) -> Delivery:

@@ -207,6 +207,8 @@ class BatchProfile:
         for beat, verdict in zip(beats, verdicts, strict=True):
             if verdict.unknown_task:
                 unknown.append(beat.task_id)
+            elif not verdict.accepted and beat.progress is not None and self._is_missing(Word.PROGRESS, verdict):
+                continue  # the next one says it in words
             elif not verdict.accepted:
                 self._log.warning("heartbeat_refused", task_id=beat.task_id, code=verdict.code, detail=verdict.detail)
         return unknown

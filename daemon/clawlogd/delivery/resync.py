@@ -110,7 +110,8 @@ class Resync:
         self.suspect(task_id for task_id, waits in unknown.items() if waits)
         if not unknown:
             return results
-        stepless = {each.stored.task_id for each in results if each.unknown_task and self._lacks_step(each.stored)}
+        first = {each.stored.task_id: each.stored for each in reversed(results) if each.unknown_task}
+        stepless = {task_id for task_id, stored in first.items() if self._lacks_step(stored)}
         waiting = self.tasks | stepless
         return [each for each in results if not unknown.get(each.stored.task_id) or each.stored.task_id not in waiting]
 

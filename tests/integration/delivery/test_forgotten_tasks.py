@@ -130,6 +130,64 @@ async def test_one_answer_that_says_unknown_is_not_believed(
     assert await dead(daemon) == []
 
 
+@both
+async def test_a_forgotten_task_is_told_anew_with_its_present_plan_its_links_its_parent_and_that_it_waits(
+    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool
+) -> None:
+    server = await new_hostile(batch=batch)
+    server.poison = lambda asked: Answer(404) if asked.path.endswith(("/links", "/steps")) else None
+    await daemon.call(
+        "task.create",
+        title="T",
+        task_id="t",
+        steps=["one", "two"],
+        base_url=server.url,
+        parent_task_id="p",
+        metadata={"k": "v"},
+    )
+    await daemon.call("task.plan", task_id="t", steps=[{"title": "two", "status": "done"}, "three"])
+    await daemon.call("task.link", task_id="t", url="http://ci.test/7", name="build")
+    await daemon.call("task.update", task_id="t", status="waiting", summary="Which host?")
+    await daemon.flush()
+    before = len(server.requests)
+    server.forget("t")
+    await daemon.call("task.link", task_id="t", url="http://ci.test/8")
+    await server.until(lambda: server.tasks.get("t", {}).get("status") == "waiting", timeout_s=8)
+    await daemon.flush()
+    assert await dead(daemon) == []
+    task, titles = server.tasks["t"], server.tasks["t"]["titles"]
+    assert [(titles[step_id], status) for step_id, status in task["steps"].items()] == [
+        ("two", "done"),
+        ("three", "pending"),
+        ("one", "skipped"),
+    ]
+    anew = server.requests[before:]
+    creations = [
+        event
+        for asked in anew
+        for event in ([asked.body] if asked.path == "/api/tasks" and asked.body else (asked.body or {}).get("events", ()))
+        if event.get("kind", "task_created") == "task_created"
+    ]
+    assert [(each["parent_task_id"], each["metadata"]) for each in creations] == [("p", {"k": "v"})]
+    assert sum("http://ci.test/7" in asked.text for asked in anew) >= 1
+    assert task["status"] == "waiting"
+
+
+async def test_a_step_that_is_not_there_though_its_task_is_is_told_of_by_the_task(
+    daemon: RunningDaemon, new_hostile: NewHostile
+) -> None:
+    server = await new_hostile(batch=False)
+    await two_tasks(daemon, server)
+    step_id = list(server.tasks["t"]["steps"])[1]
+    del server.tasks["t"]["steps"][step_id]
+    await daemon.call("step.update", task_id="t", step=2, status="done", summary="second")
+    await daemon.call("step.update", task_id="t", step=3, status="running")
+    await daemon.flush()
+    assert await dead(daemon) == []
+    assert server.asked("PATCH", "/api/tasks/t")[-1].body["summary"] == "2 two: done, second"
+    assert list(server.tasks["t"]["steps"].values()) == ["done", "running"]
+
+
 def wipe(folder: Path) -> None:
     for path in folder.glob("backend.db*"):
         path.unlink()

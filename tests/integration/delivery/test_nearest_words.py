@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 
 from support.plain_server import PlainServer
 from support.plain_server import Task as PlainTask
 from support.polled_server import PolledServer
-from support.running_daemon import RunningDaemon, until
+from support.running_daemon import QUICK, RunningDaemon, until
 
 NEW_KINDS = frozenset({"plan", "step_added", "metadata", "link"})
 OLD = NEW_KINDS | {"waiting"}
@@ -148,6 +149,35 @@ async def test_a_creation_goes_once_more_without_what_a_plain_server_refuses(
     assert task.steps[0].status == "running"
 
 
+@pytest.mark.parametrize("member", ["metadata", "parent_task_id"])
+async def test_a_creation_goes_once_more_without_what_a_batch_server_refuses(
+    daemon: RunningDaemon, polled: PolledServer, member: str
+) -> None:
+    polled.refused_members, polled.knows_steps = frozenset({member}), True
+    polled.taking.clear()
+    await daemon.call(
+        "task.create", task_id="t", title="T", steps=["check"], base_url=polled.url, metadata={"k": "v"}, parent_task_id="p"
+    )
+    await daemon.call("step.update", task_id="t", step=1, status="running")
+    polled.taking.set()
+    await no_dead_letter(daemon)
+    created, reported = (event for event in polled.events if event["kind"] != "heartbeat")
+    assert {"metadata", "parent_task_id"} & created.keys() == {"metadata", "parent_task_id"} - {member}
+    assert reported["kind"] == "step_status"
+
+
+async def test_progress_stands_before_the_summary_where_a_batch_server_refuses_it(
+    daemon: RunningDaemon, polled: PolledServer
+) -> None:
+    polled.refused_members = frozenset({"progress"})
+    await create(daemon, polled.url)
+    await daemon.call("task.heartbeat", task_id="t", progress={"done": 3})
+    await until(lambda: polled.rejected)
+    await count(daemon)
+    await no_dead_letter(daemon)
+    assert polled.kinds("step_status")[-1]["summary"] == "132/318 files: writing"
+
+
 # ── Servers that have the words ────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -198,6 +228,24 @@ async def test_what_a_server_lists_need_not_be_tried(daemon: RunningDaemon, poll
     await no_dead_letter(daemon)
     assert polled.rejected == []
     assert polled.kinds("task_status")[-1]["status"] == "waiting"
+
+
+async def test_the_page_of_a_task_is_known_where_the_server_names_it(daemon: RunningDaemon, polled: PolledServer) -> None:
+    assert daemon.services.backends.task_page(polled.url, "t") is None
+    polled.document = {"x-clawlog": {**SAYS, "task_page": "/tasks/{task_id}"}}
+    await create(daemon, polled.url)
+    await until(lambda: daemon.services.backends.task_page(polled.url, "t") == f"{polled.url}/tasks/t")
+
+
+async def test_the_page_of_a_task_of_the_default_backend_is_known_before_there_is_one(
+    new_daemon: Callable[..., RunningDaemon], polled: PolledServer
+) -> None:
+    polled.document = {"x-clawlog": {**SAYS, "task_page": "/tasks/{task_id}"}}
+    daemon = new_daemon(msgspec.structs.replace(QUICK, base_url=polled.url))
+    await daemon.start()
+    await until(lambda: daemon.services.backends.document(polled.url) is not None)
+    created = await daemon.call("task.create", title="T", task_id="first")
+    assert created["url"] == f"{polled.url}/tasks/first"
 
 
 # ── What follows ───────────────────────────────────────────────────────────────────────────────────────────────────

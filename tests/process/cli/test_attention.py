@@ -9,6 +9,7 @@ import pytest
 
 from clawlog.cli.commands import open as open_command
 from clawlog.cli.commands.watch import Watcher
+from clawlog.connection.calls import Progress
 from process.cli.conftest import Clawlog
 from process.cli.test_json import fits
 from support.installation import Installation, wait_until
@@ -48,6 +49,7 @@ def test_a_live_task_is_not_closed_and_holds_up_no_other(running: Installation, 
     gone = lost(running, "gone")
     with running.client() as client:
         alive = client.create_task("alive", watch_pid=os.getpid()).task_id
+        client.update_task(alive, "running")
         client.heartbeat(alive)
         assert client.flush().flushed
     wait_until(lambda: running.backend.task(alive).liveness == "alive", "the backend knows that it lives")
@@ -79,7 +81,29 @@ def test_a_task_that_waits_wants_an_answer_and_not_to_be_seen(running: Installat
     row = next(line for line in clawlog(running, "tasks").stdout.splitlines() if line.startswith(task_id))
     assert row.split()[1] == "waiting"
     assert row.endswith('waits  "drop the column?"')
-    assert "it waits for an answer" in clawlog(running, "show", task_id).stdout
+    shown = clawlog(running, "show", task_id).stdout
+    assert shown.splitlines()[2] == "drop the column?"
+    assert "it waits for an answer" in shown
+
+
+def test_a_task_is_shown_with_its_plan_progress_links_parent_and_parts(running: Installation, clawlog: Clawlog) -> None:
+    with running.client() as client:
+        parent = client.create_task("whole").task_id
+        task_id = client.create_task("part", ["一"], parent_task_id=parent).task_id
+        client.update_step(task_id, 1, "running", progress=Progress(318, 2480, "files"))
+        client.add_step(task_id, "二")
+        client.link_task(task_id, "https://ci.example/7", name="log")
+        client.link_task(task_id, "https://git.example/pulls/7")
+        assert client.flush().flushed
+    lines = clawlog(running, "show", task_id).stdout.splitlines()
+    assert lines[0] == "part  running  318/2480 files"
+    assert f"part of    whole (pending) {parent}" in lines
+    assert lines[lines.index("links      log: https://ci.example/7") + 1] == "           https://git.example/pulls/7"
+    assert "▶ 1 一  318/2480 files" in lines
+    assert "· 2 二" in lines
+    assert f"parts      part (running) {task_id}" in clawlog(running, "show", parent).stdout.splitlines()
+    row = next(line for line in clawlog(running, "tasks").stdout.splitlines() if line.startswith(task_id))
+    assert row.endswith("↳ part › 一 · 318/2480 files")
 
 
 def test_the_page_of_a_task_is_opened_or_its_address_printed(
@@ -162,6 +186,9 @@ def test_many_tasks_are_stopped_at_once(running: Installation, clawlog: Clawlog)
         assert ran.status == 65  # one has ended; the others are asked all the same
         assert [line.split()[:2] for line in ran.stdout.splitlines()] == [[each[-8:], "requested"] for each in named[:2]]
         assert "(HTTP 409)" in ran.stderr
+        ran = clawlog(running, "stop", named[2], named[0], "--wait", "--timeout", "0")
+        assert ran.status == 65  # and the other one was waited for
+        assert "timed out; the stop stays requested" in ran.stderr
         for each in named[:2]:
             assert client.check_interrupt(each, wait_s=10).reason == "wrong branch"
     assert clawlog(running, "stop").status == 2

@@ -10,12 +10,14 @@ from support.installation import Installation, wait_until
 
 def test_tasks_are_listed_with_where_they_stand(running: Installation, clawlog: Clawlog) -> None:
     with running.client() as client:
-        ended = client.create_task("已经结束", ["一", "二"])
+        about = {"project": "where they stand"}
+        ended = client.create_task("已经结束", ["一", "二"], metadata=about)
         client.update_task(ended.task_id, "failed", summary="no disk")
-        going_on = client.create_task("部署 Nginx 服务", ["检查本地环境", "编写配置文件"], watch_pid=os.getpid())
+        steps = ["检查本地环境", "编写配置文件"]
+        going_on = client.create_task("部署 Nginx 服务", steps, watch_pid=os.getpid(), metadata=about)
         client.update_step(going_on.task_id, 1, "done")
         client.update_step(going_on.task_id, 2, "running")
-    ran = clawlog(running, "tasks")
+    ran = clawlog(running, "tasks", "--project", "where they stand")
     assert ran.status == 0
     first, second, *_ = ran.stdout.splitlines()[1:]
     assert first.split()[:3] == [ended.task_id, "failed", "0/2"]  # what needs a person comes first

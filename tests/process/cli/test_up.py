@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
@@ -10,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from clawlog.cli import servers
+from clawlog.cli.commands import up as up_command
 from clawlog.cli.sources.backend import Backend
 from support.installation import Installation, children, is_running, wait_until
 
@@ -98,3 +101,17 @@ def test_the_backend_alone_is_the_same_program(fresh: Installation) -> None:
     assert (fresh.folder / "own.db").exists()
     backend.send_signal(signal.SIGTERM)
     assert backend.wait(10) == 0
+
+
+def test_a_daemon_that_a_script_starts_in_the_same_moment_is_used(fresh: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
+    running = fresh.start_daemon()
+    for name, value in fresh.env.items():
+        monkeypatch.setenv(name, value)
+    ours = servers.daemon(fresh.env, fresh.folder / "ours.log")
+
+    async def start() -> int | None:
+        async with ours:
+            return await up_command.start_unless_running(ours, fresh.env, "http://127.0.0.1:9")
+
+    assert asyncio.run(start()) == running.pid
+    assert running.poll() is None

@@ -113,6 +113,7 @@ def test_an_earlier_daemon_is_told_what_is_new_in_words_that_it_has(present: Ver
     for arguments, word in NEW:
         ran = update(present, where, task_id, *arguments)
         (line,) = ran.stderr.splitlines()
+        assert line.startswith("update_status.py: warning: clawlogd is older than this program")
         assert repr(word) in line
         assert "upgrade" in line
     with where.client() as client:

@@ -118,6 +118,13 @@ def _summary(known: Known) -> str | None:
     return source.summary if source else None
 
 
+def _line(label: str, text: str, style: str = "") -> RenderableType:
+    """A line about the task: what it is about in the first column, and foreign text."""
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    return Text(f"{label:<10} ", style=style).append_text(output.shown(text, style))
+
+
 def _waiting(known: Known) -> Iterator[RenderableType]:
     """Why the task needs a person, and since when."""
     from rich.text import Text  # noqa: PLC0415 - see output.console
@@ -133,7 +140,7 @@ def _waiting(known: Known) -> Iterator[RenderableType]:
             yield Text(f"attention  {attention.reason}; seen by nobody yet: clawlog acknowledge", style="bold red")
         else:
             by = f" by {attention.acknowledged_by}" if attention.acknowledged_by else ""
-            yield output.shown(f"attention  {attention.reason}; seen{by} {times.clock(attention.acknowledged_at)}", "dim")
+            yield _line("attention", f"{attention.reason}; seen{by} {times.clock(attention.acknowledged_at)}", "dim")
 
 
 def _relatives(known: Known) -> Iterator[RenderableType]:
@@ -141,23 +148,23 @@ def _relatives(known: Known) -> Iterator[RenderableType]:
     parent_id = known.found.view.parent_task_id if known.found.view else None
     if known.at_backend is None:
         if parent_id is not None:
-            yield output.shown(f"part of    {parent_id}")
+            yield _line("part of", parent_id)
         return
     parent_id = parent_id or known.at_backend.parent_task_id
     if (parent := known.at_backend.parent) is not None:
-        yield output.shown(f"part of    {parent.title} ({parent.status})  {parent.task_id}")
+        yield _line("part of", f"{parent.title} ({parent.status}) {parent.task_id}")
     elif parent_id is not None:
-        yield output.shown(f"part of    {parent_id}")
+        yield _line("part of", parent_id)
     for number, each in enumerate(known.at_backend.subtasks[:_SUBTASKS_SHOWN]):
-        yield output.shown(f"{'' if number else 'parts':<10} {each.title} ({each.status})  {each.task_id}")
+        yield _line("" if number else "parts", f"{each.title} ({each.status}) {each.task_id}")
     if (more := len(known.at_backend.subtasks) - _SUBTASKS_SHOWN) > 0:
-        yield output.shown(f"{'':<10} and {more} more: clawlog show --json", "dim")
+        yield _line("", f"and {more} more: clawlog show --json", "dim")
 
 
 def _links(known: Known) -> Iterator[RenderableType]:
     source = known.found.view or known.at_backend
     for number, link in enumerate(source.links if source else ()):
-        yield output.shown(f"{'' if number else 'links':<10} {f'{link.name}: ' if link.name else ''}{link.url}")
+        yield _line("" if number else "links", f"{link.name}: {link.url}" if link.name else link.url)
 
 
 def _liveness(known: Known) -> Iterator[RenderableType]:

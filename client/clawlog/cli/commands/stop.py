@@ -77,7 +77,8 @@ def command(
     status = many.status(outcomes)
     followers = [each.value for each in outcomes if each.value is not None]
     if wait and followers:
-        status = status or follow(followers, time.monotonic() + timeout_s)
+        waited = follow(followers, time.monotonic() + timeout_s)
+        status = status or waited
     if as_json:
         described = [_described(each) for each in outcomes]
         output.print_json(described[0] if len(tasks) == 1 and project is None else {"tasks": described})
@@ -87,6 +88,8 @@ def command(
 def _of_project(project: str) -> Sequence[str]:
     backend = Backend(configuration.load(os.environ).base_url, os.environ)
     found = backend.tasks(status="active", project=project, limit=_MOST_OF_A_PROJECT)
+    if len(found) == _MOST_OF_A_PROJECT:
+        output.warn(f"only the newest {_MOST_OF_A_PROJECT} tasks are asked; repeat it for those that remain")
     # A server that does not know the filter answers with every project's tasks.
     return [each.task_id for each in found if each.metadata.get("project") == project]
 

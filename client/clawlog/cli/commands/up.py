@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import webbrowser
+from collections.abc import Mapping
 
 import click
 
@@ -56,13 +57,30 @@ async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
         running_pid = await _running_daemon()
         async with servers.daemon(env) as daemon:
             if running_pid is None:
-                await servers.start_daemon(daemon, env, "--base-url", url)
+                running_pid = await start_unless_running(daemon, env, url)
             announce = _announce_json if as_json else _announce
             announce(url, daemon.pid if running_pid is None else running_pid, used=running_pid is not None)
             if in_browser:
                 webbrowser.open(url)
             await _first_to_end([backend] if running_pid is not None else [backend, daemon])
     raise AssertionError("one of them has ended")
+
+
+async def start_unless_running(daemon: Server, env: Mapping[str, str], url: str) -> int | None:
+    """Starts the daemon; returns the process id of another one that a script has started in the same moment, if one has.
+
+    Raises:
+        ServerFailed: It could not start, and none is running.
+    """
+    failure = None
+    try:
+        await servers.start_daemon(daemon, env, "--base-url", url)
+    except ServerFailed as error:
+        failure = error
+    running_pid = await _running_daemon()  # the other one's answer may be the one that was waited for
+    if running_pid is None and failure is not None:
+        raise failure
+    return None if running_pid == daemon.pid else running_pid
 
 
 async def _running_daemon() -> int | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 import textwrap
 import time
 from collections.abc import Sequence
@@ -95,3 +97,6 @@ class Timeline:
             self._console.print(Text.assemble("  ", mark, " ", first), *(Text("    " + each) for each in rest), sep="\n")
         verdict = "Everything arrived as reported" if holds else "Something did not arrive as reported"
         self._console.print(f"\n{verdict} ({self.elapsed_s:.1f} s).")
+        if holds:
+            program = "clawlog" if shutil.which("clawlog") else sys.argv[0]
+            self._console.print(f"To keep it, with the dashboard in a browser: {program} up --open", soft_wrap=True)
