@@ -59,6 +59,8 @@ class Story(NamedTuple):
     lost: str | None = None
     stop: tuple[str, str, int] | None = None  # reason, who, how many receipts
     pid: int = 4242
+    asks: tuple[float, str] | None = None
+    measure: tuple[int, int, str] | None = None  # of the step that runs
 
     @property
     def begin(self) -> float:
@@ -114,6 +116,7 @@ STORIES = (
             ("Delete the old client", "pending", None, None, ""),
         ),
         pid=2014,
+        asks=(4, "delete the old client, or keep it deprecated for one release?"),
     ),
     Story(
         "ranking",
@@ -141,8 +144,9 @@ STORIES = (
     Story(
         "links",
         "Check the links in the documentation",
-        (("Collect the pages", "done", 3, 2.5, "1,204 pages"), ("Follow the links", "running", 2.5, None, "612 of 4,880")),
+        (("Collect the pages", "done", 3, 2.5, "1,204 pages"), ("Follow the links", "running", 2.5, None, "docs/guide.html")),
         pid=5192,
+        measure=(612, 4880, "links"),
     ),
     Story(
         "import",
@@ -184,8 +188,12 @@ def events_of(story: Story, chance: random.Random) -> Iterator[dict[str, Any]]:
     for step_id, (_, status, start, end, summary) in zip(ids, story.steps, strict=True):
         changes = ((start, "running"), (end, status))
         for minutes, reached in changes:
-            if minutes is not None:
-                timed.append((minutes, {"kind": "step_status", "step_id": step_id, "status": reached, "summary": summary}))
+            if minutes is None:
+                continue
+            told = {"kind": "step_status", "step_id": step_id, "status": reached, "summary": summary}
+            if story.measure is not None and status == reached == "running":
+                told["progress"] = dict(zip(("done", "total", "unit"), story.measure, strict=True))
+            timed.append((minutes, told))
     minutes = begin - 0.1
     while minutes >= story.end:
         if story.gap is None or not story.gap[1] < minutes < story.gap[0]:
@@ -196,6 +204,8 @@ def events_of(story: Story, chance: random.Random) -> Iterator[dict[str, Any]]:
         minutes -= BEAT_S / MINUTE_S
     if story.lost is not None:
         timed.append((story.end - 0.2, {"kind": "agent_lost", "summary": story.lost}))
+    if story.asks is not None:
+        timed.append((story.asks[0], {"kind": "task_status", "status": "waiting", "summary": story.asks[1]}))
     if story.has_failed:
         timed.append((story.end, {"kind": "task_status", "status": "failed"}))
     timed.sort(key=lambda pair: -pair[0])

@@ -27,11 +27,17 @@ def crowd(tmp_path_factory: pytest.TempPathFactory):
         "stopping": backend.create("Stopping", "First"),
         "stopped": backend.create("Stopped", "First"),
         "pending": backend.create("Pending", "First"),
+        "waiting": backend.create("Waiting", "First", "Second"),
     }
+    states["subtask"] = backend.create("Part of it", "First", parent_task_id=states["waiting"].id)
+    backend.call("POST", f"/api/tasks/{states['waiting'].id}/links", {"name": "pull request", "url": "https://example.com/1"})
+    states["waiting"].step(1, "running", progress={"done": 318, "total": 2480, "unit": "files"})
+    states["waiting"].status("waiting", "go on?")
     states["running"].step(1, "skipped", "not needed")
     states["running"].step(2, "running", "half way", at=ago(60))
     states["running"].beat()
     states["failed"].step(1, "failed", "exit status 1")
+    states["failed"].status("failed")
     states["done"].step(1, "done")
     states["lost"].beat()
     states["lost"].lose("process 4242 ended without finishing the task")
@@ -56,13 +62,23 @@ def test_axe_finds_nothing_on_the_list_and_in_the_dialog(scheme: str, crowd, ope
     page = open_page(backend.url, color_scheme=scheme, reduced_motion="reduce")
     expect(page.locator(".row")).to_have_count(len(states))
     assert "Found 0 accessibility violations" in (report := violations(page)), report
-    page.get_by_role("button", name="Stop task: Running").click()
-    expect(page.get_by_role("dialog")).to_be_visible()
-    assert "Found 0 accessibility violations" in (report := violations(page)), report
+    for action in ("Stop task: Running", "Close task: Lost", "Acknowledge task: Failed"):
+        page.get_by_role("button", name=action).click()
+        expect(page.get_by_role("dialog")).to_be_visible()
+        assert "Found 0 accessibility violations" in (report := violations(page)), report
+        page.keyboard.press("Escape")
 
 
 @pytest.mark.parametrize(
-    ("state", "scheme"), [("running", "light"), ("lost", "dark"), ("stopped", "light"), ("stopping", "dark")]
+    ("state", "scheme"),
+    [
+        ("running", "light"),
+        ("lost", "dark"),
+        ("stopped", "light"),
+        ("stopping", "dark"),
+        ("waiting", "light"),
+        ("waiting", "dark"),
+    ],
 )
 def test_axe_finds_nothing_on_the_task_page(state: str, scheme: str, crowd, open_page: Open) -> None:
     backend, states = crowd
@@ -75,7 +91,7 @@ def test_axe_finds_nothing_on_the_task_page(state: str, scheme: str, crowd, open
 def test_no_page_scrolls_sideways_at_any_width(width: int, crowd, open_page: Open) -> None:
     backend, states = crowd
     page = open_page(backend.url, viewport={"width": width, "height": 800})
-    for path in ("/", states["running"].path, states["stopped"].path):
+    for path in ("/", states["running"].path, states["stopped"].path, states["waiting"].path):
         page.goto(backend.url + path)
         expect(page.locator(".row, .step-row").first).to_be_visible()
         overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")

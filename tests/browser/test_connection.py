@@ -105,7 +105,7 @@ def test_silence_alone_turns_alive_into_quiet_and_running_into_stale(backend: Ba
     stages = page.evaluate("""async () => {
         const { livenessAt, statusAt, attentionAt } = await import("/static/api/liveness.js");
         const task = {
-            status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null,
+            status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null, attention: null,
             liveness: { state: "alive", agentSeenAt: 1000, vouchedAt: 10_000 },
         };
         return [0, 19, 20, 59, 60].map((seconds) => {

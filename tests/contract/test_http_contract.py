@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import requests
@@ -47,6 +48,11 @@ ROUTES: dict[tuple[str, str], tuple[set[str], bool]] = {
     ("GET", "/api/tasks/{task_id}/events"): ({"200"}, False),
     ("POST", "/api/tasks/{task_id}/interrupt"): ({"200", "201"}, True),
     ("POST", "/api/tasks/{task_id}/interrupt/ack"): ({"200"}, True),
+    ("PUT", "/api/tasks/{task_id}/steps"): ({"200"}, True),
+    ("POST", "/api/tasks/{task_id}/links"): ({"200"}, True),
+    ("POST", "/api/tasks/{task_id}/close"): ({"200"}, True),
+    ("POST", "/api/tasks/{task_id}/acknowledge"): ({"200"}, True),
+    ("POST", "/api/actions"): ({"200"}, True),
     ("POST", "/api/events"): ({"200"}, True),
     ("POST", "/api/control/poll"): ({"200"}, True),
     ("GET", "/api/stream"): ({"200"}, False),
@@ -120,6 +126,10 @@ def test_every_example_of_a_request_is_one_that_is_accepted(
         for name, example in examples.items():
             if path.endswith("/ack"):
                 requests.post(f"{backend.url}/api/tasks/{task[0]}/interrupt", json={}, timeout=10)
+            if path.endswith(("/close", "/acknowledge")):
+                lost = {"event_id": str(uuid4()), "task_id": task[0], "kind": "agent_lost", "at": "2026-02-28T09:30:00.000Z"}
+                requests.patch(f"{backend.url}/api/tasks/{task[0]}", json={"status": "running"}, timeout=10)
+                requests.post(f"{backend.url}/api/events", json={"events": [lost]}, timeout=10)
             answer = requests.request(method, url, json=example["value"], timeout=10)
             assert str(answer.status_code) in succeeds, (path, name, answer.text)
             if path == "/api/events":

@@ -15,7 +15,6 @@ from clawlog.cli.render import marks, views
 from clawlog.connection.results import StopPhase
 from clawlog.protocol import summary, types, vocabulary
 from clawlog_backend.domain import events, fields, texts
-from clawlog_backend.domain import views as backend_views
 from clawlogd import model
 from clawlogd.interrupts import state
 from clawlogd.liveness import evidence
@@ -46,7 +45,7 @@ def test_the_type_checker_knows_the_same_words(of_the_type_checker: object, word
         (fields.ReportedStatus, vocabulary.REPORTED_TASK_STATUSES),
         (fields.StepStatus, vocabulary.STEP_STATUSES),
         (fields.TaskStatus, (*vocabulary.TASK_STATUSES, "stale")),
-        (backend_views.Liveness, (*vocabulary.LIVENESS_STATES, "unknown")),
+        (fields.Liveness, (*vocabulary.LIVENESS_STATES, "unknown")),
         (fields.Evidence, vocabulary.EVIDENCE),
     ],
     ids=lambda value: f"{value.__module__}.{value.__name__}" if isinstance(value, EnumType) else "",
@@ -69,6 +68,10 @@ def test_the_backend_has_the_same_bounds() -> None:
     assert fields.METADATA_PAIRS == vocabulary.MAX_METADATA_PAIRS
     assert fields.METADATA_VALUE_CHARS == vocabulary.MAX_METADATA_CHARS
     assert fields.METADATA_KEY_CHARS == vocabulary.MAX_METADATA_KEY_CHARS
+    assert fields.LINKS == vocabulary.MAX_LINKS
+    assert fields.LINK_NAME_CHARS == vocabulary.MAX_LINK_NAME_CHARS
+    assert fields.URL_CHARS == vocabulary.MAX_URL_CHARS
+    assert fields.UNIT_CHARS == vocabulary.MAX_UNIT_CHARS
 
 
 def test_the_clients_stop_phases_are_named_for_their_words() -> None:
@@ -140,7 +143,7 @@ def test_the_backend_has_a_bound_of_its_own_on_metadata_keys() -> None:
 
 
 def test_the_daemon_sends_the_kinds_of_event_that_the_backend_takes() -> None:
-    kinds = {kind.value for kind in events.EventKind} - {"interrupt_requested"}  # which comes from people alone
+    kinds = {kind.value for kind in events.EventKind} - {kind.value for kind in events.OF_PEOPLE}
     assert {kind.value for kind in model.EventKind} == kinds
 
 

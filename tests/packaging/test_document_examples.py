@@ -151,6 +151,12 @@ async def test_the_http_examples_one_after_the_other(backend: str, folder: Path)
     assert python.splitlines() == ["ok ", "rejected No step has the id 'nowhere'."]
     javascript = await run(folder, NODE, example("http-api.md", "## In JavaScript", "js"), backend)
     assert javascript == "Build interrupted stopped after the first step\n"
+    shell = await run(folder, SHELL, example("http-api.md", "## Plans, questions, links", "sh"), backend)
+    assert '"measure":{"done":318,"total":2480,"unit":"files"}' in shell
+    assert '"attention":{"reason":"waiting"' in shell
+    shell = await run(folder, SHELL, example("http-api.md", "## For people: close, acknowledge, many at once", "sh"), backend)
+    assert '"status":"interrupted"}' in shell
+    assert shell.endswith('{"results":[],"more":false}')
 
 
 async def test_getting_started_from_a_shell_and_from_python(daemon: DaemonProcess, folder: Path) -> None:

@@ -52,6 +52,20 @@ class UnknownInterrupt(NotFound):
     _noun = "interrupt"
 
 
+class ForeignCursor(DomainError):
+    """A cursor of a list in another order, or of no list.
+
+    Attributes:
+        field: The query's field that does not fit.
+    """
+
+    code = "invalid"
+    field = "cursor"
+
+    def __init__(self, sort: str) -> None:
+        super().__init__(f"cursor: not of a page that is sorted by {sort}: begin without one, or sort as that page was")
+
+
 class Conflict(DomainError):
     """An event that contradicts the state of its task."""
 
@@ -66,12 +80,12 @@ class TaskExists(Conflict):
 
 
 class TaskEnded(Conflict):
-    """A stop was requested of a task that has ended."""
+    """A stop was requested of a task that has ended, or it was to be closed."""
 
     code = "task_ended"
 
     def __init__(self, task_id: str, status: str) -> None:
-        super().__init__(f"The task {task_id!r} is {status}: there is nothing to stop.")
+        super().__init__(f"The task {task_id!r} is {status} already: there is nothing to stop or to close.")
 
 
 class NoOpenInterrupt(Conflict):
@@ -81,6 +95,47 @@ class NoOpenInterrupt(Conflict):
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"No stop is open for the task {task_id!r}: there is nothing to acknowledge.")
+
+
+class AgentAlive(Conflict):
+    """A task was to be closed whose agent is still vouched for."""
+
+    code = "agent_alive"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"The agent of the task {task_id!r} is at work: ask it to stop instead of closing its task.")
+
+
+class StillWaiting(Conflict):
+    """What a waiting task needs is an answer: it cannot be put away unanswered."""
+
+    code = "still_waiting"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"The task {task_id!r} waits for a person's answer: give it to its agent, or close the task.")
+
+
+class NothingToAcknowledge(Conflict):
+    """The task needs nobody's attention."""
+
+    code = "nothing_to_acknowledge"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"The task {task_id!r} has neither failed nor lost its agent: there is nothing to acknowledge.")
+
+
+class TooMany(DomainError):
+    """An event would give its task more of something than a task may have.
+
+    Attributes:
+        field: The event's field that is over the bound.
+    """
+
+    code = "too_many"
+
+    def __init__(self, field: str, most: int, what: str) -> None:
+        super().__init__(f"{field}: a task has at most {most} {what}")
+        self.field = field
 
 
 # ── The backend's own state ─────────────────────────────────────────────────────────────────────────────────────────────

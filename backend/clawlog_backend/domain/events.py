@@ -14,15 +14,20 @@ from pydantic import BaseModel, ConfigDict, Field, StrictBool, TypeAdapter, fiel
 
 from clawlog_backend.domain.fields import (
     STEPS,
+    ChangedMetadata,
+    ClosedStatus,
     Evidence,
     Id,
     InterruptMode,
+    LinkName,
     Metadata,
     Pid,
+    Progress,
     ReportedStatus,
     StepStatus,
     Summary,
     Title,
+    Url,
 )
 from clawlog_backend.domain.times import UtcMs
 
@@ -53,6 +58,7 @@ class NewTaskFields(BaseModel):
     )
     summary: Summary | None = None
     metadata: Metadata = Field(default_factory=dict, examples=[{"host": "build-7"}])
+    parent_task_id: Id | None = Field(default=None, description="The task that this one is a part of.")
 
     @field_validator("steps")
     @classmethod
@@ -75,6 +81,43 @@ class StepStatusFields(BaseModel):
 
     status: StepStatus
     summary: Summary | None = Field(default=None, examples=["nginx.conf generated and validated"])
+    progress: Progress | None = Field(default=None, description="How far the step has come.")
+
+
+class PlannedStep(BaseModel):
+    """A step of a changed plan."""
+
+    model_config = ConfigDict(frozen=True)
+
+    step_id: Id
+    title: Title
+    status: StepStatus
+
+
+class PlanFields(BaseModel):
+    """A task's whole plan from now on, in order."""
+
+    steps: Annotated[tuple[PlannedStep, ...], Field(max_length=STEPS)]
+
+    @field_validator("steps")
+    @classmethod
+    def _step_ids_differ(cls, steps: tuple[PlannedStep, ...]) -> tuple[PlannedStep, ...]:
+        if len({step.step_id for step in steps}) != len(steps):
+            raise ValueError("two steps have the same step_id")
+        return steps
+
+
+class MetadataFields(BaseModel):
+    """The pairs of a task's metadata that change."""
+
+    metadata: ChangedMetadata = Field(description="`null` removes a pair.", examples=[{"branch": "main", "tmp": None}])
+
+
+class LinkFields(BaseModel):
+    """Something to look at beside a task."""
+
+    name: LinkName | None = Field(default=None, examples=["pull request 42"])
+    url: Url = Field(description="http or https, without credentials.", examples=["https://example.com/pull/42"])
 
 
 class HeartbeatFields(BaseModel):
@@ -85,6 +128,7 @@ class HeartbeatFields(BaseModel):
     stalled: StrictBool = Field(default=False, description="The process runs, but has not reported for long.")
     summary: Summary | None = Field(default=None, examples=["writing the configuration"])
     pid: Pid | None = Field(default=None, description="The watched process, where that is the evidence.", examples=[4242])
+    progress: Progress | None = Field(default=None, description="How far the task has come.")
 
 
 class InterruptFields(BaseModel):
@@ -93,6 +137,20 @@ class InterruptFields(BaseModel):
     mode: InterruptMode = InterruptMode.SOFT_STOP
     reason: Summary | None = Field(default=None, examples=["Wrong host"])
     requested_by: Title | None = Field(default=None, examples=["Mu"])
+
+
+class ClosingFields(BaseModel):
+    """How a person ends a task whose agent is gone."""
+
+    status: ClosedStatus = ClosedStatus.FAILED
+    summary: Summary | None = Field(default=None, examples=["the machine was replaced"])
+    by: Title | None = Field(default=None, examples=["Mu"])
+
+
+class AttentionFields(BaseModel):
+    """Who has seen that a task failed or was lost."""
+
+    by: Title | None = Field(default=None, examples=["Mu"])
 
 
 class AcknowledgementFields(BaseModel):
@@ -143,6 +201,37 @@ class StepStatusChanged(_Event, StepStatusFields):
     step_id: Id
 
 
+class Planned(_Event, PlanFields):
+    """The plan as a whole, as it is from now on: what it does not list leaves it."""
+
+    kind: Literal["plan"] = "plan"
+
+
+class StepAdded(_Event):
+    """One more step: behind `after`, or else at the end."""
+
+    kind: Literal["step_added"] = "step_added"
+    step_id: Id
+    title: Title
+    after: Id | None = Field(default=None, description="The id of the step that it follows.")
+
+
+class MetadataChanged(_Event, MetadataFields):
+    """Pairs of the task's metadata were set or removed."""
+
+    kind: Literal["metadata"] = "metadata"
+
+    def detail(self) -> str:
+        """As of every event; a pair that is removed has to stay in it."""
+        return MetadataFields.model_validate(self.__dict__).model_dump_json()
+
+
+class Linked(_Event, LinkFields):
+    """The task got a link; the same address again gets its new name."""
+
+    kind: Literal["link"] = "link"
+
+
 class Heartbeat(_Event, HeartbeatFields):
     """The sidecar reported that the agent is alive, and on what evidence."""
 
@@ -174,6 +263,7 @@ class InterruptDelivered(_Event):
 
     kind: Literal["interrupt_delivered"] = "interrupt_delivered"
     interrupt_id: Id
+    summary: Summary | None = Field(default=None, description="How, such as what was held back.")
 
 
 class InterruptAcknowledged(_Event, AcknowledgementFields):
@@ -182,17 +272,33 @@ class InterruptAcknowledged(_Event, AcknowledgementFields):
     kind: Literal["interrupt_ack"] = "interrupt_ack"
 
 
+class TaskClosed(_Event, ClosingFields):
+    """A person ended the task, whose agent is gone. It has a route of its own, and is never in a batch."""
+
+    kind: Literal["task_closed"] = "task_closed"
+
+
+class AttentionAcknowledged(_Event, AttentionFields):
+    """A person has seen that the task failed or was lost. It has a route of its own, and is never in a batch."""
+
+    kind: Literal["attention_acknowledged"] = "attention_acknowledged"
+
+
 BatchEvent = (
     TaskCreated
     | TaskStatusChanged
     | StepStatusChanged
+    | Planned
+    | StepAdded
+    | MetadataChanged
+    | Linked
     | Heartbeat
     | AgentLost
     | InterruptSeen
     | InterruptDelivered
     | InterruptAcknowledged
 )
-Event = BatchEvent | InterruptRequested
+Event = BatchEvent | InterruptRequested | TaskClosed | AttentionAcknowledged
 
 
 class EventKind(StrEnum):
@@ -201,12 +307,22 @@ class EventKind(StrEnum):
     TASK_CREATED = "task_created"
     TASK_STATUS = "task_status"
     STEP_STATUS = "step_status"
+    PLAN = "plan"
+    STEP_ADDED = "step_added"
+    METADATA = "metadata"
+    LINK = "link"
     HEARTBEAT = "heartbeat"
     AGENT_LOST = "agent_lost"
     INTERRUPT_REQUESTED = "interrupt_requested"
     INTERRUPT_SEEN = "interrupt_seen"
     INTERRUPT_DELIVERED = "interrupt_delivered"
     INTERRUPT_ACK = "interrupt_ack"
+    TASK_CLOSED = "task_closed"
+    ATTENTION_ACKNOWLEDGED = "attention_acknowledged"
+
+
+OF_PEOPLE = frozenset({EventKind.INTERRUPT_REQUESTED, EventKind.TASK_CLOSED, EventKind.ATTENTION_ACKNOWLEDGED})
+"""The kinds that have routes of their own and are never in a batch."""
 
 
 batch_event: TypeAdapter[BatchEvent] = TypeAdapter(Annotated[BatchEvent, Field(discriminator="kind")])

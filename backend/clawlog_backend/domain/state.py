@@ -5,18 +5,52 @@ No SQL and no HTTP: the store loads these, the transitions change them, and the 
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
 
-from clawlog_backend.domain.fields import ENDED_STEP_STATUSES, ENDED_TASK_STATUSES, Evidence, StepStatus, TaskStatus
+from clawlog_backend.domain.fields import (
+    ENDED_STEP_STATUSES,
+    ENDED_TASK_STATUSES,
+    AttentionReason,
+    Evidence,
+    Liveness,
+    StepStatus,
+    TaskStatus,
+)
 from clawlog_backend.domain.times import UtcMs
 
 STALE_AFTER_MS = 60_000
 QUIET_AFTER_MS = 20_000  # a heartbeat comes every 17 s at the latest: a dead agent is not shown alive for longer than this
 
+ACKNOWLEDGED_RANK = -1
+_RANKS = {AttentionReason.WAITING: 3, AttentionReason.LOST: 2, AttentionReason.FAILED: 1}
+OPEN_RANKS = tuple(_RANKS.values())
+
+
+class Change(IntEnum):
+    """How much of a task has to be written back; each includes what comes before it."""
+
+    NOTHING = 0
+    SIGNS = 1
+    """Signs of life: what each heartbeat changes."""
+    REPORT = 2
+    """What an agent's report of more of the same changes."""
+    STANDING = 3
+    """Its status and its stop."""
+    FACTS = 4
+    """Anything else."""
+
 
 @dataclass(slots=True)
 class StepState:
-    """One step of a task."""
+    """One step of a task.
+
+    Attributes:
+        measure: Its progress in the agent's own count, as JSON.
+        search: Its summary, as a search looks through it.
+    """
 
     step_id: str
     position: int
@@ -25,6 +59,20 @@ class StepState:
     summary: str | None = None
     started_ms: UtcMs | None = None
     ended_ms: UtcMs | None = None
+    measure: str | None = None
+    search: str | None = None
+
+    def set_status(self, status: StepStatus, at: UtcMs) -> None:
+        """Give it a status, and the times that follow from it."""
+        self.status = status
+        if status in ENDED_STEP_STATUSES:
+            self.ended_ms = at
+        elif status is StepStatus.PENDING:
+            self.started_ms = self.ended_ms = None
+        else:
+            if self.ended_ms is not None or self.started_ms is None:  # started or restarted, not merely reported again
+                self.started_ms = at
+            self.ended_ms = None
 
 
 @dataclass(slots=True)
@@ -53,16 +101,28 @@ class TaskState:
         n: Its number by order of arrival; 0 until it is stored.
         status: Its status; never ``stale``, which depends on the time of reading.
         reported: The last status that the agent reported, or ``interrupted`` since a stop was acknowledged; once it ended the
-            task, it wins over the status that follows from the steps.
+            task, it wins over the status that follows from the steps. So does ``waiting``.
+        host: The pair of that name in ``metadata``, as are ``project`` and ``agent``.
+        parent_id: The task that it is a part of; whether there is one is not checked.
+        reversed_id: Its id backwards, so that an index finds how ids end.
+        links: What there is to look at beside it, as JSON.
+        measure: The newest progress in the agent's own count, as JSON; none once a step began without one.
+        waiting_ms: Since when it waits for a person.
+        attention: Why it needs a person, with since when, and who acknowledged it when.
+        attention_rank: How pressing that is: more than 0 while it is not acknowledged.
+        closed: When, by whom and why a person ended it, as JSON; none once its agent goes on.
         vouched_ms: When the last heartbeat arrived.
         sign_ms: The last sign of life: a heartbeat's arrival, or a command's own time where that is earlier.
         lost: The newest event about the agent says that it is gone.
         stop_id: The newest stop; ``stop_open`` while it is not acknowledged.
         change_seq: The number of the last event that changed it.
-        control_seq: The number of the last event that changed whether it is to stop.
-        search: The text that a search looks through.
+        control_seq: The number of the last event that changed whether it is to stop, or is closed.
+        search: The text that a search looks through, as far as each report can change it.
+        search_facts: The rest of that text: its steps' titles and its metadata.
         steps: Its steps by their ids, once ``steps_loaded``.
         interrupts: All its stops by their ids, once ``interrupts_loaded``.
+        change: What is to be written back.
+        replanned: Its steps are to be written anew as a whole.
     """
 
     n: int
@@ -93,11 +153,28 @@ class TaskState:
     change_seq: int = 0
     control_seq: int = 0
     search: str = ""
+    host: str | None = None
+    project: str | None = None
+    agent: str | None = None
+    parent_id: str | None = None
+    reversed_id: str = ""
+    links: str = "[]"
+    measure: str | None = None
+    waiting_ms: UtcMs | None = None
+    attention: AttentionReason | None = None
+    attention_ms: UtcMs | None = None
+    attention_ack_ms: UtcMs | None = None
+    attention_by: str | None = None
+    attention_rank: int = 0
+    closed: str | None = None
+    search_facts: str = ""
 
     steps: dict[str, StepState] = field(default_factory=dict)
     interrupts: dict[str, InterruptState] = field(default_factory=dict)
     steps_loaded: bool = False
     interrupts_loaded: bool = False
+    change: Change = Change.NOTHING
+    replanned: bool = False
 
     @property
     def ended(self) -> bool:
@@ -109,12 +186,65 @@ class TaskState:
         """Whether its agent is to stop: a stop is open, and the task has not ended."""
         return self.stop_open and not self.ended
 
-    def derive_status(self) -> TaskStatus:
-        """The status that follows from its steps."""
+    def mark(self, change: Change) -> None:
+        """Note that this much has to be written back."""
+        self.change = max(self.change, change)
+
+    def set_status(self, status: TaskStatus, at: UtcMs) -> None:
+        """Give it a status, and the times that follow from it."""
+        if status is self.status:
+            return
+        was_ended = self.ended
+        self.status = status
+        self.mark(Change.STANDING)
+        if not self.ended:
+            self.ended_ms = None
+        elif not was_ended:
+            self.ended_ms = at
+        if status is not TaskStatus.WAITING:
+            if self.waiting_ms is not None:
+                self.waiting_ms = None
+                self.mark(Change.FACTS)
+        elif self.waiting_ms is None:
+            self.waiting_ms = at
+            self.mark(Change.FACTS)
+
+    def derive_status(self, at: UtcMs) -> None:
+        """Give it the status that follows from its steps, unless its agent's own word says more."""
+        if self.reported is None or self.reported is TaskStatus.RUNNING:
+            self.set_status(self._of_steps(), at)
+
+    def _of_steps(self) -> TaskStatus:
         if self.steps_total and self.steps_done + self.steps_failed == self.steps_total:
             return TaskStatus.FAILED if self.steps_failed else TaskStatus.DONE
         started = self.steps_started or self.reported is TaskStatus.RUNNING
         return TaskStatus.RUNNING if started else TaskStatus.PENDING
+
+    def reopen(self, at: UtcMs) -> None:
+        """Take back that a person closed it: it stands as its agent left it."""
+        self.closed = None
+        self.mark(Change.FACTS)
+        if self.reported is TaskStatus.WAITING:
+            self.set_status(TaskStatus.WAITING, at)
+        self.derive_status(at)
+
+    def attend(self, at: UtcMs) -> None:
+        """Update why it needs a person. A cause that was there before stays as it was; a new one is not acknowledged."""
+        cause = None
+        if self.ended:
+            if self.status is TaskStatus.FAILED and self.closed is None:
+                cause = AttentionReason.FAILED
+        elif self.lost:
+            cause = AttentionReason.LOST
+        elif self.status is TaskStatus.WAITING:
+            cause = AttentionReason.WAITING
+        if cause is self.attention:
+            return
+        self.mark(Change.FACTS)
+        self.attention, self.attention_ack_ms, self.attention_by = cause, None, None
+        since = self.waiting_ms if cause is AttentionReason.WAITING else at
+        self.attention_ms = None if cause is None else since
+        self.attention_rank = 0 if cause is None else _RANKS[cause]
 
     def count(self, step: StepState, sign: int) -> None:
         """Add a step to the counters (``sign`` 1) or take it out of them (-1)."""
@@ -126,6 +256,57 @@ class TaskState:
         if step.status is not StepStatus.PENDING:
             self.steps_started += sign
 
+    def number_steps(self, steps: list[StepState]) -> None:
+        """Make these its steps, in this order."""
+        self.steps = {step.step_id: step for step in steps}
+        self.steps_total, self.steps_done, self.steps_failed, self.steps_started = len(steps), 0, 0, 0
+        for position, step in enumerate(steps, 1):
+            step.position = position
+            self.count(step, +1)
+
     def index_text(self) -> None:
-        """Update the text that a search looks through."""
+        """Update the text that a search looks through, where a report changed it."""
         self.search = "\n".join((self.title, self.task_id, self.summary or "")).casefold()
+
+    def index_facts(self, pairs: dict[str, str]) -> None:
+        """Update what is looked for in its metadata and in its steps' titles. Its steps have to be loaded.
+
+        Args:
+            pairs: Its metadata.
+        """
+        self.host, self.project, self.agent = (pairs.get(key) for key in ("host", "project", "agent"))
+        words = [word for pair in pairs.items() for word in pair]
+        words += [word for step in self.steps.values() for word in (step.title, step.step_id)]
+        self.search_facts = "\n".join(words).casefold()
+        self.mark(Change.FACTS)
+
+    def pairs(self) -> dict[str, str]:
+        """Its metadata."""
+        found: dict[str, str] = json.loads(self.metadata)
+        return found
+
+
+def liveness(task: Any, now: UtcMs) -> Liveness:
+    """Whether a task's agent is alive, as far as is known.
+
+    Args:
+        task: Its state, or its row of the same names.
+        now: This instant.
+    """
+    if task.status in ENDED_TASK_STATUSES:
+        return Liveness.ENDED
+    if task.lost:
+        return Liveness.LOST
+    is_vouched = task.vouched_ms is not None and task.vouched_ms >= now - QUIET_AFTER_MS
+    if task.status == TaskStatus.WAITING:  # nothing is expected of it, so that its silence says nothing
+        return Liveness.ALIVE if is_vouched and task.evidence == Evidence.PROCESS else Liveness.WAITING
+    if task.vouched_ms is None:
+        return Liveness.UNKNOWN
+    if not is_vouched:
+        return Liveness.QUIET
+    if task.stalled:
+        return Liveness.STALLED
+    # A process is seen running at each heartbeat. A command proves only that the agent was alive when it was given, whatever
+    # heartbeats are based on it since.
+    old = task.evidence == Evidence.COMMAND and (task.agent_seen_ms or 0) < now - QUIET_AFTER_MS
+    return Liveness.QUIET if old else Liveness.ALIVE

@@ -6,6 +6,7 @@ The backend may not import the client's ``protocol.summary``, which has the same
 from __future__ import annotations
 
 import re
+from urllib.parse import urlsplit
 
 _ESCAPES = re.compile(
     r"\x1b\[[0-?]*[ -/]*[@-~]"  # an ANSI control sequence, whole
@@ -24,3 +25,24 @@ def one_line(text: str) -> str:
     if text.isprintable() and "  " not in text:
         return text.strip()
     return _SPACES.sub(" ", _CONTROLS.sub(" ", _ESCAPES.sub("", text))).strip()
+
+
+def web_address(text: str) -> str:
+    """The text, if it is the address of a page that a person can safely be offered to open.
+
+    Raises:
+        ValueError: It is not http or https, names no host, holds credentials, or has characters that no address has.
+    """
+    text = text.strip()
+    if one_line(text) != text or not text.isprintable() or set(text) & set(' \\"<>'):
+        raise ValueError("an address has no spaces, control characters, quotes, backslashes or angle brackets")
+    try:
+        parts = urlsplit(text)
+        host, _ = parts.hostname, parts.port  # reading the port checks it
+    except ValueError as error:
+        raise ValueError(f"not an address: {error}") from None
+    if parts.scheme not in {"http", "https"} or not host:
+        raise ValueError("expected an address that begins with http:// or https:// and names a host")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("an address must not hold a user name or a password: it is shown to everybody")
+    return text

@@ -8,23 +8,62 @@ from __future__ import annotations
 
 import json
 
-from clawlog_backend.domain.errors import NoOpenInterrupt, TaskEnded, TaskExists, UnknownInterrupt, UnknownStep
+from clawlog_backend.domain import plans
+from clawlog_backend.domain.errors import (
+    AgentAlive,
+    NoOpenInterrupt,
+    NothingToAcknowledge,
+    StillWaiting,
+    TaskEnded,
+    TaskExists,
+    TooMany,
+    UnknownInterrupt,
+    UnknownStep,
+)
 from clawlog_backend.domain.events import (
     AgentLost,
+    AttentionAcknowledged,
     Event,
     Heartbeat,
     InterruptAcknowledged,
     InterruptDelivered,
     InterruptRequested,
     InterruptSeen,
+    Linked,
+    MetadataChanged,
+    Planned,
+    StepAdded,
     StepStatusChanged,
+    TaskClosed,
     TaskCreated,
     TaskStatusChanged,
     assigned_id,
 )
-from clawlog_backend.domain.fields import ENDED_STEP_STATUSES, ENDED_TASK_STATUSES, StepStatus, TaskStatus
-from clawlog_backend.domain.state import InterruptState, StepState, TaskState
+from clawlog_backend.domain.fields import (
+    ENDED_TASK_STATUSES,
+    LINKS,
+    METADATA_PAIRS,
+    AttentionReason,
+    Liveness,
+    Progress,
+    TaskStatus,
+)
+from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, Change, InterruptState, StepState, TaskState, liveness
 from clawlog_backend.domain.times import UtcMs
+
+_BY_AGENT = frozenset(
+    {
+        TaskStatusChanged,
+        StepStatusChanged,
+        Planned,
+        StepAdded,
+        MetadataChanged,
+        Linked,
+        InterruptDelivered,
+        InterruptAcknowledged,
+    }
+)
+"""The events that prove, by themselves, that an agent was alive when it gave the command."""
 
 
 def create(event: TaskCreated, received: UtcMs) -> TaskState:
@@ -34,10 +73,12 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
         task_id=event.task_id,
         title=event.title,
         summary=event.summary,
-        metadata=json.dumps(event.metadata, ensure_ascii=False),
+        metadata=_json(event.metadata),
         created_ms=event.at,
         received_ms=received,
         updated_ms=event.at,
+        parent_id=event.parent_task_id if event.parent_task_id != event.task_id else None,
+        reversed_id=event.task_id[::-1],
         steps_loaded=True,
         interrupts_loaded=True,
     )
@@ -46,6 +87,7 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
     task.steps_total = len(task.steps)
     _agent_reported(task, event.at, received)
     task.index_text()
+    task.index_facts(event.metadata)
     return task
 
 
@@ -60,7 +102,23 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
     Raises:
         NotFound: The task has no such step or stop; nothing was changed.
         Conflict: The event contradicts the task's state; nothing was changed.
+        TooMany: The task would have too much of something; nothing was changed.
     """
+    if isinstance(event, Heartbeat):
+        _heartbeat(event, task, received)
+        return
+    _change(event, task, received)
+    if type(event) in _BY_AGENT:  # a set, since this is asked for each event, and a union is asked member by member
+        _agent_reported(task, event.at, received)
+        if task.closed is not None:
+            task.reopen(event.at)
+    if task.status is not TaskStatus.RUNNING or task.lost or task.attention is not None:  # the usual case needs nobody
+        task.attend(event.at)
+    task.updated_ms = max(task.updated_ms, event.at)
+    task.mark(Change.REPORT)
+
+
+def _change(event: Event, task: TaskState, received: UtcMs) -> None:
     match event:
         case TaskCreated():
             raise TaskExists(event.task_id)
@@ -68,24 +126,31 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
             _task_status(event, task)
         case StepStatusChanged():
             _step_status(event, task)
-        case Heartbeat():
-            _heartbeat(event, task, received)
+        case Planned():
+            plans.plan(event, task)
+        case StepAdded():
+            plans.add_step(event, task)
+        case MetadataChanged():
+            _metadata(event, task)
+        case Linked():
+            _link(event, task)
         case AgentLost():
             task.lost, task.lost_reason, task.stalled = True, event.summary, False
-        case InterruptRequested():
-            _interrupt_requested(event, task)
-        case InterruptSeen():
-            interrupt = _interrupt(task, event.interrupt_id)
-            interrupt.seen_ms = interrupt.seen_ms or event.at
-        case InterruptDelivered():
-            interrupt = _interrupt(task, event.interrupt_id)
-            interrupt.delivered_ms = interrupt.delivered_ms or event.at
-        case InterruptAcknowledged():
-            _acknowledge(event, task)
-    if isinstance(event, TaskStatusChanged | StepStatusChanged | InterruptDelivered | InterruptAcknowledged):
-        _agent_reported(task, event.at, received)
-    if not isinstance(event, Heartbeat) or event.summary is not None:
-        task.updated_ms = max(task.updated_ms, event.at)
+        case TaskClosed():
+            _close(event, task, received)
+        case AttentionAcknowledged():
+            _acknowledge_attention(event, task)
+        case InterruptRequested() | InterruptSeen() | InterruptDelivered() | InterruptAcknowledged():
+            _change_stop(event, task)
+            task.mark(Change.STANDING)
+
+
+def _json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _measure(progress: Progress) -> str:
+    return progress.model_dump_json(exclude_none=True)
 
 
 def _agent_reported(task: TaskState, at: UtcMs, received: UtcMs) -> None:
@@ -102,18 +167,13 @@ def _set_summary(task: TaskState, summary: str | None) -> None:
         task.index_text()
 
 
-def _set_status(task: TaskState, status: TaskStatus, at: UtcMs) -> None:
-    was_ended = task.ended
-    task.status = status
-    if not task.ended:
-        task.ended_ms = None
-    elif not was_ended:
-        task.ended_ms = at
-
-
 def _task_status(event: TaskStatusChanged, task: TaskState) -> None:
+    if task.closed is not None:
+        task.closed = None
+        task.mark(Change.FACTS)
     task.reported = TaskStatus(event.status)
-    _set_status(task, task.reported, event.at)
+    task.mark(Change.STANDING)
+    task.set_status(task.reported, event.at)
     if task.ended:
         task.ended_ms = event.at
     _set_summary(task, event.summary)
@@ -123,21 +183,42 @@ def _step_status(event: StepStatusChanged, task: TaskState) -> None:
     step = task.steps.get(event.step_id)
     if step is None:
         raise UnknownStep(event.step_id)
+    if event.progress is not None:
+        step.measure = task.measure = _measure(event.progress)
+    elif step.status is not event.status:
+        task.measure = None  # what was measured is over, or was of another step
     task.count(step, -1)
-    step.status = event.status
+    step.set_status(event.status, event.at)
     task.count(step, +1)
     if event.summary is not None:
-        step.summary = event.summary
-    if step.status in ENDED_STEP_STATUSES:
-        step.ended_ms = event.at
-    elif step.status is StepStatus.PENDING:
-        step.started_ms = step.ended_ms = None
+        step.summary, step.search = event.summary, event.summary.casefold()
+    task.derive_status(event.at)
+
+
+def _metadata(event: MetadataChanged, task: TaskState) -> None:
+    pairs = task.pairs()
+    for key, value in event.metadata.items():
+        if value is None:
+            pairs.pop(key, None)
+        else:
+            pairs[key] = value
+    if len(pairs) > METADATA_PAIRS:
+        raise TooMany("metadata", METADATA_PAIRS, "pairs")
+    task.metadata = _json(pairs)
+    task.index_facts(pairs)
+
+
+def _link(event: Linked, task: TaskState) -> None:
+    links = json.loads(task.links)
+    known = next((link for link in links if link["url"] == event.url), None)
+    if known is not None:
+        known["name"] = event.name
+    elif len(links) >= LINKS:
+        raise TooMany("url", LINKS, "links")
     else:
-        if step.ended_ms is not None or step.started_ms is None:  # started or restarted, not merely reported again
-            step.started_ms = event.at
-        step.ended_ms = None
-    if task.reported is None or task.reported is TaskStatus.RUNNING:
-        _set_status(task, task.derive_status(), event.at)
+        links.append({"url": event.url, "name": event.name, "at": event.at})
+    task.links = _json(links)
+    task.mark(Change.FACTS)
 
 
 def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
@@ -145,8 +226,53 @@ def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
     task.vouched_ms = task.sign_ms = received
     task.evidence, task.stalled = event.evidence, event.stalled
     task.pid = event.pid
-    task.lost, task.lost_reason = False, None
+    task.mark(Change.SIGNS)
+    if event.progress is not None:
+        task.measure = _measure(event.progress)
+    if task.lost:
+        task.lost, task.lost_reason = False, None
+        task.attend(event.at)
+    if event.summary is not None:
+        _set_summary(task, event.summary)
+        task.updated_ms = max(task.updated_ms, event.at)
+        task.mark(Change.REPORT)
+
+
+def _close(event: TaskClosed, task: TaskState, received: UtcMs) -> None:
+    if task.ended:
+        raise TaskEnded(task.task_id, task.status)
+    if liveness(task, received) in {Liveness.ALIVE, Liveness.STALLED}:
+        raise AgentAlive(task.task_id)
+    task.set_status(TaskStatus(event.status), event.at)
+    task.closed = _json({"at": event.at, "by": event.by, "summary": event.summary})
+    task.mark(Change.FACTS)
     _set_summary(task, event.summary)
+
+
+def _acknowledge_attention(event: AttentionAcknowledged, task: TaskState) -> None:
+    if task.attention is None:
+        raise NothingToAcknowledge(task.task_id)
+    if task.attention is AttentionReason.WAITING:
+        raise StillWaiting(task.task_id)
+    if task.attention_ack_ms is None:
+        task.attention_ack_ms, task.attention_by, task.attention_rank = event.at, event.by, ACKNOWLEDGED_RANK
+        task.mark(Change.FACTS)
+
+
+def _change_stop(
+    event: InterruptRequested | InterruptSeen | InterruptDelivered | InterruptAcknowledged, task: TaskState
+) -> None:
+    match event:
+        case InterruptRequested():
+            _interrupt_requested(event, task)
+        case InterruptSeen():
+            interrupt = _interrupt(task, event.interrupt_id)
+            interrupt.seen_ms = interrupt.seen_ms or event.at
+        case InterruptDelivered():
+            interrupt = _interrupt(task, event.interrupt_id)
+            interrupt.delivered_ms = interrupt.delivered_ms or event.at
+        case InterruptAcknowledged():
+            _acknowledge_stop(event, task)
 
 
 def _interrupt_requested(event: InterruptRequested, task: TaskState) -> None:
@@ -166,7 +292,7 @@ def _interrupt(task: TaskState, interrupt_id: str) -> InterruptState:
     return interrupt
 
 
-def _acknowledge(event: InterruptAcknowledged, task: TaskState) -> None:
+def _acknowledge_stop(event: InterruptAcknowledged, task: TaskState) -> None:
     if event.interrupt_id is None and not task.stop_open:
         raise NoOpenInterrupt(task.task_id)
     interrupt = _interrupt(task, event.interrupt_id or task.stop_id or "")
@@ -177,5 +303,5 @@ def _acknowledge(event: InterruptAcknowledged, task: TaskState) -> None:
         task.stop_open = False
         if task.reported not in ENDED_TASK_STATUSES:  # an end that its agent reported wins over the stop
             task.reported = TaskStatus.INTERRUPTED
-            _set_status(task, TaskStatus.INTERRUPTED, event.at)
+            task.set_status(TaskStatus.INTERRUPTED, event.at)
         _set_summary(task, event.summary)

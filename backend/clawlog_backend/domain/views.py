@@ -11,19 +11,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
 
-from clawlog_backend.domain.fields import Evidence, InterruptMode, StepStatus, TaskStatus
+from clawlog_backend.domain.fields import AttentionReason, Evidence, InterruptMode, Liveness, StepStatus, TaskStatus
 from clawlog_backend.domain.times import UtcMs
-
-
-class Liveness(StrEnum):
-    """Whether an agent is alive, as far as is known."""
-
-    ALIVE = "alive"
-    QUIET = "quiet"
-    STALLED = "stalled"
-    LOST = "lost"
-    ENDED = "ended"
-    UNKNOWN = "unknown"
 
 
 class Filter(StrEnum):
@@ -34,10 +23,36 @@ class Filter(StrEnum):
     STOPPING = "stopping"
     PENDING = "pending"
     RUNNING = "running"
+    WAITING = "waiting"
     DONE = "done"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
     STALE = "stale"
+
+
+class AttentionFilter(StrEnum):
+    """Which tasks a list shows by their need of a person."""
+
+    OPEN = "open"
+    ACKNOWLEDGED = "acknowledged"
+    NONE = "none"
+
+
+class Sort(StrEnum):
+    """The orders of a list of tasks. `attention`: what needs a person first; `updated`: what changed last first."""
+
+    CREATED = "created"
+    ATTENTION = "attention"
+    UPDATED = "updated"
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureView:
+    """How far something has come, in the agent's own count."""
+
+    done: int | float
+    total: int | float | None = None
+    unit: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +66,7 @@ class StepView:
     summary: str | None
     started_at: UtcMs | None
     ended_at: UtcMs | None
+    measure: MeasureView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +78,7 @@ class CurrentStepView:
     title: str
     status: StepStatus
     summary: str | None
+    measure: MeasureView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +98,8 @@ class LivenessView:
         Liveness,
         Field(
             description="`alive`: within the last 20 s it reported, or its process was seen running. `quiet`: neither. "
-            "`stalled`: its process runs, but has not reported for long. `lost`: it is gone. `ended`: its task has ended. "
+            "`stalled`: its process runs, but has not reported for long. `lost`: it is gone. `waiting`: its task "
+            "waits for a person, and no sign is expected. `ended`: its task has ended. "
             "`unknown`: no heartbeat has arrived yet."
         ),
     ]
@@ -108,19 +126,65 @@ class StopView:
     ack_summary: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class AttentionView:
+    """Why a task needs a person, since when, and who has seen it."""
+
+    reason: AttentionReason
+    since: UtcMs
+    acknowledged_at: UtcMs | None
+    acknowledged_by: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LinkView:
+    """Something to look at beside a task. The address is http or https."""
+
+    url: str
+    name: str | None
+    at: UtcMs
+
+
+@dataclass(frozen=True, slots=True)
+class ClosedView:
+    """That a person ended the task, whose agent was gone."""
+
+    at: UtcMs
+    by: str | None
+    summary: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRefView:
+    """Another task, as far as it is named beside one."""
+
+    task_id: str
+    title: str
+    status: TaskStatus
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskView:
     """A task as lists have it."""
 
     task_id: str
+    parent_task_id: str | None
     title: str
     status: TaskStatus
+    attention: AttentionView | None
     summary: str | None
     created_at: UtcMs
     updated_at: UtcMs
+    waiting_since: UtcMs | None
     ended_at: UtcMs | None
+    closed: ClosedView | None
     metadata: dict[str, str]
+    links: list[LinkView]
     progress: ProgressView
+    measure: Annotated[
+        MeasureView | None,
+        Field(description="The newest progress in the agent's count, of a step or a heartbeat."),
+    ]
     current_step: CurrentStepView | None
     steps: list[StepView]
     liveness: LivenessView
@@ -133,8 +197,10 @@ EventView = dict[str, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskDetail(TaskView):
-    """A task with its newest events, the newest last."""
+    """A task with its newest events, the newest last, and the tasks that it belongs to."""
 
+    parent: TaskRefView | None
+    subtasks: Annotated[list[TaskRefView], Field(description="The newest first, at most 100.")]
     events: list[EventView]
 
 
@@ -147,15 +213,17 @@ class Counts:
     stopping: int
     pending: int
     running: int
+    waiting: int
     done: int
     failed: int
     interrupted: int
     stale: int
+    attention: Annotated[int, Field(description="Those that need a person, and that nobody has acknowledged.")]
 
 
 @dataclass(frozen=True, slots=True)
 class TaskPage:
-    """One page of a list of tasks, the newest first."""
+    """One page of a list of tasks."""
 
     tasks: list[TaskView]
     next_cursor: str | None
@@ -172,7 +240,7 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Whether a task's agent is to stop."""
+    """Whether a task's agent is to stop, and whether a person closed the task."""
 
     task_id: str
     interrupt_requested: bool
@@ -180,6 +248,7 @@ class Control:
     interrupt_id: str | None
     reason: str | None
     requested_at: UtcMs | None
+    closed: bool
 
 
 task_json: TypeAdapter[TaskView] = TypeAdapter(TaskView)

@@ -35,9 +35,42 @@ REQUESTS: Final[dict[tuple[str, str], dict[str, dict[str, Any]]]] = {
     ("patch", "/api/tasks/{task_id}"): _named(
         finished=("It is finished", {"status": TaskStatus.DONE, "summary": "serving on port 80", "at": _AT}),
         reopened=("It goes on after all", {"status": TaskStatus.RUNNING}),
+        waiting=("It waits for a person", {"status": TaskStatus.WAITING, "summary": 'approve "DROP COLUMN x"?'}),
+        annotated=("Its metadata changes", {"metadata": {"branch": "main", "tmp": None}}),
+    ),
+    ("put", "/api/tasks/{task_id}/steps"): _named(
+        changed=(
+            "The plan has changed",
+            {
+                "steps": [
+                    {"step_id": "check", "title": "Check", "status": StepStatus.DONE},
+                    {"step_id": "backup", "title": "Make a backup first", "status": StepStatus.RUNNING},
+                    {"step_id": "start", "title": "Start and test", "status": StepStatus.PENDING},
+                ],
+                "at": _AT,
+            },
+        ),
+    ),
+    ("post", "/api/tasks/{task_id}/links"): _named(
+        pull_request=("A pull request", {"name": "pull request 42", "url": "https://example.com/pull/42"}),
+    ),
+    ("post", "/api/tasks/{task_id}/close"): _named(
+        gone=("Its agent is gone", {"status": TaskStatus.FAILED, "summary": "the machine was replaced", "by": "Mu"}),
+    ),
+    ("post", "/api/tasks/{task_id}/acknowledge"): _named(seen=("Somebody has seen it", {"by": "Mu"})),
+    ("post", "/api/actions"): _named(
+        named=("Stop some tasks", {"action": "stop", "task_ids": [_TASK_ID], "reason": "wrong host", "by": "Mu"}),
+        found=(
+            "Acknowledge whatever failed on a host",
+            {"action": "acknowledge", "filter": {"status": TaskStatus.FAILED, "host": "build-7", "attention": "open"}},
+        ),
     ),
     ("patch", "/api/tasks/{task_id}/steps/{step_id}"): _named(
         begun=("It begins", {"status": StepStatus.RUNNING, "summary": "starting config generation"}),
+        progress=(
+            "It goes on",
+            {"status": StepStatus.RUNNING, "progress": {"done": 318, "total": 2480, "unit": "files"}},
+        ),
         finished=("It is finished", {"status": StepStatus.DONE, "summary": "nginx.conf generated and validated", "at": _AT}),
     ),
     ("post", "/api/tasks/{task_id}/heartbeat"): _named(
@@ -66,6 +99,19 @@ REQUESTS: Final[dict[tuple[str, str], dict[str, dict[str, Any]]]] = {
                     _event(3, "heartbeat", agent_seen_at=_AT, evidence="process", stalled=False, pid=4242),
                     _event(4, "step_status", step_id="check", status=StepStatus.DONE),
                     _event(5, "task_status", status=TaskStatus.DONE),
+                ]
+            },
+        ),
+        plan=(
+            "A plan changes, and its agent asks",
+            {
+                "events": [
+                    _event(11, "task_created", task_id="move-8", title="Move", parent_task_id="deploy-7"),
+                    _event(12, "plan", task_id="move-8", steps=[{"step_id": "copy", "title": "Copy", "status": "running"}]),
+                    _event(13, "step_added", task_id="move-8", step_id="drop", title="Drop the old one", after="copy"),
+                    _event(14, "metadata", task_id="move-8", metadata={"branch": "main", "tmp": None}),
+                    _event(15, "link", task_id="move-8", name="pull request 42", url="https://example.com/pull/42"),
+                    _event(16, "task_status", task_id="move-8", status=TaskStatus.WAITING, summary="drop the old one?"),
                 ]
             },
         ),

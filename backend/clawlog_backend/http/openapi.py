@@ -9,6 +9,8 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from clawlog_backend.domain.events import OF_PEOPLE, EventKind
+from clawlog_backend.domain.fields import ReportedStatus
 from clawlog_backend.http.examples import REQUESTS
 from clawlog_backend.http.problems import ProblemDocument
 from clawlog_backend.http.routes.batch import EventBatch, Poll
@@ -23,6 +25,8 @@ Times are RFC 3339 in UTC with milliseconds. Errors are RFC 9457 problem documen
 **Plain profile**: one route per kind of change to a task. **Batch profile**: up to 1,000 events in one request.
 Both lead to the same events, so a write that is repeated under its `Idempotency-Key` (or `event_id`) changes nothing,
 whichever profile it uses.
+
+`x-clawlog` lists the kinds of events and the statuses of tasks that a batch may have, for programs of other versions.
 
 Requests may be compressed with gzip. A body has at most 1 MiB, compressed or not.
 """
@@ -60,6 +64,13 @@ def _document(app: FastAPI, *, token_required: bool) -> dict[str, Any]:
     components.setdefault("schemas", {}).update(_schemas(ProblemDocument, EventBatch, Poll))
     for (method, path), examples in REQUESTS.items():
         document["paths"][path][method]["requestBody"]["content"]["application/json"]["examples"] = examples
+    document["x-clawlog"] = {
+        "server": "clawlog-status-sync",
+        "version": app.version,
+        "kinds": [kind.value for kind in EventKind if kind not in OF_PEOPLE],
+        "statuses": [status.value for status in ReportedStatus],
+        "task_page": "/tasks/{task_id}",
+    }
     if token_required:
         components["securitySchemes"] = {
             "token": {"type": "http", "scheme": "bearer"},

@@ -21,9 +21,11 @@ from clawlog_backend.domain.errors import (
     Busy,
     Conflict,
     DomainError,
+    ForeignCursor,
     ForgedRequest,
     NotFound,
     TokenRequired,
+    TooMany,
     Unavailable,
 )
 from clawlog_backend.storage.engines.sqlite import DatabaseError
@@ -129,6 +131,8 @@ def problem_of(error: Exception) -> Problem:
             return Problem(404, error.code, str(error))
         case Conflict():
             return Problem(409, error.code, str(error))
+        case ForeignCursor() | TooMany():
+            return Problem(422, error.code, str(error), errors=[FieldError(field=error.field, message=str(error))])
         case Busy():
             return _retryable(429, error.code, str(error), error.retry_after_s)
         case Unavailable():
@@ -166,6 +170,8 @@ def field_errors(errors: Sequence[ErrorDetails] | Sequence[Mapping[str, Any]], *
     for error in errors:
         place = [str(part) for part in error["loc"]][skip:]
         message = str(error["msg"]).removeprefix("Value error, ")
+        if error["type"] == "extra_forbidden":
+            message = "there is no such parameter here"
         found.append(FieldError(field=".".join(place) or "body", message=message))
     return found
 

@@ -5,14 +5,94 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from uuid import uuid4
 
-from sqlalchemy import Connection, inspect, select, update
+from sqlalchemy import Connection, inspect, select, text, update
 
 from clawlog_backend.storage import schema
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = ()
+_AT_ONCE = 1_000
+
+_PLANS_AND_ATTENTION = """
+ALTER TABLE tasks ADD COLUMN host TEXT;
+ALTER TABLE tasks ADD COLUMN project TEXT;
+ALTER TABLE tasks ADD COLUMN agent TEXT;
+ALTER TABLE tasks ADD COLUMN parent_id VARCHAR(64);
+ALTER TABLE tasks ADD COLUMN reversed_id VARCHAR(64) DEFAULT '' NOT NULL;
+ALTER TABLE tasks ADD COLUMN links TEXT DEFAULT '[]' NOT NULL;
+ALTER TABLE tasks ADD COLUMN measure TEXT;
+ALTER TABLE tasks ADD COLUMN waiting_ms BIGINT;
+ALTER TABLE tasks ADD COLUMN attention VARCHAR(16);
+ALTER TABLE tasks ADD COLUMN attention_ms BIGINT;
+ALTER TABLE tasks ADD COLUMN attention_ack_ms BIGINT;
+ALTER TABLE tasks ADD COLUMN attention_by TEXT;
+ALTER TABLE tasks ADD COLUMN attention_rank INTEGER DEFAULT '0' NOT NULL;
+ALTER TABLE tasks ADD COLUMN closed TEXT;
+ALTER TABLE tasks ADD COLUMN search_facts TEXT DEFAULT '' NOT NULL;
+ALTER TABLE steps ADD COLUMN measure TEXT;
+ALTER TABLE steps ADD COLUMN search TEXT;
+UPDATE tasks SET attention = 'failed', attention_ms = COALESCE(ended_ms, updated_ms) WHERE status = 'failed';
+UPDATE tasks SET attention = 'lost', attention_ms = updated_ms WHERE lost AND status IN ('pending', 'running');
+UPDATE tasks SET attention_ack_ms = attention_ms, attention_rank = -1 WHERE attention IS NOT NULL;
+CREATE INDEX tasks_by_update ON tasks (updated_ms, n);
+CREATE INDEX tasks_by_attention ON tasks (attention_rank, n);
+CREATE INDEX tasks_by_reversed_id ON tasks (reversed_id);
+CREATE INDEX tasks_by_host ON tasks (host, n) WHERE host IS NOT NULL;
+CREATE INDEX tasks_by_project ON tasks (project, n) WHERE project IS NOT NULL;
+CREATE INDEX tasks_by_agent ON tasks (agent, n) WHERE agent IS NOT NULL;
+CREATE INDEX tasks_by_parent_id ON tasks (parent_id, n) WHERE parent_id IS NOT NULL
+"""
+
+
+def _plans_and_attention(connection: Connection) -> None:
+    """To version 2: plans, waiting, progress, links and parents. What had failed or was lost counts as acknowledged."""
+    statements = _PLANS_AND_ATTENTION.strip().split(";\n")
+    structure = [each for each in statements if each.startswith("ALTER")]
+    for statement in structure:
+        connection.execute(text(statement))
+    _fill_search(connection)
+    for statement in statements[len(structure) :]:
+        connection.execute(text(statement))
+
+
+def _fill_search(connection: Connection) -> None:
+    # In slices, so that a large database is never in memory as a whole.
+    after = 0
+    found = text("SELECT n, task_id, metadata FROM tasks WHERE n > :after ORDER BY n LIMIT :most")
+    its_steps = text("SELECT task_n, position, step_id, title, summary FROM steps WHERE task_n > :after AND task_n <= :last")
+    fill = text(
+        "UPDATE tasks SET host = :host, project = :project, agent = :agent, reversed_id = :reversed_id, "
+        "search_facts = :search_facts WHERE n = :n"
+    )
+    fill_step = text("UPDATE steps SET search = :search WHERE task_n = :task_n AND position = :position")
+    while tasks := connection.execute(found, {"after": after, "most": _AT_ONCE}).all():
+        last = tasks[-1].n
+        steps = connection.execute(its_steps, {"after": after, "last": last}).all()
+        words: dict[int, list[str]] = {}
+        for task in tasks:
+            words[task.n] = [word for pair in json.loads(task.metadata).items() for word in pair]
+        for step in steps:
+            words[step.task_n] += [step.title, step.step_id]
+        values = []
+        for task in tasks:
+            pairs = json.loads(task.metadata)
+            named = {key: pairs.get(key) for key in ("host", "project", "agent")}
+            facts = "\n".join(words[task.n]).casefold()
+            values.append(named | {"n": task.n, "reversed_id": task.task_id[::-1], "search_facts": facts})
+        connection.execute(fill, values)
+        told = [
+            {"task_n": step.task_n, "position": step.position, "search": step.summary.casefold()}
+            for step in steps
+            if step.summary is not None
+        ]
+        if told:
+            connection.execute(fill_step, told)
+        after = last
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention,)
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)

@@ -5,101 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, not_, or_, select
+from sqlalchemy import Connection, Select, and_, or_, select
 
 from clawlog_backend.domain.errors import UnknownTask
-from clawlog_backend.domain.fields import ACTIVE_TASK_STATUSES, ENDED_TASK_STATUSES, Evidence
-from clawlog_backend.domain.state import STALE_AFTER_MS
+from clawlog_backend.domain.fields import ACTIVE_TASK_STATUSES, Evidence
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import (
     Control,
-    Counts,
     EventPage,
     EventView,
-    Filter,
     StopView,
     TaskDetail,
-    TaskPage,
     TaskView,
 )
 from clawlog_backend.storage.rows import chunks
 from clawlog_backend.storage.schema import events, interrupts, tasks
-from clawlog_backend.storage.view_rows import control_view, event_view, stop_view, task_views
+from clawlog_backend.storage.view_rows import control_view, event_view, stop_view, task_ref, task_views
 
 RECENT_EVENTS = 200
-
-
-def _active() -> ColumnElement[bool]:
-    return tasks.c.status.in_(ACTIVE_TASK_STATUSES)
-
-
-def _matching(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
-    match which:
-        case Filter.ALL:
-            return None
-        case Filter.ACTIVE:
-            return _active()
-        case Filter.STOPPING:
-            return and_(_active(), tasks.c.stop_open)
-        case Filter.STALE:
-            return and_(_active(), or_(tasks.c.lost, tasks.c.sign_ms < now - STALE_AFTER_MS))
-        case _ if which.value in ACTIVE_TASK_STATUSES:
-            return and_(tasks.c.status == which.value, not_(tasks.c.lost), tasks.c.sign_ms >= now - STALE_AFTER_MS)
-        case _:
-            return tasks.c.status == which.value
-
-
-def list_tasks(
-    connection: Connection, *, now: UtcMs, which: Filter, text: str | None, limit: int, cursor: str | None
-) -> TaskPage:
-    """One page of tasks, the newest first.
-
-    The order is that of arrival, so that no task is missed or shown twice while others change between two pages.
-
-    Args:
-        connection: To read from.
-        now: This instant.
-        which: What to narrow to.
-        text: Only tasks whose title, summary or id has this in it, whatever the case.
-        limit: How many at most.
-        cursor: A page's ``next_cursor``.
-    """
-    query = select(tasks).order_by(tasks.c.n.desc()).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(tasks.c.n < int(cursor))
-    condition = _matching(which, now)
-    if condition is not None:
-        query = query.where(condition)
-    if text:
-        query = query.where(tasks.c.search.contains(text.casefold(), autoescape=True))
-    rows = connection.execute(query).all()
-    more, rows = len(rows) > limit, rows[:limit]
-    return TaskPage(task_views(connection, rows, now), str(rows[-1].n) if more else None, count_tasks(connection, now=now))
-
-
-def count_tasks(connection: Connection, *, now: UtcMs) -> Counts:
-    """How many tasks there are of each kind."""
-    # Two queries that each follow the index take a third of the time of one that computes for each task whether it is stale.
-    by_index = (tasks.c.status, tasks.c.lost, tasks.c.stop_open)
-    every = dict.fromkeys(Filter, 0)
-    for status, lost, stop_open, number in connection.execute(select(*by_index, func.count()).group_by(*by_index)).all():
-        every[Filter.ALL] += number
-        every[Filter(status) if status in ENDED_TASK_STATUSES or not lost else Filter.STALE] += number
-        if status not in ENDED_TASK_STATUSES:
-            every[Filter.ACTIVE] += number
-            every[Filter.STOPPING] += number if stop_open else 0
-    silent = (
-        _active(),
-        tasks.c.lost.is_(False),
-        tasks.c.stop_open.in_((False, True)),
-        tasks.c.sign_ms < now - STALE_AFTER_MS,
-    )
-    for status, number in connection.execute(
-        select(tasks.c.status, func.count()).where(*silent).group_by(tasks.c.status)
-    ).all():
-        every[Filter(status)] -= number
-        every[Filter.STALE] += number
-    return Counts(**{which.value: number for which, number in every.items()})
+_SUBTASKS = 100
 
 
 def tasks_by_number(connection: Connection, numbers: Iterable[int], *, now: UtcMs) -> list[tuple[int, TaskView]]:
@@ -121,8 +45,9 @@ def tasks_silent_between(connection: Connection, earliest: int, latest: int) -> 
     Where the evidence is a command, the last command counts too: heartbeats based on it do not make it any newer.
     """
     sign = and_(tasks.c.sign_ms >= earliest, tasks.c.sign_ms < latest)
+    active = tasks.c.status.in_(sorted(ACTIVE_TASK_STATUSES))
     command = and_(tasks.c.evidence == Evidence.COMMAND, tasks.c.agent_seen_ms >= earliest, tasks.c.agent_seen_ms < latest)
-    return list(connection.execute(select(tasks.c.n).where(_active(), or_(sign, command))).scalars())
+    return list(connection.execute(select(tasks.c.n).where(active, or_(sign, command))).scalars())
 
 
 def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDetail:
@@ -137,7 +62,14 @@ def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDeta
     view = task_views(connection, [row], now)[0]
     history = _history(connection, row.n, before=None, after=None, kinds=(), limit=RECENT_EVENTS)
     shown = {name: getattr(view, name) for name in TaskView.__dataclass_fields__}
-    return TaskDetail(**shown, events=history)
+    parent = None if row.parent_id is None else connection.execute(_REFS.where(tasks.c.task_id == row.parent_id)).first()
+    subtasks = _REFS.where(tasks.c.parent_id == task_id).order_by(tasks.c.n.desc()).limit(_SUBTASKS)
+    return TaskDetail(
+        **shown,
+        parent=None if parent is None else task_ref(parent, now),
+        subtasks=[task_ref(found, now) for found in connection.execute(subtasks).all()],
+        events=history,
+    )
 
 
 def task_events(connection: Connection, task_id: str, *, before: int | None, kinds: Sequence[str], limit: int) -> EventPage:
@@ -202,8 +134,11 @@ def stop(connection: Connection, interrupt_id: str) -> StopView:
     return stop_view(connection.execute(select(interrupts).where(interrupts.c.interrupt_id == interrupt_id)).one())
 
 
+_REFS: Select[Any] = select(tasks.c.task_id, tasks.c.title, tasks.c.status, tasks.c.lost, tasks.c.sign_ms)
+
+
 def _controls() -> Any:
-    columns = (tasks.c.task_id, tasks.c.status, tasks.c.stop_open, interrupts)
+    columns = (tasks.c.task_id, tasks.c.status, tasks.c.stop_open, tasks.c.closed, interrupts)
     return select(*columns).join_from(tasks, interrupts, tasks.c.stop_id == interrupts.c.interrupt_id, isouter=True)
 
 

@@ -12,21 +12,32 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, insert, select, update
+from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, delete, insert, select, update
 from sqlalchemy.sql.dml import Insert, Update
 
-from clawlog_backend.domain.fields import Evidence, StepStatus, TaskStatus
-from clawlog_backend.domain.state import InterruptState, StepState, TaskState
+from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
+from clawlog_backend.domain.state import Change, InterruptState, StepState, TaskState
 from clawlog_backend.storage import schema
 
 V = TypeVar("V")
 
 _CHUNK = 1_000  # values per IN list
 _TASK_COLUMNS = tuple(column.name for column in schema.tasks.columns)
-_TASK_FIXED = frozenset({"n", "task_id", "title", "metadata", "created_ms", "received_ms", "steps_total"})
-_TASK_CHANGING = tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED)
+_TASK_FIXED = frozenset({"n", "task_id", "title", "created_ms", "received_ms", "parent_id", "reversed_id"})
+_SIGNS = (
+    "agent_seen_ms", "vouched_ms", "sign_ms", "evidence", "pid", "stalled", "lost", "lost_reason", "measure", "change_seq",
+)  # fmt: skip
+_REPORT = (*_SIGNS, "summary", "updated_ms", "search", "steps_done", "steps_failed", "steps_started")
+_STANDING = (*_REPORT, "status", "reported", "ended_ms", "stop_id", "stop_open", "control_seq")
+# A column that an UPDATE names costs all its indexes, changed or not: so what seldom changes is left out where it did not.
+_CHANGING = {
+    Change.SIGNS: _SIGNS,
+    Change.REPORT: _REPORT,
+    Change.STANDING: _STANDING,
+    Change.FACTS: tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED),
+}
 _STEP_FIELDS = tuple(field.name for field in fields(StepState))
-_STEP_CHANGING = ("status", "summary", "started_ms", "ended_ms")
+_STEP_CHANGING = ("status", "summary", "started_ms", "ended_ms", "measure", "search")
 _INTERRUPT_FIELDS = tuple(field.name for field in fields(InterruptState))
 _INTERRUPT_CHANGING = ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary")
 _EVENT_COLUMNS = tuple(column.name for column in schema.events.columns)
@@ -55,7 +66,7 @@ def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their steps."""
     by_n = {task.n: task for task in tasks}
     for chunk in chunks(by_n):
-        for row in connection.execute(select(schema.steps).where(schema.steps.c.task_n.in_(chunk))):
+        for row in connection.execute(_STEPS_IN_ORDER.where(schema.steps.c.task_n.in_(chunk))):
             step = StepState(**{name: getattr(row, name) for name in _STEP_FIELDS})
             step.status = StepStatus(step.status)
             by_n[row.task_n].steps[step.step_id] = step
@@ -75,6 +86,7 @@ def _task(row: Row[Any]) -> TaskState:
     task.status = TaskStatus(task.status)
     task.reported = None if task.reported is None else TaskStatus(task.reported)
     task.evidence = None if task.evidence is None else Evidence(task.evidence)
+    task.attention = None if task.attention is None else AttentionReason(task.attention)
     return task
 
 
@@ -84,13 +96,26 @@ def _task(row: Row[Any]) -> TaskState:
 def insert_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
     """Store new tasks, and their steps."""
     _run_many(connection, _INSERT_TASK, _TASK_COLUMNS, [_task_values(task) for task in tasks])
-    steps = [(task.n, *_step_values(step)) for task in tasks for step in task.steps.values()]
-    _run_many(connection, _INSERT_STEP, ("task_n", *_STEP_FIELDS), steps)
+    _insert_steps(connection, tasks)
 
 
 def update_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
-    """Store what changed of tasks."""
-    _run_many(connection, _UPDATE_TASK, (*_TASK_CHANGING, "key_n"), [_task_changes(task) for task in tasks])
+    """Store what changed of tasks, as far as each says that it did."""
+    for change, names in _CHANGING.items():
+        rows = [_TASK_CHANGES[change](task) for task in tasks if task.change is change]
+        _run_many(connection, _UPDATE_TASK[change], (*names, "key_n"), rows)
+
+
+def replace_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
+    """Store the steps of tasks anew, as a whole: their places may all have changed."""
+    for chunk in chunks(task.n for task in tasks):
+        connection.execute(delete(schema.steps).where(schema.steps.c.task_n.in_(chunk)))
+    _insert_steps(connection, tasks)
+
+
+def _insert_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
+    steps = [(task.n, *_step_values(step)) for task in tasks for step in task.steps.values()]
+    _run_many(connection, _INSERT_STEP, ("task_n", *_STEP_FIELDS), steps)
 
 
 def update_steps(connection: Connection, steps: Iterable[tuple[int, StepState]]) -> None:
@@ -155,12 +180,13 @@ _INSERT_TASK = _inserting(schema.tasks, _TASK_COLUMNS)
 _INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
 _INSERT_INTERRUPT = _inserting(schema.interrupts, (*_INTERRUPT_FIELDS, "task_n"))
 _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
-_UPDATE_TASK = _updating(schema.tasks, _TASK_CHANGING, schema.tasks.c.n)
+_UPDATE_TASK = {change: _updating(schema.tasks, names, schema.tasks.c.n) for change, names in _CHANGING.items()}
+_STEPS_IN_ORDER = select(schema.steps).order_by(schema.steps.c.task_n, schema.steps.c.position)
 _UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
 _UPDATE_INTERRUPT = _updating(schema.interrupts, _INTERRUPT_CHANGING, schema.interrupts.c.interrupt_id)
 
 _task_values = attrgetter(*_TASK_COLUMNS)
-_task_changes = attrgetter(*_TASK_CHANGING, "n")
+_TASK_CHANGES = {change: attrgetter(*names, "n") for change, names in _CHANGING.items()}
 _step_values = attrgetter(*_STEP_FIELDS)
 _step_changes = attrgetter(*_STEP_CHANGING, "position")
 _interrupt_values = attrgetter(*_INTERRUPT_FIELDS)

@@ -20,8 +20,16 @@ from sqlalchemy import (
     Table,
     Text,
 )
+from sqlalchemy import column as column_clause
 
 metadata = MetaData()
+
+
+def _of_those_that_have(table: str, column: str) -> Index:
+    """An index of the rows in which a column has a value: most have none, and cost nothing then."""
+    has_one = column_clause(column).is_not(None)
+    return Index(f"{table}_by_{column}", column, "n", sqlite_where=has_one, postgresql_where=has_one)
+
 
 tasks = Table(
     "tasks",
@@ -54,10 +62,30 @@ tasks = Table(
     Column("change_seq", BigInteger, nullable=False),
     Column("control_seq", BigInteger, nullable=False),
     Column("search", Text, nullable=False),
+    Column("host", Text),
+    Column("project", Text),
+    Column("agent", Text),
+    Column("parent_id", String(64)),
+    Column("reversed_id", String(64), nullable=False, server_default=""),
+    Column("links", Text, nullable=False, server_default="[]"),
+    Column("measure", Text),
+    Column("waiting_ms", BigInteger),
+    Column("attention", String(16)),
+    Column("attention_ms", BigInteger),
+    Column("attention_ack_ms", BigInteger),
+    Column("attention_by", Text),
+    Column("attention_rank", Integer, nullable=False, server_default="0"),
+    Column("closed", Text),
+    Column("search_facts", Text, nullable=False, server_default=""),
     Index("tasks_by_change", "change_seq"),
     Index("tasks_by_control", "control_seq"),
     # All that counting by status needs, so that a count never reads the tasks themselves.
     Index("tasks_by_standing", "status", "lost", "stop_open", "sign_ms"),
+    # One for each way in which a list is narrowed or sorted, in the order in which it is shown.
+    Index("tasks_by_update", "updated_ms", "n"),
+    Index("tasks_by_attention", "attention_rank", "n"),
+    Index("tasks_by_reversed_id", "reversed_id"),
+    *(_of_those_that_have("tasks", name) for name in ("host", "project", "agent", "parent_id")),
 )
 
 steps = Table(
@@ -71,6 +99,8 @@ steps = Table(
     Column("summary", Text),
     Column("started_ms", BigInteger),
     Column("ended_ms", BigInteger),
+    Column("measure", Text),
+    Column("search", Text),
 )
 
 events = Table(

@@ -26,18 +26,21 @@ from clawlog_backend.domain.events import (
     InterruptDelivered,
     InterruptRequested,
     InterruptSeen,
+    MetadataChanged,
+    Planned,
+    StepAdded,
     StepStatusChanged,
     TaskCreated,
     assigned_id,
 )
 from clawlog_backend.domain.fields import TaskStatus
-from clawlog_backend.domain.state import InterruptState, StepState, TaskState
+from clawlog_backend.domain.state import Change, InterruptState, StepState, TaskState
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import rows, schema
 
 _CACHED_TASKS = 10_000  # about 2 kB each, with five steps
 
-_OF_STEPS = (StepStatusChanged,)
+_OF_STEPS = (StepStatusChanged, Planned, StepAdded, MetadataChanged)
 _OF_INTERRUPTS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
 
 
@@ -94,7 +97,7 @@ class ChangeSet:
     Attributes:
         outcomes: One per event, in order.
         changed: The numbers of the tasks that changed, by their ids.
-        controls: The ids of the tasks that are now to stop, or no longer.
+        controls: The ids of the tasks that are now to stop, or closed, or no longer.
         position: The store's position after it.
     """
 
@@ -229,18 +232,19 @@ class _UnitOfWork:
             return self._duplicate(event, stored, task)
         try:
             if task is not None:
-                stop_before = (task.stop_requested, task.stop_id)
+                control_before = (task.stop_requested, task.stop_id, task.closed is not None)
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
-                stop_before = (False, None)
+                control_before = (False, None, False)
                 task = self._create(event)
             else:
                 raise UnknownTask(event.task_id)
         except DomainError as error:
             return EventOutcome(event.event_id, EventStatus.REJECTED, error=error)
         self._record(event, task)
-        if stop_before != (task.stop_requested, task.stop_id):
+        if control_before != (task.stop_requested, task.stop_id, task.closed is not None):
             task.control_seq = self._seq
+            task.mark(Change.STANDING)
             self._controls.add(task.task_id)
         return EventOutcome(event.event_id, EventStatus.OK, task.status, interrupt_id=task.stop_id)
 
@@ -283,13 +287,18 @@ class _UnitOfWork:
 
     def _write(self) -> None:
         created = [task for task_id, task in self._touched.items() if task_id in self._created]
+        known = [task for task_id, task in self._touched.items() if task_id not in self._created]
+        replanned = [task for task in known if task.replanned]
         rows.insert_tasks(self._connection, created)
-        rows.update_tasks(self._connection, [task for task_id, task in self._touched.items() if task_id not in self._created])
-        new = {task.n for task in created}
-        rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in new])
+        rows.update_tasks(self._connection, known)
+        rows.replace_steps(self._connection, replanned)
+        whole = {task.n for task in (*created, *replanned)}
+        rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in whole])
+        for task in self._touched.values():
+            task.change, task.replanned = Change.NOTHING, False
         rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
-        known = self._interrupts.keys() - self._new_interrupts
-        rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in known])
+        requested = self._interrupts.keys() - self._new_interrupts
+        rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in requested])
         rows.insert_events(self._connection, self._events)
 
 

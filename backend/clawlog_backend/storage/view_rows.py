@@ -11,29 +11,38 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from clawlog_backend.domain.events import EventKind
 from clawlog_backend.domain.fields import (
     ENDED_TASK_STATUSES,
+    FALLS_SILENT,
     OPEN_STEP_STATUSES,
+    AttentionReason,
     Evidence,
     InterruptMode,
     StepStatus,
     TaskStatus,
 )
-from clawlog_backend.domain.state import QUIET_AFTER_MS, STALE_AFTER_MS
+from clawlog_backend.domain.state import STALE_AFTER_MS, liveness
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import (
+    AttentionView,
+    ClosedView,
     Control,
     CurrentStepView,
     EventView,
-    Liveness,
+    LinkView,
     LivenessView,
+    MeasureView,
     ProgressView,
     StepView,
     StopView,
+    TaskRefView,
     TaskView,
 )
 from clawlog_backend.storage.rows import chunks
 from clawlog_backend.storage.schema import interrupts, steps
+
+_STEP_COLUMNS = ("step_id", "position", "title", "status", "summary", "started_ms", "ended_ms", "measure")
 
 # A look-up in a dict takes a tenth of the time of calling the enum.
 _TASK_STATUSES = {status.value: status for status in TaskStatus}
@@ -41,14 +50,15 @@ _STEP_STATUSES = {status.value: status for status in StepStatus}
 
 
 def control_view(row: Row[Any]) -> Control:
-    """Whether a task's agent is to stop.
+    """Whether a task's agent is to stop, and whether a person closed the task.
 
     Args:
-        row: The task's id, status and ``stop_open``, with the columns of its newest stop.
+        row: The task's id, status, ``stop_open`` and ``closed``, with the columns of its newest stop.
     """
+    closed = row.closed is not None
     if not row.stop_open or row.status in ENDED_TASK_STATUSES:
-        return Control(row.task_id, False, None, None, None, None)  # noqa: FBT003 - the first field of the answer
-    return Control(row.task_id, True, InterruptMode(row.mode), row.interrupt_id, row.reason, row.requested_ms)  # noqa: FBT003 - as above
+        return Control(row.task_id, False, None, None, None, None, closed)  # noqa: FBT003 - the first field of the answer
+    return Control(row.task_id, True, InterruptMode(row.mode), row.interrupt_id, row.reason, row.requested_ms, closed)  # noqa: FBT003 - as above
 
 
 def task_views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> list[TaskView]:
@@ -60,11 +70,13 @@ def task_views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> 
         now: This instant.
     """
     steps_of: dict[int, list[StepView]] = {row.n: [] for row in rows}
-    columns = (column for column in steps.c if column is not steps.c.task_n)
-    query = select(steps.c.task_n, *columns).order_by(steps.c.task_n, steps.c.position)
+    query = select(steps.c.task_n, *(steps.c[name] for name in _STEP_COLUMNS)).order_by(steps.c.task_n, steps.c.position)
     for chunk in chunks(row.n for row in rows if row.steps_total):
-        for n, position, step_id, title, status, *rest in connection.execute(query.where(steps.c.task_n.in_(chunk))).all():
-            steps_of[n].append(StepView(step_id, position, title, _STEP_STATUSES[status], *rest))
+        found = connection.execute(query.where(steps.c.task_n.in_(chunk))).all()
+        for n, step_id, position, title, status, summary, started, ended, measure in found:
+            steps_of[n].append(
+                StepView(step_id, position, title, _STEP_STATUSES[status], summary, started, ended, _measure(measure))
+            )
     stops: dict[str, StopView] = {}
     for chunk in chunks(row.stop_id for row in rows if row.stop_id is not None):
         for row in connection.execute(select(interrupts).where(interrupts.c.interrupt_id.in_(chunk))).all():
@@ -72,21 +84,37 @@ def task_views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> 
     return [_task(row, steps_of[row.n], stops.get(row.stop_id), now) for row in rows]
 
 
+def task_ref(row: Row[Any], now: UtcMs) -> TaskRefView:
+    """How a task is named beside another one."""
+    return TaskRefView(row.task_id, row.title, _shown_status(row, now))
+
+
+def _shown_status(row: Row[Any], now: UtcMs) -> TaskStatus:
+    if row.status in ENDED_TASK_STATUSES:
+        return _TASK_STATUSES[row.status]
+    stale = row.lost or (row.status in FALLS_SILENT and row.sign_ms < now - STALE_AFTER_MS)
+    return TaskStatus.STALE if stale else _TASK_STATUSES[row.status]
+
+
 def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, now: UtcMs) -> TaskView:
-    ended = row.status in ENDED_TASK_STATUSES
-    stale = not ended and (row.lost or row.sign_ms < now - STALE_AFTER_MS)
     evidence = None if row.evidence is None else Evidence(row.evidence)
-    state = _liveness(row, now, ended=ended)
+    state = liveness(row, now)
     return TaskView(
         task_id=row.task_id,
+        parent_task_id=row.parent_id,
         title=row.title,
-        status=TaskStatus.STALE if stale else _TASK_STATUSES[row.status],
+        status=_shown_status(row, now),
+        attention=_attention(row),
         summary=row.summary,
         created_at=row.created_ms,
         updated_at=row.updated_ms,
+        waiting_since=row.waiting_ms,
         ended_at=row.ended_ms,
+        closed=None if row.closed is None else ClosedView(**json.loads(row.closed)),
         metadata={} if row.metadata == "{}" else json.loads(row.metadata),
+        links=[] if row.links == "[]" else [LinkView(**link) for link in json.loads(row.links)],
         progress=ProgressView(row.steps_done, row.steps_failed, row.steps_total),
+        measure=_measure(row.measure),
         current_step=_current(its_steps),
         steps=its_steps,
         liveness=LivenessView(state, row.agent_seen_ms, row.vouched_ms, evidence, row.pid, row.stalled, row.lost_reason),
@@ -94,21 +122,14 @@ def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, n
     )
 
 
-def _liveness(row: Row[Any], now: UtcMs, *, ended: bool) -> Liveness:
-    if ended:
-        return Liveness.ENDED
-    if row.lost:
-        return Liveness.LOST
-    if row.vouched_ms is None:
-        return Liveness.UNKNOWN
-    if row.vouched_ms < now - QUIET_AFTER_MS:
-        return Liveness.QUIET
-    if row.stalled:
-        return Liveness.STALLED
-    # A process is seen running at each heartbeat. A command proves only that the agent was alive when it was given, whatever
-    # heartbeats are based on it since.
-    old = row.evidence == Evidence.COMMAND and row.agent_seen_ms < now - QUIET_AFTER_MS
-    return Liveness.QUIET if old else Liveness.ALIVE
+def _attention(row: Row[Any]) -> AttentionView | None:
+    if row.attention is None:
+        return None
+    return AttentionView(AttentionReason(row.attention), row.attention_ms, row.attention_ack_ms, row.attention_by)
+
+
+def _measure(stored: str | None) -> MeasureView | None:
+    return None if stored is None else MeasureView(**json.loads(stored))
 
 
 def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:
@@ -118,7 +139,7 @@ def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:
     newest = max(
         begun, key=lambda step: (step.status in OPEN_STEP_STATUSES, step.started_at or step.ended_at or 0, step.position)
     )
-    return CurrentStepView(newest.step_id, newest.position, newest.title, newest.status, newest.summary)
+    return CurrentStepView(newest.step_id, newest.position, newest.title, newest.status, newest.summary, newest.measure)
 
 
 def stop_view(row: Row[Any]) -> StopView:
@@ -139,7 +160,9 @@ def stop_view(row: Row[Any]) -> StopView:
 def event_view(row: Row[Any]) -> EventView:
     """The view of a row of ``events``."""
     own = json.loads(row.detail)
-    own.pop("steps", None)  # they are shown with the task itself
+    told = own.pop("steps", None)  # they are shown with the task itself
+    if row.kind == EventKind.PLAN:
+        own["steps_total"] = len(told)
     return {
         "seq": row.seq,
         "event_id": row.event_id,

@@ -26,7 +26,7 @@ async def test_a_batch_is_applied_in_order_and_answered_one_by_one(api: Api) -> 
     assert task["steps"] == [
         {
             "step_id": "s1", "position": 1, "title": "检查本地环境", "status": "done", "summary": "好",
-            "started_at": "2026-02-28T09:00:01.000Z", "ended_at": "2026-02-28T09:00:02.500Z",
+            "started_at": "2026-02-28T09:00:01.000Z", "ended_at": "2026-02-28T09:00:02.500Z", "measure": None,
         }
     ]  # fmt: skip
     assert [e["kind"] for e in task["events"]] == ["task_created", "step_status", "step_status", "task_status"]
@@ -111,6 +111,7 @@ async def test_a_long_poll_is_answered_by_a_stop_and_by_its_ack(api: Api) -> Non
             "interrupt_id": stop["interrupt_id"],
             "reason": "wrong host",
             "requested_at": stop["requested_at"],
+            "closed": False,
         }
     ]
 

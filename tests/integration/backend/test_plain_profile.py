@@ -59,6 +59,7 @@ async def test_the_steps_of_a_task_move_it_along(api: Api) -> None:
         "title": "Step 1",
         "status": "running",
         "summary": "looking",
+        "measure": None,
     }
     assert await step("s1", "done", "2026-02-28T09:00:05Z") == "running"
     assert await step("s2", "running", "2026-02-28T09:00:06Z") == "running"
@@ -123,7 +124,8 @@ async def test_a_beat_vouches_and_goes_stale(api: Api, backend: RunningBackend) 
     _, page = await api("GET", "/api/tasks?status=stale")
     assert [t["task_id"] for t in page["tasks"]] == ["t1"]
     assert page["counts"] == {
-        "all": 1, "active": 1, "stopping": 0, "pending": 0, "running": 0, "done": 0, "failed": 0, "interrupted": 0, "stale": 1,
+        "all": 1, "active": 1, "stopping": 0, "pending": 0, "running": 0, "waiting": 0, "done": 0, "failed": 0,
+        "interrupted": 0, "stale": 1, "attention": 0,
     }  # fmt: skip
 
     await api("POST", "/api/tasks/t1/heartbeat", BEAT | {"stalled": True})
@@ -166,6 +168,7 @@ async def test_a_stop_and_its_receipts(api: Api) -> None:
         "interrupt_id": stop["interrupt_id"],
         "reason": "wrong host",
         "requested_at": stop["requested_at"],
+        "closed": False,
     }
     assert (await api("GET", "/api/tasks?status=stopping"))[1]["counts"]["stopping"] == 1
     named = {"interrupt_id": stop["interrupt_id"]}
@@ -374,16 +377,18 @@ async def test_a_search_looks_at_title_summary_and_id_in_any_case(api: Api) -> N
 
 
 async def test_each_filter_shows_its_tasks_and_counts_agree(api: Api) -> None:
-    for name in ("pending", "running", "done", "failed", "interrupted"):
+    for name in ("pending", "running", "waiting", "done", "failed", "interrupted"):
         await api.task(name, steps=0)
         if name != "pending":
             await api("PATCH", f"/api/tasks/{name}", {"status": name})
     await api("POST", "/api/tasks/running/interrupt", {})
     _, page = await api("GET", "/api/tasks?status=all")
     for which, number in page["counts"].items():
-        _, shown = await api("GET", f"/api/tasks?status={which}")
+        _, shown = await api("GET", "/api/tasks?attention=open" if which == "attention" else f"/api/tasks?status={which}")
         assert len(shown["tasks"]) == number, which
-    assert (page["counts"]["active"], page["counts"]["stopping"], page["counts"]["all"]) == (2, 1, 5)
+    assert {name: page["counts"][name] for name in ("active", "stopping", "waiting", "attention", "all")} == {
+        "active": 3, "stopping": 1, "waiting": 1, "attention": 2, "all": 6,
+    }  # fmt: skip
 
 
 async def test_a_long_history_is_read_backwards(api: Api) -> None:

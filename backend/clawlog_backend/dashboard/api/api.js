@@ -72,9 +72,10 @@ function adopt(session) {
 }
 
 /** One page of tasks: `{tasks, next_cursor, counts}`. */
-export function listTasks({ status = null, q = "", limit, cursor = null }, signal = null) {
+export function listTasks({ status = null, attention = null, q = "", limit, cursor = null }, signal = null) {
   const query = new URLSearchParams({ limit: String(limit) });
   if (status) query.set("status", status);
+  if (attention) query.set("attention", attention);
   if (q) query.set("q", q);
   if (cursor) query.set("cursor", cursor);
   return json(`/api/tasks?${query}`, { signal });
@@ -92,11 +93,28 @@ export function listEvents(taskId, { before, limit }) {
 }
 
 /** Asks the task to stop. `key` is minted once per decision, so that a repeated request is the same stop. */
-export function requestStop(taskId, { reason, requestedBy, key }) {
+export function requestStop(taskId, { reason, by, key }) {
   const body = { mode: "soft_stop" };
   if (reason) body.reason = reason;
-  if (requestedBy) body.requested_by = requestedBy;
-  const path = `/api/tasks/${encodeURIComponent(taskId)}/interrupt`;
+  if (by) body.requested_by = by;
+  return act(taskId, "interrupt", body, key);
+}
+
+/** Ends the task in its agent's place, as `failed`, `interrupted` or `done`. */
+export function closeTask(taskId, { status, reason, by, key }) {
+  const body = { status };
+  if (reason) body.summary = reason;
+  if (by) body.by = by;
+  return act(taskId, "close", body, key);
+}
+
+/** Says that a person has seen that the task failed, or that its agent is gone. */
+export function acknowledgeTask(taskId, { by, key }) {
+  return act(taskId, "acknowledge", by ? { by } : {}, key);
+}
+
+function act(taskId, what, body, key) {
+  const path = `/api/tasks/${encodeURIComponent(taskId)}/${what}`;
   return json(path, { method: "POST", body, headers: { "Idempotency-Key": key } });
 }
 

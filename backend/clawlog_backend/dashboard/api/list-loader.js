@@ -1,7 +1,7 @@
 /**
  * Brings tasks from the server's list into the store, page by page.
  *
- * Tasks in progress are loaded in full, and recent failures with them: which of them need attention must not depend on
+ * Tasks in progress are loaded in full, and with them what needs attention: how much of that is shown must not depend on
  * how far somebody scrolled. Ended tasks, of which there can be any number, come as the reader scrolls.
  */
 
@@ -52,7 +52,7 @@ export class ListLoader {
     this.error = null;
     this.#onChange();
     try {
-      await Promise.all([this.#loadActive(signal), this.#loadFailures(signal), this.#loadFirst(signal)]);
+      await Promise.all([this.#loadActive(signal), this.#loadNeedy(signal), this.#loadFirst(signal)]);
       this.state = "ready";
     } catch (error) {
       if (signal.aborted) return;
@@ -90,17 +90,21 @@ export class ListLoader {
     }
   }
 
-  async #loadActive(signal) {
+  #loadActive(signal) {
+    return this.#loadAll({ status: "active" }, signal);
+  }
+
+  #loadNeedy(signal) {
+    return this.#loadAll({ attention: "open" }, signal);
+  }
+
+  async #loadAll(query, signal) {
     let cursor = null;
     do {
-      const page = await listTasks({ status: "active", limit: PAGE, cursor }, signal);
+      const page = await listTasks({ ...query, limit: PAGE, cursor }, signal);
       this.#take(page);
       cursor = page.next_cursor;
     } while (cursor !== null);
-  }
-
-  async #loadFailures(signal) {
-    this.#take(await listTasks({ status: "failed", limit: PAGE }, signal));
   }
 
   async #loadFirst(signal) {
@@ -124,8 +128,8 @@ export class ListLoader {
   }
 }
 
-/** What the server is asked for a filter; it has no word for attention, whose tasks are loaded in any case. */
+/** What the server is asked for a filter; what the page itself finds to need attention is in progress, and here already. */
 function serverQuery({ filter, q }) {
-  const status = filter === "all" || filter === "attention" ? null : filter;
-  return { status: filter === "attention" ? "active" : status, q };
+  if (filter === "attention") return { attention: "open", q };
+  return { status: filter === "all" ? null : filter, q };
 }

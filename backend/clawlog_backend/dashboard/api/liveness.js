@@ -14,9 +14,6 @@ const STALE_AFTER_MS = 60_000;
 /** A stop that was not acknowledged for this long needs a person's attention. */
 const STOP_OVERDUE_AFTER_MS = 120_000;
 
-/** A failure needs attention for this long. */
-const FAILURE_IS_RECENT_FOR_MS = 3_600_000;
-
 /** Whether the task has reached its end. */
 export function hasEnded(task) {
   return task.endedAt !== null || ["done", "failed", "interrupted"].includes(task.status);
@@ -36,8 +33,22 @@ export function statusAt(task, now) {
 export function livenessAt(task, now) {
   const { state, agentSeenAt, evidence, vouchedAt } = task.liveness;
   const evidenceAt = state === "alive" && evidence === "command" ? Math.min(vouchedAt, agentSeenAt) : vouchedAt;
-  if ((state === "alive" || state === "stalled") && now - evidenceAt >= QUIET_AFTER_MS) return "quiet";
+  if ((state === "alive" || state === "stalled") && now - evidenceAt >= QUIET_AFTER_MS) {
+    return task.status === "waiting" ? "waiting" : "quiet"; // nothing is expected of an agent that waits for a person
+  }
   return state;
+}
+
+/** Whether the agent is known to be gone, with its task unfinished. */
+export function isDead(task) {
+  return !hasEnded(task) && task.liveness.state === "lost";
+}
+
+/** Up to when the task's clocks run: to its end; where its agent is gone, to the last sign of it; else to `now`. */
+export function clockEnd(task, now) {
+  if (hasEnded(task)) return task.endedAt ?? task.updatedAt;
+  if (!isDead(task)) return now;
+  return Math.max(task.createdAt, task.liveness.vouchedAt, task.liveness.agentSeenAt);
 }
 
 /** Whether a stop was requested and is not acknowledged yet. */
@@ -45,18 +56,36 @@ export function isStopping(task) {
   return task.stop !== null && task.stop.acknowledgedAt === null && !hasEnded(task);
 }
 
-/** Whether a person can ask the task to stop now. */
+/** Whether a person can ask the task to stop now: somebody has to be there to hear it. */
 export function canStop(task) {
-  return !hasEnded(task) && !isStopping(task);
+  return !hasEnded(task) && !isStopping(task) && !isDead(task);
 }
 
-/** Why the task needs a person's attention (`failed`, `lost`, `stalled`, `stale`, `stop`), or null if it does not. */
+/** Whether a person can end the task in its agent's place: nobody vouches for the agent. */
+export function canClose(task, now) {
+  if (hasEnded(task)) return false;
+  return isDead(task) || livenessAt(task, now) === "waiting" || statusAt(task, now) === "stale";
+}
+
+/** Whether a person can say that it was seen that the task failed, or that its agent is gone. */
+export function canAcknowledge(task) {
+  return task.attention !== null && task.attention.reason !== "waiting" && task.attention.acknowledgedAt === null;
+}
+
+/** How many steps were not reported although the task is done. */
+export function unreportedSteps(task) {
+  return task.status === "done" ? task.progress.total - task.progress.done - task.progress.failed : 0;
+}
+
+/**
+ * Why the task needs a person's attention (`waiting`, `failed`, `lost`, `stalled`, `stale`, `stop`), or null if it does
+ * not. The first three are the server's word, and end by a person's; the others last as long as what they say.
+ */
 export function attentionAt(task, now) {
-  if (hasEnded(task)) {
-    return task.status === "failed" && now - (task.endedAt ?? task.updatedAt) < FAILURE_IS_RECENT_FOR_MS ? "failed" : null;
-  }
+  if (task.attention !== null) return task.attention.acknowledgedAt === null ? task.attention.reason : null;
+  if (hasEnded(task)) return null;
   const state = livenessAt(task, now);
-  if (state === "lost" || state === "stalled") return state;
+  if (state === "stalled") return state;
   if (statusAt(task, now) === "stale") return "stale";
   if (isStopping(task) && now - task.stop.requestedAt >= STOP_OVERDUE_AFTER_MS) return "stop";
   return null;

@@ -12,18 +12,49 @@ export function readTask(json) {
   const hasEnded = parseTime(json.ended_at) !== null;
   return {
     id: json.task_id,
+    parentId: json.parent_task_id ?? null,
     title: json.title,
     status: json.status,
+    attention: json.attention ? readAttention(json.attention) : null,
     summary: json.summary ?? "",
     createdAt: parseTime(json.created_at),
     updatedAt: parseTime(json.updated_at),
+    waitingSince: parseTime(json.waiting_since),
     endedAt: parseTime(json.ended_at),
+    closed: json.closed ? { at: parseTime(json.closed.at), by: json.closed.by ?? "", summary: json.closed.summary ?? "" } : null,
     metadata: Object.entries(json.metadata ?? {}),
+    links: (json.links ?? []).filter(({ url }) => isWebAddress(url)).map(({ url, name }) => ({ url, name: name ?? url })),
+    measure: json.measure ?? null,
     progress: { done: 0, failed: 0, total: 0, ...json.progress },
     currentStep: json.current_step ? readStep(json.current_step, hasEnded) : null,
     steps: (json.steps ?? []).map((step) => readStep(step, hasEnded)),
     liveness: readLiveness(json.liveness ?? {}),
     stop: json.stop ? readStop(json.stop) : null,
+    // A task of the change stream comes without these two.
+    parent: json.parent ? readReference(json.parent) : null,
+    subtasks: (json.subtasks ?? []).map(readReference),
+  };
+}
+
+/** Nothing else is ever offered as a link, whatever a server sends. */
+function isWebAddress(url) {
+  try {
+    return ["http:", "https:"].includes(new URL(url).protocol);
+  } catch {
+    return false;
+  }
+}
+
+function readReference(json) {
+  return { id: json.task_id, title: json.title, status: json.status };
+}
+
+function readAttention(json) {
+  return {
+    reason: json.reason,
+    since: parseTime(json.since),
+    acknowledgedAt: parseTime(json.acknowledged_at),
+    acknowledgedBy: json.acknowledged_by ?? "",
   };
 }
 
@@ -37,6 +68,7 @@ function readStep(json, taskHasEnded) {
     summary: json.summary ?? "",
     startedAt: parseTime(json.started_at),
     endedAt: parseTime(json.ended_at),
+    measure: json.measure ?? null,
   };
 }
 
@@ -74,6 +106,12 @@ export function readEvent(json) {
     stepId: json.step_id ?? null,
     status: json.status ?? null,
     summary: json.summary ?? json.reason ?? "",
+    by: json.by ?? json.requested_by ?? "",
+    title: json.kind === "step_added" ? json.title : "",
+    link: json.kind === "link" && isWebAddress(json.url) ? { url: json.url, name: json.name ?? json.url } : null,
+    pairs: json.kind === "metadata" ? Object.entries(json.metadata ?? {}) : [],
+    plannedSteps: json.steps_total ?? null,
+    measure: json.progress ?? null,
     agentSeenAt: parseTime(json.agent_seen_at),
     stalled: json.stalled === true,
   };

@@ -7,7 +7,7 @@ export const Group = Object.freeze({ ATTENTION: 0, ACTIVE: 1, ENDED: 2 });
 
 /** The filters, in the order they are shown. All but `attention` are known to the server. */
 export const FILTERS = Object.freeze([
-  "active", "attention", "stopping", "all", "done", "failed", "interrupted", "stale",
+  "active", "attention", "stopping", "waiting", "all", "done", "failed", "interrupted", "stale",
 ]);
 
 const MATCHES = {
@@ -15,6 +15,7 @@ const MATCHES = {
   active: (task) => !hasEnded(task),
   attention: (task, now) => attentionAt(task, now) !== null,
   stopping: (task) => isStopping(task),
+  waiting: (task, now) => statusAt(task, now) === "waiting",
   stale: (task, now) => statusAt(task, now) === "stale",
   failed: (task) => task.status === "failed",
   interrupted: (task) => task.status === "interrupted",

@@ -2,6 +2,8 @@
 
 import { h, setText } from "./element.js";
 import { count, hasText, t } from "../texts/i18n.js";
+import { measureText } from "./measure-bar.js";
+import { webLink } from "./web-link.js";
 import { absolute, day, duration, timeOfDay } from "../texts/time.js";
 
 /** An event that reached the server this much later than it happened waited in an outbox: it is marked. */
@@ -89,7 +91,7 @@ function isBeat({ kind }) {
 }
 
 function line(event, stepTitles) {
-  const { at, receivedAt, kind, status, summary, stepId } = event;
+  const { at, receivedAt, kind, status, summary, stepId, title, by } = event;
   const time = at === null ? null : h("time", { datetime: new Date(at).toISOString(), title: absolute(at) }, timeOfDay(at));
   const delay = at !== null && receivedAt !== null ? receivedAt - at : 0;
   const key = `event.${kind}`;
@@ -101,9 +103,14 @@ function line(event, stepTitles) {
       "span",
       { class: "event-what" },
       h("span", { class: "event-kind" }, hasText(key) ? t(key) : kind),
-      stepId ? h("bdi", { class: "event-step" }, stepTitles.get(stepId) ?? stepId) : null,
+      stepId ? h("bdi", { class: "event-step" }, title || (stepTitles.get(stepId) ?? stepId)) : null,
       status ? h("span", { class: "event-status", "data-status": status }, t(`status.${status}`)) : null,
+      event.plannedSteps !== null ? h("span", { class: "event-summary" }, t("history.plan", { n: event.plannedSteps })) : null,
+      event.measure !== null ? h("bdi", { class: "event-summary" }, measureText(event.measure)) : null,
+      event.link !== null ? h("bdi", { class: "event-summary" }, webLink(event.link)) : null,
+      event.pairs.map(([name, value]) => h("bdi", { class: "event-summary" }, value === null ? t("history.removed", { name }) : `${name}: ${value}`)),
       summary ? h("bdi", { class: "event-summary" }, summary) : null,
+      by ? h("bdi", { class: "event-summary" }, t("receipt.by", { who: by })) : null,
       delay >= LATE_AFTER_MS ? h("span", { class: "event-late" }, t("history.late", { delay: duration(delay) })) : null,
     ),
   );

@@ -6,7 +6,7 @@
 import { h, setAttribute, setText, svg } from "./element.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "./icons.js";
-import { QUIET_AFTER_MS, hasEnded } from "../api/liveness.js";
+import { QUIET_AFTER_MS, clockEnd, hasEnded, isDead } from "../api/liveness.js";
 import { LivenessLabel } from "./status-badge.js";
 import { absolute, age, duration, timeOfDay } from "../texts/time.js";
 
@@ -55,7 +55,9 @@ export class HeartbeatStrip {
   update(task, events, now) {
     this.#label.update(task, now);
     setText(this.#reason, hasEnded(task) ? "" : task.liveness.reason);
-    const span = spanOf(task, now);
+    const losses = events.filter(({ kind, at }) => kind === "agent_lost" && at !== null);
+    const end = isDead(task) ? Math.max(clockEnd(task, now), ...losses.map(({ at }) => at)) : clockEnd(task, now);
+    const span = spanOf(task, end);
     const drawn = [events.length, Math.floor(span.to / REDRAW_AFTER_MS), this.#chart.clientWidth, hasEnded(task)].join(" ");
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
@@ -66,19 +68,17 @@ export class HeartbeatStrip {
       setText(this.#summary, t("strip.none"));
       return;
     }
-    const losses = inSpan.filter(({ kind }) => kind === "agent_lost");
-    const gaps = gapsBetween(beats, hasEnded(task) ? null : now);
+    const gaps = gapsBetween(beats, hasEnded(task) || isDead(task) ? null : now);
     const text = describe(beats, gaps, span);
     setText(this.#summary, text);
     setAttribute(this.#chart, "aria-label", text);
     setText(this.#from, timeOfDay(span.from));
     setText(this.#to, timeOfDay(span.to));
-    this.#chart.replaceChildren(...draw({ beats, gaps, losses, span, pixels: this.#chart.clientWidth }));
+    this.#chart.replaceChildren(...draw({ beats, gaps, losses: losses.filter(({ at }) => at >= span.from), span, pixels: this.#chart.clientWidth }));
   }
 }
 
-function spanOf(task, now) {
-  const to = hasEnded(task) ? (task.endedAt ?? task.updatedAt) : now;
+function spanOf(task, to) {
   const length = Math.min(STRIP_SPAN_MS, Math.max(SHORTEST_SPAN_MS, to - task.createdAt));
   // A margin, so that what happened at either end is drawn in full.
   return { from: to - length * (1 + MARGIN_PART), to: to + length * MARGIN_PART };

@@ -5,6 +5,10 @@ import { svg } from "./element.js";
 const OUTLINES = {
   pending: "M8 2.500a5.5 5.5 0 1 0 0 11a5.5 5.5 0 0 0 0-11z",
   running: "M8 2.500a5.5 5.5 0 1 0 5.5 5.500M8 5v3.200l2 1.3",
+  waiting: "M5.5 6.200a2.5 2.5 0 1 1 3.6 2.250c-.8.4-1.1.9-1.1 1.750M8 12.400v.4",
+  close: "M3 4.500h10v2.500H3zM4 7v5.500h8V7M6.500 9.300h3",
+  acknowledge: "M1.500 8.700l2.800 2.800L9.500 5M8 10.700l.8.8L14 5",
+  task: "M3 3.500h10v9H3zM5.500 6.500h5M5.500 9.500h3",
   done: "M3 8.500l3.2 3.200L13 4.8",
   failed: "M4 4l8 8M12 4l-8 8",
   skipped: "M4 8h8M9 5l3 3l-3 3",

@@ -47,6 +47,11 @@ export class LivenessLabel {
       setTime(this.#heartbeat, null);
       return;
     }
+    if (state === "waiting") {
+      setTime(this.#reported, task.waitingSince, t("liveness.asked", { age: age(now - task.waitingSince) }));
+      setTime(this.#heartbeat, null);
+      return;
+    }
     setTime(this.#reported, agentSeenAt, t("liveness.reported", { age: age(now - agentSeenAt) }));
     setTime(this.#heartbeat, vouchedAt, heartbeatText(task.liveness, now));
   }

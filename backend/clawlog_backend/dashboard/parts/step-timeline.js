@@ -2,7 +2,8 @@
 
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
-import { hasEnded } from "../api/liveness.js";
+import { clockEnd } from "../api/liveness.js";
+import { MeasureBar } from "./measure-bar.js";
 import { StatusBadge } from "./status-badge.js";
 import { absolute, duration } from "../texts/time.js";
 
@@ -22,7 +23,7 @@ export class StepTimeline {
 
   update(task, now) {
     const begin = Math.min(task.createdAt, ...task.steps.map((step) => step.startedAt ?? step.endedAt ?? task.createdAt));
-    const end = Math.max(hasEnded(task) ? (task.endedAt ?? task.updatedAt) : now, begin + 1);
+    const end = Math.max(clockEnd(task, now), begin + 1);
     const { done, failed, total } = task.progress;
     setText(this.#figures, total ? t(failed ? "list.steps.failed" : "list.steps", { done, failed, total }) : "");
     this.#none.hidden = task.steps.length > 0;
@@ -40,6 +41,7 @@ class StepRow {
   #badge = new StatusBadge();
   #title = h("span", { class: "step-title", dir: "auto" });
   #summary = h("span", { class: "step-summary", dir: "auto" });
+  #measure = new MeasureBar();
   #bar = h("span", { class: "step-bar" });
   #duration = h("span", { class: "step-duration" });
 
@@ -47,7 +49,7 @@ class StepRow {
     "li",
     { class: "step-row" },
     this.#position,
-    h("div", { class: "step-text" }, this.#title, this.#summary),
+    h("div", { class: "step-text" }, this.#title, this.#summary, this.#measure.element),
     this.#badge.element,
     h("div", { class: "step-track", "aria-hidden": "true" }, this.#bar),
     this.#duration,
@@ -59,6 +61,7 @@ class StepRow {
     setText(this.#title, step.title);
     setText(this.#summary, step.summary);
     this.#summary.hidden = step.summary === "";
+    this.#measure.update(step.measure);
     this.#badge.show(step.status);
     const from = step.startedAt ?? step.endedAt;
     this.#bar.hidden = from === null;

@@ -1,14 +1,22 @@
-/** A task in the list: its title, its state, its liveness, and how to stop it. */
+/** A task in the list: its title, its state, its liveness, and what a person can do about it. */
 
 import { at } from "../api/address.js";
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
-import { icon } from "./icons.js";
-import { canStop, hasEnded, isStopping, stopStage, attentionAt } from "../api/liveness.js";
+import { icon, setIcon } from "./icons.js";
+import {
+  attentionAt, canAcknowledge, canStop, clockEnd, hasEnded, isDead, isStopping, stopStage, unreportedSteps,
+} from "../api/liveness.js";
+import { MeasureBar } from "./measure-bar.js";
 import { ProgressBar } from "./progress-bar.js";
 import { STAGES } from "./receipts.js";
 import { LivenessLabel, StatusBadge, labelAt } from "./status-badge.js";
 import { age, clock, setTime, timeElement } from "../texts/time.js";
+
+/** Reasons for attention that the row's status says already. */
+const SAID_BY_STATUS = new Set([null, "failed", "waiting"]);
+
+const ACTION_ICONS = { stop: "stopping", close: "close", acknowledge: "acknowledge" };
 
 export class TaskRow {
   #task = null;
@@ -19,23 +27,25 @@ export class TaskRow {
   #step = h("bdi", { class: "step" });
   #summary = h("bdi", { class: "summary" });
   #progress = new ProgressBar();
+  #measure = new MeasureBar();
   #liveness = new LivenessLabel();
-  #stop;
+  #action = null;
+  #button;
+  #buttonIcon = icon("stopping");
+  #buttonWord = h("span");
   #stage = h("span", { class: "stage" });
   #receipts = h("span", { class: "mini-receipts" }, this.#stage);
 
   element;
 
-  /** `onStop(task)` is called when the Stop button is pressed. */
-  constructor({ onStop }) {
-    const stopWord = h("span");
-    this.#stop = h(
+  /** `onAction(action, task)` is called when the row's button is pressed: `stop`, `close` or `acknowledge`. */
+  constructor({ onAction }) {
+    this.#button = h(
       "button",
-      { type: "button", class: "stop-button", click: () => onStop(this.#task) },
-      icon("stopping"),
-      stopWord,
+      { type: "button", class: "row-button", click: () => onAction(this.#action, this.#task) },
+      this.#buttonIcon,
+      this.#buttonWord,
     );
-    setText(stopWord, t("stop.button"));
     this.#receipts.prepend(...STAGES.map((stage) => h("span", { class: "mini-receipt", "data-stage": stage })));
     this.element = h(
       "li",
@@ -47,9 +57,9 @@ export class TaskRow {
         h("div", { class: "row-title" }, this.#title),
         h("div", { class: "row-now" }, this.#attention, this.#step, this.#summary),
       ),
-      this.#progress.element,
+      h("div", { class: "row-progress" }, this.#progress.element, this.#measure.element),
       this.#liveness.element,
-      h("div", { class: "row-action" }, this.#stop, this.#receipts),
+      h("div", { class: "row-action" }, this.#button, this.#receipts),
     );
   }
 
@@ -61,9 +71,10 @@ export class TaskRow {
     setAttribute(this.element, "aria-setsize", size);
     setAttribute(this.element, "data-status", labelAt(task, now));
     setAttribute(this.element, "data-attention", attention);
+    setAttribute(this.element, "data-dead", isDead(task));
     this.#badge.show(labelAt(task, now));
     this.#showElapsed(task, now);
-    setText(this.#attention, attention === null || attention === "failed" ? "" : t(`attention.${attention}`));
+    setText(this.#attention, SAID_BY_STATUS.has(attention) ? "" : t(`attention.${attention}`));
     this.#liveness.update(task, now);
   }
 
@@ -76,9 +87,16 @@ export class TaskRow {
     setText(this.#step, step);
     setText(this.#summary, words);
     this.#progress.update(task);
-    this.#stop.hidden = !canStop(task);
-    setAttribute(this.#stop, "aria-label", t("stop.button.named", { title: task.title }));
-    const isOpen = isStopping(task);
+    this.#measure.update(task.measure);
+    this.#action = actionFor(task);
+    this.#button.hidden = this.#action === null;
+    if (this.#action !== null) {
+      setAttribute(this.#button, "data-action", this.#action);
+      setAttribute(this.#button, "aria-label", t(`action.named.${this.#action}`, { title: task.title }));
+      setIcon(this.#buttonIcon, ACTION_ICONS[this.#action]);
+      setText(this.#buttonWord, t(`action.${this.#action}`));
+    }
+    const isOpen = isStopping(task) && !isDead(task);
     this.#receipts.hidden = !isOpen;
     if (!isOpen) return;
     const stage = stopStage(task.stop);
@@ -89,9 +107,8 @@ export class TaskRow {
   }
 
   #showElapsed(task, now) {
-    if (hasEnded(task)) {
-      const endedAt = task.endedAt ?? task.updatedAt;
-      setTime(this.#elapsed, task.createdAt, t("task.ran", { duration: age(endedAt - task.createdAt) }));
+    if (hasEnded(task) || isDead(task)) {
+      setTime(this.#elapsed, task.createdAt, t("task.ran", { duration: age(clockEnd(task, now) - task.createdAt) }));
     } else {
       const key = task.status === "pending" ? "list.pending" : "list.elapsed";
       setTime(this.#elapsed, task.createdAt, t(key, { age: age(now - task.createdAt) }));
@@ -99,11 +116,21 @@ export class TaskRow {
   }
 }
 
+/** What a person most likely wants to do about the task: stop it; if nobody is there to hear that, put it away. */
+function actionFor(task) {
+  if (canStop(task)) return "stop";
+  if (isDead(task)) return "close";
+  return canAcknowledge(task) ? "acknowledge" : null;
+}
+
 /** The step and the text that best describe the state of the task. */
 function whatMatters(task) {
   const { currentStep, liveness, status, stop, summary } = task;
   const failed = status === "failed" ? task.steps.find((step) => step.status === "failed") : null;
   if (failed) return { step: failed.title, words: failed.summary || summary };
+  const unreported = unreportedSteps(task);
+  if (unreported) return { step: t("task.unreported", { n: unreported }), words: summary };
+  if (status === "waiting") return { step: "", words: summary };
   if (hasEnded(task)) return { step: "", words: (status === "interrupted" && stop?.answer) || summary };
   if (liveness.state === "lost" && liveness.reason) return { step: "", words: liveness.reason };
   return { step: currentStep?.title ?? "", words: currentStep?.summary || summary };

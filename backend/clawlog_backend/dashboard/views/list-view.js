@@ -7,7 +7,7 @@ import { FilterBar, listAddress } from "../parts/filter-bar.js";
 import { count, t } from "../texts/i18n.js";
 import { ListLoader } from "../api/list-loader.js";
 import { readTask } from "../api/model.js";
-import { openStopDialog } from "../parts/stop-dialog.js";
+import { openActionDialog } from "../parts/action-dialog.js";
 import { FILTERS, Group, TaskStore } from "../api/store.js";
 import { GroupRow, TaskRow } from "../parts/task-row.js";
 import { clock } from "../texts/time.js";
@@ -21,7 +21,7 @@ const MANY = 1000;
 /** Counts of ended tasks come from the server, at most this often. */
 const COUNTS_AFTER_MS = 1500;
 
-const HEIGHTS = { wide: { row: 66, group: 46 }, narrow: { row: 168, group: 44 } };
+const HEIGHTS = { wide: { row: 66, measure: 0, group: 46 }, narrow: { row: 168, measure: 20, group: 44 } };
 const NARROW = window.matchMedia("(max-width: 920px)");
 
 export class ListView {
@@ -125,7 +125,7 @@ export class ListView {
     const known = this.#store.get(task.id);
     this.#store.put(task);
     this.#schedule();
-    if (known?.status === task.status) return;
+    if (known?.status === task.status && known.attention?.acknowledgedAt === task.attention?.acknowledgedAt) return;
     this.#countsTimer ??= setTimeout(() => {
       this.#countsTimer = null;
       void this.#loader.refreshCounts();
@@ -157,7 +157,7 @@ export class ListView {
   /** All tasks in progress are here, so that what concerns them alone is counted on the spot. */
   #counts(now) {
     const counts = { ...this.#loader.counts };
-    if (this.#loader.state === "ready") Object.assign(counts, this.#store.count(["active", "stopping", "stale"], now));
+    if (this.#loader.state === "ready") Object.assign(counts, this.#store.count(["active", "stopping", "waiting", "stale"], now));
     counts.attention = this.#store.count(["attention"], now).attention;
     return counts;
   }
@@ -177,14 +177,16 @@ export class ListView {
         items.push({ key: `group ${name}`, height: heights.group, kind: "group", name, n });
       }
       last = group;
-      items.push({ key: task.id, height: heights.row, kind: "task", task, index: i + 1, size: chosen.length });
+      const height = heights.row + (task.measure === null ? 0 : heights.measure);
+      items.push({ key: task.id, height, kind: "task", task, index: i + 1, size: chosen.length });
     });
     return items;
   }
 
   #makeRow(item) {
     if (item.kind === "group") return new GroupRow();
-    return new TaskRow({ onStop: (task) => openStopDialog(task, { onRequested: (stopped) => this.#showStopped(stopped) }) });
+    const onDone = (action, task) => (action === "stop" ? this.#showStopped(task) : void this.refresh());
+    return new TaskRow({ onAction: (action, task) => openActionDialog(action, task, { onDone: () => onDone(action, task) }) });
   }
 
   /** After a stop was asked for, the task's page shows its receipts as they come. */

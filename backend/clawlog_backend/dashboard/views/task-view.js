@@ -2,19 +2,24 @@
 
 import { at } from "../api/address.js";
 import { getTask, listEvents } from "../api/api.js";
+import { openActionDialog } from "../parts/action-dialog.js";
 import { h, setAttribute, setText } from "../parts/element.js";
 import { EventHistory } from "../parts/event-history.js";
 import { showAttention } from "../parts/favicon.js";
+import { Family } from "../parts/family.js";
 import { HeartbeatStrip, STRIP_SPAN_MS } from "../parts/heartbeat-strip.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "../parts/icons.js";
-import { canStop, hasEnded, stopStage, attentionAt } from "../api/liveness.js";
+import {
+  attentionAt, canAcknowledge, canClose, canStop, clockEnd, hasEnded, isDead, stopStage, unreportedSteps,
+} from "../api/liveness.js";
 import { readEvent, readTask } from "../api/model.js";
+import { MeasureBar } from "../parts/measure-bar.js";
 import { ProgressBar } from "../parts/progress-bar.js";
 import { Receipts } from "../parts/receipts.js";
 import { StatusBadge, labelAt } from "../parts/status-badge.js";
 import { StepTimeline } from "../parts/step-timeline.js";
-import { openStopDialog } from "../parts/stop-dialog.js";
+import { webLink } from "../parts/web-link.js";
 import { age, clock, duration, setTime, timeElement } from "../texts/time.js";
 
 /** How many events one request for older ones asks for. */
@@ -22,6 +27,15 @@ const PAGE = 200;
 
 /** How many pages are fetched unasked to fill the heartbeat strip. */
 const MOST_PAGES_FOR_STRIP = 3;
+
+/** The change stream of a task says nothing of its parent and subtasks: they are asked for anew every so many seconds. */
+const FAMILY_EVERY_S = 15;
+
+const ACTIONS = ["stop", "acknowledge", "close"];
+const ACTION_ICONS = { stop: "stopping", close: "close", acknowledge: "acknowledge" };
+
+/** Reasons for attention that the task's status says already. */
+const SAID_BY_STATUS = new Set([null, "failed", "waiting"]);
 
 export class TaskView {
   streamPath;
@@ -35,6 +49,7 @@ export class TaskView {
   #error = null;
   #isOnline = true;
   #isOpen = false;
+  #shown = { metadata: "", links: "" };
 
   #badge = new StatusBadge();
   #title = h("h1", { dir: "auto" });
@@ -44,9 +59,14 @@ export class TaskView {
   #copied = h("span", { role: "status" });
   #copy;
   #summary = h("p", { class: "task-summary", dir: "auto" });
+  #note = h("p", { class: "task-note muted", dir: "auto" });
+  #links = h("ul", { class: "links", "aria-label": t("task.links") });
+  #family = new Family();
+  #seconds = 0;
   #metadata = h("dl", { class: "metadata" });
   #progress = new ProgressBar();
-  #stop;
+  #measure = new MeasureBar();
+  #buttons;
   #receipts = new Receipts();
   #steps = new StepTimeline();
   #strip = new HeartbeatStrip();
@@ -61,12 +81,7 @@ export class TaskView {
     this.#taskId = taskId;
     this.#announce = announce;
     this.streamPath = `/api/stream?${new URLSearchParams({ task_id: taskId })}`;
-    this.#stop = h(
-      "button",
-      { type: "button", class: "button danger stop-task", click: () => this.#askToStop() },
-      icon("stopping"),
-      t("stop.button"),
-    );
+    this.#buttons = new Map(ACTIONS.map((action) => [action, this.#makeButton(action)]));
     this.#copy = h("button", { type: "button", class: "button small", click: () => this.#copyLink() }, icon("link"), t("task.copy"));
     // Browsers give the clipboard to pages from this machine or over HTTPS alone.
     this.#copy.hidden = !navigator.clipboard;
@@ -82,9 +97,12 @@ export class TaskView {
           h("div", { class: "task-facts" }, this.#badge.element, this.#attention, this.#elapsed, this.#created),
           this.#title,
           this.#summary,
+          this.#note,
           this.#progress.element,
+          this.#measure.element,
+          this.#links,
         ),
-        h("div", { class: "task-actions" }, this.#stop),
+        h("div", { class: "task-actions" }, [...this.#buttons.values()]),
         h(
           "div",
           { class: "task-foot" },
@@ -94,6 +112,7 @@ export class TaskView {
         ),
       ),
       this.#receipts.element,
+      this.#family.element,
       this.#strip.element,
       this.#steps.element,
       this.#history.element,
@@ -120,7 +139,7 @@ export class TaskView {
   /** Takes an event of the change stream. */
   onEvent(name, data) {
     if (name === "hello" || name === "reset") void this.refresh();
-    if (name === "task") this.#takeIn(readTask(data));
+    if (name === "task") this.#takeIn({ ...readTask(data), parent: this.#task?.parent ?? null, subtasks: this.#task?.subtasks ?? [] });
     if (name === "event") {
       this.#takeInEvents([data]);
       this.#draw();
@@ -160,6 +179,17 @@ export class TaskView {
   /** A second has passed. */
   tick() {
     this.#draw();
+    this.#seconds += 1;
+    const hasFamily = this.#task !== null && (this.#task.parent !== null || this.#task.subtasks.length > 0);
+    const isSeen = this.#isOnline && document.visibilityState === "visible";
+    if (hasFamily && isSeen && this.#seconds % FAMILY_EVERY_S === 0) void this.refresh();
+  }
+
+  #makeButton(action) {
+    const kind = action === "stop" ? "danger" : action === "close" ? "outline" : "";
+    const open = () => openActionDialog(action, this.#task, { onDone: () => this.refresh() });
+    const attributes = { type: "button", class: `button ${kind} task-action`, "data-action": action, click: open };
+    return h("button", attributes, icon(ACTION_ICONS[action]), t(`action.${action}`));
   }
 
   #takeIn(task) {
@@ -198,10 +228,6 @@ export class TaskView {
     }
   }
 
-  #askToStop() {
-    openStopDialog(this.#task, { onRequested: () => this.refresh() });
-  }
-
   async #copyLink() {
     await navigator.clipboard.writeText(window.location.href);
     setText(this.#copied, t("task.copied"));
@@ -222,6 +248,7 @@ export class TaskView {
     this.#showHead(task, now);
     this.#receipts.update(task, now);
     this.#strip.update(task, events, now);
+    this.#family.update(task);
     this.#steps.update(task, now);
     this.#history.update(task, events, { hasOlder: this.#hasOlder });
     const { done, total } = task.progress;
@@ -237,23 +264,40 @@ export class TaskView {
     const attention = attentionAt(task, now);
     setAttribute(this.#body, "data-status", labelAt(task, now));
     setAttribute(this.#body, "data-attention", attention);
+    setAttribute(this.#body, "data-dead", isDead(task));
     this.#badge.show(labelAt(task, now));
-    setText(this.#attention, attention === null || attention === "failed" ? "" : t(`attention.${attention}`));
+    setText(this.#attention, SAID_BY_STATUS.has(attention) ? "" : t(`attention.${attention}`));
     setText(this.#title, task.title);
     setText(this.#summary, task.summary);
     this.#summary.hidden = task.summary === "";
+    setAttribute(this.#summary, "data-question", task.status === "waiting");
+    const note = noteOn(task, now);
+    setText(this.#note, note);
+    this.#note.hidden = note === "";
     this.#progress.update(task);
-    this.#stop.hidden = !canStop(task);
-    setAttribute(this.#stop, "aria-label", t("stop.button.named", { title: task.title }));
+    this.#measure.update(task.measure);
+    this.#showLinks(task);
+    const possible = { stop: canStop(task), close: canClose(task, now), acknowledge: canAcknowledge(task) };
+    for (const [action, button] of this.#buttons) {
+      button.hidden = !possible[action];
+      setAttribute(button, "aria-label", t(`action.named.${action}`, { title: task.title }));
+    }
     setTime(this.#created, task.createdAt, t("task.created", { age: age(now - task.createdAt) }));
-    const end = hasEnded(task) ? (task.endedAt ?? task.updatedAt) : now;
-    const key = hasEnded(task) ? "task.ran" : "task.running";
-    setText(this.#elapsed, t(key, { duration: duration(end - task.createdAt) }));
-    if (this.#metadata.childElementCount !== task.metadata.length) {
+    const key = hasEnded(task) || isDead(task) ? "task.ran" : "task.running";
+    setText(this.#elapsed, t(key, { duration: duration(clockEnd(task, now) - task.createdAt) }));
+    if (this.#shown.metadata !== JSON.stringify(task.metadata)) {
+      this.#shown.metadata = JSON.stringify(task.metadata);
       this.#metadata.replaceChildren(
         ...task.metadata.map(([name, value]) => h("div", {}, h("dt", { dir: "auto" }, name), h("dd", { dir: "auto" }, String(value)))),
       );
     }
+  }
+
+  #showLinks(task) {
+    this.#links.hidden = task.links.length === 0;
+    if (this.#shown.links === JSON.stringify(task.links)) return;
+    this.#shown.links = JSON.stringify(task.links);
+    this.#links.replaceChildren(...task.links.map((link) => h("li", {}, icon("link"), webLink(link))));
   }
 
   #showState() {
@@ -266,4 +310,19 @@ export class TaskView {
     );
     showAttention({ attention: 0, isOnline: this.#isOnline, title: isMissing ? t("task.missing") : t("list.title") });
   }
+}
+
+/** What else there is to know of how the task stands: who closed it, who has seen its failure, what was left out. */
+function noteOn(task, now) {
+  const { attention, closed, waitingSince } = task;
+  const parts = [];
+  if (task.status === "waiting" && waitingSince !== null) parts.push(t("liveness.asked", { age: age(now - waitingSince) }));
+  if (closed !== null) parts.push(t(closed.by ? "task.closed.by" : "task.closed", { who: closed.by, age: age(now - closed.at) }));
+  if (attention !== null && attention.acknowledgedAt !== null) {
+    const key = attention.acknowledgedBy ? "task.seen.by" : "task.seen";
+    parts.push(t(key, { who: attention.acknowledgedBy, age: age(now - attention.acknowledgedAt) }));
+  }
+  const unreported = unreportedSteps(task);
+  if (unreported) parts.push(t("task.unreported", { n: unreported }));
+  return parts.join(" · ");
 }

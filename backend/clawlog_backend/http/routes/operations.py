@@ -12,7 +12,7 @@ from clawlog_backend import __version__
 from clawlog_backend.http.dependencies import BackendDep
 from clawlog_backend.http.problems import error_responses
 from clawlog_backend.metrics import MEDIA_TYPE
-from clawlog_backend.storage import queries, schema
+from clawlog_backend.storage import schema, task_list
 
 router = APIRouter(tags=["operations"])
 
@@ -41,7 +41,7 @@ async def healthz() -> Health:
 async def metrics(backend: BackendDep) -> Response:
     """What the backend counts about itself."""
     now = backend.clock()
-    counts = await backend.database.read(lambda connection: queries.count_tasks(connection, now=now))
+    counts = await backend.database.read(lambda connection: task_list.count_tasks(connection, now=now))
     return Response(backend.metrics.text(counts), media_type=MEDIA_TYPE)
 
 

@@ -6,25 +6,29 @@ recognised in the same way, whichever profile it came through first.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Self
 from uuid import uuid4
 
-from fastapi import APIRouter, Header, Path, Query, Response
-from pydantic import BaseModel, Field
+from fastapi import APIRouter, Path, Query, Response
+from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from clawlog_backend.backend import Backend
 from clawlog_backend.domain import views
 from clawlog_backend.domain.events import (
     AcknowledgementFields,
-    Event,
     EventKind,
     Heartbeat,
     HeartbeatFields,
     InterruptAcknowledged,
     InterruptFields,
     InterruptRequested,
+    Linked,
+    LinkFields,
+    MetadataChanged,
+    MetadataFields,
     NewTaskFields,
+    PlanFields,
+    Planned,
     StepStatusChanged,
     StepStatusFields,
     TaskCreated,
@@ -32,25 +36,17 @@ from clawlog_backend.domain.events import (
     TaskStatusFields,
     assigned_id,
 )
-from clawlog_backend.domain.fields import TITLE_CHARS, Id, StepStatus, TaskStatus
+from clawlog_backend.domain.fields import ChangedMetadata, Id, ReportedStatus, StepStatus, Summary, TaskStatus
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.http.bodies import JsonRoute
 from clawlog_backend.http.dependencies import BackendDep
-from clawlog_backend.http.problems import FieldError, Problem, error_responses
+from clawlog_backend.http.problems import error_responses
+from clawlog_backend.http.routes.writing import WRITE_ERRORS, Accepted, Key, TaskId, When, accept, apply, fields_of
 from clawlog_backend.storage import queries
-from clawlog_backend.storage.unit_of_work import EventOutcome
 
 router = APIRouter(prefix="/api/tasks", tags=["plain"], route_class=JsonRoute)
 
-TaskId = Annotated[Id, Path(description="The task's id.")]
-Key = Annotated[
-    Id | None,
-    Header(alias="Idempotency-Key", description="Makes a repeated request a no-op that gets the first one's answer."),
-]
-When = Annotated[UtcMs | None, Field(description="When it happened, by the agent's clock; now, if left out.")]
-
 _READ = error_responses(401, 403, 404, 422, 429, 503)
-_WRITE = error_responses(401, 403, 404, 409, 413, 415, 422, 429, 503)
 
 
 class NewTask(NewTaskFields):
@@ -78,8 +74,29 @@ class CreatedTask(BaseModel):
     steps: list[CreatedStep]
 
 
-class NewTaskStatus(TaskStatusFields):
-    """A task's new status."""
+class ChangedTask(BaseModel):
+    """A task's new status, the pairs of its metadata that change, or both."""
+
+    status: ReportedStatus | None = None
+    summary: Summary | None = Field(default=None, description="Goes with a status.", examples=["nginx.conf generated"])
+    metadata: ChangedMetadata | None = Field(default=None, description="`null` removes a pair.")
+    at: When = None
+
+    @model_validator(mode="after")
+    def _changes_something(self) -> Self:
+        if self.status is None and (self.metadata is None or self.summary is not None):
+            raise PydanticCustomError("missing_status", "name a status, or metadata to change; a summary goes with a status")
+        return self
+
+
+class NewPlan(PlanFields):
+    """A task's whole plan from now on, in order."""
+
+    at: When = None
+
+
+class NewLink(LinkFields):
+    """Something to look at beside a task."""
 
     at: When = None
 
@@ -102,45 +119,19 @@ class Acknowledgement(AcknowledgementFields):
     at: When = None
 
 
-class Accepted(BaseModel):
-    """The answer to a write: the event that it became, and its task's status after it."""
-
-    event_id: str
-    task_id: str
-    status: TaskStatus
-
-
 @router.post("", status_code=201, responses=error_responses(401, 403, 409, 413, 415, 422, 429, 503))
 async def create_task(body: NewTask, backend: BackendDep, key: Key = None) -> CreatedTask:
     """Create a task."""
     event_id = key or str(uuid4())
     task_id = body.task_id or assigned_id(event_id, "task")
     at = body.at or backend.clock()
-    event = TaskCreated(event_id=event_id, task_id=task_id, at=at, **_fields(body, NewTaskFields))
-    await _apply(backend, event)
+    event = TaskCreated(event_id=event_id, task_id=task_id, at=at, **fields_of(body, NewTaskFields))
+    await apply(backend, event)
     steps = [
         CreatedStep(step_id=step_id, position=position, title=step.title, status=StepStatus.PENDING)
         for position, (step_id, step) in enumerate(zip(event.step_ids(), event.steps, strict=True), 1)
     ]
     return CreatedTask(task_id=task_id, title=event.title, status=TaskStatus.PENDING, steps=steps)
-
-
-@router.get("", response_model=views.TaskPage, responses=error_responses(401, 403, 422, 429, 503))
-async def list_tasks(
-    backend: BackendDep,
-    status: Annotated[views.Filter, Query(description="`active`: not ended. `stopping`: a stop is open.")] = views.Filter.ALL,
-    q: Annotated[str | None, Query(max_length=TITLE_CHARS, description="Text in the title, the summary or the id.")] = None,
-    limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    cursor: Annotated[str | None, Query(pattern="^[0-9]{1,18}$", description="A page's `next_cursor`.")] = None,
-) -> Response:
-    """The tasks, the newest first, a page at a time, with the counts of all."""
-    now = backend.clock()
-    page = await backend.database.read(
-        lambda connection: views.page_json.dump_json(
-            queries.list_tasks(connection, now=now, which=status, text=q, limit=limit, cursor=cursor)
-        )
-    )
-    return _json(page)
 
 
 @router.get("/{task_id}", response_model=views.TaskDetail, responses=_READ)
@@ -172,13 +163,33 @@ async def get_events(
     )
 
 
-@router.patch("/{task_id}", responses=_WRITE)
-async def update_task(task_id: TaskId, body: NewTaskStatus, backend: BackendDep, key: Key = None) -> Accepted:
-    """Set a task's status. `running` reopens one that has ended."""
-    return await _accept(backend, TaskStatusChanged, TaskStatusFields, body, task_id=task_id, at=body.at, key=key)
+@router.patch("/{task_id}", responses=WRITE_ERRORS)
+async def update_task(task_id: TaskId, body: ChangedTask, backend: BackendDep, key: Key = None) -> Accepted:
+    """Set a task's status, change its metadata, or both. `running` reopens one that has ended."""
+    key = key or str(uuid4())
+    answer = None
+    if body.metadata is not None:  # first, so that pairs that do not fit refuse the request before anything changed
+        its_key = key if body.status is None else assigned_id(key, "metadata")
+        answer = await accept(backend, MetadataChanged, MetadataFields, body, task_id=task_id, at=body.at, key=its_key)
+    if body.status is not None:
+        answer = await accept(backend, TaskStatusChanged, TaskStatusFields, body, task_id=task_id, at=body.at, key=key)
+    assert answer is not None  # noqa: S101 - the body has one or the other
+    return answer
 
 
-@router.patch("/{task_id}/steps/{step_id}", responses=_WRITE)
+@router.put("/{task_id}/steps", responses=WRITE_ERRORS)
+async def plan(task_id: TaskId, body: NewPlan, backend: BackendDep, key: Key = None) -> Accepted:
+    """Make this the whole plan, in this order. Steps are known by their ids; those that it does not list leave the plan."""
+    return await accept(backend, Planned, PlanFields, body, task_id=task_id, at=body.at, key=key)
+
+
+@router.post("/{task_id}/links", responses=WRITE_ERRORS)
+async def link(task_id: TaskId, body: NewLink, backend: BackendDep, key: Key = None) -> Accepted:
+    """Add something to look at, such as a pull request or a log. The same address again gets its new name."""
+    return await accept(backend, Linked, LinkFields, body, task_id=task_id, at=body.at, key=key)
+
+
+@router.patch("/{task_id}/steps/{step_id}", responses=WRITE_ERRORS)
 async def update_step(
     task_id: TaskId,
     step_id: Annotated[Id, Path(description="The step's id.")],
@@ -187,78 +198,45 @@ async def update_step(
     key: Key = None,
 ) -> Accepted:
     """Set a step's status."""
-    return await _accept(
+    return await accept(
         backend, StepStatusChanged, StepStatusFields, body, task_id=task_id, at=body.at, key=key, step_id=step_id
     )
 
 
-@router.post("/{task_id}/heartbeat", responses=_WRITE)
+@router.post("/{task_id}/heartbeat", responses=WRITE_ERRORS)
 async def heartbeat(task_id: TaskId, body: NewHeartbeat, backend: BackendDep, key: Key = None) -> Accepted:
     """Report that the agent is alive, and on what evidence."""
-    return await _accept(backend, Heartbeat, HeartbeatFields, body, task_id=task_id, at=body.at, key=key)
+    return await accept(backend, Heartbeat, HeartbeatFields, body, task_id=task_id, at=body.at, key=key)
 
 
 @router.get("/{task_id}/control", responses=_READ)
 async def get_control(task_id: TaskId, backend: BackendDep) -> views.Control:
-    """Whether a task's agent is to stop."""
+    """Whether a task's agent is to stop, and whether a person closed the task."""
     return await backend.database.read(lambda connection: queries.control(connection, task_id))
 
 
 @router.post(
     "/{task_id}/interrupt",
     status_code=201,
-    responses={200: {"model": views.StopView, "description": "A stop is open already: this one."}, **_WRITE},
+    responses={200: {"model": views.StopView, "description": "A stop is open already: this one."}, **WRITE_ERRORS},
 )
 async def interrupt(
     task_id: TaskId, body: InterruptFields, backend: BackendDep, response: Response, key: Key = None
 ) -> views.StopView:
     """Request a stop. While one is open (requested and not acknowledged), another request is answered with that one."""
     event_id = key or str(uuid4())
-    event = InterruptRequested(event_id=event_id, task_id=task_id, at=backend.clock(), **_fields(body, InterruptFields))
-    outcome = await _apply(backend, event)
+    event = InterruptRequested(event_id=event_id, task_id=task_id, at=backend.clock(), **fields_of(body, InterruptFields))
+    outcome = await apply(backend, event)
     interrupt_id = outcome.interrupt_id or ""
     if interrupt_id != assigned_id(event_id, "interrupt"):
         response.status_code = 200
     return await backend.database.read(lambda connection: queries.stop(connection, interrupt_id))
 
 
-@router.post("/{task_id}/interrupt/ack", responses=_WRITE)
+@router.post("/{task_id}/interrupt/ack", responses=WRITE_ERRORS)
 async def acknowledge(task_id: TaskId, body: Acknowledgement, backend: BackendDep, key: Key = None) -> Accepted:
     """Acknowledge that the agent stopped at a safe boundary."""
-    return await _accept(backend, InterruptAcknowledged, AcknowledgementFields, body, task_id=task_id, at=body.at, key=key)
-
-
-async def _accept(
-    backend: Backend,
-    kind: Callable[..., Event],
-    shape: type[BaseModel],
-    body: BaseModel,
-    *,
-    task_id: str,
-    at: UtcMs | None,
-    key: str | None,
-    **named: str,
-) -> Accepted:
-    event_id, at = key or str(uuid4()), at or backend.clock()
-    outcome = await _apply(backend, kind(event_id=event_id, task_id=task_id, at=at, **named, **_fields(body, shape)))
-    assert outcome.task_status is not None  # noqa: S101 - every event that was not rejected has one
-    return Accepted(event_id=event_id, task_id=task_id, status=outcome.task_status)
-
-
-async def _apply(backend: Backend, event: Event) -> EventOutcome:
-    (outcome,) = await backend.writer.submit([event])
-    if outcome.error is not None:
-        raise outcome.error
-    if not outcome.same:
-        message = "this key was used before, with another request: mint a new one for each event"
-        raise Problem(
-            422, "key_reused", f"Idempotency-Key: {message}", errors=[FieldError(field="Idempotency-Key", message=message)]
-        )
-    return outcome
-
-
-def _fields(body: BaseModel, shape: type[BaseModel]) -> dict[str, Any]:
-    return {name: getattr(body, name) for name in shape.model_fields}
+    return await accept(backend, InterruptAcknowledged, AcknowledgementFields, body, task_id=task_id, at=body.at, key=key)
 
 
 def _json(content: bytes) -> Response:

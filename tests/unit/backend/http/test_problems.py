@@ -12,6 +12,7 @@ from clawlog_backend.storage.engines.sqlite import DatabaseError
 
 ARGUMENTS = {
     errors.TaskEnded: (("t1", "done"), {}),
+    errors.TooMany: (("url", 50, "links"), {}),
     errors.Busy: (("Too many.",), {"retry_after_s": 7}),
     errors.Unavailable: (("Not now.",), {"retry_after_s": 7}),
     errors.TokenRequired: ((), {}),
@@ -30,7 +31,7 @@ def kinds(base: type[errors.DomainError] = errors.DomainError) -> Iterator[type[
 def test_an_error_of_the_domain_has_a_status_a_code_and_a_text(kind: type[errors.DomainError]) -> None:
     arguments, named = ARGUMENTS.get(kind, (("t1",), {}))
     problem = problem_of(kind(*arguments, **named))
-    assert problem.status_code in {401, 403, 404, 409, 429, 503}
+    assert problem.status_code in {401, 403, 404, 409, 422, 429, 503}
     assert problem.code == kind.code
     assert problem.detail
     if "retry_after_s" in named:

@@ -6,10 +6,12 @@ import sqlite3
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, create_engine, inspect, text
 
+from clawlog_backend.domain.events import batch_event
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.storage import migrations, queries, schema
+from clawlog_backend.domain.views import AttentionFilter
+from clawlog_backend.storage import migrations, queries, schema, task_list
 from clawlog_backend.storage.engines.sqlite import make_engine
 from clawlog_backend.storage.unit_of_work import TaskStore
 
@@ -44,6 +46,8 @@ def test_a_database_of_the_first_version_is_still_read(connection: Connection) -
 def test_each_step_from_an_older_version_is_taken_once_and_in_order(
     connection: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    with connection.begin():
+        migrations.migrate(connection)
     taken = []
 
     def second(connection: Connection) -> None:
@@ -62,6 +66,88 @@ def test_each_step_from_an_older_version_is_taken_once_and_in_order(
             migrations.migrate(connection)
     assert taken == [2, 3]
     assert connection.execute(text("SELECT DISTINCT colour FROM tasks")).scalars().all() == ["green"]
+
+
+def shape(connection: Connection) -> dict[str, object]:
+    """Every table's columns and indexes."""
+    found = inspect(connection)
+    return {
+        name: (
+            sorted((c["name"], str(c["type"]), c["nullable"], c["default"]) for c in found.get_columns(name)),
+            sorted(
+                (i["name"], i["column_names"], i["unique"], str(i["dialect_options"].get("sqlite_where")))
+                for i in found.get_indexes(name)
+            ),
+        )
+        for name in found.get_table_names()
+    }
+
+
+def test_a_migrated_database_has_the_shape_of_a_new_one(connection: Connection) -> None:
+    with connection.begin():
+        migrations.migrate(connection)
+    new = create_engine("sqlite://")
+    with new.connect() as other:
+        migrations.migrate(other)
+        assert shape(connection) == shape(other)
+    new.dispose()
+
+
+def test_what_had_failed_or_was_lost_counts_as_acknowledged(connection: Connection) -> None:
+    for n, (status, lost) in enumerate([("failed", 0), ("running", 1), ("failed", 1), ("running", 0), ("done", 1)], 2):
+        connection.execute(
+            text(
+                "INSERT INTO tasks SELECT :n, 'old-' || :n, title, :status, NULL, summary, '{\"project\": \"Infra\"}', "
+                "created_ms, received_ms, updated_ms, CASE :status WHEN 'running' THEN NULL ELSE 5 END, 0, 0, 0, 0, "
+                "agent_seen_ms, vouched_ms, sign_ms, evidence, pid, "
+                "stalled, :lost, NULL, NULL, 0, :n + 6, 0, search FROM tasks WHERE n = 1"
+            ),
+            {"n": n, "status": status, "lost": lost},
+        )
+    connection.commit()
+    with connection.begin():
+        migrations.migrate(connection)
+    now = UtcMs.parse("2026-02-28T10:00:00Z")
+    page = task_list.list_tasks(connection, now=now, limit=10)
+    assert page.counts.attention == 0
+    assert {task.task_id: task.attention and task.attention.reason for task in page.tasks} == {
+        "deploy-7": None, "old-2": "failed", "old-3": "lost", "old-4": "failed", "old-5": None, "old-6": None,
+    }  # fmt: skip
+    needed = [task.attention for task in page.tasks if task.attention]
+    assert all(attention.acknowledged_at == attention.since for attention in needed)
+    for query, found in (
+        (task_list.Query(attention=AttentionFilter.ACKNOWLEDGED), 3),
+        (task_list.Query(project="Infra"), 5),
+        (task_list.Query(host="build-7"), 1),
+        (task_list.Query(id_suffix="oy-7"), 1),
+        (task_list.Query(text="检查"), 1),
+        (task_list.Query(text="LOOKING"), 1),
+        (task_list.Query(text="infra"), 5),
+    ):
+        assert len(task_list.list_tasks(connection, query, now=now, limit=10).tasks) == found, query
+
+
+def test_a_task_of_the_first_version_goes_on(connection: Connection) -> None:
+    with connection.begin():
+        migrations.migrate(connection)
+    store = TaskStore()
+    store.position = store.find_position(connection)
+    now = UtcMs.parse("2026-02-28T10:00:00Z")
+    steps = [{"step_id": "start", "title": "启动", "status": "running"}, {"step_id": "new", "title": "新", "status": "pending"}]
+    events = [
+        batch_event.validate_python({"event_id": f"n{n}", "task_id": "deploy-7", "at": now.rfc3339()} | fields)
+        for n, fields in enumerate(
+            [
+                {"kind": "task_status", "status": "running"},
+                {"kind": "plan", "steps": steps},
+                {"kind": "link", "url": "http://x"},
+            ]
+        )
+    ]
+    assert [outcome.error for outcome in store.apply(connection, events, now).outcomes] == [None] * 3
+    task = queries.task_detail(connection, "deploy-7", now=now)
+    assert [(step.step_id, step.position, step.title) for step in task.steps] == [("start", 1, "启动"), ("new", 2, "新")]
+    assert (task.status, task.attention, [link.url for link in task.links]) == ("running", None, ["http://x"])
 
 
 def test_a_step_that_fails_leaves_the_database_as_it_was(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
