@@ -151,7 +151,7 @@ def test_programs_get_both_sides_of_a_task(running: Installation, clawlog: Clawl
         running.env["CLAWLOG_BASE_URL"],
         None,
     )
-    assert [event["kind"] for event in found["backend"]["events"]] == ["task_created"]
+    assert found["backend"]["events"][0]["kind"] == "task_created"
 
 
 def test_a_task_of_another_machine_is_shown_from_the_backend(
