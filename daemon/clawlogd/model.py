@@ -182,6 +182,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         parent_task_id: The task that this one is a part of.
         links: What there is to look at beside it.
         progress: The newest that was reported, of a step or in a heartbeat; None once a step changed without one.
+        replanned: Whether its plan has changed since it was created: a position meant another step then.
         waiting_ms: Since when it waits for a person, in milliseconds since 1970.
         closed: Whether a person ended it at its backend: the agent's next command reopens it.
     """
@@ -206,6 +207,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     parent_task_id: str | None = None
     links: tuple[Link, ...] = ()
     progress: Progress | None = None
+    replanned: bool = False
     waiting_ms: int | None = None
     closed: bool = False
 

@@ -155,8 +155,10 @@ def _changed(task: Task, steps: tuple[Step, ...], event: Event, goes_on: Event |
     before = {each.step_id: each for each in task.steps}
     changed = tuple(each for each in steps if before.pop(each.step_id, None) != each)
     begins = task.status is TaskStatus.PENDING and any(each.status != vocabulary.PENDING for each in steps)
-    after = msgspec.structs.replace(task, steps=steps, status=TaskStatus.RUNNING if begins else task.status)
-    return TaskChange(event, after, begins or goes_on is not None, changed, tuple(before.values()), goes_on)
+    status = TaskStatus.RUNNING if begins else task.status
+    after = msgspec.structs.replace(task, steps=steps, status=status, replanned=True)
+    head = begins or goes_on is not None or not task.replanned
+    return TaskChange(event, after, head, changed, tuple(before.values()), goes_on)
 
 
 def _cleaned(planned: Sequence[NewStep]) -> list[NewStep]:

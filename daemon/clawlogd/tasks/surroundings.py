@@ -54,7 +54,7 @@ class Surroundings:
     def __init__(self) -> None:
         self._host = _fit(os.uname().nodename)
         self._names = {os.geteuid(): _user_name(os.geteuid())}
-        self._mounts, self._pids = _namespace("self", "mnt"), _namespace("self", "pid")
+        self._pids = _pid_namespace("self")
         self._reading: dict[_Key, asyncio.Future[Found]] = {}
         self._jobs: queue.SimpleQueue[tuple[_Key, asyncio.AbstractEventLoop] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
@@ -133,7 +133,9 @@ class Surroundings:
         """Whether a caller's paths mean the same here: not those of one in a container."""
         if peer.origin is not Origin.THIS_KERNEL:
             return peer.pid_namespace in {None, self._pids}
-        return peer.pid != 0 and _namespace(str(peer.pid), "mnt") in {None, self._mounts}
+        # Not by its mounts: a service has some of its own. A service in a user namespace is told nothing even of its user's.
+        theirs = _pid_namespace(str(peer.pid)) if peer.pid else 0
+        return theirs == self._pids or (theirs is None and peer.uid in {None, os.geteuid()})
 
 
 def complete(given: Mapping[str, str], found: Found, *, folder: str | None, tells_private: bool) -> dict[str, str]:
@@ -168,9 +170,9 @@ def _user_name(uid: int) -> str | None:
         return None
 
 
-def _namespace(process: str, kind: str) -> int | None:
-    """The number of a process's namespace; None where that is not told."""
+def _pid_namespace(process: str) -> int | None:
+    """The number of the namespace that a process's number is of; None where that is not told."""
     try:
-        return Path("/proc", process, "ns", kind).stat().st_ino
+        return Path("/proc", process, "ns", "pid").stat().st_ino
     except OSError:
         return None

@@ -46,11 +46,17 @@ def update(services: Services, params: StepUpdate, context: CallContext) -> Dura
 
 
 def _updates(services: Services, params: StepUpdate) -> Intent:
+    return Intent(EventKind.STEP_STATUS, params.status, params.task_id, _step_meant(services, params))
+
+
+def _step_meant(services: Services, params: StepUpdate) -> str | None:
     try:
-        step_id = find_step(services.registry.get(params.task_id), params.step).step_id
+        task = services.registry.get(params.task_id)
+        step_id = find_step(task, params.step).step_id
     except CommandRefused:
-        step_id = None  # the task or the step is known no more
-    return Intent(EventKind.STEP_STATUS, params.status, params.task_id, step_id)
+        return None  # the task or the step is known no more
+    # Of a plan that has changed, a position or a title may have meant another step when the first call came.
+    return None if task.replanned and step_id != params.step else step_id
 
 
 UPDATE = Verb("step.update", StepUpdate, update, intent=_updates)

@@ -215,6 +215,20 @@ async def test_a_repeated_plan_is_answered_as_the_first_was_and_another_is_a_mis
     assert len(await told(task)) == 3
 
 
+@pytest.mark.parametrize("step", [1, "1", "look"])
+async def test_a_report_that_is_repeated_after_the_plan_has_changed_is_a_repetition(
+    task: RunningDaemon, step: int | str
+) -> None:
+    call = {"task_id": "t", "step": step, "status": "done", "event_id": new_uuid()}
+    first = await task.call("step.update", **call)
+    await task.call("task.plan", task_id="t", steps=["write", {"title": "look", "step_id": "another"}])
+    assert await task.call("step.update", **call) == first
+    assert [each["status"] for each in (await view(task))["steps"]] == ["pending", "pending", "done"]
+    with pytest.raises(RpcError) as refused:
+        await task.call("step.update", **{**call, "step": "t-2"})
+    assert refused.value.data["reason"] == "key_reused"
+
+
 @pytest.mark.parametrize(
     ("verb", "params"),
     [

@@ -233,6 +233,22 @@ def test_task_and_step_rows_that_are_damaged_are_passed_over_and_named(store: St
     assert store.damaged_rows == ["a", "a/s3"]
 
 
+def test_a_changed_plan_is_written_whole_or_not_at_all(store: Store) -> None:
+    before = group((1, "a"))
+    before.steps |= {("a", f"s{position}"): Step(f"s{position}", position, "T") for position in range(1, 201)}
+    store.commit(before)
+    rows = sorted(store.steps())
+    plan = group((2, "a"), (1, "a"))  # the second is there already
+    plan.steps |= {("a", f"s{position}"): Step(f"s{position}", 201 - position, "U") for position in range(1, 200)}
+    plan.steps["a", "s200"] = None
+    with pytest.raises(DuplicateEvent):
+        store.commit(plan)
+    assert (sorted(store.steps()), store.damaged_rows) == (rows, [])
+    plan.events.pop()
+    store.commit(plan)
+    assert (len(store.steps()), store.damaged_rows) == (199, [])
+
+
 def test_many_rows_go_in_by_few_statements_and_none_is_left_out(store: Store) -> None:
     many = group(*((seq, f"task {seq % 7}") for seq in range(1, 1224)))
     many.steps |= {("a", f"s{position}"): Step(f"s{position}", position, "T") for position in range(1, 201)}

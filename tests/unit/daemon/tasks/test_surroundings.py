@@ -62,12 +62,26 @@ async def test_the_folder_of_a_caller_that_cannot_be_seen_is_not_looked_for_here
     assert await surroundings.read(project, Peer(Origin.THIS_KERNEL, 0, uid=os.geteuid())) == Found(host=HOST, user=USER)
 
 
-async def test_the_folder_of_a_caller_with_other_mounts_is_not_looked_for_here(
-    surroundings: Surroundings, project: str, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("theirs", "uid", "project_told"),
+    [
+        (1, os.geteuid(), None),  # in a container
+        (None, os.geteuid(), "shop"),  # as a service in a user namespace sees its user's processes
+        (None, 4_000_000_000, None),
+    ],
+)
+async def test_the_folder_of_a_caller_in_a_container_is_not_looked_for_here(
+    surroundings: Surroundings,
+    project: str,
+    monkeypatch: pytest.MonkeyPatch,
+    theirs: int | None,
+    uid: int,
+    project_told: str | None,
 ) -> None:
-    monkeypatch.setattr(module, "_namespace", lambda process, kind: 1)
-    assert await surroundings.read(project, HERE) == Found(host=HOST, user=USER)
-    assert await surroundings.read(project, Peer(pid_namespace=1)) == Found(host=HOST, user=USER)
+    monkeypatch.setattr(module, "_pid_namespace", lambda _: theirs)
+    peer = msgspec.structs.replace(HERE, uid=uid)
+    assert (await surroundings.read(project, peer)).project == project_told
+    assert (await surroundings.read(project, Peer(pid_namespace=1))).project is None
 
 
 async def test_a_disk_that_does_not_answer_costs_a_twentieth_of_a_second_and_is_asked_once(
