@@ -109,8 +109,10 @@ class PlainProfile:
             answer, new_steps = await self._send_plan(event, task)
         else:
             answer, new_steps = await self._send_as_it_is(event, task), None
-        if answer.outcome is Outcome.DELIVERED and word is not None:
-            self._words.found(word)
+        if answer.outcome is Outcome.DELIVERED:
+            self._words.note_told(event, said)
+            if word is not None:
+                self._words.found(word)
         if answer.outcome is not Outcome.REFUSED:
             return answer, new_steps
         if word is not None and self._may_lack(word, answer):

@@ -80,7 +80,15 @@ class Words:
         return self._told.get(task_id)
 
     def note_told(self, event: Event, said: list[Event]) -> None:
-        """Notes what the server has taken in place of a plan, and what it was told of the task's steps since."""
+        """Notes what the server has taken in place of a plan, and what it was told of the task's steps since.
+
+        Args:
+            event: The event.
+            said: What was sent for it: itself, or what stands for it.
+        """
+        if event.kind is EventKind.PLAN and said[-1] is event:
+            self._told.pop(event.task_id, None)  # it has the plan itself
+            return
         if event.kind is EventKind.PLAN:
             told = self._told.setdefault(event.task_id, {})
         elif (found := self._told.get(event.task_id)) is not None:

@@ -283,6 +283,8 @@ async def test_the_steps_that_a_server_knows_move_with_a_plan_that_it_does_not(
     assert await statuses("done", "running", "pending") == ["done", "running", "pending"]
     assert await statuses("done", "done", "running") == ["done", "done", "running"]
     assert await statuses("done", "pending", "running") == ["done", "pending", "running"]
+    await daemon.call("step.update", task_id="t", step="ship", status="done")
+    assert await statuses("done", "pending", "running") == ["done", "pending", "running"]
 
 
 @pytest.mark.parametrize("profile", ["plain", "batch"])

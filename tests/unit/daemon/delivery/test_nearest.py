@@ -180,6 +180,17 @@ def test_a_word_that_is_lacking_is_tried_again_after_a_day() -> None:
     assert not words.knows(Word.LINK)
 
 
+def test_what_was_told_in_place_of_plans_is_dropped_once_the_server_has_a_plan() -> None:
+    words = Words(clock=SystemClock(), document=lambda: None, read=read_batch_words)
+    planned = event(EventKind.PLAN, steps=(NewStep("a", "check", "done"),))
+    words.note_told(planned, said(planned))
+    assert words.told("t") == {"a": "done"}
+    words.note_told(moved := event(EventKind.STEP_STATUS, step_id="a", status="running"), [moved])
+    assert words.told("t") == {"a": "running"}
+    words.note_told(planned, [planned])
+    assert words.told("t") is None
+
+
 SAID = {"server": "clawlog-status-sync", "kinds": ["plan", "link"], "statuses": ["running"], "task_page": "/tasks/{task_id}"}
 
 
