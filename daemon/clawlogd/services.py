@@ -29,6 +29,7 @@ class RuntimeInfo:
         started: When the daemon began, monotonic.
         recovery: What was done about a damaged outbox.
         spool_problem: Why the spool folder cannot be read.
+        spool_held: Of how many tasks calls wait in the spool because of a bound, and which.
         spool_set_aside: Spool files that could not be used, in this run.
         damaged: Numbers of records whose checksum does not fit.
         metrics: Where the metrics are served.
@@ -42,6 +43,7 @@ class RuntimeInfo:
     recovery: Recovery | None = None
     spool_set_aside: int = 0
     spool_problem: str | None = None
+    spool_held: str | None = None
     damaged: list[int] = field(default_factory=list)
     metrics: str | None = None
     reload_error: str | None = None

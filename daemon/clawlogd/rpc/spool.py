@@ -2,7 +2,8 @@
 
 What it holds of a task comes before anything newer of that task, by whichever way that comes: the dispatcher asks at each turn
 of a caller whether the folder has changed, and has it drained first. While it cannot be drained, its tasks' commands are
-refused with the same error, so that their callers write them down behind what is there.
+refused with the same error, so that their callers write them down behind what is there. A call that is refused for its own
+task's sake alone (a bound on tasks or backends) holds back its task, and no other.
 
 A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, is moved to
 ``refused/``: a person can read it, and it holds up nothing.
@@ -16,6 +17,7 @@ import os
 import stat
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clawlog.protocol.errors import NOT_NOW, RpcError
@@ -25,7 +27,7 @@ from clawlogd.context import CallContext, Origin, Peer
 from clawlogd.errors import StorageFailed
 from clawlogd.logs import Log
 from clawlogd.outbox.store import fsync_folder
-from clawlogd.rpc.refusals import refusal_of
+from clawlogd.rpc.refusals import concerns_one_task, refusal_of
 from clawlogd.rpc.routes import Route
 from clawlogd.services import RuntimeInfo
 
@@ -37,6 +39,31 @@ _MAX_FILE_BYTES = 1024 * 1024
 _CLOCK_GRAIN_NS = 20_000_000  # a folder's time is kept by the kernel's clock tick: two changes in one tick have the same
 _UNKNOWN = (-1, -1)
 _RETRY_S = 0.05  # how long a drain that was refused is not tried again
+_RETRY_HELD_S = 1.0  # as long for tasks that are held, or
+_RETRY_HELD_SHARE = 20.0  # this often as long as the last try took, where they are many
+
+
+@dataclass(slots=True)
+class _Held:
+    """What waits for its own task's sake.
+
+    Attributes:
+        files: Names of the files that stay.
+        tasks: Of which tasks they are, and why they stay.
+    """
+
+    files: set[str] = field(default_factory=set)
+    tasks: dict[str, RpcError] = field(default_factory=dict)
+
+    def why(self, task_ids: set[str]) -> RpcError | None:
+        """Why something of these tasks stays, if something of one of them does already."""
+        return next((self.tasks[task_id] for task_id in task_ids if task_id in self.tasks), None)
+
+    def add(self, name: str, task_ids: set[str], why: RpcError) -> None:
+        """Adds a file, and the tasks that it is about."""
+        self.files.add(name)
+        for task_id in task_ids:
+            self.tasks.setdefault(task_id, why)
 
 
 class Spool:
@@ -69,18 +96,22 @@ class Spool:
         self._lock = asyncio.Lock()
         self._drained_at = _UNKNOWN  # the folder's time and inode when nothing was in it
         self._descriptor: int | None = None  # of the folder with that inode
-        self._refusal: RpcError | None = None
-        self._held: set[str] = set()
+        self._refusal: RpcError | None = None  # why nothing can be accepted now
+        self._refused: set[str] = set()  # the tasks that are concerned by that
+        self._held = _Held()
         self._finished: set[str] = set()  # names of files that could not be removed
         self._retry_at = 0.0
+        self._retry_held_at = 0.0
 
     # ── As a gate ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def closed(self) -> bool:
-        """Whether there is something to drain."""
-        if self._refusal is not None:
-            return True
+        """Whether there is something to drain, or to hold back."""
+        return self._refusal is not None or bool(self._held.tasks) or self._has_new()
+
+    def _has_new(self) -> bool:
+        """Whether the folder holds something that has not been tried yet."""
         if self._descriptor is not None:
             found = os.fstat(self._descriptor)  # half as dear as by its path
             if found.st_mtime_ns == self._drained_at[0] and found.st_nlink:
@@ -88,9 +119,9 @@ class Spool:
         stamp = self._stamp()
         if stamp is None or stamp == self._drained_at:
             return False
-        if self._files():
+        if any(path.name not in self._held.files for path in self._files()):
             return True
-        self._note_empty(stamp)
+        self._note_drained(stamp)
         return False
 
     def concerns(self, route: Route, /) -> bool:
@@ -99,14 +130,19 @@ class Spool:
 
     async def open(self) -> None:
         """Drains what can be."""
-        if self._refusal is None or time.monotonic() >= self._retry_at:
+        now = time.monotonic()
+        if self._refusal is not None:
+            if now >= self._retry_at:
+                await self.drain()
+        elif not self._held.tasks or self._lock.locked() or now >= self._retry_held_at or self._has_new():
             await self.drain()
 
     def refusal_of(self, route: Route, task_id: str | None, /) -> RpcError | None:
         """Why a task's command would overtake what the spool holds of the task; None when it would not."""
-        if self._refusal is None or task_id not in self._held or task_id is None:
+        if task_id is None:
             return None
-        return self._refusal if route.repeatable or not self._known(task_id) else None
+        why = self._refusal if self._refusal is not None and task_id in self._refused else self._held.tasks.get(task_id)
+        return why if route.repeatable or not self._known(task_id) else None
 
     def close(self) -> None:
         """Lets go of the folder."""
@@ -127,21 +163,26 @@ class Spool:
         async with self._lock:
             with contextlib.suppress(OSError):  # that there is one makes it quick to see that nothing is in it
                 self._folder.mkdir(mode=0o700, exist_ok=True)
+            began = time.monotonic()
+            # Those that are held stay so, for all that come meanwhile, until each has been tried again.
+            held = self._held if began < self._retry_held_at else _Held()
             drained = 0
             while True:
-                stamp, paths = self._stamp(), self._files()
+                stamp = self._stamp()
+                paths = [path for path in self._files() if path.name not in held.files]
                 if not paths:
-                    self._note_empty(stamp)
+                    self._refusal = None
+                    self._note_drained(stamp)
                     break
-                taken = await self._take(paths[:_TOGETHER])
-                drained += taken
+                drained += await self._take(paths[:_TOGETHER], held)
                 if self._refusal is not None:
                     break
+            self._note_held(held, began)
             if drained:
                 self._log.info("spool_drained", calls=drained)
             return drained
 
-    async def _take(self, paths: Sequence[Path]) -> int:
+    async def _take(self, paths: Sequence[Path], held: _Held) -> int:
         """Makes the calls of some files, with one commit. Returns of how many files; those that cannot be accepted stay."""
         done: list[tuple[Path, list[str]]] = []
         refusal: RpcError | None = None
@@ -153,11 +194,15 @@ class Spool:
             except (OSError, ValueError, OverflowError, RecursionError) as error:
                 done.append((path, [str(error)]))
                 continue
-            refusals = await self._make(calls)
-            if isinstance(refusals, RpcError):
+            task_ids = _task_ids(calls)
+            refusals = held.why(task_ids) or await self._make(calls)
+            if not isinstance(refusals, RpcError):
+                done.append((path, refusals))
+            elif concerns_one_task(refusals):
+                held.add(path.name, task_ids, refusals)
+            else:
                 refusal = refusals
                 break
-            done.append((path, refusals))
         try:
             await self._committed()
         except StorageFailed as error:
@@ -185,15 +230,25 @@ class Spool:
             if self._refusal is None:
                 self._log.warning("spool_waits", error=refusal.message)
             self._retry_at = time.monotonic() + _RETRY_S
-            self._held = self._tasks()
+            self._refused = self._tasks()
         self._refusal = refusal
+
+    def _note_held(self, held: _Held, began: float) -> None:
+        if held is not self._held:
+            now = time.monotonic()
+            self._retry_held_at = now + max(_RETRY_HELD_S, _RETRY_HELD_SHARE * (now - began)) if held.tasks else 0.0
+            if held.tasks and not self._held.tasks:
+                self._log.warning("spool_holds_tasks", tasks=len(held.tasks), error=next(iter(held.tasks.values())).message)
+            self._held = held
+        first = next(iter(held.tasks.values()), None)
+        self._runtime.spool_held = None if first is None else f"{len(held.tasks)}; the first: {first.message}"
 
     def _tasks(self) -> set[str]:
         """The tasks that the files are about."""
         found: set[str] = set()
         for path in self._files():
             try:
-                found.update(str(params.get("task_id")) for _, params in _read(path).requests)
+                found |= _task_ids(_read(path))
             except (OSError, ValueError):
                 continue
         return found
@@ -207,8 +262,8 @@ class Spool:
             return None
         return found.st_mtime_ns, found.st_ino
 
-    def _note_empty(self, stamp: tuple[int, int] | None) -> None:
-        self._refusal, self._held = None, set()
+    def _note_drained(self, stamp: tuple[int, int] | None) -> None:
+        """Notes that nothing is in the folder beside what is held."""
         # What was changed within the clock's tick may be changed again within it: such a time proves nothing.
         settled = stamp is not None and not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
         before, self._drained_at = self._drained_at, stamp if settled and stamp is not None else _UNKNOWN
@@ -257,6 +312,10 @@ class Spool:
             self._log.warning("spool_file_not_set_aside", file=path.name, error=str(error))
         self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)
+
+
+def _task_ids(calls: SpooledCalls) -> set[str]:
+    return {str(params.get("task_id")) for _, params in calls.requests}
 
 
 def _read(path: Path) -> SpooledCalls:

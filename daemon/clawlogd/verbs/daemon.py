@@ -119,6 +119,8 @@ def current_status(services: Services) -> DaemonStatus:
     problems += _outbox_problems(outbox)
     if services.runtime.spool_problem is not None:
         problems.append(f"the spool cannot be read: {services.runtime.spool_problem}; what programs wrote there waits")
+    if services.runtime.spool_held is not None:
+        problems.append(f"tasks whose calls wait in the spool for a bound: {services.runtime.spool_held}")
     if services.runtime.reload_error is not None:
         problems.append(
             f"the settings could not be read again, those from before are in force: {services.runtime.reload_error}"
