@@ -7,14 +7,14 @@ writing it to the spool, takes effect once. Limits are not checked here: the dae
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from clawlog.connection import results
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, JsonObject, StopState
-from clawlog.errors import ProtocolViolation, Refused
+from clawlog.errors import ClawlogError, ProtocolViolation, Refused
 from clawlog.protocol import jsonrpc
-from clawlog.protocol.errors import SHUTTING_DOWN
+from clawlog.protocol.errors import INVALID_PARAMS, SHUTTING_DOWN
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
@@ -51,12 +51,24 @@ class Call(Generic[T]):
         params: Its parameters, complete.
         read: Turns the reply's ``result`` into a value.
         may_take_s: How long the daemon may take over it, beyond a connection's own timeout.
+        implied: Names of parameters that nobody asked for: where the daemon refuses one, the call may be made without it.
     """
 
     method: str
     params: Mapping[str, object]
     read: Callable[[JsonObject], T]
     may_take_s: float = 0.0
+    implied: frozenset[str] = frozenset()
+
+    def without_implied(self, error: ClawlogError) -> Call[T] | None:
+        """The same call, the same event, without an implied parameter for which it was refused; None where that is not why."""
+        if not isinstance(error, Refused) or error.code != INVALID_PARAMS:
+            return None
+        field = error.data.get("field")
+        if field not in self.implied:
+            return None
+        params = {name: value for name, value in self.params.items() if name != field}
+        return replace(self, params=params, implied=self.implied - {field})
 
     def encode(self, number: int) -> bytes:
         """Returns the request as one message.
@@ -119,6 +131,7 @@ def create_task(
     lease_s: float | None = None,
     metadata: Mapping[str, str] | None = None,
     event_id: str | None = None,
+    implied: frozenset[str] = frozenset(),
 ) -> Call[CreatedTask]:
     """Creates a task with its steps.
 
@@ -132,6 +145,7 @@ def create_task(
         lease_s: How long one command counts as a sign of life, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         event_id: A UUID, when this repeats an earlier call.
+        implied: Names of those of these parameters that nobody asked for.
     """
     return Call(
         "task.create",
@@ -147,6 +161,7 @@ def create_task(
             metadata=None if metadata is None else dict(metadata),
         ),
         results.created_task,
+        implied=implied,
     )
 
 

@@ -45,7 +45,8 @@ def task(
         steps: Titles in order, at most 200.
         base_url: The ClawLog backend; by default the daemon's setting.
         summary: One line about it.
-        watch_pid: The process that shows whether the agent is alive: by default this one; None for none.
+        watch_pid: The process that shows whether the agent is alive: by default this one, where the daemon can see it;
+            None for none.
         lease_s: How long one call counts as a sign of life where there is no process, 5 to 3,600 s.
         metadata: At most 20 pairs of your own.
         task_id: An id of your own.
@@ -71,6 +72,8 @@ class Task(BaseTask):
         super().__init__(description, on_stop=on_stop, strict=strict)
         self._owns_client = client is None
         self._client = client or self._new_client()
+        if self._client is not None:
+            self._failures.where = str(self._client.address)
         self._watch: InterruptWatch | None = None
         self._watch_pid = os.getpid()
 
@@ -145,6 +148,8 @@ class Task(BaseTask):
                 raise DaemonUnreachable("CLAWLOG_SOCKET does not name a daemon")
             return self._client.perform(call)
         except ClawlogError as error:
+            if (without := call.without_implied(error)) is not None:
+                return self._send(without)
             return self._failures.handle(call, error)
 
     def _new_client(self) -> Client | None:

@@ -45,22 +45,30 @@ def warn(text: str, *values: object) -> None:
         _warning.active = False
 
 
+_quiet_until: dict[str, float] = {}
+"""By a daemon's address, until when this process's tasks do not ask it."""
+
+
 class Failures:
     """How one task handles the daemon's failures.
 
     Args:
         env: The environment variables that say where the spool is.
         strict: Whether to raise them.
+
+    Attributes:
+        where: The daemon's address; what one task finds out about it holds for all of this process.
     """
 
     def __init__(self, env: Mapping[str, str], *, strict: bool) -> None:
         self._env = env
         self._strict = strict
-        self._quiet_until = 0.0
+        self.where = ""
+        self._warned = False
 
     def should_try_daemon(self) -> bool:
         """Whether a call may reach the daemon: it has not failed to answer a moment ago."""
-        return time.monotonic() >= self._quiet_until
+        return self._strict or time.monotonic() >= _quiet_until.get(self.where, 0.0)
 
     def handle(self, call: Call[T], error: ClawlogError | None) -> T | None:
         """Keeps a call that the daemon did not accept in the spool, or logs that it is lost.
@@ -79,7 +87,7 @@ class Failures:
             if self._strict:
                 raise error
             if isinstance(error, DaemonUnreachable):
-                self._quiet_until = time.monotonic() + QUIET_S
+                _quiet_until[self.where] = time.monotonic() + QUIET_S
         declined = isinstance(error, Refused) and error.code not in errors.NOT_NOW
         if declined or not spool.is_spoolable(call.method):
             warn("%s was not accepted: %s", call.method, error or "the daemon does not answer")
@@ -89,8 +97,9 @@ class Failures:
         except ClawlogError as failure:
             warn("%s is lost: %s; %s", call.method, error or "the daemon does not answer", failure)
             return None
-        if error is not None:
-            warn("%s waits in the spool: %s", call.method, error)
+        if error is not None or not self._warned:  # of a daemon that another task has found silent, too
+            warn("%s waits in the spool: %s", call.method, error or "the daemon does not answer")
+            self._warned = True
         return call.decode_result(result)
 
     def give_up(self, error: Exception) -> None:

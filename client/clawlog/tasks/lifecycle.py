@@ -56,8 +56,9 @@ class Lifecycle:
         self._cut_short: list[tuple[Step, str]] = []
 
     def creation(self) -> Call[CreatedTask]:
-        """Returns the call that creates the task; by default with this process as the one to watch."""
+        """Returns the call that creates the task; by default with this process as the one to watch, where it can be."""
         about = self._description
+        by_default = isinstance(about.watch_pid, EllipsisType)
         return calls.create_task(
             about.title,
             about.steps,
@@ -65,6 +66,7 @@ class Lifecycle:
             base_url=about.base_url or os.environ.get("CLAWLOG_BASE_URL"),
             summary=about.summary,
             watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
+            implied=frozenset({"watch_pid"} if by_default else ()),
             lease_s=about.lease_s,
             metadata=about.metadata,
         )

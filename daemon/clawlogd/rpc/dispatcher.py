@@ -151,7 +151,10 @@ class Dispatcher:
                 return encode_result(request, encode(result))
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
             return refused(error)
-        return self._later(self._finish(request, result, refused), waits=route.waits)
+        pending = self._later(self._finish(request, result, refused), waits=route.waits)
+        if inspect.iscoroutine(result):
+            pending.done.add_done_callback(lambda _: result.close())  # the caller may have gone before it began
+        return pending
 
     async def _behind_the_gate(
         self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext

@@ -110,3 +110,31 @@ async def test_a_number_in_a_spooled_call_of_another_namespace_is_not_taken_for_
         assert await program.wait() == 0
     await process.start()
     assert (await process.call("task.get", task_id="t"))["liveness"]["watch_pid"] is None
+
+
+WITH_THE_LIBRARY = """
+import clawlog
+with clawlog.task("T", ["a"], task_id="t") as task, task.step("a"):
+    pass
+"""
+
+
+@pytest.mark.parametrize("way", ["library", "run"])
+async def test_a_process_that_nobody_named_is_left_out_where_it_cannot_be_seen(
+    new_process: Any, folder: Path, way: str
+) -> None:
+    """The daemon is the one in a container, as above."""
+    process = new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9")
+    await process.start(command=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *process.command])
+    library = [sys.executable, "-c", WITH_THE_LIBRARY]
+    clawlog = str(Path(sys.executable).with_name("clawlog"))
+    command = library if way == "library" else [clawlog, "run", "--title", "T", "--", "sleep", "0.5"]
+    program = await asyncio.create_subprocess_exec(*command, env=process.env, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(20):
+        _, said = await program.communicate()
+    assert (program.returncode, said) == (0, b"")
+    (task,) = (await process.call("task.list"))["tasks"]
+    assert (task["title"], task["status"], task["liveness"]["watch_pid"]) == ("T", "done", None)
+    children = Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children").read_text().split()  # noqa: ASYNC240
+    os.kill(int(children[0]), signal.SIGTERM)
+    await process.ended()
