@@ -215,7 +215,7 @@ class Spool:
     async def _make(self, calls: SpooledCalls) -> list[str] | RpcError:
         """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now."""
         refusals: list[str] = []
-        writer = Peer(Origin.UNKNOWN, pid_namespace=calls.pid_namespace)
+        writer = Peer(Origin.SPOOL, pid_namespace=calls.pid_namespace)
         for method, params in calls.requests:
             try:
                 await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer))
