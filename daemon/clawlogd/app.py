@@ -26,7 +26,7 @@ from clawlogd.host.status import report_status
 from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
-from clawlogd.instance import bind_unix, private_folder, state_lock
+from clawlogd.instance import access_of, bind_unix, path_of, private_folder, state_lock
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
@@ -133,7 +133,7 @@ async def run(
         await _resume(services, spool)
 
         manager = ServiceManager(where.env)
-        places = Places(services.outbox.check_place)
+        places = Places(services.outbox.check_place, partial(setattr, services.runtime, "lost_places"))
         listeners = await _listen(services, where, dispatcher, places, stack)
         await _serve_metrics(services, listeners, places, stack)
         housekeeping = Housekeeping(
@@ -265,13 +265,15 @@ async def _listen(
     group_id = group.gr_gid if group else None
     sockets = passed_sockets(where.env)
     own_path = where.socket_path if not sockets else None
+
+    async def rebind_unix(path: Path, group_id: int | None, mode: int | None = None) -> None:
+        await listeners.rebind_unix(bind_unix(path, group_id=group_id, mode=mode))
+
+    for path in filter(None, map(path_of, sockets)):
+        stack.callback(places.add(path, partial(rebind_unix, path, *access_of(path)), passed=True).remove)
     if own_path is not None:
         sockets = [bind_unix(own_path, group_id=group_id)]
-
-        async def rebind_unix(path: Path = own_path) -> None:
-            await listeners.rebind_unix(bind_unix(path, group_id=group_id))
-
-        stack.callback(places.add(own_path, rebind_unix).remove)
+        stack.callback(places.add(own_path, partial(rebind_unix, own_path, group_id)).remove)
     listeners = make_listeners(sockets, group, dispatcher, services.live_settings)
     if (zmq_path := ipc_path(services.settings.zmq) if services.settings.zmq else None) is not None:
 

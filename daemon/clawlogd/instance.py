@@ -7,6 +7,7 @@ socket is known to be dead. Folders are private, no symbolic link is followed, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -63,12 +64,35 @@ def state_lock(state_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
+def path_of(sock: socket.socket) -> Path | None:
+    """Where a Unix socket was bound; None for one without a path."""
+    name = sock.getsockname()
+    return Path(name) if isinstance(name, str) and name.startswith("/") else None
+
+
+def access_of(path: Path) -> tuple[int | None, int | None]:
+    """The group and the mode of what is at a path, to be given to what takes its place; None where nothing is there."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None, None
+    return (None if found.st_gid == os.getegid() else found.st_gid), stat.S_IMODE(found.st_mode)
+
+
+def is_dead(path: Path) -> bool:
+    """Whether nobody listens at a socket's path, or there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        return probe.connect_ex(str(path)) in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def bind_unix(path: Path, *, group_id: int | None = None, mode: int | None = None) -> socket.socket:
     """Binds a Unix socket, private from its creation; a dead one in its place is removed, a live one is not.
 
     Args:
         path: Where.
         group_id: A group whose members may connect, too.
+        mode: Who may connect, where that is not this user alone, or with that group.
 
     Raises:
         InstanceError: Something else is there, or the path cannot be used.
@@ -89,7 +113,8 @@ def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
         sock.bind(str(path))
         if group_id is not None:
             os.chown(path, -1, group_id, follow_symlinks=False)
-            path.chmod(0o660)
+        if group_id is not None or mode is not None:
+            path.chmod(0o660 if mode is None else mode)
     except OSError as error:
         sock.close()
         raise InstanceError(f"{path}: cannot be bound: {error.strerror}; check the folder, or set CLAWLOG_SOCKET") from None

@@ -117,6 +117,7 @@ def current_status(services: Services) -> DaemonStatus:
         for each in faults
     ]
     problems += _outbox_problems(outbox)
+    problems += services.runtime.lost_places
     if services.runtime.spool_problem is not None:
         problems.append(f"the spool cannot be read: {services.runtime.spool_problem}; what programs wrote there waits")
     if services.runtime.spool_held is not None:
