@@ -8,12 +8,12 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from pathlib import Path
 
 import zmq
 import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
+from clawlog import locations
 from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.context import Origin, Peer
 from clawlogd.instance import InstanceError
@@ -225,7 +225,7 @@ class ZeromqListener:
         key_file = self._settings.now.listen.zmq_server_key_file
         assert key_file is not None  # noqa: S101 - see check_zmq
         try:
-            secret = Path(key_file).read_text(encoding="ascii").strip().encode()
+            secret = locations.read_file(key_file, 4096).decode("ascii").strip().encode()
             public = zmq.curve_public(secret)
         except (OSError, ValueError, zmq.ZMQError) as error:
             raise SettingsError(f"listen.zmq_server_key_file: {key_file}: no CURVE secret key: {error}") from None
