@@ -8,7 +8,6 @@ socket, too: two state folders mean two daemons.
 """
 
 import os
-from errno import EFBIG, EINVAL, EISDIR
 from stat import S_ISDIR, S_ISLNK, S_ISREG
 
 TYPE_CHECKING = False
@@ -117,6 +116,8 @@ def read_file(path: str, max_bytes: int = 1 << 20) -> bytes:
     Raises:
         OSError: It cannot be read, is none, or is larger than fits.
     """
+    from errno import EFBIG, EINVAL, EISDIR  # noqa: PLC0415 - no script reads settings
+
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
     try:
         found = os.fstat(descriptor)
