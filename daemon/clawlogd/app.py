@@ -26,7 +26,7 @@ from clawlogd.host.status import report_status
 from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
-from clawlogd.instance import access_of, bind_unix, path_of, private_folder, state_lock
+from clawlogd.instance import access_of, bind_unix, check_files, path_of, private_folder, state_lock
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
@@ -118,7 +118,7 @@ async def run(
         UnknownSchemaError: The state was written by a newer version.
         SettingsError: The ZeroMQ endpoint, its keys or the group cannot be used.
     """
-    private_folder(where.state_dir)
+    check_files(private_folder(where.state_dir))
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(where.state_dir))
         closing = await stack.enter_async_context(_closing())  # left after the tasks have ended

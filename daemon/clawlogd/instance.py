@@ -18,6 +18,7 @@ from pathlib import Path
 from clawlog import locations
 
 LOCK_NAME = "clawlogd.lock"
+_FILES = ("outbox.", "ballast")  # what the names of the state's other files begin with
 
 
 class InstanceError(Exception):
@@ -41,14 +42,38 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def check_files(state_dir: Path) -> None:
+    """Checks what has the name of a file of the state's: a pipe there would hold the daemon for ever, deaf to signals.
+
+    Raises:
+        InstanceError: Something there is no file, or somebody else's.
+    """
+    for path in state_dir.iterdir():
+        if path.name != LOCK_NAME and not path.name.startswith(_FILES):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                raise InstanceError(
+                    f"{path} is not a file of user {os.geteuid()}, as whom this runs; remove it, or choose another --state-dir"
+                )
+
+
 @contextlib.contextmanager
 def state_lock(state_dir: Path) -> Iterator[None]:
     """Holds the state folder for this process.
 
     Raises:
         AlreadyRunningError: Another process holds it.
+        InstanceError: The folder cannot be written to.
     """
-    descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise InstanceError(
+            f"{state_dir / LOCK_NAME} cannot be opened: {error.strerror}; see whether the folder may be written to, "
+            "or choose another --state-dir"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
