@@ -45,6 +45,24 @@ def test_the_daemon_names_what_is_no_file_of_its_own(folder: Path, state: Path, 
     assert "Traceback" not in ended.stderr
 
 
+@pytest.mark.parametrize("kind", ["a file", "a link"])
+def test_stop_files_are_not_written_through_a_link_nor_is_a_file_taken_for_their_folder(
+    folder: Path, state: Path, kind: str
+) -> None:
+    (state / "run").mkdir(mode=0o700)
+    (folder / "elsewhere").mkdir()
+    (folder / "elsewhere" / "precious").touch()
+    if kind == "a file":
+        (state / "run" / "stop").touch()
+    else:
+        (state / "run" / "stop").symlink_to(folder / "elsewhere")
+    ended = run(str(BIN / "clawlogd"), env=environment(folder))
+    assert ended.returncode == 69, ended
+    assert str(state / "run" / "stop") in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert (folder / "elsewhere" / "precious").exists()
+
+
 def test_a_script_that_cannot_write_the_daemon_s_log_says_that_it_is_the_log(folder: Path, state: Path) -> None:
     os.mkfifo(state / "clawlogd.log")
     ended = run(sys.executable, str(SCRIPT), "--title", "T", env=environment(folder))
