@@ -70,7 +70,9 @@ class Spool:
         self._drained_at = _UNKNOWN  # the folder's time and inode when nothing was in it
         self._descriptor: int | None = None  # of the folder with that inode
         self._refusal: RpcError | None = None
-        self._held: set[str] = set()
+        self._waiting: dict[str, frozenset[str]] = {}  # files that could not be drained, each with the tasks that it is about
+        self._waiting_at = _UNKNOWN  # the folder's time and inode when these were all
+        self._held: frozenset[str] = frozenset()  # the tasks of them all
         self._finished: set[str] = set()  # names of files that could not be removed
         self._retry_at = 0.0
 
@@ -98,9 +100,11 @@ class Spool:
         return route.about_tasks
 
     async def open(self) -> None:
-        """Drains what can be."""
+        """Drains what can be. Where that is not tried again yet, sees at least what has come meanwhile."""
         if self._refusal is None or time.monotonic() >= self._retry_at:
             await self.drain()
+        else:
+            self._note_waiting()
 
     def refusal_of(self, route: Route, task_id: str | None, /) -> RpcError | None:
         """Why a task's command would overtake what the spool holds of the task; None when it would not."""
@@ -185,18 +189,17 @@ class Spool:
             if self._refusal is None:
                 self._log.warning("spool_waits", error=refusal.message)
             self._retry_at = time.monotonic() + _RETRY_S
-            self._held = self._tasks()
+            self._note_waiting()
         self._refusal = refusal
 
-    def _tasks(self) -> set[str]:
-        """The tasks that the files are about."""
-        found: set[str] = set()
-        for path in self._files():
-            try:
-                found.update(str(params.get("task_id")) for _, params in _read(path).requests)
-            except (OSError, ValueError):
-                continue
-        return found
+    def _note_waiting(self) -> None:
+        """Learns which tasks wait behind the refusal; reads only files that were not there before."""
+        stamp = self._stamp()
+        if stamp == self._waiting_at != _UNKNOWN:
+            return
+        self._waiting = {path.name: self._waiting.get(path.name) or _tasks(path) for path in self._files()}
+        self._waiting_at = stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
+        self._held = frozenset().union(*self._waiting.values())
 
     # ── The folder ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -208,10 +211,8 @@ class Spool:
         return found.st_mtime_ns, found.st_ino
 
     def _note_empty(self, stamp: tuple[int, int] | None) -> None:
-        self._refusal, self._held = None, set()
-        # What was changed within the clock's tick may be changed again within it: such a time proves nothing.
-        settled = stamp is not None and not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
-        before, self._drained_at = self._drained_at, stamp if settled and stamp is not None else _UNKNOWN
+        self._refusal, self._waiting, self._waiting_at, self._held = None, {}, _UNKNOWN, frozenset()
+        before, self._drained_at = self._drained_at, stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
         if before[1] != self._drained_at[1]:
             self.close()
             if self._drained_at is not _UNKNOWN:
@@ -257,6 +258,19 @@ class Spool:
             self._log.warning("spool_file_not_set_aside", file=path.name, error=str(error))
         self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)
+
+
+def _is_settled(stamp: tuple[int, int]) -> bool:
+    """Whether a folder's time proves that nothing has changed since: within one tick of the clock it may, unseen."""
+    return not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
+
+
+def _tasks(path: Path) -> frozenset[str]:
+    """The tasks that a file is about; none where it cannot be read, for then it is set aside."""
+    try:
+        return frozenset(str(params.get("task_id")) for _, params in _read(path).requests)
+    except (OSError, ValueError, OverflowError, RecursionError):
+        return frozenset()
 
 
 def _read(path: Path) -> SpooledCalls:

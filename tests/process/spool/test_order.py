@@ -110,6 +110,26 @@ async def test_what_cannot_be_drained_holds_back_its_own_tasks_and_no_others(
     assert [status for status, _ in said(plain)[2:]] == ["running", "done"]
 
 
+async def test_what_is_spooled_right_after_a_refusal_is_seen_by_the_next_call(
+    new_process: Callable[..., DaemonProcess], plain: PlainServer
+) -> None:
+    """A drain that was refused is not tried again for a moment; the folder is looked at all the same."""
+    process = await new_process(CLAWLOG_BASE_URL=plain.url).start()
+    disk = FullDisk(process.process.pid)
+    disk.fill()
+    for number in range(5):
+        keep(process.state_dir, "task.create", title="T", task_id=f"before{number}")
+        for task_id in (f"before{number}", f"after{number}"):
+            if task_id.startswith("after"):
+                keep(process.state_dir, "task.create", title="T", task_id=task_id)
+            with pytest.raises(RpcError) as refused:
+                await process.call("task.update", task_id=task_id, status="running")
+            assert refused.value.name == "storage_failed", refused.value
+    disk.make_room()
+    await until(lambda: len(said(plain)) == 10)
+    assert files(process.state_dir) == []
+
+
 async def test_what_fits_does_not_overtake_what_did_not_fit(
     new_process: Callable[..., DaemonProcess], plain: PlainServer
 ) -> None:
