@@ -29,8 +29,11 @@ from clawlogd.rpc.refusals import refusal_of
 from clawlogd.rpc.routes import Route
 from clawlogd.services import RuntimeInfo
 
-Perform = Callable[[str, object, CallContext], Awaitable[None]]
-"""Carries out one verb; raises ``RpcError`` where it is refused."""
+Commit = asyncio.Future[None]
+"""Resolved when what was carried out is on disk; fails with ``StorageFailed`` where it never will be."""
+
+Perform = Callable[[str, object, CallContext, Sequence[Commit]], Awaitable[Commit | None]]
+"""Carries out one verb, behind those of the commits; raises ``RpcError`` where it is refused. None: it is on disk already."""
 
 _TOGETHER = 256  # files that share a commit
 _MAX_FILE_BYTES = 1024 * 1024
@@ -45,7 +48,6 @@ class Spool:
     Args:
         folder: Where the files are.
         perform: Carries out a verb.
-        committed: Resolved when what was carried out is on disk.
         known: Whether there is a task with this id.
         runtime: Where files that could not be used are counted.
     """
@@ -55,14 +57,12 @@ class Spool:
         *,
         folder: Path,
         perform: Perform,
-        committed: Callable[[], Awaitable[None]],
         known: Callable[[str], bool],
         runtime: RuntimeInfo,
     ) -> None:
         self._folder = folder
         self._path = str(folder)
         self._perform = perform
-        self._committed = committed
         self._known = known
         self._runtime = runtime
         self._log = Log("spool")
@@ -146,8 +146,9 @@ class Spool:
             return drained
 
     async def _take(self, paths: Sequence[Path]) -> int:
-        """Makes the calls of some files, with one commit. Returns of how many files; those that cannot be accepted stay."""
-        done: list[tuple[Path, list[str]]] = []
+        """Makes the calls of some files, with few commits. Returns of how many files; those that cannot be accepted stay."""
+        made: list[tuple[Path, list[str], int]] = []  # files, why calls of them were refused, and how many commits they need
+        commits: list[Commit] = []
         refusal: RpcError | None = None
         for path in paths:
             try:
@@ -155,33 +156,45 @@ class Spool:
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, OverflowError, RecursionError) as error:
-                done.append((path, [str(error)]))
+                made.append((path, [str(error)], len(commits)))
                 continue
-            refusals = await self._make(calls)
+            refusals = await self._make(calls, commits)
             if isinstance(refusals, RpcError):
                 refusal = refusals
                 break
-            done.append((path, refusals))
+            made.append((path, refusals, len(commits)))
+        durable = 0
         try:
-            await self._committed()
+            for commit in commits:
+                await asyncio.shield(commit)
+                durable += 1
         except StorageFailed as error:
-            refusal, done = refusal_of("spool", error), []
+            refusal = refusal_of("spool", error)
+        done = [(path, refusals) for path, refusals, needed in made if needed <= durable]
         for path, refusals in done:
             self._finish(path, refusals)
         self._note_refusal(refusal)
         return sum(not refusals for _, refusals in done)
 
-    async def _make(self, calls: SpooledCalls) -> list[str] | RpcError:
-        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now."""
+    async def _make(self, calls: SpooledCalls, commits: list[Commit]) -> list[str] | RpcError:
+        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now.
+
+        Args:
+            calls: The calls.
+            commits: Those of what was made before; theirs are added, where they differ.
+        """
         refusals: list[str] = []
         writer = Peer(Origin.UNKNOWN, pid_namespace=calls.pid_namespace)
         for method, params in calls.requests:
             try:
-                await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer))
+                commit = await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer), commits)
             except RpcError as error:
                 if error.code in NOT_NOW:
                     return error
                 refusals.append(f"{method}: {error.message}")
+            else:
+                if commit is not None and commit not in commits[-1:]:
+                    commits.append(commit)
         return refusals
 
     def _note_refusal(self, refusal: RpcError | None) -> None:
