@@ -74,7 +74,11 @@ class CuttingProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cut = self._orders.popleft() if self._orders else None
-        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:  # the server is down
+            writer.transport.abort()
+            return
         done = asyncio.Event()
         self._open.add(done)
         ways = [
