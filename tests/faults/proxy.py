@@ -97,7 +97,7 @@ class CuttingProxy:
             for way in ways:
                 way.cancel()
             for each in (writer, back_writer):
-                if cut is not None and cut.how is How.RESET:
+                if cut is not None and cut.how is How.RESET and not each.transport.is_closing():
                     each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 each.transport.abort()
 

@@ -37,7 +37,6 @@ class MixedCaller(threading.Thread):
         courses: By task, what was tried and what came of it, for people.
         refused: How many were refused.
         unanswered: How many had no reply.
-        error: What ended it, if anything did.
     """
 
     def __init__(
@@ -62,12 +61,17 @@ class MixedCaller(threading.Thread):
         self.calls: Counter[str] = Counter()
         self.refused = 0
         self.unanswered = 0
-        self.error: BaseException | None = None
+        self._error: BaseException | None = None
 
     @property
     def spooled_by_scripts(self) -> int:
         """How many calls of its scripts went to the spool."""
         return sum(way.spooled for way, _ in self._ways.values() if isinstance(way, ScriptWay))
+
+    def check(self) -> None:
+        """Raises what ended it, if anything did."""
+        if self._error is not None:
+            raise self._error
 
     def stop(self) -> None:
         """Ends it after the call in hand."""
@@ -82,7 +86,7 @@ class MixedCaller(threading.Thread):
                     self._stopped.wait(self._draw.expovariate(1 / self._pause_s))
         except BaseException as error:  # noqa: BLE001 - told to whoever joins
             error.add_note(f"{self.name}'s last task: {self.courses.popitem()}")
-            self.error = error
+            self._error = error
         finally:
             for way, _ in self._ways.values():
                 way.close()

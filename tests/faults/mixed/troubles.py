@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from faults.mixed.world import MixedBackend, World
 from faults.proxy import Cut, How
 from faults.small_disk import fill
-from support.spooling import FullDisk
 
 End = Callable[[], None]
 
@@ -32,12 +31,14 @@ class Trouble:
         strikes: At what; two do not strike at the same thing at once.
         begin: Brings it about; returns what ends it.
         lasts_s: For how long, at the least and at the most.
+        share: In how many of the rounds in which each comes once it comes.
     """
 
     name: str
     strikes: str
     begin: Callable[[], End]
     lasts_s: tuple[float, float]
+    share: float = 1.0
 
 
 class Troubles:
@@ -46,7 +47,7 @@ class Troubles:
     Args:
         world: Where.
         draw: Says which, when and for how long.
-        patient: Whether some hang-ups outlast even a script's patience.
+        patient: Whether there is time: for hang-ups that outlast even a script's patience, and for work between troubles.
 
     Attributes:
         counts: How often each came.
@@ -57,6 +58,7 @@ class Troubles:
         self._draw = draw
         self._active: dict[str, tuple[float, End]] = {}
         self._all = self._possible(patient=patient)
+        self._eagerness = 0.1 if patient else 0.3
         self._deck: list[Trouble] = []  # each comes once before any comes again
         self.counts: Counter[str] = Counter()
 
@@ -71,7 +73,7 @@ class Troubles:
             for target in [target for target, (ends_at, _) in self._active.items() if ends_at <= now]:
                 self._active.pop(target)[1]()
             self._world.supervise()
-            if len(self._active) < _AT_ONCE and self._draw.random() < 0.3:
+            if len(self._active) < _AT_ONCE and self._draw.random() < self._eagerness:
                 self._begin()
             progress(f"{until - now:.0f} s left; wrong now: {', '.join(self._active) or 'nothing'}")
             time.sleep(self._draw.uniform(0.02, 0.2))  # the pace of the troubles
@@ -84,7 +86,8 @@ class Troubles:
 
     def _begin(self) -> None:
         if not self._deck:
-            self._deck = self._draw.sample(self._all, len(self._all))
+            dealt = [each for each in self._all if each.share >= self._draw.random()]
+            self._deck = self._draw.sample(dealt, len(dealt))
         trouble = next((each for each in self._deck if each.strikes not in self._active), None)
         if trouble is not None:
             self._deck.remove(trouble)
@@ -100,10 +103,10 @@ class Troubles:
             Trouble("daemon killed", "daemon", self._kill_daemon, (0.0, 0.1)),
             Trouble("daemon ended in order", "daemon", self._stop_daemon, (0.0, longest_s)),
             Trouble("daemon hung", "daemon", self._hang_daemon, (0.1, longest_s)),
-            Trouble("no room for its files", "files", self._limit_files, (0.2, longest_s)),
+            Trouble("no room for its files", "files", world.limit_files, (0.2, longest_s)),
         ]
         if patient:
-            found.append(Trouble("daemon hung", "daemon", self._hang_daemon, (_CALLER_WAITS_S, _CALLER_WAITS_S + 4.0)))
+            found.append(Trouble("daemon hung", "daemon", self._hang_daemon, (_CALLER_WAITS_S, _CALLER_WAITS_S + 4.0), 0.3))
         for backend in world.backends:
             found += [
                 Trouble("backend killed", backend.name, lambda it=backend: self._kill_backend(it), (0.0, longest_s)),
@@ -141,19 +144,6 @@ class Troubles:
 
             return end
         return lambda: process.send_signal(signal.SIGCONT)
-
-    def _limit_files(self) -> End:
-        process = self._world.daemon_process
-        if process is None or process.poll() is not None:
-            return lambda: None
-        disk = FullDisk(process.pid)
-        disk.fill()
-
-        def end() -> None:
-            if process.poll() is None:
-                disk.make_room()
-
-        return end
 
     def _kill_backend(self, backend: MixedBackend) -> End:
         backend.process.kill()

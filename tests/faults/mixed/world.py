@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +18,7 @@ from faults.registry import faketime_library, program, root
 from faults.rig import Rig
 from faults.small_disk import small_disk
 from support.backend_process import BackendProcess
+from support.spooling import FullDisk
 
 _DISK = "96m"
 
@@ -75,7 +76,7 @@ class World:
         filler: The file that fills the daemon's disk; None where no disk can be mounted.
         clock_offset: The file that moves the daemon's and the scripts' clock; None where that cannot be done.
         starts: How often the daemon was started.
-        refused_starts: How often it could not start for a full disk.
+        refused_starts: How often it could not start for want of room.
     """
 
     def __init__(self, rig: Rig) -> None:
@@ -87,7 +88,7 @@ class World:
         self.starts = 0
         self.refused_starts = 0
         self._process: subprocess.Popen[bytes] | None = None
-        self._disk_was_full = False
+        self._short_of_room = False
 
     def __enter__(self) -> Self:
         folder = self._rig.folder
@@ -144,7 +145,7 @@ class World:
 
     def start_daemon(self) -> None:
         """Starts the daemon, without waiting until it serves."""
-        self._disk_was_full = self.disk_is_full
+        self._short_of_room = self.disk_is_full
         self._process = self._rig.daemon.spawn(env=self._faked)
         self.starts += 1
 
@@ -154,18 +155,35 @@ class World:
         self._process = None
 
     def supervise(self) -> None:
-        """Starts the daemon again where a full disk did not let it start, as a service manager does.
+        """Starts the daemon again where it could not start for want of room, as a service manager does.
 
         Raises:
-            AssertionError: It ended for no such reason.
+            AssertionError: It ended for no such reason, or after it had started.
         """
         if self._process is None or self._process.poll() is None:
             return
-        status = self._process.returncode
-        full, self._disk_was_full = self._disk_was_full or self.disk_is_full, self.disk_is_full
-        assert full, f"the daemon ended by itself, with {status}:\n{self._rig.daemon.log_tail()}"
+        status, pid = self._process.returncode, self._process.pid
+        short, self._short_of_room = self._short_of_room or self.disk_is_full, self.disk_is_full
+        assert short, f"the daemon ended by itself, with {status}:\n{self._rig.daemon.log_tail()}"
+        ready = f'"pid": {pid}}}' in self._rig.daemon.log_path.read_text("utf-8", "replace")
+        assert not ready, f"the daemon had started, and ended with {status}:\n{self._rig.daemon.log_tail()}"
         self.refused_starts += 1
         self.start_daemon()
+
+    def limit_files(self) -> Callable[[], None]:
+        """Lets none of the daemon's files grow. Returns what ends that."""
+        process = self._process
+        if process is None or process.poll() is not None:
+            return lambda: None
+        disk = FullDisk(process.pid)
+        disk.fill()
+        self._short_of_room = True
+
+        def end() -> None:
+            if process.poll() is None:
+                disk.make_room()
+
+        return end
 
     # ── What it stands on ──────────────────────────────────────────────────────────────────────────────────────────
 

@@ -11,6 +11,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 import zmq
@@ -56,7 +57,7 @@ def mixed(rig: Rig) -> None:
         assert "Logging error" not in text
         assert '"event": "fault"' not in text
         rig.notes["undecided"] = rig.verdict().undecided
-        rig.notes["starts that a full disk refused"] = world.refused_starts
+        rig.notes["starts refused for want of room"] = world.refused_starts
         rig.daemon.kill()  # its disk is about to go
 
 
@@ -77,7 +78,7 @@ def _try(rig: Rig, world: World, seed: int, seconds: float) -> dict[str, list[st
     for caller in callers:
         caller.start()
     try:
-        troubles.run(seconds, rig.progress)
+        troubles.run(seconds, partial(_watch, rig, callers))
         troubles.end()
         rig.until(rig.daemon.serves, "the daemon serves")
         rig.accept_more(_CALLERS)
@@ -88,12 +89,18 @@ def _try(rig: Rig, world: World, seed: int, seconds: float) -> dict[str, list[st
         for caller in callers:
             caller.join(60.0)
     for caller in callers:
-        if caller.error is not None:
-            raise caller.error
+        caller.check()
         assert not caller.is_alive(), f"{caller.name} still waits"
     _settle(rig)
     _note(rig, callers, troubles)
     return {task: course for caller in callers for task, course in caller.courses.items()}
+
+
+def _watch(rig: Rig, callers: Sequence[MixedCaller], text: str) -> None:
+    """Says how far it is, and goes no further without one of the callers."""
+    rig.progress(text)
+    for caller in callers:
+        caller.check()
 
 
 def _settle(rig: Rig) -> None:
