@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import signal
+import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -127,7 +128,7 @@ class Troubles:
         process = self._world.daemon_process
         assert process is not None
         process.terminate()  # perhaps while it starts, or while it cannot write
-        with contextlib.suppress(Exception):
+        with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(5.0)
         self._world.kill_daemon()
         return self._world.start_daemon
