@@ -236,8 +236,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
     """What carries out commands, and the spool, which has its calls carried out by it and lets nothing overtake them."""
     spool = Spool(
         folder=where.state_dir / locations.SPOOL_NAME,
-        perform=lambda method, params, context: dispatcher.perform(method, params, context),  # noqa: PLW0108 - built below
-        committed=services.outbox.committed,
+        perform=lambda method, params, context, after: dispatcher.perform(method, params, context, after),  # noqa: PLW0108 - built below
         known=lambda task_id: services.registry.find(task_id) is not None,
         runtime=services.runtime,
     )

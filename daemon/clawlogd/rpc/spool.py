@@ -31,8 +31,11 @@ from clawlogd.rpc.refusals import concerns_one_task, refusal_of
 from clawlogd.rpc.routes import Route
 from clawlogd.services import RuntimeInfo
 
-Perform = Callable[[str, object, CallContext], Awaitable[None]]
-"""Carries out one verb; raises ``RpcError`` where it is refused."""
+Commit = asyncio.Future[None]
+"""Resolved when what was carried out is on disk; fails with ``StorageFailed`` where it never will be."""
+
+Perform = Callable[[str, object, CallContext, Sequence[Commit]], Awaitable[Commit | None]]
+"""Carries out one verb, behind those of the commits; raises ``RpcError`` where it is refused. None: it is on disk already."""
 
 _TOGETHER = 256  # files that share a commit
 _MAX_FILE_BYTES = 1024 * 1024
@@ -72,7 +75,6 @@ class Spool:
     Args:
         folder: Where the files are.
         perform: Carries out a verb.
-        committed: Resolved when what was carried out is on disk.
         known: Whether there is a task with this id.
         runtime: Where files that could not be used are counted.
     """
@@ -82,14 +84,12 @@ class Spool:
         *,
         folder: Path,
         perform: Perform,
-        committed: Callable[[], Awaitable[None]],
         known: Callable[[str], bool],
         runtime: RuntimeInfo,
     ) -> None:
         self._folder = folder
         self._path = str(folder)
         self._perform = perform
-        self._committed = committed
         self._known = known
         self._runtime = runtime
         self._log = Log("spool")
@@ -97,7 +97,9 @@ class Spool:
         self._drained_at = _UNKNOWN  # the folder's time and inode when nothing was in it
         self._descriptor: int | None = None  # of the folder with that inode
         self._refusal: RpcError | None = None  # why nothing can be accepted now
-        self._refused: set[str] = set()  # the tasks that are concerned by that
+        self._waiting: dict[str, frozenset[str]] = {}  # files that could not be drained, each with the tasks that it is about
+        self._waiting_at = _UNKNOWN  # the folder's time and inode when these were all
+        self._refused: frozenset[str] = frozenset()  # the tasks of them all
         self._held = _Held()
         self._finished: set[str] = set()  # names of files that could not be removed
         self._retry_at = 0.0
@@ -129,11 +131,13 @@ class Spool:
         return route.about_tasks
 
     async def open(self) -> None:
-        """Drains what can be."""
+        """Drains what can be. Where that is not tried again yet, sees at least what has come meanwhile."""
         now = time.monotonic()
         if self._refusal is not None:
             if now >= self._retry_at:
                 await self.drain()
+            else:
+                self._note_waiting()
         elif not self._held.tasks or self._lock.locked() or now >= self._retry_held_at or self._has_new():
             await self.drain()
 
@@ -183,8 +187,9 @@ class Spool:
             return drained
 
     async def _take(self, paths: Sequence[Path], held: _Held) -> int:
-        """Makes the calls of some files, with one commit. Returns of how many files; those that cannot be accepted stay."""
-        done: list[tuple[Path, list[str]]] = []
+        """Makes the calls of some files, with few commits. Returns of how many files; those that cannot be accepted stay."""
+        made: list[tuple[Path, list[str], int]] = []  # files, why calls of them were refused, and how many commits they need
+        commits: list[Commit] = []
         refusal: RpcError | None = None
         for path in paths:
             try:
@@ -192,37 +197,49 @@ class Spool:
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, OverflowError, RecursionError) as error:
-                done.append((path, [str(error)]))
+                made.append((path, [str(error)], len(commits)))
                 continue
             task_ids = _task_ids(calls)
-            refusals = held.why(task_ids) or await self._make(calls)
+            refusals = held.why(task_ids) or await self._make(calls, commits)
             if not isinstance(refusals, RpcError):
-                done.append((path, refusals))
+                made.append((path, refusals, len(commits)))
             elif concerns_one_task(refusals):
                 held.add(path.name, task_ids, refusals)
             else:
                 refusal = refusals
                 break
+        durable = 0
         try:
-            await self._committed()
+            for commit in commits:
+                await asyncio.shield(commit)
+                durable += 1
         except StorageFailed as error:
-            refusal, done = refusal_of("spool", error), []
+            refusal = refusal_of("spool", error)
+        done = [(path, refusals) for path, refusals, needed in made if needed <= durable]
         for path, refusals in done:
             self._finish(path, refusals)
         self._note_refusal(refusal)
         return sum(not refusals for _, refusals in done)
 
-    async def _make(self, calls: SpooledCalls) -> list[str] | RpcError:
-        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now."""
+    async def _make(self, calls: SpooledCalls, commits: list[Commit]) -> list[str] | RpcError:
+        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now.
+
+        Args:
+            calls: The calls.
+            commits: Those of what was made before; theirs are added, where they differ.
+        """
         refusals: list[str] = []
         writer = Peer(Origin.SPOOL, pid_namespace=calls.pid_namespace)
         for method, params in calls.requests:
             try:
-                await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer))
+                commit = await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer), commits)
             except RpcError as error:
                 if error.code in NOT_NOW:
                     return error
                 refusals.append(f"{method}: {error.message}")
+            else:
+                if commit is not None and commit not in commits[-1:]:
+                    commits.append(commit)
         return refusals
 
     def _note_refusal(self, refusal: RpcError | None) -> None:
@@ -230,7 +247,7 @@ class Spool:
             if self._refusal is None:
                 self._log.warning("spool_waits", error=refusal.message)
             self._retry_at = time.monotonic() + _RETRY_S
-            self._refused = self._tasks()
+            self._note_waiting()
         self._refusal = refusal
 
     def _note_held(self, held: _Held, began: float) -> None:
@@ -243,15 +260,14 @@ class Spool:
         first = next(iter(held.tasks.values()), None)
         self._runtime.spool_held = None if first is None else f"{len(held.tasks)}; the first: {first.message}"
 
-    def _tasks(self) -> set[str]:
-        """The tasks that the files are about."""
-        found: set[str] = set()
-        for path in self._files():
-            try:
-                found |= _task_ids(_read(path))
-            except (OSError, ValueError):
-                continue
-        return found
+    def _note_waiting(self) -> None:
+        """Learns which tasks wait behind the refusal; reads only files that were not there before."""
+        stamp = self._stamp()
+        if stamp == self._waiting_at != _UNKNOWN:
+            return
+        self._waiting = {path.name: self._waiting.get(path.name) or _tasks(path) for path in self._files()}
+        self._waiting_at = stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
+        self._refused = frozenset().union(*self._waiting.values())
 
     # ── The folder ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -264,9 +280,8 @@ class Spool:
 
     def _note_drained(self, stamp: tuple[int, int] | None) -> None:
         """Notes that nothing is in the folder beside what is held."""
-        # What was changed within the clock's tick may be changed again within it: such a time proves nothing.
-        settled = stamp is not None and not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
-        before, self._drained_at = self._drained_at, stamp if settled and stamp is not None else _UNKNOWN
+        self._waiting, self._waiting_at, self._refused = {}, _UNKNOWN, frozenset()
+        before, self._drained_at = self._drained_at, stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
         if before[1] != self._drained_at[1]:
             self.close()
             if self._drained_at is not _UNKNOWN:
@@ -314,8 +329,21 @@ class Spool:
         self._log.warning("spool_file_set_aside", file=path.name, why=why)
 
 
+def _is_settled(stamp: tuple[int, int]) -> bool:
+    """Whether a folder's time proves that nothing has changed since: within one tick of the clock it may, unseen."""
+    return not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
+
+
 def _task_ids(calls: SpooledCalls) -> set[str]:
     return {str(params.get("task_id")) for _, params in calls.requests}
+
+
+def _tasks(path: Path) -> frozenset[str]:
+    """The tasks that a file is about; none where it cannot be read, for then it is set aside."""
+    try:
+        return frozenset(_task_ids(_read(path)))
+    except (OSError, ValueError, OverflowError, RecursionError):
+        return frozenset()
 
 
 def _read(path: Path) -> SpooledCalls:
