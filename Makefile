@@ -19,7 +19,7 @@ demo: venv  ## a complete run on temporary state: ends by itself
 test: venv
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
-faults: venv  ## every fault in its long form (some twenty minutes); prints the table of docs/reliability.md
+faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
 
 lint: venv

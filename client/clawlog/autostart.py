@@ -203,26 +203,30 @@ class Launch:
             arguments += ["--zmq", self._address.endpoint]
             env.pop("CLAWLOG_SOCKET", None)  # it names the ZeroMQ endpoint; the Unix socket keeps its default path
         _started[:] = [pid for pid in _started if not _reaped(pid)]
+        try:
+            log_fd = locations.open_own_file(self._log_path, os.O_WRONLY | os.O_APPEND)
+        except OSError as error:
+            raise DaemonUnreachable(f"The daemon's log {self._log_path} cannot be written: {error.strerror}") from error
+        except locations.Unfit as error:
+            raise DaemonUnreachable(f"The daemon's log cannot be written: {error}") from error
+        try:
+            return self._run_first(arguments, env, log_fd)
+        finally:
+            os.close(log_fd)
+
+    def _run_first(self, arguments: list[str], env: Mapping[str, str], log_fd: int) -> subprocess.Popen[bytes]:
         for program in self._programs:
             self._program = program
             try:
-                return self._run([program, *arguments], env)
+                return subprocess.Popen(
+                    [program, *arguments],
+                    stdin=subprocess.DEVNULL, stdout=log_fd, stderr=log_fd, cwd="/", env=env, start_new_session=True,
+                )  # fmt: skip
             except OSError as error:
                 self._failures.append(f"{program} cannot be run: {error.strerror}")
-            except locations.Unfit as error:
-                raise DaemonUnreachable(f"The log cannot be written: {error}") from error
         if not self._failures:
             raise DaemonUnreachable(f"{_PROGRAM} is not installed; install it: pipx install . in a clone of its repository")
         raise DaemonUnreachable(f"{'; '.join(self._failures)}; see {self._log_path}")
-
-    def _run(self, command: list[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
-        log_fd = locations.open_own_file(self._log_path, os.O_WRONLY | os.O_APPEND)
-        try:
-            return subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log_fd, stderr=log_fd, cwd="/", env=env, start_new_session=True
-            )
-        finally:
-            os.close(log_fd)
 
 
 def _reaped(pid: int) -> bool:

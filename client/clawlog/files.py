@@ -6,6 +6,7 @@ else (a link's target is what is written, a pipe, a device, a file of another us
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -23,6 +24,8 @@ def write(path: str, content: bytes, *, mode: int = 0o600) -> None:
     Raises:
         OSError: It could not be written.
     """
+    if not path:
+        raise FileNotFoundError(errno.ENOENT, "its name is empty", path)  # a path relative to here would be here itself
     if path.startswith(("/dev/", "/proc/")):  # /dev/stdout may be a file, which is not for replacing
         _write_into(path, content, os.O_APPEND)
         return

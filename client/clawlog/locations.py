@@ -15,6 +15,7 @@ if TYPE_CHECKING:  # collections would cost every script call a tenth of its tim
     from collections.abc import Mapping
 
 SYSTEM_SOCKET_DIR = "/run/clawlog"
+SYSTEM_CONFIG = "/etc/clawlog/clawlog.toml"
 SOCKET_NAME = "clawlogd.sock"
 SPOOL_NAME = "spool"
 DEFAULT_BASE_URL = "http://localhost:8000"
@@ -78,6 +79,60 @@ def home(env: "Mapping[str, str]") -> str:
             f"user {os.geteuid()} has no home folder, and HOME names none; set CLAWLOG_STATE_DIR to a folder of its own"
         )
     return named
+
+
+def config_dir(env: "Mapping[str, str]") -> str:
+    """The folder of the user's settings: ``XDG_CONFIG_HOME`` unless that is somebody else's, else ``~/.config``.
+
+    Raises:
+        Unfit: As ``home``.
+    """
+    # Of another user, as after sudo -E, it would say what this one's daemon does.
+    if (path := env.get("XDG_CONFIG_HOME", "")).startswith("/") and (_is_own_folder(path) or not os.path.lexists(path)):
+        return path
+    return f"{home(env)}/.config"
+
+
+def config_file(env: "Mapping[str, str]") -> "str | None":
+    """The settings' file: the one that ``CLAWLOG_CONFIG`` names, else the first of the usual ones that is there.
+
+    One that is there and cannot be read (a broken link, a folder) is a mistake to be told, so it is not passed over.
+    """
+    if named := env.get("CLAWLOG_CONFIG"):
+        return named
+    try:
+        own = f"{config_dir(env)}/clawlog/clawlog.toml"
+        os.lstat(own)
+    except (FileNotFoundError, NotADirectoryError, Unfit):  # a user without a home has no settings in it
+        return SYSTEM_CONFIG if os.path.lexists(SYSTEM_CONFIG) else None
+    except OSError:  # a folder that cannot be entered
+        return own
+    return own
+
+
+def read_file(path: str, max_bytes: int = 1 << 20) -> bytes:
+    """Reads a file that a setting names. A pipe in its place would make its reader wait for ever, a device never end.
+
+    Raises:
+        OSError: It cannot be read, is none, or is larger than fits.
+    """
+    from errno import EFBIG, EINVAL, EISDIR  # noqa: PLC0415 - no script reads settings
+
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+    try:
+        found = os.fstat(descriptor)
+        if S_ISDIR(found.st_mode):
+            raise IsADirectoryError(EISDIR, "Is a directory", path)
+        if not S_ISREG(found.st_mode) and path != os.devnull:
+            raise OSError(EINVAL, "It is a pipe, a socket or a device, and has to be a file", path)
+        content = b""
+        while chunk := os.read(descriptor, max_bytes + 1 - len(content)):
+            content += chunk
+            if len(content) > max_bytes:
+                raise OSError(EFBIG, f"It holds more than {max_bytes} bytes", path)
+        return content
+    finally:
+        os.close(descriptor)
 
 
 def private_folder(path: str) -> None:

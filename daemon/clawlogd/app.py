@@ -27,7 +27,7 @@ from clawlogd.host.status import report_status
 from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
-from clawlogd.instance import bind_unix, private_folder, state_lock
+from clawlogd.instance import access_of, bind_unix, check_files, path_of, private_folder, state_lock
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
@@ -120,7 +120,7 @@ async def run(
         UnknownSchemaError: The state was written by a newer version.
         SettingsError: The ZeroMQ endpoint, its keys or the group cannot be used.
     """
-    private_folder(where.state_dir)
+    check_files(private_folder(where.state_dir))
     async with AsyncExitStack() as stack:
         stack.enter_context(state_lock(where.state_dir))
         closing = await stack.enter_async_context(_closing())  # left after the tasks have ended
@@ -135,7 +135,7 @@ async def run(
         await _resume(services, spool)
 
         manager = ServiceManager(where.env)
-        places = Places(services.outbox.check_place)
+        places = Places(services.outbox.check_place, partial(setattr, services.runtime, "lost_places"))
         listeners = await _listen(services, where, dispatcher, places, stack)
         await _serve_metrics(services, listeners, places, stack)
         housekeeping = Housekeeping(
@@ -238,8 +238,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
     """What carries out commands, and the spool, which has its calls carried out by it and lets nothing overtake them."""
     spool = Spool(
         folder=where.state_dir / locations.SPOOL_NAME,
-        perform=lambda method, params, context: dispatcher.perform(method, params, context),  # noqa: PLW0108 - built below
-        committed=services.outbox.committed,
+        perform=lambda method, params, context, after: dispatcher.perform(method, params, context, after),  # noqa: PLW0108 - built below
         known=lambda task_id: services.registry.find(task_id) is not None,
         runtime=services.runtime,
     )
@@ -267,13 +266,15 @@ async def _listen(
     group_id = group.gr_gid if group else None
     sockets = passed_sockets(where.env)
     own_path = where.socket_path if not sockets else None
+
+    async def rebind_unix(path: Path, group_id: int | None, mode: int | None = None) -> None:
+        await listeners.rebind_unix(bind_unix(path, group_id=group_id, mode=mode))
+
+    for path in filter(None, map(path_of, sockets)):
+        stack.callback(places.add(path, partial(rebind_unix, path, *access_of(path)), passed=True).remove)
     if own_path is not None:
         sockets = [bind_unix(own_path, group_id=group_id)]
-
-        async def rebind_unix(path: Path = own_path) -> None:
-            await listeners.rebind_unix(bind_unix(path, group_id=group_id))
-
-        stack.callback(places.add(own_path, rebind_unix).remove)
+        stack.callback(places.add(own_path, partial(rebind_unix, own_path, group_id)).remove)
     listeners = make_listeners(sockets, group, dispatcher, services.live_settings)
     if (zmq_path := ipc_path(services.settings.zmq) if services.settings.zmq else None) is not None:
 

@@ -8,7 +8,7 @@ from typing import Any
 from clawlog.protocol.addresses import canonical
 from clawlogd.clock import Clock
 from clawlogd.delivery.lane import Lane
-from clawlogd.errors import InvalidValue
+from clawlogd.errors import TooManyBackends
 from clawlogd.faults import Faults
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.interrupts.watcher import InterruptWatcher
@@ -134,16 +134,12 @@ class Backends:
         """Checks that a task for this backend may be added. One for the default backend always may.
 
         Raises:
-            InvalidValue: As many others are served as may be.
+            TooManyBackends: As many others are served as may be.
         """
         bound = self._settings.now.backends.max
         if base_url in self._lanes or len(self._lanes) < bound or base_url == canonical(self._settings.now.base_url):
             return
-        raise InvalidValue(
-            "base_url",
-            f"{len(self._lanes)} other backends are in use and the bound is backends.max",
-            "end the tasks of one that is over, or raise it",
-        )
+        raise TooManyBackends(len(self._lanes))
 
     async def end_idle(self) -> None:
         """Ends the lanes and watchers of backends for which nothing has gone on, and nothing has waited, for a while."""

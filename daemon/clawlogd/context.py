@@ -13,9 +13,11 @@ class Origin(Enum):
     """Where a caller is, as far as the way that it came by tells."""
 
     THIS_KERNEL = "this kernel"
-    """A Unix socket: the kernel names the caller's process."""
+    """A Unix socket, also under ZeroMQ: the kernel names the caller's process."""
+    SPOOL = "spool"
+    """A file: its writer may have said in which pid namespace it was."""
     UNKNOWN = "unknown"
-    """ZeroMQ over a Unix socket, or the spool: no process is named."""
+    """ZeroMQ over a Unix socket, by a libzmq that does not pass on what the kernel says."""
     NETWORK = "network"
     """ZeroMQ over TCP: perhaps another machine."""
 
@@ -36,7 +38,7 @@ class Peer(msgspec.Struct, frozen=True, gc=False):
     uid: int | None = None
 
 
-UNKNOWN_PEER = Peer()
+SPOOL_WRITER = Peer(Origin.SPOOL)
 
 
 class CallerSession(Protocol):
@@ -72,7 +74,7 @@ class CallContext(msgspec.Struct, frozen=True, gc=False):
 
     at_ms: int
     session: CallerSession | None = None
-    writer: Peer = UNKNOWN_PEER
+    writer: Peer = SPOOL_WRITER
 
     @property
     def spooled_at_ms(self) -> int | None:

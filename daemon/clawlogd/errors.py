@@ -133,11 +133,29 @@ class NoOpenInterrupt(CommandRefused):
 
 
 class TooManyTasks(CommandRefused):
-    """As many tasks are known as may be.
+    """As many tasks are known as may be; those that are known go on.
 
     Args:
         known: How many are.
     """
 
+    bound = "tasks.max_known"
+
     def __init__(self, known: int) -> None:
         super().__init__(f"{known} tasks are known and the bound is tasks.max_known; end tasks that are over, or raise it")
+
+
+class TooManyBackends(CommandRefused):
+    """As many other backends are in use as may be; the tasks of these go on.
+
+    Args:
+        in_use: How many are.
+    """
+
+    bound = "backends.max"
+
+    def __init__(self, in_use: int) -> None:
+        super().__init__(
+            f"base_url: {in_use} other backends are in use and the bound is backends.max; "
+            "end the tasks of one that is over, or raise it"
+        )

@@ -7,6 +7,7 @@ socket is known to be dead. Folders are private, no symbolic link is followed, a
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import socket
@@ -17,6 +18,7 @@ from pathlib import Path
 from clawlog import locations
 
 LOCK_NAME = "clawlogd.lock"
+_FILES = ("outbox.", "ballast")  # what the names of the state's other files begin with
 
 
 class InstanceError(Exception):
@@ -40,14 +42,38 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def check_files(state_dir: Path) -> None:
+    """Checks what has the name of a file of the state's: a pipe there would hold the daemon for ever, deaf to signals.
+
+    Raises:
+        InstanceError: Something there is no file, or somebody else's.
+    """
+    for path in state_dir.iterdir():
+        if path.name != LOCK_NAME and not path.name.startswith(_FILES):
+            continue
+        with contextlib.suppress(FileNotFoundError):
+            found = path.stat()
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.geteuid():
+                raise InstanceError(
+                    f"{path} is not a file of user {os.geteuid()}, as whom this runs; remove it, or choose another --state-dir"
+                )
+
+
 @contextlib.contextmanager
 def state_lock(state_dir: Path) -> Iterator[None]:
     """Holds the state folder for this process.
 
     Raises:
         AlreadyRunningError: Another process holds it.
+        InstanceError: The folder cannot be written to.
     """
-    descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        descriptor = os.open(state_dir / LOCK_NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise InstanceError(
+            f"{state_dir / LOCK_NAME} cannot be opened: {error.strerror}; see whether the folder may be written to, "
+            "or choose another --state-dir"
+        ) from None
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -63,12 +89,35 @@ def state_lock(state_dir: Path) -> Iterator[None]:
         os.close(descriptor)
 
 
-def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
+def path_of(sock: socket.socket) -> Path | None:
+    """Where a Unix socket was bound; None for one without a path."""
+    name = sock.getsockname()
+    return Path(name) if isinstance(name, str) and name.startswith("/") else None
+
+
+def access_of(path: Path) -> tuple[int | None, int | None]:
+    """The group and the mode of what is at a path, to be given to what takes its place; None where nothing is there."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return None, None
+    return (None if found.st_gid == os.getegid() else found.st_gid), stat.S_IMODE(found.st_mode)
+
+
+def is_dead(path: Path) -> bool:
+    """Whether nobody listens at a socket's path, or there is none."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)  # noqa: FBT003 - the standard library's own signature
+        return probe.connect_ex(str(path)) in (errno.ECONNREFUSED, errno.ENOENT)
+
+
+def bind_unix(path: Path, *, group_id: int | None = None, mode: int | None = None) -> socket.socket:
     """Binds a Unix socket, private from its creation; a dead one in its place is removed, a live one is not.
 
     Args:
         path: Where.
         group_id: A group whose members may connect, too.
+        mode: Who may connect, where that is not this user alone, or with that group.
 
     Raises:
         InstanceError: Something else is there, or the path cannot be used.
@@ -89,7 +138,8 @@ def bind_unix(path: Path, *, group_id: int | None = None) -> socket.socket:
         sock.bind(str(path))
         if group_id is not None:
             os.chown(path, -1, group_id, follow_symlinks=False)
-            path.chmod(0o660)
+        if group_id is not None or mode is not None:
+            path.chmod(0o660 if mode is None else mode)
     except OSError as error:
         sock.close()
         raise InstanceError(f"{path}: cannot be bound: {error.strerror}; check the folder, or set CLAWLOG_SOCKET") from None

@@ -10,7 +10,7 @@ import logging
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any, Literal, TextIO
 
 from clawlog.protocol.summary import any_line
 
@@ -74,6 +74,14 @@ class Log:
             self._logger.log(level, event, extra={"fields": {**self._fields, **fields}}, exc_info=exc_info)
 
 
+class _Handler(logging.StreamHandler[TextIO]):
+    """Writes to a stream; leaves out a line that it does not take (its disk is full, its reader gone), without a trace."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        if not isinstance(sys.exc_info()[1], OSError):
+            super().handleError(record)
+
+
 class _Formatter(logging.Formatter):
     def __init__(self, style: LogFormat) -> None:
         super().__init__()
@@ -115,7 +123,7 @@ def _plain(value: object) -> str:
 
 def configure(level: str, style: LogFormat) -> None:
     """Sends the daemon's log events to stderr."""
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _Handler(sys.stderr)
     handler.setFormatter(_Formatter(style))
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -177,6 +177,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         watched: The process whose end means that its agent is gone.
         upstream: Whether the backend has it.
         remote_id: The backend's own id, where it differs.
+        told_anew_ms: When its backend, which had forgotten it, was last told of it anew.
         interrupt: The newest request to stop it; ``stop`` on disk.
         metadata: The caller's own pairs, and what was found out about it.
         parent_task_id: The task that this one is a part of.
@@ -202,6 +203,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     watched: WatchedProcess | None = None
     upstream: bool = False
     remote_id: str | None = None
+    told_anew_ms: int | None = None
     interrupt: Interrupt | None = msgspec.field(default=None, name="stop")
     metadata: dict[str, str] = {}
     parent_task_id: str | None = None

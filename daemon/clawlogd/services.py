@@ -29,7 +29,9 @@ class RuntimeInfo:
         zmq: The ZeroMQ endpoint.
         started: When the daemon began, monotonic.
         recovery: What was done about a damaged outbox.
+        lost_places: Why callers do not reach the daemon where they should.
         spool_problem: Why the spool folder cannot be read.
+        spool_held: Of how many tasks calls wait in the spool because of a bound, and which.
         spool_set_aside: Spool files that could not be used, in this run.
         damaged: Numbers of records whose checksum does not fit.
         metrics: Where the metrics are served.
@@ -42,7 +44,9 @@ class RuntimeInfo:
     started: float
     recovery: Recovery | None = None
     spool_set_aside: int = 0
+    lost_places: list[str] = field(default_factory=list)
     spool_problem: str | None = None
+    spool_held: str | None = None
     damaged: list[int] = field(default_factory=list)
     metrics: str | None = None
     reload_error: str | None = None

@@ -208,9 +208,8 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None 
     Raises:
         SettingsError: A file cannot be read, a key is unknown or a value does not fit.
     """
-    if path is None and (named := env.get("CLAWLOG_CONFIG")):
-        path = Path(named)
-    found = path or _usual_file(env)
+    usual = locations.config_file(env) if path is None else None
+    found = Path(usual) if usual is not None else path
     tree: dict[str, Any] = {}
     origins: dict[str, str] = {}
     if found is not None:
@@ -251,21 +250,11 @@ def replace(settings: Settings, values: Mapping[str, object]) -> Settings:
     return msgspec.convert(tree, Settings)
 
 
-def _usual_file(env: Mapping[str, str]) -> Path | None:
-    try:
-        user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
-    except locations.Unfit:  # a user without a home has no settings in it
-        user = Path("/etc/clawlog/clawlog.toml")
-    return next((path for path in (user, Path("/etc/clawlog/clawlog.toml")) if path.is_file()), None)
-
-
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        return tomllib.loads(locations.read_file(str(path)).decode("utf-8-sig"))
     except OSError as error:
-        raise SettingsError(
-            f"{path}: cannot be read: {os.strerror(error.errno or 0)}; check its path and permissions"
-        ) from None
+        raise SettingsError(f"{path}: cannot be read: {error.strerror}; check its path and permissions") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: not TOML: {error}") from None
 

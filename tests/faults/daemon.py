@@ -140,10 +140,15 @@ class Daemon:
         """Ends it as a crash does: at once, with nothing said."""
         if self._process is not None:
             with contextlib.suppress(ProcessLookupError, FileNotFoundError, ValueError):
-                os.kill(self.pid, signal.SIGKILL)
+                if self._is_mine(self.pid):
+                    os.kill(self.pid, signal.SIGKILL)
             self._process.kill()
             self._process.wait()
             self._process = None
+
+    def _is_mine(self, pid: int) -> bool:
+        """Whether a process is a daemon over this folder: the lock of one that was killed may name another by now."""
+        return os.fsencode(self.config_path) in Path(f"/proc/{pid}/cmdline").read_bytes()
 
     def stop(self, timeout_s: float = 30.0) -> int:
         """Ends it in good order, and returns its exit status."""

@@ -74,7 +74,11 @@ class CuttingProxy:
 
     async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         cut = self._orders.popleft() if self._orders else None
-        back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        try:
+            back_reader, back_writer = await asyncio.open_connection("127.0.0.1", self._server_port)
+        except OSError:  # the server is down
+            writer.transport.abort()
+            return
         done = asyncio.Event()
         self._open.add(done)
         ways = [
@@ -93,7 +97,7 @@ class CuttingProxy:
             for way in ways:
                 way.cancel()
             for each in (writer, back_writer):
-                if cut is not None and cut.how is How.RESET:
+                if cut is not None and cut.how is How.RESET and not each.transport.is_closing():
                     each.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
                 each.transport.abort()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, TypeVar
@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 from faults.backend import FaultyBackend
 from faults.daemon import Daemon
 from faults.load import Agent, Load
-from faults.oracle import Ledger, Verdict, judge
+from faults.oracle import Change, Ledger, Verdict, judge
 
 T = TypeVar("T")
 
@@ -30,6 +30,9 @@ class Rig:
     Args:
         long: Whether the long form is wanted.
         progress: Told now and then how far the scenario is.
+
+    Attributes:
+        history: Gives what the backends applied, for the oracle; by default what the faulty one did.
     """
 
     def __init__(self, *, long: bool = False, progress: Callable[[str], None] = lambda _: None) -> None:
@@ -40,6 +43,7 @@ class Rig:
         self.reported_gone = 0
         self.recovery_s: float | None = None
         self.notes: dict[str, Any] = {}
+        self.history: Callable[[], Iterable[Change]] = lambda: tuple(self.backend.history)
         self._folder = tempfile.TemporaryDirectory(prefix="clf-")
         self.folder = Path(self._folder.name)
         self._daemons: list[Daemon] = []
@@ -52,6 +56,7 @@ class Rig:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         for daemon in self._daemons:
             if error is not None:
+                error.add_note(f"so far: {self.notes}")
                 error.add_note(f"the daemon's log ends with:\n{daemon.log_tail()}")
             daemon.kill()
         self.backend.close()
@@ -166,4 +171,4 @@ class Rig:
 
     def verdict(self) -> Verdict:
         """What the oracle says of all that happened."""
-        return judge(self.ledger, tuple(self.backend.history), reported_gone=self.reported_gone)
+        return judge(self.ledger, self.history(), reported_gone=self.reported_gone)

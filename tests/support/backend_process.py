@@ -27,10 +27,18 @@ def ago(seconds: float) -> str:
 
 
 class BackendProcess:
-    """`python -m clawlog_backend`, its address, and its HTTP contract as seen by a client."""
+    """`python -m clawlog_backend`, its address, and its HTTP contract as seen by a client.
 
-    def __init__(self, folder: Path, *, token: str | None = None, root_path: str = "") -> None:
+    Args:
+        folder: Where its database and its log go.
+        token: The access token that it wants, if any.
+        root_path: The path below which it is shown.
+        plain_only: Whether it lacks the batch routes.
+    """
+
+    def __init__(self, folder: Path, *, token: str | None = None, root_path: str = "", plain_only: bool = False) -> None:
         self._folder = folder
+        self._program = ["-P", str(Path(__file__).with_name("plain_backend.py"))] if plain_only else ["-m", "clawlog_backend"]
         self._flags = ["--root-path", root_path] if root_path else []
         self._token = token
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,22 +48,35 @@ class BackendProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def database_path(self) -> Path:
+        return self._folder / "backend.db"
+
     def start(self) -> None:
-        """Start it, the second time on the port that it had before."""
+        """Start it, the second time on the port that it had before, and wait until it answers."""
+        self.spawn()
+        self.wait()
+
+    def wait(self) -> None:
+        """Wait until it answers."""
+        assert self._process is not None, "it is not running"
+        deadline = time.monotonic() + START_LIMIT_S
+        while not self._answers(self._folder / "port"):
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise AssertionError(f"the backend did not start:\n{(self._folder / 'backend.log').read_text()}")
+            time.sleep(0.05)
+
+    def spawn(self) -> None:
+        """Start it, without waiting."""
         port_file = self._folder / "port"
         port_file.unlink(missing_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLAWLOG_", "COVERAGE"))}
         if self._token is not None:
             environment["CLAWLOG_TOKEN"] = self._token
-        command = [sys.executable, "-m", "clawlog_backend", "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--database", str(self._folder / "backend.db"), "--port-file", str(port_file), *self._flags]
+        command = [sys.executable, *self._program, "--host", "127.0.0.1", "--port", str(self.port)]
+        command += ["--database", str(self.database_path), "--port-file", str(port_file), *self._flags]
         with (self._folder / "backend.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        deadline = time.monotonic() + START_LIMIT_S
-        while not self._answers(port_file):
-            if self._process.poll() is not None or time.monotonic() > deadline:
-                raise AssertionError(f"the backend did not start:\n{(self._folder / 'backend.log').read_text()}")
-            time.sleep(0.05)
 
     def _answers(self, port_file: Path) -> bool:
         try:
@@ -64,6 +85,17 @@ class BackendProcess:
                 return bool(response.status == 200)
         except (OSError, ValueError):
             return False
+
+    def send_signal(self, number: signal.Signals) -> None:
+        assert self._process is not None, "it is not running"
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        """End it as a crash does."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
 
     def stop(self) -> None:
         if self._process is None:

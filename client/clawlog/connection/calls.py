@@ -7,14 +7,14 @@ writing it to the spool, takes effect once. Limits are not checked here: the dae
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 from clawlog.connection import results
 from clawlog.connection.results import Accepted, AddedStep, Beat, CreatedTask, Flushed, JsonObject, Planned, StopState
-from clawlog.errors import ProtocolViolation, Refused
+from clawlog.errors import ClawlogError, ProtocolViolation, Refused
 from clawlog.protocol import jsonrpc
-from clawlog.protocol.errors import SHUTTING_DOWN
+from clawlog.protocol.errors import INVALID_PARAMS, SHUTTING_DOWN
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
@@ -82,6 +82,7 @@ class Call(Generic[T]):
         read: Turns the reply's ``result`` into a value.
         may_take_s: How long the daemon may take over it, beyond a connection's own timeout.
         instead: Results in place of refusals, by their code.
+        implied: Names of parameters that nobody asked for: where the daemon refuses one, the call may be made without it.
     """
 
     method: str
@@ -89,6 +90,17 @@ class Call(Generic[T]):
     read: Callable[[JsonObject], T]
     may_take_s: float = 0.0
     instead: Mapping[int, JsonObject] = field(default_factory=dict)
+    implied: frozenset[str] = frozenset()
+
+    def without_implied(self, error: ClawlogError) -> Call[T] | None:
+        """The same call, the same event, without an implied parameter for which it was refused; None where that is not why."""
+        if not isinstance(error, Refused) or error.code != INVALID_PARAMS:
+            return None
+        field = error.data.get("field")
+        if field not in self.implied:
+            return None
+        params = {name: value for name, value in self.params.items() if name != field}
+        return replace(self, params=params, implied=self.implied - {field})
 
     def encode(self, number: int) -> bytes:
         """Returns the request as one message.
@@ -156,6 +168,7 @@ def create_task(
     cwd: str | None = None,
     parent_task_id: str | None = None,
     parent_implied: bool | None = None,
+    implied: frozenset[str] = frozenset(),
 ) -> Call[CreatedTask]:
     """Creates a task with its steps.
 
@@ -173,6 +186,7 @@ def create_task(
         parent_task_id: The task that this one is a part of.
         parent_implied: Whether nobody chose the parent, so that the daemon leaves it out where it does not fit: it has ended,
             is unknown there, or has another backend.
+        implied: Names of those of these parameters that nobody asked for.
     """
     return Call(
         "task.create",
@@ -191,6 +205,7 @@ def create_task(
             parent_implied=parent_implied,
         ),
         results.created_task,
+        implied=implied,
     )
 
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from clawlog import locations
 from clawlog.connection.address import Address
 from clawlog.errors import BadAddress
 
@@ -102,8 +103,7 @@ def _secret_key(env: Mapping[str, str]) -> bytes:
     try:
         if os.stat(path).st_mode & 0o077:
             raise BadAddress(f"{name}: others may read {path}; chmod 600 it")
-        with open(path, encoding="ascii") as file:
-            return _checked(file.read().strip(), name)
+        return _checked(locations.read_file(path, 4096).decode("ascii").strip(), name)
     except (OSError, UnicodeDecodeError) as error:
         raise BadAddress(f"{name}: {path} cannot be read ({error})") from error
 

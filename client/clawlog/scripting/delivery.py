@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from clawlog import spool
 from clawlog.client import Client
+from clawlog.connection import address
 from clawlog.connection.calls import Call
 from clawlog.connection.results import JsonObject, raw
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
@@ -63,6 +64,15 @@ def deliver(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Deliv
     outcomes = tuple(_outcome(request, result) for request, result in zip(requests, results, strict=True))
     delivery = _keep_what_was_refused_for_now(outcomes, env)
     return Delivery(delivery.outcomes, (*lacks, *delivery.warnings))
+
+
+def spooled(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> Delivery:
+    """Writes to the spool what may wait there, because the daemon has just let a time-out pass.
+
+    Raises:
+        BadAddress: As ``deliver``.
+    """
+    return _keep(requests, env, DaemonUnreachable(f"The daemon at {address.of_environment(env)} did not answer in time"))
 
 
 def _keep_what_was_refused_for_now(outcomes: Sequence[Outcome], env: Mapping[str, str]) -> Delivery:

@@ -49,10 +49,14 @@ def main(script: str) -> int:
         plain = prepare(script, arguments, os.environ)
         if plain is None:
             return run_full(script, arguments)
-        status = run_fast(plain[1])
+        answered = True
+        try:
+            status = run_fast(plain[1])
+        except TimeoutError:  # it would not answer a second time either: what can be spooled is
+            status, answered = None, False
         if status is None:
             # Repeating is safe: each event carries its event_id, which the daemon accepts once.
-            return run_full(script, arguments, plain)
+            return run_full(script, arguments, plain, answered=answered)
     except KeyboardInterrupt:
         return exits.INTERRUPTED
     # All output is flushed. Skipping the interpreter's own shutdown saves a twentieth of its start-up time.
@@ -60,7 +64,11 @@ def main(script: str) -> int:
 
 
 def run_fast(requests: "Sequence[plan.PlannedRequest]") -> "int | None":
-    """Sends the requests of a plain command line; returns the exit status, or None where the full path has to take over."""
+    """Sends the requests of a plain command line; returns the exit status, or None where the full path has to take over.
+
+    Raises:
+        TimeoutError: The daemon did not answer.
+    """
     try:
         results = exchange(requests, locations.socket_address(os.environ))
     except locations.Unfit:
@@ -68,8 +76,15 @@ def run_fast(requests: "Sequence[plan.PlannedRequest]") -> "int | None":
     return None if results is None else report(requests, results)
 
 
-def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = None) -> int:
-    """Runs a command line, or what was already read of it, with the script's own module, which can do everything."""
+def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = None, *, answered: bool = True) -> int:
+    """Runs a command line, or what was already read of it, with the script's own module, which can do everything.
+
+    Args:
+        script: Which script.
+        arguments: Its arguments.
+        plain: What was already read of them.
+        answered: Whether the daemon may be asked: it did not let a time-out pass already.
+    """
     import importlib  # noqa: PLC0415 - the fast path needs none of it
 
     from clawlog import streams  # noqa: PLC0415 - as above
@@ -77,7 +92,7 @@ def run_full(script: str, arguments: "Sequence[str]", plain: "Read | None" = Non
     module = importlib.import_module(f"clawlog.scripting.{script}")
     streams.guard()
     try:
-        status: int = module.main(arguments) if plain is None else module.perform(plain[1], plain[0])
+        status: int = module.main(arguments) if plain is None else module.perform(plain[1], plain[0], answered=answered)
     except SystemExit as ending:  # --help, or a wrong command line
         status = ending.code if isinstance(ending.code, int) else exits.SUCCESS
     return streams.finish(f"{script}.py", status)
@@ -161,7 +176,11 @@ def message(number: int, request: plan.PlannedRequest) -> str:
 
 
 def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[bytes] | None":
-    """Sends the requests at once and returns their results; None as soon as anything is unusual."""
+    """Sends the requests at once and returns their results; None as soon as anything is unusual.
+
+    Raises:
+        TimeoutError: The daemon did not answer.
+    """
     if address.startswith("zmq:"):
         return None
     try:
@@ -179,7 +198,9 @@ def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[b
             if not chunk:
                 return None
             received += chunk
-    except (OSError, ValueError):  # no daemon, or a silent one; or text that UTF-8 cannot hold
+    except TimeoutError:
+        raise
+    except (OSError, ValueError):  # no daemon; or text that UTF-8 cannot hold
         return None
     finally:
         connection.close()

@@ -13,7 +13,7 @@ from typing import Any
 from clawlog import exits
 from clawlog.errors import BadAddress
 from clawlog.scripting import parser, plan, report
-from clawlog.scripting.delivery import Delivery, deliver
+from clawlog.scripting.delivery import Delivery, deliver, spooled
 from clawlog.scripting.plan import PlannedRequest
 
 Values = Mapping[str, Any]
@@ -44,10 +44,16 @@ class Script:
             reader.error(str(error))
         return self.perform(requests, values)
 
-    def perform(self, requests: Sequence[PlannedRequest], values: Values) -> int:
-        """Sends the requests of a command line that was already read; returns the exit status."""
+    def perform(self, requests: Sequence[PlannedRequest], values: Values, *, answered: bool = True) -> int:
+        """Sends the requests of a command line that was already read; returns the exit status.
+
+        Args:
+            requests: The requests.
+            values: The flags' values.
+            answered: Whether the daemon may be asked: it did not let a time-out pass already.
+        """
         try:
-            delivery = deliver(requests, os.environ)
+            delivery = deliver(requests, os.environ) if answered else spooled(requests, os.environ)
         except (BadAddress, plan.UsageError) as error:
             report.warn(self.name, str(error))
             return exits.USAGE

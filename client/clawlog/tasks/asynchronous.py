@@ -7,6 +7,7 @@ import contextlib
 import os
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import EllipsisType
 from typing import Any, Self, TypeVar
 
@@ -249,11 +250,14 @@ class AsyncTask(BaseTask):
         """Makes an attempt; a failure is handled as ``Failures`` says."""
         if self._lifecycle.refused:
             return None  # the task itself was refused, with a warning: the daemon does not know it
-        if not self._failures.should_try_daemon():
-            return await self._handle(attempt, None)
         try:
-            return await self._connected().perform(attempt.call)
+            client = self._connected()
+            if not self._failures.should_try_daemon():
+                return await self._handle(attempt, None)
+            return await client.perform(attempt.call)
         except ClawlogError as error:
+            if (without := attempt.call.without_implied(error)) is not None:
+                return await self._send(replace(attempt, call=without))
             return await self._handle(attempt, error)
 
     async def _handle(self, attempt: Attempt, error: ClawlogError | None) -> Outcome:
@@ -268,6 +272,7 @@ class AsyncTask(BaseTask):
             if self._given_client is not None:
                 raise BadAddress("a clawlog.Client serves `with` alone: give an AsyncClient for `async with`")
             self._client = AsyncClient()
+        self._failures.where = str(self._client.address)
         return self._client
 
     def _receive(self, stop: StopState) -> None:

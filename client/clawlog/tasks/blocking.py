@@ -56,7 +56,8 @@ def task(
         steps: Titles in order, at most 200.
         base_url: The ClawLog backend; by default the daemon's setting.
         summary: One line about it.
-        watch_pid: The process that shows whether the agent is alive: by default this one; None for none.
+        watch_pid: The process that shows whether the agent is alive: by default this one, where the daemon can see it;
+            None for none.
         lease_s: How long one call counts as a sign of life where there is no process, 5 to 3,600 s.
         metadata: At most 20 pairs of your own; ``agent`` is added where one started this program, and the daemon adds others.
         task_id: An id of your own.
@@ -245,11 +246,14 @@ class Task(BaseTask):
         """Makes an attempt; a failure is handled as ``Failures`` says."""
         if self._lifecycle.refused:
             return None  # the task itself was refused, with a warning: the daemon does not know it
-        if not self._failures.should_try_daemon():
-            return self._failures.outcome(attempt, None)
         try:
-            return self._connected().perform(attempt.call)
+            client = self._connected()
+            if not self._failures.should_try_daemon():
+                return self._failures.outcome(attempt, None)
+            return client.perform(attempt.call)
         except ClawlogError as error:
+            if (without := attempt.call.without_implied(error)) is not None:
+                return self._send(replace(attempt, call=without))
             return self._failures.outcome(attempt, error)
 
     def _connected(self) -> Client:
@@ -257,6 +261,7 @@ class Task(BaseTask):
             if self._given_client is not None:
                 raise BadAddress("an AsyncClient serves `async with` alone: give a clawlog.Client for `with`")
             self._client = Client()
+        self._failures.where = str(self._client.address)
         return self._client
 
     def _open_watch(self) -> None:

@@ -34,6 +34,9 @@ LOGGER = logging.getLogger("clawlog")
 QUIET_S = 10.0
 """How long events go straight to the spool after a daemon did not answer: else a hung one would cost each call a timeout."""
 
+_quiet_until: dict[str, float] = {}
+"""By a daemon's address, until when this process's tasks do not ask it."""
+
 
 def warn(text: str, *values: object) -> None:
     """Logs a warning; not one about what a logging handler of that very warning does."""
@@ -59,17 +62,21 @@ class Failures:
         env: The environment variables that say where the spool is.
         strict: Whether to raise them.
         about: The task, which a refusal names.
+
+    Attributes:
+        where: The daemon's address; what one task finds out about it holds for all of this process.
     """
 
     def __init__(self, env: Mapping[str, str], *, strict: bool, about: Titled | None = None) -> None:
         self._env = env
         self._strict = strict
         self._about = about
-        self._quiet_until = 0.0
+        self.where = ""
+        self._warned = False
 
     def should_try_daemon(self) -> bool:
         """Whether a call may reach the daemon: it has not failed to answer a moment ago."""
-        return time.monotonic() >= self._quiet_until
+        return self._strict or time.monotonic() >= _quiet_until.get(self.where, 0.0)
 
     def outcome(self, attempt: Attempt, error: ClawlogError | None) -> Outcome:
         """Returns what an attempt that failed comes to.
@@ -115,8 +122,9 @@ class Failures:
         except ClawlogError as failure:
             warn("%s is lost: %s; %s", call.method, error or "the daemon does not answer", failure)
             return None
-        if error is not None:
-            warn("%s waits in the spool: %s", call.method, error)
+        if error is not None or not self._warned:  # of a daemon that another task has found silent, too
+            warn("%s waits in the spool: %s", call.method, error or "the daemon does not answer")
+            self._warned = True
         return call.decode_result(result)
 
     def _note(self, error: ClawlogError | None) -> None:
@@ -125,7 +133,7 @@ class Failures:
         if self._strict:
             raise error
         if isinstance(error, DaemonUnreachable | BadAddress):
-            self._quiet_until = time.monotonic() + QUIET_S
+            _quiet_until[self.where] = time.monotonic() + QUIET_S
 
     def _named(self, refusal: Refused) -> Refused:
         """A refusal that says which task it is about: a program may have many."""

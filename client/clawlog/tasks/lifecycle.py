@@ -138,6 +138,7 @@ class Lifecycle:
             around = None if outer is None or outer.refused else outer.task_id
             parent = around or origin.parent(self.task_id, os.environ)
             is_implied = None if parent is None else True
+        by_default = isinstance(about.watch_pid, EllipsisType)
         return calls.create_task(
             about.title,
             about.steps,
@@ -145,6 +146,7 @@ class Lifecycle:
             base_url=self.base_url,
             summary=about.summary,
             watch_pid=os.getpid() if isinstance(about.watch_pid, EllipsisType) else about.watch_pid,
+            implied=frozenset({"watch_pid"} if by_default else ()),
             lease_s=about.lease_s,
             metadata=pairs or None,
             cwd=folder,

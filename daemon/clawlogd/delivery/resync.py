@@ -29,7 +29,7 @@ from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
 
 _APART_S = 2.0  # between the two reads
-_AGAIN_AFTER_S = 3600.0  # a task is told anew at most this often
+_AGAIN_AFTER_MS = 3_600_000  # a task is told anew at most this often, also across restarts: it is kept with the task
 _BELIEVED_S = 60.0  # for how long it is believed that a task is there after all, or that nothing can be done
 _FIRST_PAUSE_S = 1.0
 _LONGEST_PAUSE_S = 30.0
@@ -135,7 +135,7 @@ class Resync:
             task = self._registry.find(task_id)
             if task is None or not task.upstream or task_id in self.tasks or self._group is None:
                 continue
-            if self._not_before.get(task_id, now) > now:
+            if self._not_before.get(task_id, now) > now or self._was_told_lately(task):
                 continue
             self.tasks.add(task_id)
             self._group.start_soon(self._look_into, task_id, name=f"resync {task_id}")
@@ -144,20 +144,23 @@ class Resync:
 
     async def _look_into(self, task_id: str) -> None:
         self._hide_control(task_id, "the backend does not know this task any more")
-        again_after_s = _BELIEVED_S
         try:
-            if await self._is_forgotten(task_id) and await self._tell_anew(task_id):
-                again_after_s = _AGAIN_AFTER_S
+            if await self._is_forgotten(task_id):
+                await self._tell_anew(task_id)
         except OutboxError as error:
             self._log.warning("resync_failed", task_id=task_id, error=str(error))
         except Exception as error:  # noqa: BLE001 - it concerns this task alone; its events go their usual way
             self._log.error("resync_failed", task_id=task_id, error=repr(error))
         finally:
-            self._not_before[task_id] = self._clock.monotonic() + again_after_s
+            self._not_before[task_id] = self._clock.monotonic() + _BELIEVED_S
             self._prune()
             self.tasks.discard(task_id)
             self._show_control(task_id)
             self._wake()
+
+    def _was_told_lately(self, task: Task) -> bool:
+        """A clock that was put back makes no difference: what was told in the future was not told lately."""
+        return task.told_anew_ms is not None and 0 <= self._clock.wall_ms() - task.told_anew_ms < _AGAIN_AFTER_MS
 
     def _prune(self) -> None:
         """Drops what has run out, whenever there is twice as much as after the last time."""
@@ -192,11 +195,11 @@ class Resync:
                 return answer.outcome is Outcome.DELIVERED and isinstance(answer.body, dict)
         return False
 
-    async def _tell_anew(self, task_id: str) -> bool:
-        """Sends a task's creation and present state. Returns whether the backend has taken them."""
+    async def _tell_anew(self, task_id: str) -> None:
+        """Sends a task's creation and present state, and keeps when the backend has taken them."""
         task = self._registry.find(task_id)
         if task is None:
-            return False
+            return
         waiting = await self._outbox.read(
             lambda store: store.pending(self._lane, vocabulary.MAX_STEPS * 8, _MAX_BYTES, only=[task_id])
         )
@@ -209,12 +212,11 @@ class Resync:
         task = self._registry.find(task_id)
         if answer.outcome is not Outcome.DELIVERED or task is None:
             self._log.warning("task_not_told_anew", task_id=task_id, detail=answer.detail)
-            return False
-        put_remote_ids(self._registry, task, creation, answer.body, self._log)
+            return
+        put_remote_ids(self._registry, task, creation, answer.body, self._log, told_anew_ms=self._clock.wall_ms())
         if rest:
             await self._certainly(lambda: self._profile().send_new(rest))
         self._log.info("task_told_anew", task_id=task_id, events=1 + len(state))
-        return True
 
     async def _certainly(self, ask: Callable[[], object]) -> Answer:
         """Asks until there is an answer that is about what was asked."""

@@ -149,7 +149,9 @@ class Settlement:
         self.delivered += count
 
 
-def put_remote_ids(registry: Registry, task: Task, event: Event, body: object, log: Log) -> Task:
+def put_remote_ids(
+    registry: Registry, task: Task, event: Event, body: object, log: Log, *, told_anew_ms: int | None = None
+) -> Task:
     """Notes that a backend has a task, and by which ids.
 
     Args:
@@ -158,6 +160,7 @@ def put_remote_ids(registry: Registry, task: Task, event: Event, body: object, l
         event: Its creation, as it was sent.
         body: The decoded answer.
         log: The lane's.
+        told_anew_ms: When it was told of anew, if it was.
 
     Returns:
         The task as it is then.
@@ -170,6 +173,7 @@ def put_remote_ids(registry: Registry, task: Task, event: Event, body: object, l
     if unmapped:
         log.warning("steps_unmapped", task_id=task.task_id, steps=",".join(map(str, unmapped)))
     changed = tuple(after for after, before in zip(steps, task.steps, strict=True) if after.remote_id != before.remote_id)
-    after = msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps)
+    told_anew_ms = told_anew_ms or task.told_anew_ms
+    after = msgspec.structs.replace(task, upstream=True, remote_id=ids.task_id, steps=steps, told_anew_ms=told_anew_ms)
     registry.put(after, steps=changed)
     return after

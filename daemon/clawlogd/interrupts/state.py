@@ -18,6 +18,7 @@ import msgspec
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
+from clawlogd.instance import private_folder
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Interrupt, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
@@ -97,12 +98,35 @@ class Interrupts:
         registry.observe(ObserverOrder.INTERRUPTS, self._task_changed)
 
     def resume(self) -> None:
-        """Brings the files in line with what is known: those of an earlier run may be stale."""
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        """Brings the files in line with what is known: those of an earlier run may be stale.
+
+        Raises:
+            InstanceError: The folder is none, a link or somebody else's.
+        """
+        private_folder(self._folder)
         for path in self._folder.iterdir():
-            path.unlink()
+            try:
+                path.unlink()
+            except OSError as error:  # a folder, which nobody here has made
+                self._log.warning("stop_file_stays", path=str(path), error=str(error))
+        self._write_files()
+
+    def restore_files(self) -> None:
+        """Makes the folder anew where it was removed, with the files of all open stops. Cheap where it was not."""
+        if self._folder.is_dir() or not self._folder.parents[1].is_dir():  # a state folder that is gone is not made here
+            return
+        try:
+            self._folder.mkdir(mode=0o700, parents=True)
+        except OSError as error:
+            self._log.warning_seldom("stop_files_lost", error=str(error))
+        else:
+            self._log.warning("stop_files_lost", path=str(self._folder), remedy="written anew")
+            self._write_files()
+
+    def _write_files(self) -> None:
         for task in self._registry:
-            self._write_file(task)
+            if task.interrupt_pending:
+                self._write_file(task.task_id, task)
 
     # ── What the backend answers ───────────────────────────────────────────────────────────────────────────────────
 
@@ -306,26 +330,27 @@ class Interrupts:
                 self._confirmed_at.pop(before.task_id, None)
                 self._seen_at.pop(before.task_id, None)
                 self._unknown.pop(before.task_id, None)
-                self._file(before.task_id).unlink(missing_ok=True)
+                self._write_file(before.task_id, None)
             return
         if (_visible(before) if before else (False, None, False)) == _visible(after):
             return
-        self._write_file(after)
+        self._write_file(after.task_id, after)
         for subscriber in tuple(self._subscribers.get(after.task_id, ())):
             subscriber(self.status(after))
 
-    def _write_file(self, task: Task) -> None:
-        path = self._file(task.task_id)
+    def _write_file(self, task_id: str, task: Task | None) -> None:
+        """Writes a task's file whole, whatever is in its place; removes it where no stop is open."""
+        path, draft = self._folder / task_id, self._folder / f".{task_id}.draft"
         try:
-            if task.interrupt is not None and task.interrupt_pending:
-                path.write_text(f"{task.interrupt.interrupt_id}\n{task.interrupt.reason or ''}\n", encoding="utf-8")
+            if task is not None and task.interrupt is not None and task.interrupt_pending:
+                draft.unlink(missing_ok=True)
+                with draft.open("x", encoding="utf-8") as file:
+                    file.write(f"{task.interrupt.interrupt_id}\n{task.interrupt.reason or ''}\n")
+                draft.replace(path)
             else:
                 path.unlink(missing_ok=True)
         except OSError as error:
-            self._log.warning("stop_file_failed", task_id=task.task_id, error=str(error))
-
-    def _file(self, task_id: str) -> Path:
-        return self._folder / task_id
+            self._log.warning("stop_file_failed", task_id=task_id, error=str(error))
 
 
 def _visible(task: Task) -> tuple[bool, str | None, bool]:

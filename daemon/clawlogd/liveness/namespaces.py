@@ -33,8 +33,10 @@ def process_here(pid: int, peer: Peer) -> int:
         raise NotSeenHere("the caller may be on another machine, whose processes cannot be watched from here")
     if peer.pid_namespace is not None and peer.pid_namespace != _namespace("self"):
         raise NotSeenHere("it was written down in another pid namespace (a container?)")
-    if peer.origin is Origin.UNKNOWN:
+    if peer.origin is Origin.SPOOL:
         return pid
+    if peer.origin is Origin.UNKNOWN:
+        raise NotSeenHere("it is not known over ZeroMQ here who the caller is, and over the Unix socket it would be")
     if peer.pid == 0:
         raise NotSeenHere("the caller is in a pid namespace that cannot be seen from here (a container?)")
     numbers = _numbers(peer.pid)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from clawlogd.clock import Clock
 from clawlogd.logs import Log
-from clawlogd.outbox.integrity import Seal, is_damage
+from clawlogd.outbox.integrity import Seal, event_checksum, is_damage, lane_number
 from clawlogd.outbox.schema import CURRENT_VERSION, EventState, migrate, version_of
 from clawlogd.outbox.store import Store, fsync_folder
 
@@ -173,6 +173,23 @@ def _mend(target: sqlite3.Connection, last_seq: int) -> None:
     known = ",".join(str(int(state)) for state in EventState)
     target.execute(f"UPDATE events SET state = 0 WHERE body IS NOT NULL AND (state = 1 OR state NOT IN ({known}))")  # noqa: S608 - numbers of our own
     target.execute(f"UPDATE events SET state = 1 WHERE body IS NULL AND state NOT IN ({known})")  # noqa: S608 - as above
+    _mend_lanes(target)
     if not target.execute("SELECT count(*) FROM ledger").fetchone()[0]:
         # Numbers below the oldest that is left are taken for pruned: they are, as a rule, long delivered.
         target.execute("INSERT INTO ledger (one, pruned_count) SELECT 1, coalesce(min(seq) - 1, 0) FROM events")
+
+
+def _mend_lanes(target: sqlite3.Connection) -> None:
+    """Gives events with a lane that nobody reads their own again, by their checksum; where none fits, any one.
+
+    There such an event becomes a dead letter in its turn, as every damaged one does. One whose checksum fits as it is has the
+    lane of a backend that only a task still names.
+    """
+    lanes = [lane for lane, base_url in target.execute("SELECT lane, base_url FROM lanes") if lane == lane_number(base_url)]
+    if not lanes:
+        return
+    columns = "seq, event_id, lane, task_id, at_ms, body, crc"
+    strays = f"SELECT {columns} FROM events WHERE state <> 1 AND body IS NOT NULL AND lane NOT IN (SELECT lane FROM lanes)"  # noqa: S608 - our names
+    for seq, event_id, found, task_id, at_ms, body, crc in target.execute(strays).fetchall():
+        fitting = (lane for lane in (found, *lanes) if event_checksum(seq, event_id, lane, task_id, at_ms, body) == crc)
+        target.execute("UPDATE events SET lane = ? WHERE seq = ?", (next(fitting, lanes[0]), seq))

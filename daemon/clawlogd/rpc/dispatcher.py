@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -89,8 +89,19 @@ class Dispatcher:
         """The reply to a message of a caller that has too much in hand."""
         return encode_error(None, refusals.too_much_waiting())
 
-    async def perform(self, method: str, given: object, context: CallContext) -> None:
-        """Carries out one spooled verb. It is durable once the outbox's open group is.
+    async def perform(
+        self, method: str, given: object, context: CallContext, after: Sequence[asyncio.Future[None]]
+    ) -> asyncio.Future[None] | None:
+        """Carries out one spooled verb.
+
+        Args:
+            method: The verb.
+            given: Its parameters.
+            context: The circumstances.
+            after: The commits of what was made before. Where one has failed, this must not be done, for it would overtake.
+
+        Returns:
+            The commit by which it becomes durable; None where it was carried out before.
 
         Raises:
             RpcError: It was refused.
@@ -100,10 +111,15 @@ class Dispatcher:
         try:
             route = _route(method)
             parameters = parse(route.params, given)
-            if await self._first_reply(route, parameters) is None:
-                result = route.handler(self._services, parameters, context)
-                if inspect.isawaitable(result):
-                    await result
+            if await self._first_reply(route, parameters) is not None:
+                return None
+            for commit in after:
+                if commit.done():
+                    commit.result()
+            result = route.handler(self._services, parameters, context)
+            if inspect.isawaitable(result):
+                await result
+            return self._services.outbox.committed()
         except RpcError:
             raise
         except Exception as error:
@@ -151,7 +167,10 @@ class Dispatcher:
                 return encode_result(request, encode(result))
         except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
             return refused(error)
-        return self._later(self._finish(request, result, refused), waits=route.waits)
+        pending = self._later(self._finish(request, result, refused), waits=route.waits)
+        if inspect.iscoroutine(result):
+            pending.done.add_done_callback(lambda _: result.close())  # the caller may have gone before it began
+        return pending
 
     async def _behind_the_gate(
         self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext

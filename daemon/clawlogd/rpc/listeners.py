@@ -52,12 +52,13 @@ class Listeners:
             await listener.start()
 
     async def rebind_unix(self, bound: socket.socket) -> None:
-        """Serves a Unix socket in place of those that nobody can reach any more; who is connected stays."""
-        for listener in self._unix:
-            listener.stop_accepting()
+        """Serves a Unix socket in place of one that nobody can reach any more; who is connected stays."""
         listener = self._make_unix(bound)
+        for lost in self._unix:
+            if lost.path == listener.path:
+                lost.stop_accepting()
         await listener.start()
-        self._unix = [each for each in self._unix if each.connections] + [listener]
+        self._unix = [each for each in self._unix if each.connections or each.path != listener.path] + [listener]
 
     async def rebind_zeromq(self, bound: socket.socket) -> None:
         """Serves a socket for ZeroMQ in place of one that nobody can reach any more."""

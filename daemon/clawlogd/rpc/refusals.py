@@ -30,6 +30,7 @@ from clawlogd.errors import (
     StorageFailed,
     StorageLost,
     TaskFinished,
+    TooManyBackends,
     TooManyTasks,
     UnknownStep,
     UnknownTask,
@@ -64,8 +65,8 @@ def refusal_of(method: str, error: BaseException) -> RpcError:
             return RpcError(UNKNOWN_STEP, str(error), steps=[asdict(choice) for choice in error.choices])
         case TaskFinished():
             return RpcError(TASK_FINISHED, str(error), status=error.status)
-        case OutboxFull() | TooManyTasks():
-            return RpcError(OUTBOX_FULL, str(error))
+        case OutboxFull() | TooManyTasks() | TooManyBackends():
+            return RpcError(OUTBOX_FULL, str(error), **({} if isinstance(error, OutboxFull) else {"bound": error.bound}))
         case DuplicateEvent():
             return RpcError(STORAGE_FAILED, "Nothing was accepted, because a call was repeated with its event id; try again")
         case StorageLost():
@@ -75,6 +76,11 @@ def refusal_of(method: str, error: BaseException) -> RpcError:
             return RpcError(STORAGE_FAILED, f"Nothing was accepted: the commit failed ({why}); free disk space and try again")
     _log.error("command_failed", method=method, error=repr(error), exc_info=error)
     return RpcError(INTERNAL_ERROR, "The daemon failed at this; its log says why")
+
+
+def concerns_one_task(refusal: RpcError) -> bool:
+    """Whether a refusal for now is one of a new task alone: what is known of others is taken all the same."""
+    return "bound" in refusal.data
 
 
 def unknown_method(method: str) -> RpcError:

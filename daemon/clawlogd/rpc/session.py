@@ -16,6 +16,7 @@ class ConnectionSession:
         peer: Who the caller is.
 
     Attributes:
+        peer: Who the caller is.
         refused: Of which tasks a command was refused for now. What the caller had sent behind it must not overtake it, for
             the caller writes it to the spool as soon as it reads that. To be cleared once everything sent has been answered.
     """

@@ -2,7 +2,8 @@
 
 What it holds of a task comes before anything newer of that task, by whichever way that comes: the dispatcher asks at each turn
 of a caller whether the folder has changed, and has it drained first. While it cannot be drained, its tasks' commands are
-refused with the same error, so that their callers write them down behind what is there.
+refused with the same error, so that their callers write them down behind what is there. A call that is refused for its own
+task's sake alone (a bound on tasks or backends) holds back its task, and no other.
 
 A file is removed only when its events are in the outbox. One that is damaged, or whose call is refused, is moved to
 ``refused/``: a person can read it, and it holds up nothing.
@@ -16,6 +17,7 @@ import os
 import stat
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from clawlog.protocol.errors import NOT_NOW, RpcError
@@ -25,18 +27,46 @@ from clawlogd.context import CallContext, Origin, Peer
 from clawlogd.errors import StorageFailed
 from clawlogd.logs import Log
 from clawlogd.outbox.store import fsync_folder
-from clawlogd.rpc.refusals import refusal_of
+from clawlogd.rpc.refusals import concerns_one_task, refusal_of
 from clawlogd.rpc.routes import Route
 from clawlogd.services import RuntimeInfo
 
-Perform = Callable[[str, object, CallContext], Awaitable[None]]
-"""Carries out one verb; raises ``RpcError`` where it is refused."""
+Commit = asyncio.Future[None]
+"""Resolved when what was carried out is on disk; fails with ``StorageFailed`` where it never will be."""
+
+Perform = Callable[[str, object, CallContext, Sequence[Commit]], Awaitable[Commit | None]]
+"""Carries out one verb, behind those of the commits; raises ``RpcError`` where it is refused. None: it is on disk already."""
 
 _TOGETHER = 256  # files that share a commit
 _MAX_FILE_BYTES = 1024 * 1024
 _CLOCK_GRAIN_NS = 20_000_000  # a folder's time is kept by the kernel's clock tick: two changes in one tick have the same
 _UNKNOWN = (-1, -1)
 _RETRY_S = 0.05  # how long a drain that was refused is not tried again
+_RETRY_HELD_S = 1.0  # as long for tasks that are held, or
+_RETRY_HELD_SHARE = 20.0  # this often as long as the last try took, where they are many
+
+
+@dataclass(slots=True)
+class _Held:
+    """What waits for its own task's sake.
+
+    Attributes:
+        files: Names of the files that stay.
+        tasks: Of which tasks they are, and why they stay.
+    """
+
+    files: set[str] = field(default_factory=set)
+    tasks: dict[str, RpcError] = field(default_factory=dict)
+
+    def why(self, task_ids: set[str]) -> RpcError | None:
+        """Why something of these tasks stays, if something of one of them does already."""
+        return next((self.tasks[task_id] for task_id in task_ids if task_id in self.tasks), None)
+
+    def add(self, name: str, task_ids: set[str], why: RpcError) -> None:
+        """Adds a file, and the tasks that it is about."""
+        self.files.add(name)
+        for task_id in task_ids:
+            self.tasks.setdefault(task_id, why)
 
 
 class Spool:
@@ -45,7 +75,6 @@ class Spool:
     Args:
         folder: Where the files are.
         perform: Carries out a verb.
-        committed: Resolved when what was carried out is on disk.
         known: Whether there is a task with this id.
         runtime: Where files that could not be used are counted.
     """
@@ -55,32 +84,36 @@ class Spool:
         *,
         folder: Path,
         perform: Perform,
-        committed: Callable[[], Awaitable[None]],
         known: Callable[[str], bool],
         runtime: RuntimeInfo,
     ) -> None:
         self._folder = folder
         self._path = str(folder)
         self._perform = perform
-        self._committed = committed
         self._known = known
         self._runtime = runtime
         self._log = Log("spool")
         self._lock = asyncio.Lock()
         self._drained_at = _UNKNOWN  # the folder's time and inode when nothing was in it
         self._descriptor: int | None = None  # of the folder with that inode
-        self._refusal: RpcError | None = None
-        self._held: set[str] = set()
+        self._refusal: RpcError | None = None  # why nothing can be accepted now
+        self._waiting: dict[str, frozenset[str]] = {}  # files that could not be drained, each with the tasks that it is about
+        self._waiting_at = _UNKNOWN  # the folder's time and inode when these were all
+        self._refused: frozenset[str] = frozenset()  # the tasks of them all
+        self._held = _Held()
         self._finished: set[str] = set()  # names of files that could not be removed
         self._retry_at = 0.0
+        self._retry_held_at = 0.0
 
     # ── As a gate ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def closed(self) -> bool:
-        """Whether there is something to drain."""
-        if self._refusal is not None:
-            return True
+        """Whether there is something to drain, or to hold back."""
+        return self._refusal is not None or bool(self._held.tasks) or self._has_new()
+
+    def _has_new(self) -> bool:
+        """Whether the folder holds something that has not been tried yet."""
         if self._descriptor is not None:
             found = os.fstat(self._descriptor)  # half as dear as by its path
             if found.st_mtime_ns == self._drained_at[0] and found.st_nlink:
@@ -88,9 +121,9 @@ class Spool:
         stamp = self._stamp()
         if stamp is None or stamp == self._drained_at:
             return False
-        if self._files():
+        if any(path.name not in self._held.files for path in self._files()):
             return True
-        self._note_empty(stamp)
+        self._note_drained(stamp)
         return False
 
     def concerns(self, route: Route, /) -> bool:
@@ -98,15 +131,22 @@ class Spool:
         return route.about_tasks
 
     async def open(self) -> None:
-        """Drains what can be."""
-        if self._refusal is None or time.monotonic() >= self._retry_at:
+        """Drains what can be. Where that is not tried again yet, sees at least what has come meanwhile."""
+        now = time.monotonic()
+        if self._refusal is not None:
+            if now >= self._retry_at:
+                await self.drain()
+            else:
+                self._note_waiting()
+        elif not self._held.tasks or self._lock.locked() or now >= self._retry_held_at or self._has_new():
             await self.drain()
 
     def refusal_of(self, route: Route, task_id: str | None, /) -> RpcError | None:
         """Why a task's command would overtake what the spool holds of the task; None when it would not."""
-        if self._refusal is None or task_id not in self._held or task_id is None:
+        if task_id is None:
             return None
-        return self._refusal if route.repeatable or not self._known(task_id) else None
+        why = self._refusal if self._refusal is not None and task_id in self._refused else self._held.tasks.get(task_id)
+        return why if route.repeatable or not self._known(task_id) else None
 
     def close(self) -> None:
         """Lets go of the folder."""
@@ -127,23 +167,29 @@ class Spool:
         async with self._lock:
             with contextlib.suppress(OSError):  # that there is one makes it quick to see that nothing is in it
                 self._folder.mkdir(mode=0o700, exist_ok=True)
+            began = time.monotonic()
+            # Those that are held stay so, for all that come meanwhile, until each has been tried again.
+            held = self._held if began < self._retry_held_at else _Held()
             drained = 0
             while True:
-                stamp, paths = self._stamp(), self._files()
+                stamp = self._stamp()
+                paths = [path for path in self._files() if path.name not in held.files]
                 if not paths:
-                    self._note_empty(stamp)
+                    self._refusal = None
+                    self._note_drained(stamp)
                     break
-                taken = await self._take(paths[:_TOGETHER])
-                drained += taken
+                drained += await self._take(paths[:_TOGETHER], held)
                 if self._refusal is not None:
                     break
+            self._note_held(held, began)
             if drained:
                 self._log.info("spool_drained", calls=drained)
             return drained
 
-    async def _take(self, paths: Sequence[Path]) -> int:
-        """Makes the calls of some files, with one commit. Returns of how many files; those that cannot be accepted stay."""
-        done: list[tuple[Path, list[str]]] = []
+    async def _take(self, paths: Sequence[Path], held: _Held) -> int:
+        """Makes the calls of some files, with few commits. Returns of how many files; those that cannot be accepted stay."""
+        made: list[tuple[Path, list[str], int]] = []  # files, why calls of them were refused, and how many commits they need
+        commits: list[Commit] = []
         refusal: RpcError | None = None
         for path in paths:
             try:
@@ -151,33 +197,49 @@ class Spool:
             except FileNotFoundError:
                 continue
             except (OSError, ValueError, OverflowError, RecursionError) as error:
-                done.append((path, [str(error)]))
+                made.append((path, [str(error)], len(commits)))
                 continue
-            refusals = await self._make(calls)
-            if isinstance(refusals, RpcError):
+            task_ids = _task_ids(calls)
+            refusals = held.why(task_ids) or await self._make(calls, commits)
+            if not isinstance(refusals, RpcError):
+                made.append((path, refusals, len(commits)))
+            elif concerns_one_task(refusals):
+                held.add(path.name, task_ids, refusals)
+            else:
                 refusal = refusals
                 break
-            done.append((path, refusals))
+        durable = 0
         try:
-            await self._committed()
+            for commit in commits:
+                await asyncio.shield(commit)
+                durable += 1
         except StorageFailed as error:
-            refusal, done = refusal_of("spool", error), []
+            refusal = refusal_of("spool", error)
+        done = [(path, refusals) for path, refusals, needed in made if needed <= durable]
         for path, refusals in done:
             self._finish(path, refusals)
         self._note_refusal(refusal)
         return sum(not refusals for _, refusals in done)
 
-    async def _make(self, calls: SpooledCalls) -> list[str] | RpcError:
-        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now."""
+    async def _make(self, calls: SpooledCalls, commits: list[Commit]) -> list[str] | RpcError:
+        """Makes the calls of one file. Returns why some were refused; or why nothing can be accepted now.
+
+        Args:
+            calls: The calls.
+            commits: Those of what was made before; theirs are added, where they differ.
+        """
         refusals: list[str] = []
-        writer = Peer(Origin.UNKNOWN, pid_namespace=calls.pid_namespace)
+        writer = Peer(Origin.SPOOL, pid_namespace=calls.pid_namespace)
         for method, params in calls.requests:
             try:
-                await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer))
+                commit = await self._perform(method, params, CallContext(parse_rfc3339(calls.at), None, writer), commits)
             except RpcError as error:
                 if error.code in NOT_NOW:
                     return error
                 refusals.append(f"{method}: {error.message}")
+            else:
+                if commit is not None and commit not in commits[-1:]:
+                    commits.append(commit)
         return refusals
 
     def _note_refusal(self, refusal: RpcError | None) -> None:
@@ -185,18 +247,27 @@ class Spool:
             if self._refusal is None:
                 self._log.warning("spool_waits", error=refusal.message)
             self._retry_at = time.monotonic() + _RETRY_S
-            self._held = self._tasks()
+            self._note_waiting()
         self._refusal = refusal
 
-    def _tasks(self) -> set[str]:
-        """The tasks that the files are about."""
-        found: set[str] = set()
-        for path in self._files():
-            try:
-                found.update(str(params.get("task_id")) for _, params in _read(path).requests)
-            except (OSError, ValueError):
-                continue
-        return found
+    def _note_held(self, held: _Held, began: float) -> None:
+        if held is not self._held:
+            now = time.monotonic()
+            self._retry_held_at = now + max(_RETRY_HELD_S, _RETRY_HELD_SHARE * (now - began)) if held.tasks else 0.0
+            if held.tasks and not self._held.tasks:
+                self._log.warning("spool_holds_tasks", tasks=len(held.tasks), error=next(iter(held.tasks.values())).message)
+            self._held = held
+        first = next(iter(held.tasks.values()), None)
+        self._runtime.spool_held = None if first is None else f"{len(held.tasks)}; the first: {first.message}"
+
+    def _note_waiting(self) -> None:
+        """Learns which tasks wait behind the refusal; reads only files that were not there before."""
+        stamp = self._stamp()
+        if stamp == self._waiting_at != _UNKNOWN:
+            return
+        self._waiting = {path.name: self._waiting.get(path.name) or _tasks(path) for path in self._files()}
+        self._waiting_at = stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
+        self._refused = frozenset().union(*self._waiting.values())
 
     # ── The folder ─────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -207,11 +278,10 @@ class Spool:
             return None
         return found.st_mtime_ns, found.st_ino
 
-    def _note_empty(self, stamp: tuple[int, int] | None) -> None:
-        self._refusal, self._held = None, set()
-        # What was changed within the clock's tick may be changed again within it: such a time proves nothing.
-        settled = stamp is not None and not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
-        before, self._drained_at = self._drained_at, stamp if settled and stamp is not None else _UNKNOWN
+    def _note_drained(self, stamp: tuple[int, int] | None) -> None:
+        """Notes that nothing is in the folder beside what is held."""
+        self._waiting, self._waiting_at, self._refused = {}, _UNKNOWN, frozenset()
+        before, self._drained_at = self._drained_at, stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
         if before[1] != self._drained_at[1]:
             self.close()
             if self._drained_at is not _UNKNOWN:
@@ -257,6 +327,23 @@ class Spool:
             self._log.warning("spool_file_not_set_aside", file=path.name, error=str(error))
         self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)
+
+
+def _is_settled(stamp: tuple[int, int]) -> bool:
+    """Whether a folder's time proves that nothing has changed since: within one tick of the clock it may, unseen."""
+    return not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
+
+
+def _task_ids(calls: SpooledCalls) -> set[str]:
+    return {str(params.get("task_id")) for _, params in calls.requests}
+
+
+def _tasks(path: Path) -> frozenset[str]:
+    """The tasks that a file is about; none where it cannot be read, for then it is set aside."""
+    try:
+        return frozenset(_task_ids(_read(path)))
+    except (OSError, ValueError, OverflowError, RecursionError):
+        return frozenset()
 
 
 def _read(path: Path) -> SpooledCalls:

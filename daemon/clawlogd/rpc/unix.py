@@ -32,6 +32,9 @@ class UnixListener:
         group: A group whose members are let in beside the daemon's own user.
         settings: How many callers at once.
         held: How much all callers have in hand.
+
+    Attributes:
+        path: Where the socket was bound.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class UnixListener:
         settings: LiveSettings,
         held: HeldBytes,
     ) -> None:
+        self.path: str | bytes = sock.getsockname()
         self._socket = sock
         self._dispatcher = dispatcher
         self._settings = settings

@@ -8,18 +8,18 @@ from __future__ import annotations
 import asyncio
 import itertools
 import socket
-from pathlib import Path
 
 import zmq
 import zmq.asyncio
 from zmq.auth.asyncio import AsyncioAuthenticator
 
+from clawlog import locations
 from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.context import Origin, Peer
 from clawlogd.instance import InstanceError
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.inbox import HeldBytes
-from clawlogd.rpc.zeromq_callers import Address, ZeromqCaller
+from clawlogd.rpc.zeromq_callers import Address, ZeromqCaller, peer_of
 from clawlogd.settings import LiveSettings, SettingsError, check_zmq
 
 _MAX_SENT = 1000  # messages that libzmq keeps for a caller; those that are large are counted in bytes
@@ -31,6 +31,7 @@ _PROBE_S = 30.0  # how often callers that are only notified are looked for
 _MANY_CALLERS = 256  # from here on they are looked for also when another arrives
 _PROBED_PER_ARRIVAL = 2  # callers that are looked for when another arrives: more leave by it than come
 _ALIVE = b'{"jsonrpc":"2.0","method":"daemon.alive","params":{}}'
+_ELSEWHERE = Peer(Origin.NETWORK)
 _MAX_FRAMES = 8  # identity, perhaps an empty delimiter, and the message; more is no request of ours
 
 
@@ -62,7 +63,7 @@ class ZeromqListener:
         self._dispatcher = dispatcher
         self._settings = settings
         self._held = held
-        self._peer = Peer(Origin.NETWORK if endpoint.startswith("tcp://") else Origin.UNKNOWN)
+        self._is_local = not endpoint.startswith("tcp://")
         self._context = zmq.Context()
         self._authenticator: AsyncioAuthenticator | None = None
         self._callers: dict[Address, ZeromqCaller] = {}
@@ -144,23 +145,30 @@ class ZeromqListener:
         for caller in [each for each in self._callers.values() if each.waits]:
             caller.send_waiting()
             self._look_after(caller)
-        arrived: dict[Address, list[bytes]] = {}
+        arrived: dict[tuple[Address, Peer], list[bytes]] = {}
         size_bytes = 0
         for _ in range(_MAX_PER_TURN):
             try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+                frames, peer = self._receive()
             except zmq.Again:
                 break
             if 2 <= len(frames) <= _MAX_FRAMES:
-                arrived.setdefault(tuple(frames[:-1]), []).append(frames[-1])
+                arrived.setdefault((tuple(frames[:-1]), peer), []).append(frames[-1])
                 size_bytes += len(frames[-1])
                 if size_bytes > _MAX_BYTES_PER_TURN:
                     self._service_soon()
                     break
         else:
             self._service_soon()
-        for address, messages in arrived.items():
-            self._caller(address).receive(messages)
+        for (address, peer), messages in arrived.items():
+            self._caller(address, peer).receive(messages)
+
+    def _receive(self) -> tuple[list[bytes], Peer]:
+        """The next message in its frames, and who sent it: another process may have taken over a caller's address."""
+        if not self._is_local:
+            return self._socket.recv_multipart(zmq.NOBLOCK), _ELSEWHERE
+        frames = self._socket.recv_multipart(zmq.NOBLOCK, copy=False)
+        return [frame.bytes for frame in frames], peer_of(frames[-1])
 
     def _service_soon(self, delay_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
@@ -170,8 +178,10 @@ class ZeromqListener:
                 self._next_service.cancel()
             self._next_service = loop.call_at(at, self._service)
 
-    def _caller(self, address: Address) -> ZeromqCaller:
+    def _caller(self, address: Address, peer: Peer) -> ZeromqCaller:
         caller = self._callers.get(address)
+        if caller is not None:
+            caller.conversation.session.peer = peer
         if caller is None:
             if len(self._callers) > _MANY_CALLERS:
                 self._probe(_PROBED_PER_ARRIVAL)
@@ -180,7 +190,7 @@ class ZeromqListener:
                 address=address,
                 dispatcher=self._dispatcher,
                 held=self._held,
-                peer=self._peer,
+                peer=peer,
                 changed=self._look_after,
             )
         return caller
@@ -215,7 +225,7 @@ class ZeromqListener:
         key_file = self._settings.now.listen.zmq_server_key_file
         assert key_file is not None  # noqa: S101 - see check_zmq
         try:
-            secret = Path(key_file).read_text(encoding="ascii").strip().encode()
+            secret = locations.read_file(key_file, 4096).decode("ascii").strip().encode()
             public = zmq.curve_public(secret)
         except (OSError, ValueError, zmq.ZMQError) as error:
             raise SettingsError(f"listen.zmq_server_key_file: {key_file}: no CURVE secret key: {error}") from None

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 
 import zmq
 
-from clawlogd.context import Peer
+from clawlogd.context import Origin, Peer
 from clawlogd.logs import Log
 from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
@@ -25,7 +26,25 @@ _MAX_QUEUED = 1024  # messages for a caller, beyond those that libzmq keeps for 
 
 Address = tuple[bytes, ...]
 
+_CREDENTIALS = 3  # user, group and process
+_UNKNOWN = Peer(Origin.UNKNOWN)
+
 _log = Log("zeromq")
+
+
+def peer_of(frame: zmq.Frame) -> Peer:
+    """Who sent a frame over a Unix socket: libzmq asks the kernel when a caller connects, as the Unix listener does."""
+    try:
+        return _peer_at(str(frame.get("Peer-Address")))
+    except zmq.ZMQError:
+        return _UNKNOWN
+
+
+@lru_cache(maxsize=512)
+def _peer_at(address: str) -> Peer:
+    """Reads what libzmq says, such as ``localhost:1000:1000:4242``: user, group, process."""
+    *_, pid = address.split(":") if address.count(":") >= _CREDENTIALS else ("",)
+    return Peer(Origin.THIS_KERNEL, int(pid)) if pid.isascii() and pid.isdigit() else _UNKNOWN
 
 
 class ZeromqCaller:

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 import aiohttp
 
+from clawlog import locations
 from clawlog.protocol.addresses import proxy_of
 from clawlogd.settings import LiveSettings
 
@@ -52,6 +53,7 @@ class Network:
         context = ssl.create_default_context()
         if http.ca_file is not None:
             try:
+                locations.read_file(http.ca_file)  # which says what is wrong with it, and does not wait for a pipe's writer
                 context.load_verify_locations(cafile=http.ca_file)
             except (OSError, ValueError) as error:
                 raise Misconfigured(
@@ -59,6 +61,7 @@ class Network:
                 ) from None
         if http.client_cert_file is not None:
             try:
+                locations.read_file(http.client_cert_file)
                 context.load_cert_chain(http.client_cert_file)
             except (OSError, ValueError) as error:
                 raise Misconfigured(

@@ -6,10 +6,12 @@ import codecs
 from collections.abc import Mapping
 from pathlib import Path
 
+from clawlog import locations
 from clawlog.protocol.addresses import same_server
 from clawlogd.settings import LiveSettings
 
 CREDENTIAL_NAME = "clawlog-token"
+_MAX_BYTES = 64 * 1024
 
 
 class TokenSource:
@@ -50,4 +52,4 @@ class TokenSource:
 
 
 def _read(path: str) -> str:
-    return Path(path).read_bytes().removeprefix(codecs.BOM_UTF8).decode("ascii").strip()
+    return locations.read_file(path, _MAX_BYTES).removeprefix(codecs.BOM_UTF8).decode("ascii").strip()

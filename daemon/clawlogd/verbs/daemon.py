@@ -119,8 +119,11 @@ def current_status(services: Services) -> DaemonStatus:
         for each in faults
     ]
     problems += _outbox_problems(outbox)
+    problems += services.runtime.lost_places
     if services.runtime.spool_problem is not None:
         problems.append(f"the spool cannot be read: {services.runtime.spool_problem}; what programs wrote there waits")
+    if services.runtime.spool_held is not None:
+        problems.append(f"tasks whose calls wait in the spool for a bound: {services.runtime.spool_held}")
     if services.runtime.reload_error is not None:
         problems.append(
             f"the settings could not be read again, those from before are in force: {services.runtime.reload_error}"

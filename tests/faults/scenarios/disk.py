@@ -14,6 +14,7 @@ from pathlib import Path
 from faults.daemon import Daemon
 from faults.registry import fault, program, root, strace
 from faults.rig import Rig
+from faults.small_disk import fill, small_disk
 
 
 @contextmanager
@@ -117,20 +118,10 @@ def file_size_limit(rig: Rig) -> None:
     rig.notes["refused"] = load.refusals["storage_failed"]
 
 
-@contextmanager
-def _small_disk(folder: Path, size: str) -> Iterator[None]:
-    folder.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
 @fault("a disk of 1 MiB, full, and emptied again", root, program("mount"))
 def full_disk(rig: Rig) -> None:
     folder = rig.folder / "small"
-    with _small_disk(folder, "1m"):
+    with small_disk(folder, "1m"):
         rig.daemon = rig.make_daemon(state_dir=folder / "state", ballast_bytes=128 * 1024)
         filler = folder / "filler"
         rig.daemon.start()
@@ -138,7 +129,7 @@ def full_disk(rig: Rig) -> None:
             for _ in range(rig.scale(2, 5)):
                 rig.accept_more(50)
                 rig.backend.down()
-                _fill(filler)
+                fill(filler)
                 before = load.refusals.get("storage_failed", 0)
                 rig.until(lambda before=before: load.refusals.get("storage_failed", 0) > before + 20, "commands are refused")
                 # Deliveries go on although nothing new can be accepted: the reserve is for their record.
@@ -150,16 +141,6 @@ def full_disk(rig: Rig) -> None:
         rig.recover()
         assert rig.daemon.stop() == 0
     rig.notes["refused"] = load.refusals["storage_failed"]
-
-
-def _fill(path: Path) -> None:
-    with path.open("wb", buffering=0) as file:
-        try:
-            for size in (65536, 4096, 512, 1):
-                while file.write(b"x" * size) == size:
-                    pass
-        except OSError:
-            return
 
 
 # ── A disk that destroys what it was given: then the promise is that every loss is found and told ───────────────────

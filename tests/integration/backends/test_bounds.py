@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clawlog.protocol.errors import INVALID_PARAMS, RpcError
+from clawlog.protocol.errors import OUTBOX_FULL, RpcError
 from support.daemon_process import DaemonProcess
 from support.plain_server import PlainServer
 from support.running_daemon import until
@@ -27,7 +27,7 @@ async def test_a_task_for_one_backend_too_many_is_refused_and_others_are_not(bou
         await bounded.call("task.create", title="T", base_url=f"http://127.0.0.1:{port}")
     with pytest.raises(RpcError, match=r"backends\.max") as refused:
         await bounded.call("task.create", title="T", base_url="http://127.0.0.1:14")
-    assert (refused.value.code, refused.value.data["field"]) == (INVALID_PARAMS, "base_url")
+    assert (refused.value.code, refused.value.data["bound"]) == (OUTBOX_FULL, "backends.max")
     await bounded.call("task.create", title="T", base_url="http://127.0.0.1:13")
     assert len(await lanes(bounded)) == 3
 

@@ -83,8 +83,9 @@ async def test_a_stop_of_a_forgotten_task_is_unknown_meanwhile(
 
 
 @both
+@pytest.mark.parametrize("restarted", [False, True], ids=["", "across a restart"])
 async def test_a_task_is_told_anew_once_however_often_it_is_forgotten(
-    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool
+    daemon: RunningDaemon, new_hostile: NewHostile, batch: bool, restarted: bool
 ) -> None:
     server = await new_hostile(batch=batch)
     await two_tasks(daemon, server)
@@ -92,6 +93,9 @@ async def test_a_task_is_told_anew_once_however_often_it_is_forgotten(
     await daemon.call("step.update", task_id="t", step=2, status="running")
     await server.until(lambda: "t" in server.tasks, timeout_s=8)
     await daemon.flush()
+    if restarted:
+        await daemon.stop()
+        await daemon.start()
     server.forget("t")
     await daemon.call("step.update", task_id="t", step=2, status="done")
 

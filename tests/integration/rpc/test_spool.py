@@ -141,8 +141,7 @@ async def test_a_summary_of_the_spool_is_treated_as_any_other(unstarted: Running
 async def test_a_daemon_that_is_ending_leaves_the_spool_to_the_next(daemon: RunningDaemon, plain: PlainServer) -> None:
     later = Spool(
         folder=daemon.state_dir / "later",
-        perform=lambda method, params, context: ending.perform(method, params, context),  # noqa: PLW0108 - made below
-        committed=daemon.services.outbox.committed,
+        perform=lambda method, params, context, after: ending.perform(method, params, context, after),  # noqa: PLW0108 - made below
         known=lambda _: False,
         runtime=daemon.services.runtime,
     )

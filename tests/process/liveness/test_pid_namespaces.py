@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import zmq
+import zmq.asyncio
 
 from support.daemon_process import DaemonProcess
 from support.running_daemon import until
@@ -31,19 +33,36 @@ print(s.makefile().readline(), flush=True)
 sys.stdin.readline()
 """
 
+OVER_ZEROMQ = """
+import json, os, sys, zmq
+s = zmq.Context().socket(zmq.DEALER)
+s.linger = 0
+if len(sys.argv) > 3:
+    s.routing_id = sys.argv[3].encode()
+s.connect("ipc://" + sys.argv[1])
+pid = os.getpid() if sys.argv[2] == "own" else int(sys.argv[2])
+params = {"title": "T", "task_id": "t", "watch_pid": pid}
+s.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "task.create", "params": params}).encode())
+print(s.recv().decode(), flush=True)
+sys.stdin.readline()
+os._exit(0)
+"""
 
-async def container(process: DaemonProcess, pid: str, *, forked: bool = False) -> tuple[Any, dict[str, Any]]:
+
+async def container(
+    process: DaemonProcess, pid: str, *more: str, forked: bool = False, program: str = AS_CALLER, where: Path | None = None
+) -> tuple[Any, dict[str, Any]]:
     """A program in a pid namespace of its own that creates a task; it lives until its stdin ends."""
     command = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"]
     if forked:
         command += ["sh", "-c", '"$@"; exit', "sh"]  # so that the program is not the namespace's first process
-    program = await asyncio.create_subprocess_exec(
-        *command, sys.executable, "-c", AS_CALLER, str(process.socket_path), pid,
+    running = await asyncio.create_subprocess_exec(
+        *command, sys.executable, "-c", program, str(where or process.socket_path), pid, *more,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    assert program.stdout is not None
+    assert running.stdout is not None
     async with asyncio.timeout(10):
-        return program, json.loads(await program.stdout.readline())
+        return running, json.loads(await running.stdout.readline())
 
 
 async def end(program: Any) -> None:
@@ -65,6 +84,38 @@ async def test_a_container_s_own_process_is_watched_by_its_number_out_here(proce
         return bool((await process.call("task.get", task_id="t"))["liveness"]["state"] == "lost")
 
     await until(lost)
+
+
+async def test_over_zeromq_too_a_container_s_number_is_not_taken_for_one_out_here(new_process: Any, folder: Path) -> None:
+    where = folder / "z.sock"
+    process = await new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9", CLAWLOG_ZMQ=f"ipc://{where}").start()
+    program, answer = await container(process, str(os.getpid()), program=OVER_ZEROMQ, where=where)
+    assert (answer["error"]["code"], answer["error"]["data"]["field"]) == (-32602, "watch_pid")
+    await end(program)
+    program, answer = await container(process, "1", forked=True, program=OVER_ZEROMQ, where=where)
+    assert "result" in answer, answer
+    watched = (await process.call("task.get", task_id="t"))["liveness"]["watch_pid"]
+    assert b"unshare" not in Path(f"/proc/{watched}/cmdline").read_bytes()  # noqa: ASYNC240 - of /proc
+    assert watched != 1
+    await end(program)
+
+
+async def test_over_zeromq_who_takes_over_another_caller_s_address_is_not_taken_for_it(new_process: Any, folder: Path) -> None:
+    where = folder / "z.sock"
+    process = await new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9", CLAWLOG_ZMQ=f"ipc://{where}").start()
+    context = zmq.asyncio.Context()
+    with context.socket(zmq.DEALER) as out_here:
+        out_here.linger, out_here.routing_id = 0, b"known"
+        out_here.connect(f"ipc://{where}")
+        params = {"title": "T", "task_id": "mine", "watch_pid": os.getpid()}
+        await out_here.send(json.dumps({"jsonrpc": "2.0", "id": 1, "method": "task.create", "params": params}).encode())
+        assert "result" in json.loads(await out_here.recv())
+        await out_here.send(b'{"jsonrpc":"2.0","id":2,"method":"interrupt.watch","params":{"task_id":"mine"}}')
+        await out_here.recv()  # so that the daemon does not forget it
+        program, answer = await container(process, str(os.getpid()), "known", program=OVER_ZEROMQ, where=where)
+        assert (answer["error"]["code"], answer["error"]["data"]["field"]) == (-32602, "watch_pid")
+        await end(program)
+    context.term()
 
 
 async def test_a_number_that_only_somebody_out_here_has_is_refused(
@@ -110,3 +161,31 @@ async def test_a_number_in_a_spooled_call_of_another_namespace_is_not_taken_for_
         assert await program.wait() == 0
     await process.start()
     assert (await process.call("task.get", task_id="t"))["liveness"]["watch_pid"] is None
+
+
+WITH_THE_LIBRARY = """
+import clawlog
+with clawlog.task("T", ["a"], task_id="t") as task, task.step("a"):
+    pass
+"""
+
+
+@pytest.mark.parametrize("way", ["library", "run"])
+async def test_a_process_that_nobody_named_is_left_out_where_it_cannot_be_seen(
+    new_process: Any, folder: Path, way: str
+) -> None:
+    """The daemon is the one in a container, as above."""
+    process = new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9")
+    await process.start(command=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", *process.command])
+    library = [sys.executable, "-c", WITH_THE_LIBRARY]
+    clawlog = str(Path(sys.executable).with_name("clawlog"))
+    command = library if way == "library" else [clawlog, "run", "--title", "T", "--", "sleep", "0.5"]
+    program = await asyncio.create_subprocess_exec(*command, env=process.env, stderr=asyncio.subprocess.PIPE)
+    async with asyncio.timeout(20):
+        _, said = await program.communicate()
+    assert (program.returncode, said) == (0, b"")
+    (task,) = (await process.call("task.list"))["tasks"]
+    assert (task["title"], task["status"], task["liveness"]["watch_pid"]) == ("T", "done", None)
+    children = Path(f"/proc/{process.process.pid}/task/{process.process.pid}/children").read_text().split()  # noqa: ASYNC240
+    os.kill(int(children[0]), signal.SIGTERM)
+    await process.ended()

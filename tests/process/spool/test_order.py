@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Callable
 
 import pytest
@@ -108,6 +109,49 @@ async def test_what_cannot_be_drained_holds_back_its_own_tasks_and_no_others(
     await until(taken)
     await until(lambda: len(said(plain)) == 4)
     assert [status for status, _ in said(plain)[2:]] == ["running", "done"]
+
+
+async def test_what_is_spooled_right_after_a_refusal_is_seen_by_the_next_call(
+    new_process: Callable[..., DaemonProcess], plain: PlainServer
+) -> None:
+    """A drain that was refused is not tried again for a moment; the folder is looked at all the same."""
+    process = await new_process(CLAWLOG_BASE_URL=plain.url).start()
+    disk = FullDisk(process.process.pid)
+    disk.fill()
+    for number in range(5):
+        keep(process.state_dir, "task.create", title="T", task_id=f"before{number}")
+        for task_id in (f"before{number}", f"after{number}"):
+            if task_id.startswith("after"):
+                keep(process.state_dir, "task.create", title="T", task_id=task_id)
+            with pytest.raises(RpcError) as refused:
+                await process.call("task.update", task_id=task_id, status="running")
+            assert refused.value.name == "storage_failed", refused.value
+    disk.make_room()
+    await until(lambda: len(said(plain)) == 10)
+    assert files(process.state_dir) == []
+
+
+async def test_what_a_commit_failed_for_amid_a_drain_stays_in_the_spool(
+    new_process: Callable[..., DaemonProcess], plain: PlainServer
+) -> None:
+    """The first calls' commit fails while the file is asked about the later ones, which are then refused at once."""
+    process = await new_process(CLAWLOG_BASE_URL=plain.url).start()
+    await process.call("task.create", title="T", task_id="t")
+    disk = FullDisk(process.process.pid)
+    words = [f"word {number}" for number in range(8)]
+    for half in (words[:4], words[4:]):
+        disk.fill()
+        for number, word in enumerate(half):
+            asked = {"event_id": str(uuid.uuid4())} if number else {}  # of such an id the time does not show that it is new
+            keep(process.state_dir, "task.update", task_id="t", status="running", summary=word, **asked)
+        with pytest.raises(RpcError) as refused:
+            await process.call("task.update", task_id="t", status="running", summary="refused")
+        assert refused.value.name == "storage_failed"
+        assert len(files(process.state_dir)) == 4
+        disk.make_room()
+        await until(lambda: files(process.state_dir) == [])
+    await until(lambda: len(said(plain)) >= 1 + len(words))
+    assert [summary for _, summary in said(plain)[1:]] == words
 
 
 async def test_what_fits_does_not_overtake_what_did_not_fit(

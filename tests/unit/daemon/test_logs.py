@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 from collections.abc import Iterator
@@ -87,3 +88,22 @@ def test_what_is_below_the_level_and_what_libraries_tell_is_left_out(
     lines = capsys.readouterr().err.splitlines()
     assert len(lines) == 1
     assert "a library's warning" in lines[0]
+
+
+def test_a_line_that_the_disk_does_not_take_is_left_out_without_a_trace(monkeypatch: pytest.MonkeyPatch) -> None:
+    class FullAtFirst(io.StringIO):
+        full = True
+
+        def write(self, text: str) -> int:
+            if self.full:
+                self.full = False
+                raise OSError(28, "No space left on device")
+            return super().write(text)
+
+    stream = FullAtFirst()
+    monkeypatch.setattr("sys.stderr", stream)
+    configure("info", "text")
+    for event in ("first", "second"):
+        Log("part").info(event)
+    (line,) = stream.getvalue().splitlines()
+    assert line.endswith("clawlogd.part second")

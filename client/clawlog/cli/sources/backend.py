@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
 
-from clawlog import exits
+from clawlog import exits, locations
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
 from clawlog.cli.render.backend_views import BackendEvent, BackendTask, Receipts
 from clawlog.cli.render.texts import cleaned
@@ -208,9 +208,11 @@ def _tls(settings: configuration.Configuration) -> ssl.SSLContext:
     key, path = "http.ca_file", settings.ca_file
     try:
         if path is not None:
+            locations.read_file(path)  # which does not wait for a pipe's writer
             context.load_verify_locations(cafile=path)
         key, path = "http.client_cert_file", settings.client_cert_file
         if path is not None:
+            locations.read_file(path)
             context.load_cert_chain(path)
     except (OSError, ValueError) as error:
         raise CommandError(f"{key}: {path} holds no certificate: {error}", exits.USAGE) from None

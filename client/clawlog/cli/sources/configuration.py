@@ -7,7 +7,6 @@ from the same places in the same order.
 from __future__ import annotations
 
 import codecs
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,12 +41,11 @@ def load(env: Mapping[str, str]) -> Configuration:
     Raises:
         CommandError: The file cannot be read, or is not TOML.
     """
-    path = find(env)
+    path = locations.config_file(env)
     found: dict[str, object] = {}
     if path is not None:
         try:
-            with open(path, "rb") as file:
-                found = tomllib.loads(file.read().decode("utf-8-sig"))
+            found = tomllib.loads(locations.read_file(path).decode("utf-8-sig"))
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}; check CLAWLOG_CONFIG", exits.USAGE) from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
@@ -67,18 +65,6 @@ def load(env: Mapping[str, str]) -> Configuration:
     )
 
 
-def find(env: Mapping[str, str]) -> str | None:
-    """Returns the configuration file's path, if there is one; a named file need not exist."""
-    if named := env.get("CLAWLOG_CONFIG"):
-        return named
-    try:
-        config = env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config")
-    except locations.Unfit:  # a user without a home has no settings in it
-        config = "/etc"
-    user = os.path.join(config, "clawlog", "clawlog.toml")
-    return next((path for path in (user, "/etc/clawlog/clawlog.toml") if os.path.isfile(path)), None)
-
-
 def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -> str | None:
     """Returns the token for a backend. Only the default backend has one: any other must not learn it.
 
@@ -92,8 +78,7 @@ def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -
         text = env.get("CLAWLOG_TOKEN", "")
     else:
         try:
-            with open(path, "rb") as file:
-                text = file.read(4096).removeprefix(codecs.BOM_UTF8).decode("ascii")
+            text = locations.read_file(path, 64 * 1024).removeprefix(codecs.BOM_UTF8).decode("ascii")
         except (OSError, UnicodeDecodeError) as error:
             raise CommandError(
                 f"the token file {path} cannot be read: {error}; check CLAWLOG_TOKEN_FILE", exits.USAGE

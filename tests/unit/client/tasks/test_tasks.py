@@ -284,6 +284,41 @@ class TestFailures:
         assert time.monotonic() - began < 5
         assert spooled().count("step.update") == 40
 
+    async def test_what_one_task_finds_out_of_a_hung_daemon_holds_for_the_next(
+        self,
+        daemon: ScriptedDaemon,
+        start: Start,
+        monkeypatch: pytest.MonkeyPatch,
+        spooled: Callable[[], list[str]],
+        caplog: pytest.LogCaptureFixture,
+    ) -> None:
+        for make in (clawlog.Client, clawlog.AsyncClient):
+            monkeypatch.setitem(make.__init__.__kwdefaults__, "timeout_s", 0.2)
+        daemon.answers["task.create"] = Trick.SILENCE
+        for _ in range(3):
+            async with start("t"):
+                pass
+        assert daemon.methods.count("task.create") == 1
+        assert spooled() == ["task.create", "task.update"] * 3
+        assert caplog.text.count("task.create waits in the spool") == 3
+
+    async def test_a_process_that_the_daemon_cannot_see_is_left_out_where_nobody_named_it(
+        self, daemon: ScriptedDaemon, start: Start, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        refusal = RpcError(-32602, "watch_pid: cannot be seen", field="watch_pid")
+        made_as_usual = daemon.answers["task.create"]
+        daemon.answers["task.create"] = lambda params: refusal if "watch_pid" in params else made_as_usual(params)
+        async with start("t", steps=["a"]) as task:
+            pass
+        asked, made = [request.params for request in daemon.requests if request.method == "task.create"]
+        assert made == {name: value for name, value in asked.items() if name != "watch_pid"}
+        assert daemon.methods.count("task.update") == 1
+        assert (caplog.text, len(task.steps)) == ("", 1)
+        async with start("t", watch_pid=os.getpid()):
+            pass
+        assert daemon.methods.count("task.create") == 3
+        assert "task.create was not accepted" in caplog.text
+
     async def test_after_a_while_the_daemon_is_tried_again(
         self, daemon: ScriptedDaemon, start: Start, monkeypatch: pytest.MonkeyPatch
     ) -> None:

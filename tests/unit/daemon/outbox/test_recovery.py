@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from clawlogd.outbox.integrity import lane_number
 from clawlogd.outbox.recovery import open_store
 from clawlogd.outbox.schema import EventState, UnknownSchemaError
 from clawlogd.outbox.store import Store
@@ -142,4 +143,25 @@ def test_a_file_with_other_tables_is_recovered_too(path: Path, clock: SteppedClo
     assert recovery is not None
     assert recovery.events == COUNT - 100
     assert store.steps() == []
+    store.close()
+
+
+def test_an_event_whose_lane_was_damaged_has_its_own_again(tmp_path: Path, clock: SteppedClock) -> None:
+    """Else it would wait for ever for a backend that there is not."""
+    path, lane = tmp_path / "outbox.db", lane_number("http://b")
+    store = Store(path)
+    store.open()
+    made = group((1, "t"), (2, "t"), (3, "t"), lane=lane)
+    made.lanes[lane] = "http://b"
+    store.commit(made)
+    store.close()
+    connection = sqlite3.connect(path)
+    connection.execute("DROP INDEX events_waiting")  # the flip of a bit leaves it behind, too
+    connection.execute("UPDATE events SET lane = lane + 8 WHERE seq = 2")
+    connection.execute("UPDATE events SET lane = lane + 8, body = x'6e6f' WHERE seq = 3")
+    connection.commit()
+    connection.close()
+    store, recovery = open_store(path, clock=clock, last_seq=3)
+    assert recovery is not None
+    assert [(each.seq, each.intact) for each in store.pending(lane, 10, 1 << 20)] == [(1, True), (2, True), (3, False)]
     store.close()

@@ -45,7 +45,7 @@ exit 2
 
 def path(env: Mapping[str, str]) -> str:
     """Returns the hook's path."""
-    config = env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config")
+    config = locations.config_dir(env)
     return os.path.join(config, "clawlog", "hooks", "stop-check")
 
 

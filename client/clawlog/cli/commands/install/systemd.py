@@ -55,7 +55,7 @@ def _systemctl(*arguments: str, system: bool, may_fail: bool = False) -> Run:
 
 
 def _user_folder(env: Mapping[str, str]) -> str:
-    return os.path.join(env.get("XDG_CONFIG_HOME") or os.path.join(locations.home(env), ".config"), "systemd", "user")
+    return os.path.join(locations.config_dir(env), "systemd", "user")
 
 
 def _drop_in(service: str, env: Mapping[str, str], *, system: bool) -> str | None:

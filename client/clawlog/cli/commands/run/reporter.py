@@ -31,20 +31,25 @@ class Reporter:
     Args:
         client: A client for this alone.
         task_id: The task, which need not exist yet.
+
+    Attributes:
+        unwatched: Whether the daemon cannot see the front process, so that beats have to say that it runs.
     """
 
     def __init__(self, client: AsyncClient, task_id: str) -> None:
         self._client = client
         self._task_id = task_id
         self._failures = Failures(os.environ, strict=False)
+        self._failures.where = str(client.address)
         self._refused = False
+        self.unwatched = False
         self._unsent: list[Call[Any]] = []
 
     async def begin(self, title: str, base_url: str | None, front: int, command: Sequence[str]) -> None:
         """Creates the task.
 
         The daemon watches the front process, and not the command's: that one ends after it is reported how the command ended,
-        so that the daemon never takes an ended command for a lost one.
+        so that the daemon never takes an ended command for a lost one. It may be in a container, where it cannot be seen.
         """
         parent = origin.parent(self._task_id, os.environ)
         create = calls.create_task(
@@ -56,6 +61,7 @@ class Reporter:
             cwd=origin.folder(),
             parent_task_id=parent,
             parent_implied=True if parent is not None else None,
+            implied=frozenset({"watch_pid"}),
         )
         update = calls.update_task(self._task_id, "running")
         self._unsent = [create, update]
@@ -79,10 +85,10 @@ class Reporter:
         except TimeoutError:
             await asyncio.to_thread(self._spool)
 
-    async def heartbeat(self, summary: str) -> None:
-        """Sends a heartbeat with one line about the current work."""
+    async def heartbeat(self, summary: str | None = None, *, lease_s: float | None = None) -> None:
+        """Sends a heartbeat, with one line about the current work, or one that counts for a while."""
         with contextlib.suppress(ClawlogError):  # the next heartbeat replaces it
-            await self._client.heartbeat(self._task_id, summary=summary)
+            await self._client.heartbeat(self._task_id, summary=summary, lease_s=lease_s)
 
     async def watch(self, on_stop: Callable[[StopState], None]) -> None:
         """Waits for requests to stop, until it is cancelled.
@@ -110,6 +116,11 @@ class Reporter:
             try:
                 await self._client.perform(call)
             except ClawlogError as error:
+                if (without := call.without_implied(error)) is not None:
+                    self.unwatched = True
+                    self._unsent[self._unsent.index(call)] = without
+                    await self._send(without)
+                    return
                 declined = isinstance(error, Refused) and error.code not in NOT_NOW
                 self._refused = declined and call.method == "task.create"
                 await asyncio.to_thread(self._failures.handle, call, error)

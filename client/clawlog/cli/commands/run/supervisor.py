@@ -25,11 +25,19 @@ HEARTBEAT_S = 2.0
 """How often the command's last line is told, when it has changed."""
 
 LOOK_EVERY_S = 0.05
+UNWATCHED_BEAT_EVERY_S = 20.0
+UNWATCHED_LEASE_S = 60.0
+"""How often it is told that the command runs where the daemon cannot see that itself, and for how long that counts."""
+
 HELD_LOOK_EVERY_S = 0.25
 """How often it is looked whether a signal holds the front process, of which nothing else tells."""
 
 PATIENCE_S = 3.0
 """For how long a daemon that does not answer is waited for, once the command has ended. What was not told then is spooled."""
+
+
+_HELD_OR_ENDED = ("T", "t", "Z", "")
+"""States of a process, as ``/proc`` names them."""
 
 
 def supervise(plan: RunPlan, task_id: str, witness: Witness, tee: Tee | None, front: int) -> None:
@@ -114,6 +122,8 @@ class Supervisor:
             group.create_task(self._hold(), name="hold with the front process")
             await asyncio.shield(begun)
             group.create_task(self._reporter.watch(self._ask_to_stop), name="watch for stops")
+            if self._reporter.unwatched:
+                group.create_task(self._vouch(), name="tell that it runs")
             if self._tee is not None:
                 group.create_task(self._heartbeat(self._tee), name="tell the last line")
 
@@ -125,12 +135,19 @@ class Supervisor:
                 told = line
             await asyncio.sleep(HEARTBEAT_S)
 
+    async def _vouch(self) -> None:
+        """Says that the command runs, for a daemon that cannot watch it."""
+        while True:
+            if state_of(self._command) not in _HELD_OR_ENDED:
+                await self._reporter.heartbeat(lease_s=UNWATCHED_LEASE_S)
+            await asyncio.sleep(UNWATCHED_BEAT_EVERY_S)
+
     async def _hold(self) -> None:
         """Stops the command while a signal that cannot be forwarded (SIGSTOP) holds the front process."""
         held, alone = False, 0
         while True:
             is_held = state_of(self._front) == "T"
-            alone = alone + 1 if is_held and state_of(self._command) not in ("T", "t", "Z", "") else 0
+            alone = alone + 1 if is_held and state_of(self._command) not in _HELD_OR_ENDED else 0
             if alone == 2:  # at the first look the signal may be on its way to the command as well
                 os.kill(self._command, signal.SIGSTOP)
                 held = True
