@@ -39,7 +39,7 @@ Perform = Callable[[str, object, CallContext, Sequence[Commit]], Awaitable[Commi
 
 _TOGETHER = 256  # files that share a commit
 _MAX_FILE_BYTES = 1024 * 1024
-_CLOCK_GRAIN_NS = 20_000_000  # a folder's time is kept by the kernel's clock tick: two changes in one tick have the same
+_CLOCK_GRAIN_S = 0.02  # a folder's time is kept by the tick of some kernel's clock: two changes in one tick may have the same
 _UNKNOWN = (-1, -1)
 _RETRY_S = 0.05  # how long a drain that was refused is not tried again
 _RETRY_HELD_S = 1.0  # as long for tasks that are held, or
@@ -94,7 +94,9 @@ class Spool:
         self._runtime = runtime
         self._log = Log("spool")
         self._lock = asyncio.Lock()
-        self._drained_at = _UNKNOWN  # the folder's time and inode when nothing was in it
+        self._seen = _UNKNOWN  # the folder's time and inode when they were last looked at
+        self._seen_since = 0.0  # since when they are these, monotonic
+        self._drained_at = _UNKNOWN  # the same when nothing was in it
         self._descriptor: int | None = None  # of the folder with that inode
         self._refusal: RpcError | None = None  # why nothing can be accepted now
         self._waiting: dict[str, frozenset[str]] = {}  # files that could not be drained, each with the tasks that it is about
@@ -118,12 +120,12 @@ class Spool:
             found = os.fstat(self._descriptor)  # half as dear as by its path
             if found.st_mtime_ns == self._drained_at[0] and found.st_nlink:
                 return False
-        stamp = self._stamp()
+        stamp, settled = self._look()
         if stamp is None or stamp == self._drained_at:
             return False
         if any(path.name not in self._held.files for path in self._files()):
             return True
-        self._note_drained(stamp)
+        self._note_drained(stamp if settled else _UNKNOWN)
         return False
 
     def concerns(self, route: Route, /) -> bool:
@@ -172,11 +174,11 @@ class Spool:
             held = self._held if began < self._retry_held_at else _Held()
             drained = 0
             while True:
-                stamp = self._stamp()
+                stamp, settled = self._look()
                 paths = [path for path in self._files() if path.name not in held.files]
                 if not paths:
                     self._refusal = None
-                    self._note_drained(stamp)
+                    self._note_drained(stamp if stamp is not None and settled else _UNKNOWN)
                     break
                 drained += await self._take(paths[:_TOGETHER], held)
                 if self._refusal is not None:
@@ -262,26 +264,34 @@ class Spool:
 
     def _note_waiting(self) -> None:
         """Learns which tasks wait behind the refusal; reads only files that were not there before."""
-        stamp = self._stamp()
+        stamp, settled = self._look()
         if stamp == self._waiting_at != _UNKNOWN:
             return
         self._waiting = {path.name: self._waiting.get(path.name) or _tasks(path) for path in self._files()}
-        self._waiting_at = stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
+        self._waiting_at = stamp if stamp is not None and settled else _UNKNOWN
         self._refused = frozenset().union(*self._waiting.values())
 
     # ── The folder ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _stamp(self) -> tuple[int, int] | None:
+    def _look(self) -> tuple[tuple[int, int] | None, bool]:
+        """The folder's time and inode, and whether they prove that it is not changed any more after what is listed next.
+
+        They do once they have been seen for longer than a tick, by a clock that nobody steps: the folder's own may be another
+        machine's, or have been put back since.
+        """
         try:
             found = os.lstat(self._path)
         except OSError:
-            return None
-        return found.st_mtime_ns, found.st_ino
+            return None, False
+        stamp, now = (found.st_mtime_ns, found.st_ino), time.monotonic()
+        if stamp != self._seen:
+            self._seen, self._seen_since = stamp, now
+        return stamp, now - self._seen_since > _CLOCK_GRAIN_S
 
-    def _note_drained(self, stamp: tuple[int, int] | None) -> None:
-        """Notes that nothing is in the folder beside what is held."""
+    def _note_drained(self, stamp: tuple[int, int]) -> None:
+        """Notes that nothing is in the folder beside what is held, and by which time and inode that is seen to be so."""
         self._waiting, self._waiting_at, self._refused = {}, _UNKNOWN, frozenset()
-        before, self._drained_at = self._drained_at, stamp if stamp is not None and _is_settled(stamp) else _UNKNOWN
+        before, self._drained_at = self._drained_at, stamp
         if before[1] != self._drained_at[1]:
             self.close()
             if self._drained_at is not _UNKNOWN:
@@ -327,11 +337,6 @@ class Spool:
             self._log.warning("spool_file_not_set_aside", file=path.name, error=str(error))
         self._runtime.spool_set_aside += 1
         self._log.warning("spool_file_set_aside", file=path.name, why=why)
-
-
-def _is_settled(stamp: tuple[int, int]) -> bool:
-    """Whether a folder's time proves that nothing has changed since: within one tick of the clock it may, unseen."""
-    return not -_CLOCK_GRAIN_NS < time.time_ns() - stamp[0] < _CLOCK_GRAIN_NS
 
 
 def _task_ids(calls: SpooledCalls) -> set[str]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 from faults.mixed.world import MixedBackend, World
 from faults.proxy import Cut, How
-from faults.small_disk import fill
 
 End = Callable[[], None]
 
@@ -115,7 +114,7 @@ class Troubles:
                 Trouble("connections cut", f"link to {backend.name}", lambda it=backend: self._cut(it), (0.2, longest_s)),
             ]
         if world.filler is not None:
-            found.append(Trouble("disk full", "disk", self._fill_disk, (0.2, longest_s)))
+            found.append(Trouble("disk full", "disk", world.fill_disk, (0.2, longest_s)))
         if world.clock_offset is not None:
             found.append(Trouble("clock stepped", "clock", self._step_clock, (0.0, longest_s)))
         return found
@@ -168,12 +167,6 @@ class Troubles:
             for _ in range(draw.randint(0, 12))
         )
         return lambda: backend.link.order(())
-
-    def _fill_disk(self) -> End:
-        filler = self._world.filler
-        assert filler is not None
-        fill(filler)
-        return filler.unlink
 
     def _step_clock(self) -> End:
         self._world.set_clock(self._draw.choice(_OFFSETS))

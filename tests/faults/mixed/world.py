@@ -16,7 +16,7 @@ from faults.oracle import Change
 from faults.proxy import CuttingProxy
 from faults.registry import faketime_library, program, root
 from faults.rig import Rig
-from faults.small_disk import small_disk
+from faults.small_disk import fill, small_disk
 from support.backend_process import BackendProcess
 from support.spooling import FullDisk
 
@@ -191,6 +191,13 @@ class World:
     def disk_is_full(self) -> bool:
         """Whether its disk is filled now."""
         return self.filler is not None and self.filler.exists()
+
+    def fill_disk(self) -> Callable[[], None]:
+        """Fills its disk. Returns what ends that."""
+        assert self.filler is not None
+        fill(self.filler)
+        self._short_of_room = True
+        return self.filler.unlink
 
     def set_clock(self, offset: str) -> None:
         """Sets by how much the clock is ahead, as libfaketime understands it."""

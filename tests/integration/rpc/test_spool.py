@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import time
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +58,25 @@ async def test_what_is_spooled_while_a_daemon_runs_is_taken_in_too(daemon: Runni
     await plain.until_events(1)
     await until(lambda: files(daemon) == [])
     assert (await daemon.call("task.get", task_id="t"))["title"] == "T"
+
+
+async def test_a_file_is_seen_although_the_folders_time_is_another_clocks_and_does_not_move(
+    daemon: RunningDaemon, plain: PlainServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two changes within a tick bear one time, and that a tick has passed since cannot be told by comparing two clocks."""
+    monkeypatch.setattr("clawlogd.rpc.spool._CLOCK_GRAIN_S", 600.0)
+    folder = daemon.state_dir / "spool"
+    ahead = time.time() + 7200
+    await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)
+    for number in range(3):
+        os.utime(folder, (ahead, ahead))
+        await daemon.call("task.update", task_id="t", status="running", summary=f"{number} first")
+        keep(daemon, "task.update", task_id="t", status="running", summary=f"{number} spooled")
+        os.utime(folder, (ahead, ahead))
+        await daemon.call("task.update", task_id="t", status="running", summary=f"{number} last")
+    await plain.until_events(10)
+    words = [each.body["summary"] for each in plain.events[1:]]
+    assert words == [f"{number} {word}" for number in range(3) for word in ("first", "spooled", "last")]
 
 
 async def test_a_call_that_was_taken_before_the_daemon_died_is_not_made_twice(
