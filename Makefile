@@ -22,7 +22,7 @@ demo: venv  ## a complete run on temporary state: ends by itself
 test: venv
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
 
-coverage: venv  ## the same tests, measured: they fail below the floor in pyproject.toml (CI runs this; it takes half as long again)
+coverage: venv  ## the same tests, measured: they fail below the floor in pyproject.toml (what CI runs; takes longer)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term-missing:skip-covered
 
 faults: venv  ## every fault in its long form (some twenty minutes); prints the table of docs/reliability.md
