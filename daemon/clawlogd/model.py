@@ -23,13 +23,11 @@ class TaskStatus(StrEnum):
     FAILED = "failed"
     INTERRUPTED = "interrupted"
 
-    @property
-    def ended(self) -> bool:
-        """Whether this is an end."""
-        return self in _ENDED
+    ended: bool
+    """Whether this is an end."""
 
-
-_ENDED = (TaskStatus.DONE, TaskStatus.FAILED, TaskStatus.INTERRUPTED)  # not a set: the hash of an enum's member is slow
+    def __init__(self, value: str) -> None:
+        self.ended = value in ("done", "failed", "interrupted")
 
 
 class EventKind(StrEnum):
@@ -216,7 +214,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def live(self) -> bool:
         """Whether it has not ended, and its agent is not lost."""
-        return self.lost_ms is None and self.status not in _ENDED
+        return self.lost_ms is None and not self.status.ended
 
     @property
     def interrupt_pending(self) -> bool:

@@ -35,7 +35,12 @@ class InterruptPhase(StrEnum):
     UNKNOWN = "unknown"
 
 
-class InterruptStatus(msgspec.Struct, frozen=True):
+# Read at each check: up to Python 3.11 it takes longer to find them in their class than to answer from them.
+_NONE, _REQUESTED = InterruptPhase.NONE, InterruptPhase.REQUESTED
+_ACKNOWLEDGED, _UNKNOWN = InterruptPhase.ACKNOWLEDGED, InterruptPhase.UNKNOWN
+
+
+class InterruptStatus(msgspec.Struct, frozen=True, gc=False):
     """The answer to ``interrupt.check``."""
 
     state: InterruptPhase
@@ -45,6 +50,11 @@ class InterruptStatus(msgspec.Struct, frozen=True):
     reason: str | None = None
     requested_at: str | None = None
     age_s: float | None = None
+
+    @property
+    def unknown(self) -> bool:
+        """Whether nothing is known that is fresh enough."""
+        return self.state is _UNKNOWN
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,19 +269,19 @@ class Interrupts:
         if interrupt is not None and not interrupt.acknowledged and not task.interrupt_pending:
             interrupt = None  # the task ended without an answer to it
         if interrupt is not None and not interrupt.acknowledged:
-            phase = InterruptPhase.REQUESTED
+            phase = _REQUESTED
         elif not task.status.ended and (not is_known or (max_age_s is not None and (age_s is None or age_s > max_age_s))):
-            phase = InterruptPhase.UNKNOWN
+            phase = _UNKNOWN
         elif interrupt is not None:
-            phase = InterruptPhase.ACKNOWLEDGED
+            phase = _ACKNOWLEDGED
         else:
-            phase = InterruptPhase.NONE
-        age_s = None if age_s is None else round(age_s, 3)
+            phase = _NONE
+        age_s = None if age_s is None else int(age_s * 1000 + 0.5) / 1000  # a fifth of round(age_s, 3)
         if interrupt is None:
             return InterruptStatus(phase, interrupt_requested=False, age_s=age_s)
         return InterruptStatus(
             state=phase,
-            interrupt_requested=phase is InterruptPhase.REQUESTED,
+            interrupt_requested=phase is _REQUESTED,
             interrupt_id=interrupt.interrupt_id,
             mode=interrupt.mode,
             reason=interrupt.reason,

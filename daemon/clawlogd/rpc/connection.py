@@ -15,6 +15,7 @@ from clawlogd.rpc.inbox import HeldBytes, LineInbox
 _UCRED = struct.Struct("3i")  # pid, uid, gid: see unix(7), SO_PEERCRED
 _MAX_UNSENT_BYTES = 32 * 1024
 _READ_BYTES = 32 * 1024
+_BRACE = ord("{")
 
 
 class Listener(Protocol):
@@ -88,11 +89,11 @@ class Connection(asyncio.BufferedProtocol):
         """Takes the bytes that were put there."""
         data = bytes(self._buffer[:nbytes])
         if (
-            data.startswith(b"{")
+            data[0] == _BRACE
             and data.find(b"\n") == nbytes - 1
-            and not self._inbox.held_bytes
             and self._conversation is not None
-            and self._conversation.receive_one(data[:-1].removesuffix(b"\r"))
+            and self._inbox.empty
+            and self._conversation.receive_one(data)  # with its line end, which is white space in JSON
         ):
             return
         self._take(data)
@@ -143,7 +144,7 @@ class Connection(asyncio.BufferedProtocol):
     def send(self, messages: list[bytes], /) -> None:
         """Sends messages, each as a line."""
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"\n".join(messages) + b"\n")
+            self._transport.write((b"\n".join(messages) if len(messages) > 1 else messages[0]) + b"\n")
 
     def send_part(self, part: bytes, /, *, last: bool) -> None:
         """Sends a part of a line."""

@@ -35,14 +35,24 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 
-def read_envelope(text: bytes) -> Envelope | None:
-    """The request in a text; None when it is left to the protocol's reader."""
+def count_names(text: bytes) -> int:
+    """How many members' names stand in a text that ``read_envelope`` reads."""
+    return text.count(b'":')
+
+
+def read_envelope(text: bytes, names: int) -> Envelope | None:
+    """The request in a text; None when it is left to the protocol's reader.
+
+    Args:
+        text: The text.
+        names: How many names are in it.
+    """
     try:
         envelope = _decode_envelope(text)
     except (msgspec.DecodeError, ValueError, RecursionError):
         return None
     # A name ends in a quotation mark and a colon; where there is white space between the two, names cannot be counted.
-    if text.count(b":") != text.count(b'":') and any(piece.startswith(b":") for piece in text.split()):
+    if text.count(b":") != names and any(piece.startswith(b":") for piece in text.split()):
         return None
     if type(envelope.id) is int and not -_INTEGER_BOUND < envelope.id < _INTEGER_BOUND:
         return None
@@ -63,12 +73,12 @@ class ParamsReader(Generic[P]):
             _REQUIRED if field.default is msgspec.NODEFAULT else field.default for field in msgspec.structs.fields(kind)
         ]
 
-    def read(self, text: bytes, envelope: Envelope) -> P | None:
-        """The parameters of a request; None when the text is left to the protocol's reader."""
+    def read(self, envelope: Envelope, names: int) -> P | None:
+        """The parameters of a request in a text with so many names; None when the text is left to the protocol's reader."""
         try:
             params = self._decode(envelope.params)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
         given = sum(map(is_not, msgspec.structs.astuple(params), self._defaults))
         # The text has as many names as members were read: so no name is there twice.
-        return params if text.count(b'":') == _ENVELOPE_NAMES + given else None
+        return params if names == _ENVELOPE_NAMES + given else None

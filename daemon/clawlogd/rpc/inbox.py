@@ -83,6 +83,11 @@ class LineInbox:
         self._partial = bytearray()
         self.overflowed = False
 
+    @property
+    def empty(self) -> bool:
+        """Whether nothing is held here."""
+        return self._start == len(self._lines) and not self._partial
+
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the stream."""
         end = data.rfind(b"\n") + 1

@@ -96,8 +96,9 @@ def encode_result(request: Request | Envelope, result: bytes) -> bytes | None:
     if request.is_notification:
         return None
     request_id = request.id
-    text = b"%d" % request_id if type(request_id) is int else encode(request_id)
-    return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (text, result)
+    if type(request_id) is int:
+        return b'{"jsonrpc":"2.0","id":%d,"result":%s}' % (request_id, result)
+    return b'{"jsonrpc":"2.0","id":%s,"result":%s}' % (encode(request_id), result)
 
 
 def refuse(request: Request | Envelope, error: BaseException) -> bytes | None:

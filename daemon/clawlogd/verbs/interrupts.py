@@ -14,7 +14,7 @@ from clawlog.protocol import vocabulary
 from clawlog.protocol.ids import new_uuid
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue, StorageFailed
-from clawlogd.interrupts.state import InterruptPhase, InterruptStatus
+from clawlogd.interrupts.state import InterruptStatus
 from clawlogd.model import EventKind, Interrupt
 from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
@@ -46,7 +46,7 @@ def check(services: Services, params: InterruptCheck, context: CallContext) -> I
     if not task.status.ended and not params.wait_s:
         services.liveness.record_command(task, at_ms=context.spooled_at_ms)
     state = services.interrupts.status(task, params.max_age_s)
-    if params.wait_s or state.state is InterruptPhase.UNKNOWN or state.interrupt_requested:
+    if params.wait_s or state.unknown or state.interrupt_requested:
         return _check(services, params)
     return state
 
@@ -64,7 +64,7 @@ async def _fresh_state(services: Services, task_id: str, max_age_s: float) -> In
     """What is known of a task's stop; asks the backend where that is older than allowed."""
     task = services.registry.get(task_id)
     state = services.interrupts.status(task, max_age_s)
-    if state.state is not InterruptPhase.UNKNOWN:
+    if not state.unknown:
         return state
     answered = await services.backends.watcher(task.base_url).refresh(task, _REFRESH_S)
     # What the backend has just answered is fresh, however little age the caller allows.

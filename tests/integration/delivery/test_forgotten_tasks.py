@@ -16,6 +16,13 @@ NewHostile = Callable[..., Awaitable[HostileServer]]
 both = pytest.mark.parametrize("batch", [True, False], ids=["batch", "plain"])
 
 
+@pytest.fixture(autouse=True)
+def quickly(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pause of a tenth between the two reads; those with the embedded backend wait the usual one."""
+    if "embedded" not in request.node.name:
+        monkeypatch.setattr("clawlogd.delivery.resync._APART_S", 0.2)
+
+
 async def two_tasks(daemon: RunningDaemon, server: HostileServer) -> None:
     for task_id in ("t", "other"):
         await daemon.call(

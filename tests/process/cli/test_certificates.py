@@ -1,4 +1,4 @@
-"""What ``clawlog doctor`` says of a backend whose certificate nobody vouches for, and the setting that mends it."""
+"""A backend's certificate: what ``clawlog doctor`` says of one that nobody vouches for, and the setting that mends it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from clawlog.cli.errors import BackendUnreachable
+from clawlog.cli.sources.backend import Backend
 from support import tls
 
 
@@ -38,6 +40,18 @@ def doctor(folder: Path, backend: str, **env: str) -> str:
     own = {"PATH": os.environ["PATH"], "HOME": str(folder), "CLAWLOG_AUTOSTART": "0", "CLAWLOG_BASE_URL": backend}
     command = [str(Path(sys.executable).with_name("clawlog")), "doctor"]
     return subprocess.run(command, env={**own, **env}, check=False, capture_output=True, text=True, timeout=30).stdout
+
+
+def test_the_systems_authorities_are_read_for_https_alone(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[ssl.SSLContext] = []
+    make = ssl.create_default_context
+    monkeypatch.setattr(ssl, "create_default_context", lambda: read.append(make()) or read[-1])
+    with pytest.raises(BackendUnreachable):
+        Backend("http://127.0.0.1:9", {}).task("t")
+    assert read == []
+    with pytest.raises(BackendUnreachable, match="not trusted"):
+        Backend(backend, {}).task("t")
+    assert len(read) == 1
 
 
 def test_it_names_the_certificates_fault_and_the_setting(folder: Path, backend: str, certificates: tls.Certificates) -> None:

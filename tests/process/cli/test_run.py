@@ -36,6 +36,7 @@ def started(fresh: Installation, *arguments: str, program: str) -> tuple[subproc
         f"{PRINT_TASK}; {program}",
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        process_group=0,  # an orphaned group, as these tests' own may be, heeds no SIGTSTP
     )
     assert process.stdout is not None
     task_id = process.stdout.readline().decode().strip()

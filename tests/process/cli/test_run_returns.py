@@ -219,7 +219,7 @@ def test_killing_it_kills_the_command(quiet: Installation) -> None:
 
 
 def test_it_stops_and_goes_on_with_the_command(quiet: Installation) -> None:
-    process = run_python(quiet, COUNT)
+    process = run_python(quiet, COUNT, process_group=0)  # an orphaned group, as these tests' own may be, heeds no SIGTSTP
     inner = int(read_line(process))
     for number in (signal.SIGSTOP, signal.SIGTSTP):
         os.kill(inner, number)

@@ -10,7 +10,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from process.liveness.scenes import IN_EARNEST, SCENES, Record, Scene, Shown, staged
+from process.liveness.scenes import SCENES, Scene
+from process.liveness.stage import IN_EARNEST, Record, Shown, staged
 
 LONGEST_S = 20.5  # twenty seconds, and the time that a look takes
 

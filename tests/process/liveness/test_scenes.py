@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from process.liveness import scenes
-from process.liveness.scenes import QUICKLY, Record, Stage, staged
+from process.liveness.stage import QUICKLY, Record, Stage, staged
 
 LONGEST_S = 20.0
 

@@ -3,85 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from process.places.conftest import AS_ROOT, BIN, NOBODY, ROOT, World, taken
 from support.callers import UnixCaller, call
 from support.running_daemon import until
-
-ROOT = Path(__file__).parents[3]
-BIN = Path(sys.executable).parent
-NOBODY = 65534
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can act as another user, or give files away")
-
-
-@dataclass(frozen=True)
-class World:
-    """A home, and what runs in it."""
-
-    home: Path
-    env: dict[str, str]
-
-    def script(self, name: str, *arguments: str, cwd: Path | None = None, **options: Any) -> subprocess.CompletedProcess[str]:
-        env = {**self.env, **options.pop("env", {})}
-        for key in [key for key, value in env.items() if value == "-"]:
-            del env[key]
-        # Another user may not be let into the folder where this interpreter is.
-        python = "/usr/bin/python3" if "user" in options else str(BIN / "python")
-        command = [python, str(ROOT / "scripts" / f"{name}.py"), *arguments]
-        return subprocess.run(
-            command, env=env, cwd=cwd or self.home, check=False, capture_output=True, text=True, timeout=30, **options
-        )
-
-    def create(self, **options: Any) -> subprocess.CompletedProcess[str]:
-        return self.script("create_task", "--title", "T", **options)
-
-
-def daemons_below(folder: Path) -> list[int]:
-    """Ids of daemons whose environment names a folder."""
-    found = []
-    for each in Path("/proc").iterdir():
-        if each.name.isdigit():
-            try:
-                command, env = (each / "cmdline").read_bytes(), (each / "environ").read_bytes()
-            except OSError:
-                continue
-            if b"clawlogd" in command and str(folder).encode() in env:
-                found.append(int(each.name))
-    return found
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    with tempfile.TemporaryDirectory(prefix="claw") as path:
-        home = Path(path)
-        env = {"PATH": os.environ["PATH"], "HOME": str(home), "CLAWLOG_BASE_URL": "http://127.0.0.1:9"}
-        env |= {name: os.environ[name] for name in ("PYTHONDONTWRITEBYTECODE",) if name in os.environ}
-        yield World(home, env)
-        for pid in daemons_below(home):
-            os.kill(pid, signal.SIGTERM)
-        for _ in range(500):
-            if not daemons_below(home):
-                break
-            subprocess.run(["sleep", "0.01"], check=True)
-
-
-def taken(ended: subprocess.CompletedProcess[str]) -> bool:
-    """Whether a daemon took it: not the spool."""
-    assert ended.returncode == 0, ended.stderr
-    return "spooled" not in json.loads(ended.stdout)
-
 
 # ── XDG_RUNTIME_DIR ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -246,93 +180,6 @@ def test_a_spool_file_that_is_a_pipe_holds_nobody_up(world: World) -> None:
     spool.parent.chmod(0o700)
     os.mkfifo(spool / "00000000000000000001.call")
     assert taken(world.create(env={"CLAWLOG_STATE_DIR": str(spool.parent)}))
-
-
-# ── Processes ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("PYTHONPATH", "broken"),
-        ("PYTHONHOME", "/nonexistent"),
-        ("PYTHONWARNINGS", "error::ImportWarning,error::DeprecationWarning,error::ResourceWarning,error"),
-        ("PYTHONSTARTUP", "/nonexistent"),
-        ("PYTHONINSPECT", "1"),
-        ("PYTHONOPTIMIZE", "2"),
-        ("PYTHONIOENCODING", "ascii"),
-        ("PYTHONPLATLIBDIR", "nonsense"),
-    ],
-)
-def test_the_callers_python_is_not_the_daemons(world: World, name: str, value: str) -> None:
-    if value == "broken":
-        (world.home / "broken").mkdir()
-        for module in ("msgspec", "aiohttp", "clawlogd"):
-            (world.home / "broken" / f"{module}.py").write_text("raise ImportError('the caller own module')")
-        value = str(world.home / "broken")
-    env = {**world.env, name: value}
-    program = "import sys; sys.argv[0] = sys.argv[1]; import runpy; runpy.run_path(sys.argv.pop(1), run_name='__main__')"
-    command = [str(BIN / "python"), "-I", "-c", program, str(ROOT / "scripts" / "create_task.py"), "--title", "T"]
-    ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True, timeout=30)
-    assert taken(ended), ended.stderr
-
-
-@pytest.mark.parametrize(
-    "broken", ["#!/nonexistent/python\n", "#!/bin/sh\nexit 1\n", "#!/bin/sh\nexit 127\n", "no program at all"]
-)
-def test_a_broken_program_is_passed_over_for_the_next(world: World, broken: str) -> None:
-    """A checkout whose .venv was moved or made for another Python; the one on PATH is sound."""
-    skill = world.home / "skill"
-    shutil.copytree(ROOT / "client", skill / "client")
-    shutil.copytree(ROOT / "scripts", skill / "scripts")
-    program = skill / ".venv" / "bin" / "clawlogd"
-    program.parent.mkdir(parents=True)
-    program.write_text(broken)
-    program.chmod(0o755)
-    env = {**world.env, "PATH": f"{BIN}:{os.environ['PATH']}"}
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    command = [python, "-I", str(skill / "scripts" / "create_task.py"), "--title", "T"]
-    ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True, timeout=30)
-    assert taken(ended), ended.stderr
-
-
-def test_where_every_program_is_broken_each_is_named(world: World) -> None:
-    skill = world.home / "skill"
-    shutil.copytree(ROOT / "client", skill / "client")
-    shutil.copytree(ROOT / "scripts", skill / "scripts")
-    for folder in (skill / ".venv" / "bin", world.home / "bin"):
-        folder.mkdir(parents=True)
-        (folder / "clawlogd").write_text("#!/bin/sh\nexit 3\n")
-        (folder / "clawlogd").chmod(0o755)
-    env = {**world.env, "PATH": f"{world.home / 'bin'}:/usr/bin:/bin"}
-    python = "/usr/bin/python3" if Path("/usr/bin/python3").exists() else sys.executable
-    command = [python, "-I", str(skill / "scripts" / "create_task.py"), "--title", "T"]
-    ended = subprocess.run(command, env=env, check=False, capture_output=True, text=True, timeout=30)
-    assert ended.returncode == 0
-    assert json.loads(ended.stdout)["spooled"] is True
-    assert str(skill / ".venv" / "bin" / "clawlogd") in ended.stderr
-    assert str(world.home / "bin" / "clawlogd") in ended.stderr
-
-
-BLOCKED = """
-import os, signal, sys
-signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
-os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
-"""
-
-
-def test_signals_that_the_caller_blocks_still_end_the_daemon(world: World) -> None:
-    command = [str(BIN / "python"), "-c", BLOCKED, str(ROOT / "scripts" / "create_task.py"), "--title", "T"]
-    ended = subprocess.run(command, env=world.env, check=False, capture_output=True, text=True, timeout=30)
-    assert taken(ended)
-    (pid,) = daemons_below(world.home)
-    os.kill(pid, signal.SIGTERM)
-    for _ in range(300):
-        if not daemons_below(world.home):
-            return
-        subprocess.run(["sleep", "0.02"], check=True)
-    os.kill(pid, signal.SIGKILL)
-    raise AssertionError("the daemon is deaf to SIGTERM")
 
 
 # ── One reading of the environment ─────────────────────────────────────────────────────────────────────────────────
