@@ -80,8 +80,8 @@ def _try(rig: Rig, world: World, seed: int, seconds: float) -> dict[str, list[st
     try:
         troubles.run(seconds, partial(_watch, rig, callers))
         troubles.end()
-        rig.until(rig.daemon.serves, "the daemon serves")
-        rig.accept_more(_CALLERS)
+        rig.until(rig.daemon.serves, "the daemon serves", timeout_s=_SETTLES_S)
+        rig.accept_more(_CALLERS, timeout_s=_SETTLES_S)
     finally:
         troubles.end()
         for caller in callers:
