@@ -5,7 +5,7 @@ BIN := .venv/bin
 # One more than two processors: much of a test's time is waiting for programs.
 WORKERS ?= 3
 
-.PHONY: venv demo test coverage faults lint format bench docs man clean
+.PHONY: venv demo test faults lint format bench docs man clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -19,11 +19,8 @@ venv: .venv/.stamp  ## .venv with the project (editable) and all tools
 demo: venv  ## a complete run on temporary state: ends by itself
 	$(BIN)/clawlog demo
 
-test: venv
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
-
-coverage: venv  ## the same tests, measured: they fail below the floor in pyproject.toml (what CI runs; takes longer)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup --cov --cov-report=term-missing:skip-covered
+test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the floor in pyproject.toml (nearly twice the work)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
 
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
