@@ -38,8 +38,8 @@ from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
 from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
+from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.loading import LoadedState, load_state
-from clawlogd.tasks.surroundings import Surroundings
 from clawlogd.text import path_text
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -228,7 +228,7 @@ def assemble(
         heartbeats=heartbeats,
         interrupts=interrupts,
         backends=backends,
-        surroundings=closing.enter_context(contextlib.closing(Surroundings())),
+        detector=closing.enter_context(contextlib.closing(MetadataDetector())),
         faults=faults,
         runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
     )

@@ -15,8 +15,8 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.change import TaskChange
+from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.registry import Registry
-from clawlogd.tasks.surroundings import Surroundings
 
 
 @dataclass(slots=True)
@@ -65,7 +65,7 @@ class Services:
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
         backends: A lane and a watcher for each backend.
-        surroundings: What can be found out about callers and their folders.
+        detector: What can be found out about callers and their folders.
         faults: The faults of the daemon's own.
         runtime: What was found or chosen at the start.
     """
@@ -78,7 +78,7 @@ class Services:
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
     backends: Backends
-    surroundings: Surroundings
+    detector: MetadataDetector
     faults: Faults
     runtime: RuntimeInfo
 

@@ -19,7 +19,7 @@ from clawlogd.model import EventKind, TaskStatus
 from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.tasks import creation, updates
-from clawlogd.tasks.surroundings import Found, complete
+from clawlogd.tasks.detector import Found, complete
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import StepEntry, accept, entry_of, watched_process
 from clawlogd.verbs.fields import EventId, Flag, Id, Key, KnownId, Lease, Params, Pid, SummaryText, Title, Value, hint, one_of
@@ -94,12 +94,12 @@ def create(services: Services, params: TaskCreate, context: CallContext) -> Dura
     """Adds a task, and starts to deliver it to its backend."""
     if not services.settings.metadata.automatic:
         return _create(services, params, context, None)
-    found = services.surroundings.without_reading(params.cwd, context.peer)
+    found = services.detector.without_reading(params.cwd, context.peer)
     return _look_and_create(services, params, context) if found is None else _create(services, params, context, found)
 
 
 async def _look_and_create(services: Services, params: TaskCreate, context: CallContext) -> Durable:
-    found = await services.surroundings.read(params.cwd, context.peer)
+    found = await services.detector.read(params.cwd, context.peer)
     if context.spooled_at_ms is not None:
         found = msgspec.structs.replace(found, branch=None)  # that of now, perhaps not that of then
     # Another call with the same event id may have been carried out meanwhile.

@@ -16,7 +16,7 @@ import pytest
 from clawlog.protocol.errors import RpcError
 from clawlog.protocol.ids import new_uuid
 from clawlogd.settings import Metadata, Settings
-from clawlogd.tasks import surroundings
+from clawlogd.tasks import detector
 from clawlogd.tasks.checkout import Checkout
 from clawlogd.verbs import tasks
 from support.callers import call
@@ -113,7 +113,7 @@ def slowly(folder: str) -> Checkout:
 
 
 async def test_the_same_call_twice_at_once_is_one_task(automatic: RunningDaemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(surroundings, "find_checkout", slowly)
+    monkeypatch.setattr(detector, "find_checkout", slowly)
     params = {"title": "T", "event_id": new_uuid(), "cwd": "/a"}
     callers = [await automatic.connect() for _ in range(5)]
     replies = await asyncio.gather(*(call(each, "task.create", **params) for each in callers))
@@ -124,7 +124,7 @@ async def test_the_same_call_twice_at_once_is_one_task(automatic: RunningDaemon,
 async def test_another_call_with_its_event_id_meanwhile_is_a_mistake(
     automatic: RunningDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "find_checkout", slowly)
+    monkeypatch.setattr(detector, "find_checkout", slowly)
     callers = [await automatic.connect() for _ in range(2)]
     event_id = new_uuid()
     calls = [
@@ -140,7 +140,7 @@ async def test_another_call_with_its_event_id_meanwhile_is_a_mistake(
 async def test_what_follows_on_the_same_connection_comes_after_it(
     automatic: RunningDaemon, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(surroundings, "find_checkout", slowly)
+    monkeypatch.setattr(detector, "find_checkout", slowly)
     caller = await automatic.connect()
     await caller.send_bytes(
         b'{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"T","task_id":"t","steps":["a"],"cwd":"/a"}}\n'
@@ -160,7 +160,7 @@ async def test_other_callers_are_served_while_a_disk_does_not_answer(
         loop.call_soon_threadsafe(read.set)
         time.sleep(0.3)
 
-    monkeypatch.setattr(surroundings, "find_checkout", hang)
+    monkeypatch.setattr(detector, "find_checkout", hang)
     creating = asyncio.create_task(call(await automatic.connect(), "task.create", title="T", task_id="t", cwd="/far"))
     other = await automatic.connect()
     await read.wait()

@@ -22,7 +22,7 @@ from clawlogd.logs import Log
 from clawlogd.tasks.checkout import find_checkout
 from clawlogd.text import clean_text
 
-_log = Log("surroundings")
+_log = Log("metadata")
 
 _READ_S = 0.05
 _THREADS = 2
@@ -48,7 +48,7 @@ class Found(msgspec.Struct, frozen=True, omit_defaults=True):
 _Key = tuple[str | None, Peer]
 
 
-class Surroundings:
+class MetadataDetector:
     """Finds out about callers and their folders."""
 
     def __init__(self) -> None:
@@ -96,7 +96,7 @@ class Surroundings:
     def _start(self, key: _Key) -> None:
         if len(self._threads) < _THREADS:
             # Daemonic, unlike those of an executor: the interpreter must not wait for a disk at its end.
-            thread = threading.Thread(target=self._work, name="surroundings", daemon=True)
+            thread = threading.Thread(target=self._work, name="metadata", daemon=True)
             self._threads.append(thread)
             thread.start()
         self._jobs.put((key, asyncio.get_running_loop()))
@@ -107,7 +107,7 @@ class Surroundings:
             try:
                 found, name = self._look(*key)
             except Exception as error:  # noqa: BLE001 - of one task; the thread is there for the others
-                _log.warning_seldom("surroundings_unread", error=repr(error))
+                _log.warning_seldom("folder_unread", error=repr(error))
                 found, name = self._of(Peer()), None
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self._note, key, found, name)
