@@ -171,6 +171,9 @@ def _task_status(event: TaskStatusChanged, task: TaskState) -> None:
     if task.closed is not None:
         task.closed = None
         task.mark(Change.FACTS)
+    if task.reported is TaskStatus.WAITING:
+        task.summary = None  # the question, which is answered or asked anew
+        task.index_text()
     task.reported = TaskStatus(event.status)
     task.mark(Change.STANDING)
     task.set_status(task.reported, event.at)

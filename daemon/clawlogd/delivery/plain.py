@@ -7,13 +7,23 @@ at once and in its place.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar, get_args
+from typing import ClassVar, TypeVar, get_args
 
 import msgspec
 
 from clawlog.protocol.types import StepStatus
 from clawlogd.delivery.naming import has_own_ids, named
-from clawlogd.delivery.nearest import Word, lacks_word, nearest, nearest_beat, refused_members, unmapped, without, word_of
+from clawlogd.delivery.nearest import (
+    Word,
+    lacks_word,
+    measured,
+    nearest,
+    nearest_beat,
+    refused_members,
+    unmapped,
+    without,
+    word_of,
+)
 from clawlogd.delivery.profiles import MOST_BAD_BEATS, Result, Round, is_about_content
 from clawlogd.delivery.words import Words
 from clawlogd.logs import Log
@@ -23,6 +33,8 @@ from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_text
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.remote_ids import read_plan_ids
+
+M = TypeVar("M", Event, Beat)
 
 _decode = msgspec.json.Decoder(Event).decode
 _OWN_ROUTES = frozenset({Word.PLAN, Word.STEP_ADDED, Word.LINK})
@@ -111,7 +123,7 @@ class PlainProfile:
             answer, new_steps = await self._send_as_it_is(event, task), None
         if answer.outcome is Outcome.DELIVERED:
             self._words.note_told(event, said)
-            if word is not None:
+            if word is not None and word is not Word.PROGRESS:  # which is a member: it may have been passed over
                 self._words.found(word)
         if answer.outcome is not Outcome.REFUSED:
             return answer, new_steps
@@ -123,8 +135,14 @@ class PlainProfile:
         return answer, None
 
     async def _send_as_it_is(self, event: Event, task: Task) -> Answer:
-        event = named(self._registry, event)
+        event = self._measured(named(self._registry, event))
         return await self._upstream.send_event(event, task.remote_id or task.task_id, event.step_id)
+
+    def _measured(self, event: M) -> M:
+        """What is said with a progress: in words, too, where the server does not say that it takes the member."""
+        if event.progress is None or self._words.knows(Word.PROGRESS):
+            return event
+        return msgspec.structs.replace(event, summary=measured(event.summary, event.progress))
 
     async def _send_said(self, event: Event, said: list[Event], task: Task) -> Answer:
         """Sends what stands for an event. What is said of single steps is not waited for: the last says what cannot be said."""
@@ -202,7 +220,7 @@ class PlainProfile:
     async def _send_beat(self, beat: Beat) -> Answer:
         task = self._registry.find(beat.task_id)
         task_id = (task.remote_id if task else None) or beat.task_id
-        said = nearest_beat(beat, self._words.lacks)
+        said = self._measured(nearest_beat(beat, self._words.lacks))
         answer = await self._upstream.send_heartbeat(said, task_id)
         if said.progress is not None and answer.outcome is Outcome.REFUSED and answer.status in _FORM:
             answer = await self._upstream.send_heartbeat(nearest_beat(beat, lambda _: True), task_id)

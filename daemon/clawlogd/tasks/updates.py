@@ -51,7 +51,7 @@ def set_status(
         finished=status.ended,
         closed=False,
         ended_ms=at_ms if status.ended else None,
-        summary=summary or task.summary,
+        summary=summary or (None if task.status is TaskStatus.WAITING else task.summary),  # a question that was answered
         seen_ms=at_ms,
         waiting_ms=(task.waiting_ms or at_ms) if status is TaskStatus.WAITING else None,
     )

@@ -30,5 +30,7 @@ def end_waiting(task: Task, at_ms: int) -> tuple[Task, Event | None]:
         at=rfc3339(at_ms),
         status=TaskStatus.RUNNING,
     )
-    after = msgspec.structs.replace(task, status=TaskStatus.RUNNING, waiting_ms=None, closed=False, ended_ms=None)
-    return after, event
+    summary = None if task.status is TaskStatus.WAITING else task.summary  # the question is answered
+    return msgspec.structs.replace(
+        task, status=TaskStatus.RUNNING, waiting_ms=None, closed=False, ended_ms=None, summary=summary
+    ), event

@@ -86,6 +86,18 @@ async def test_a_task_that_waits_for_an_hour_is_never_quiet_stale_or_lost(api: A
     assert (task["attention"], task["waiting_since"]) == (None, None)
 
 
+async def test_a_question_is_no_summary_any_more_once_the_task_goes_on(api: Api) -> None:
+    await api.task(steps=1)
+    for status, summary, shown in (
+        ("waiting", "which?", "which?"),
+        ("running", None, None),
+        ("done", "well", "well"),
+        ("running", None, "well"),
+    ):
+        await api("PATCH", "/api/tasks/t1", {"status": status} | ({"summary": summary} if summary else {}))
+        assert (await api.get())["summary"] == shown
+
+
 async def test_a_failure_needs_somebody_until_it_is_acknowledged_and_a_new_one_does_again(api: Api) -> None:
     await api.task(steps=1)
     assert (await api("POST", "/api/tasks/t1/acknowledge", {}))[1]["code"] == "nothing_to_acknowledge"

@@ -115,11 +115,13 @@ async def test_a_heartbeats_progress_stands_before_its_summary_where_a_plain_ser
     await plain.until(lambda: [beat for beat in plain.only_task.beats if beat.get("summary") == "3: writing"])
 
 
-async def test_progress_goes_as_it_is_to_a_server_that_does_not_say(daemon: RunningDaemon, plain: PlainServer) -> None:
+async def test_progress_goes_both_ways_to_a_server_that_does_not_say(daemon: RunningDaemon, plain: PlainServer) -> None:
     await create(daemon, plain.url)
-    await count(daemon)
+    for _ in range(2):  # that it takes the member does not show that it keeps it
+        await count(daemon)
     await no_dead_letter(daemon)
-    assert plain.events[-1].body["progress"] == {"done": 132, "total": 318, "unit": "files"}
+    assert [each.body["progress"] for each in plain.events[-2:]] == [{"done": 132, "total": 318, "unit": "files"}] * 2
+    assert [each.body["summary"] for each in plain.events[-2:]] == ["132/318 files: writing"] * 2
 
 
 async def test_progress_stands_before_the_summary_where_the_document_does_not_list_it(

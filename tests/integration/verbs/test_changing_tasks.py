@@ -80,6 +80,7 @@ async def test_a_wait_is_ended_by_the_next_report_about_the_work(
     assert accepted["pending"] == shown["pending"] == before + len(events)
     assert (await told(task))[-1]["event_id"] == accepted["event_id"]
     assert (shown["status"] == "waiting", shown["waiting_since"]) == (False, None)
+    assert shown["summary"] is None, "the question is answered"
 
 
 @pytest.mark.parametrize(

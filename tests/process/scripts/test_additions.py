@@ -179,7 +179,7 @@ async def test_a_server_without_these_words_is_told_in_the_nearest_that_it_has(
         await asyncio.to_thread(update, beside_plain, task_id, *arguments)
     task = plain.tasks[max(plain.tasks)]
     assert (task.status, task.summary) == ("running", "drop the column?")
-    assert (task.steps[0].status, task.steps[0].summary) == ("running", "reading")
+    assert (task.steps[0].status, task.steps[0].summary) == ("running", "318/2480: reading")
     told = json.dumps([each.body for each in plain.requests], ensure_ascii=False)
     for words in ("found on the way", "https://ci.example/7", outer, '"progress": {"done": 318, "total": 2480}'):
         assert words in told
