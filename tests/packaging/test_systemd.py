@@ -116,6 +116,7 @@ def test_a_reload_takes_new_settings_keeps_the_process_and_survives_a_bad_file(s
     complaint = "the settings could not be read again"
     service.box.wait_until("a complaint in the status line", lambda: complaint in service.show("StatusText"))
     assert cut()
+    assert service.ask("daemon.status")["faults"] == []  # nor is the socket missed, whose folder is closed to the daemon
     assert (service.pid(), service.show("NRestarts")) == (pid, "0")
     errors = service.box.run("journalctl", "--no-pager", "--priority=err", "--output=cat", f"_PID={pid}").splitlines()
     assert len(errors) == 1  # the journal has the level from the line's beginning

@@ -13,11 +13,13 @@ from pathlib import Path
 
 from clawlogd.instance import AlreadyRunningError, InstanceError, is_dead
 from clawlogd.logs import Log
+from clawlogd.text import path_text
 
 Rebind = Callable[[], Awaitable[None]]
 """Binds a socket anew; raises ``InstanceError`` where that cannot be done."""
 
 
+_UNSEEN = (-1, -1)
 _MANAGERS = "it is the service manager's: systemctl restart clawlogd.socket has that bind it anew"
 
 
@@ -44,12 +46,15 @@ class BoundPath:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the path still leads to this daemon's socket."""
+        """Whether the path still leads to this daemon's socket, as far as can be seen."""
         return self._socket is not None and _found(self.path) == self._socket
 
     async def check(self) -> None:
-        """Binds the socket anew if it is gone."""
+        """Binds the socket anew if it is gone. One that cannot be looked at, in another's folder, is not taken for gone."""
         if self.is_ours:
+            return
+        if _found(self.path) == _UNSEEN:
+            self.problem = f"its socket cannot be looked at any more: the folder of {path_text(self.path)} lets it in no longer"
             return
         try:
             await self._rebind()
@@ -101,8 +106,11 @@ class Places:
 
 
 def _found(path: Path) -> tuple[int, int] | None:
+    """Device and inode of what is at a path: ``_UNSEEN`` where that cannot be seen, None where nothing is there."""
     try:
         found = path.lstat()
+    except PermissionError:
+        return _UNSEEN
     except OSError:
         return None
     return found.st_dev, found.st_ino
