@@ -216,6 +216,7 @@ def assemble(
         faults=faults,
         spawn=spawn,
         network=Network(where.env, settings),
+        folder=where.state_dir / "contracts",
     )
     closing.push_async_callback(backends.close)
     closing.callback(liveness.close)

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from clawlog import locations
 from clawlog.protocol import vocabulary
+from clawlog.protocol.addresses import canonical
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -73,6 +74,14 @@ class Backends(Section, frozen=True):
 
     max: Count = 64  # each has a lane, a watcher and connections; beyond, tasks for others are refused
     end_idle_after_s: Seconds = 300.0  # without a task that goes on, and without an undelivered event
+
+
+class Backend(Section, frozen=True):
+    """How one backend is spoken to."""
+
+    base_url: str
+    contract: str = "auto"  # found by itself; "standard", or the path of a contract in TOML
+    token_file: str | None = None  # of this backend alone
 
 
 class Heartbeat(Section, frozen=True):
@@ -143,6 +152,7 @@ class Settings(Section, frozen=True):
     log_level: Annotated[str, Meta(pattern=r"\A(debug|info|warning|error)\Z")] = "info"
     log_format: Annotated[str, Meta(pattern=r"\A(text|json|journal)\Z")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
+    backend: tuple[Backend, ...] = ()  # one table [[backend]] each, for those that want something of their own
     outbox: OutboxBounds = OutboxBounds()
     batch: Batch = Batch()
     retry: Retry = Retry()
@@ -155,6 +165,10 @@ class Settings(Section, frozen=True):
     tasks: Tasks = Tasks()
     listen: Listen = Listen()
     shutdown: Shutdown = Shutdown()
+
+    def of_backend(self, base_url: str) -> Backend:
+        """What is set for one backend: its own table, or the defaults."""
+        return next((each for each in self.backend if canonical(each.base_url) == base_url), Backend(base_url))
 
 
 AT_START = frozenset(
@@ -219,7 +233,7 @@ def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None 
         origins.update((key, str(found)) for key in _leaves(tree))
     for key, default in flatten(Settings()):
         name = "CLAWLOG_" + key.replace(".", "_").upper()
-        if (text := env.get(name)) and not (key == "socket" and text.startswith("zmq:")):
+        if key != "backend" and (text := env.get(name)) and not (key == "socket" and text.startswith("zmq:")):
             _set(tree, key, [part.strip() for part in text.split(",")] if isinstance(default, tuple) else text)
             origins[key] = f"environment {name}"
     if (address := env.get("CLAWLOG_SOCKET", "")).startswith("zmq:"):
@@ -285,6 +299,8 @@ def _convert(tree: Mapping[str, Any], where: str, origins: Mapping[str, str] | N
             ) from None
         raise SettingsError(f"{(origins or {}).get(key, where)}: {key}: {message[0].lower()}{message[1:]}") from None
     _check_url(settings.base_url, (origins or {}).get("base_url", where))
+    for each in settings.backend:
+        _check_url(each.base_url, where, "backend.base_url")
     if origins is not None:  # the file alone may lack what the environment adds
         try:
             if settings.zmq is not None:
@@ -357,13 +373,13 @@ def check_zmq(endpoint: str, listen: Listen) -> None:
         )
 
 
-def _check_url(url: str, where: str) -> None:
+def _check_url(url: str, where: str, key: str = "base_url") -> None:
     try:
         host = urlsplit(url).hostname
     except ValueError:
         host = None
     if not url.startswith(("http://", "https://")) or not host or not url.isprintable() or " " in url:
-        raise SettingsError(f"{where}: base_url: {url!r} is not an http:// or https:// address")
+        raise SettingsError(f"{where}: {key}: {url!r} is not an http:// or https:// address")
 
 
 def _section(dotted: str) -> type[msgspec.Struct]:

@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from support.documents import STANDARD
+
 
 @dataclass(frozen=True)
 class PollRequest:
@@ -78,6 +80,7 @@ class PolledServer:
         app = web.Application(client_max_size=1 << 24)
         app.add_routes(
             [
+                STANDARD,
                 web.post("/api/events", self._take),
                 web.post("/api/control/poll", self._poll),
                 web.get("/api/tasks/{task}/control", self._control),

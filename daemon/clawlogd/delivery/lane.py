@@ -21,7 +21,7 @@ from clawlogd.delivery.plain import PlainProfile
 from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.delivery.profiles import Profile, Result, Round
-from clawlogd.delivery.report import LaneReport
+from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.delivery.resync import Resync
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
@@ -38,8 +38,9 @@ from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.breaker import BreakerState
 from clawlogd.upstream.client import Upstream
-from clawlogd.upstream.document import Document
+from clawlogd.upstream.finder import ContractFinder, ContractState
 
+_FORM = frozenset({400, 404, 405, 415, 422, 501})  # refusals of a request for its form, if not for what it says
 _OWN_FAULT = 500  # what a fault of the daemon's own counts as
 
 
@@ -57,7 +58,7 @@ class Lane:
         faults: Where faults of the daemon's own are noted.
         hide_control: Called with a task that the backend does not know any more, and why: its control state is not known.
         show_control: Called once it knows it again.
-        document: What the backend says of itself, once that is known.
+        contract: How the backend wants to be spoken to, as far as that is known.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Lane:
         faults: Faults,
         hide_control: Callable[[str, str], None],
         show_control: Callable[[str], None],
-        document: Callable[[], Document | None],
+        contract: ContractFinder,
     ) -> None:
         self.base_url = base_url
         self.number = outbox.lane(base_url)
@@ -82,12 +83,17 @@ class Lane:
         self._clock = clock
         self._log = Log("lane", backend=base_url)
         self._policy = DeliveryPolicy(settings=settings, clock=clock)
+        self._contract = contract
         self._profiles: dict[ProfileName, Profile] = {
             ProfileName.BATCH: BatchProfile(
-                upstream=upstream, registry=registry, words=Words(clock=clock, document=document, read=read_batch_words)
+                upstream=upstream,
+                registry=registry,
+                words=Words(clock=clock, document=lambda: contract.document, read=read_batch_words),
             ),
             ProfileName.PLAIN: PlainProfile(
-                upstream=upstream, registry=registry, words=Words(clock=clock, document=document, read=read_plain_words)
+                upstream=upstream,
+                registry=registry,
+                words=Words(clock=clock, document=lambda: contract.document, read=read_plain_words),
             ),
         }
         self._selection = Selection(outbox=outbox, lane=self.number)
@@ -150,12 +156,12 @@ class Lane:
 
     def report(self) -> LaneReport:
         """How the lane stands."""
-        policy, counts = self._policy, self._outbox.counts
+        policy, counts, contract = self._policy, self._outbox.counts, self._contract.report()
         failure, oldest_ms = policy.last_failure, self._selection.oldest_ms
         waiting = self.pending + counts.held[self.number]
         return LaneReport(
             base_url=self.base_url,
-            state=policy.state(self.pending),
+            state=LaneState.NO_CONTRACT if contract.state is ContractState.MISSING else policy.state(self.pending),
             profile=policy.profile,
             reachable=None if failure is None and not self._settlement.delivered else policy.outage_ms is None,
             breaker=policy.breaker,
@@ -173,6 +179,8 @@ class Lane:
             resyncing=len(self._resync.tasks),
             unmapped_tasks=self._settlement.unmapped_tasks,
             token_sent=failure.with_token if failure else None,
+            contract=contract.state.value,
+            contract_detail=contract.detail or contract.source,
         )
 
     # ── The loop ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +204,9 @@ class Lane:
                 due_beats=self._heartbeats.due_count(self.base_url),
                 requeues=bool(self._requeued),
             )
-            if wait_s is not None and wait_s <= 0:
+            if not self._contract.may_send:
+                wait_s = None
+            elif wait_s is not None and wait_s <= 0:
                 return
             with anyio.move_on_after(wait_s):
                 await self._wake.wait()
@@ -229,6 +239,8 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
+        self._policy.on_trial = self._contract.is_trial
+        self._policy.plain_only = self._contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
         if isinstance(plan, TrialPlan):
             await self._try_parked(plan)
@@ -324,9 +336,23 @@ class Lane:
     async def _send(self, profile: ProfileName, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends; a fault of the daemon's own counts as the backend's failure at what was sent."""
         try:
-            return await self._profiles[profile].send(events, beats)
+            return await self._as_agreed(await self._profiles[profile].send(events, beats), beats)
         except Exception as error:  # noqa: BLE001 - it sets aside what was sent, never the lane
             return Round([], Answer(Outcome.TRANSIENT, self._note_fault(error), _OWN_FAULT), list(beats))
+
+    async def _as_agreed(self, sent: Round, beats: Sequence[Beat]) -> Round:
+        """What came of a round, once it is known that its requests were such as the backend wants them."""
+        if self._contract.is_trial:
+            if any(each.accepted for each in sent.results):
+                self._contract.taken()
+            elif (answer := _refusal_of(sent)) is not None:
+                self._contract.doubted(answer.detail)
+                return Round([], answer, list(beats))
+        elif (answer := _refusal_of(sent)) is not None and not await self._contract.still_fits(answer.detail):
+            taken = [each for each in sent.results if each.accepted]
+            whole = sent.results[: len(taken)] == taken
+            return Round(taken if whole else [], answer, list(beats))
+        return sent
 
     def _note_fault(self, error: Exception) -> str:
         return self._faults.note(f"lane {self.base_url}", error)
@@ -358,3 +384,15 @@ class Lane:
                 self._log.info("backend_back", lasted_s=notice.lasted_s, pending=self.pending)
             case Notice(NoticeKind.TASK_PARKED):
                 self._log.warning("task_parked", task_id=notice.task_id, detail=notice.detail)
+
+
+def _refusal_of(sent: Round) -> Answer | None:
+    """The answer of a round that may be no ClawLog's, or one that is spoken to otherwise; None where there is none such."""
+    if sent.failure is not None:
+        status, outcome = sent.failure.status, sent.failure.outcome
+        strange = outcome is Outcome.NO_CONTRACT or (
+            outcome is Outcome.TRANSIENT and status is not None and 200 <= status < 400
+        )
+        return Answer(Outcome.NO_CONTRACT, sent.failure.detail, status) if strange else None
+    refused = next((each for each in sent.results if not each.accepted and each.status in _FORM), None)
+    return Answer(Outcome.NO_CONTRACT, refused.detail, refused.status) if refused is not None else None

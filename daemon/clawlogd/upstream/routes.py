@@ -26,12 +26,16 @@ class HttpRequest:
         path: The path, with each id quoted.
         body: The JSON body; None for a request without one.
         key: The ``Idempotency-Key``: the event's id.
+        query: Names and values behind the path, not quoted yet.
+        from_origin: Whether the path begins at the server's root, and not at the ``base_url``.
     """
 
     method: str
     path: str
     body: bytes | None = None
     key: str | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    from_origin: bool = False
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -113,11 +117,6 @@ def task(task_id: str) -> HttpRequest:
 def tasks() -> HttpRequest:
     """The newest of the backend's tasks: whether it has any."""
     return HttpRequest("GET", "/api/tasks?limit=1")
-
-
-def document() -> HttpRequest:
-    """The OpenAPI document, in which a server says what it knows."""
-    return HttpRequest("GET", "/openapi.json")
 
 
 def control(task_id: str) -> HttpRequest:

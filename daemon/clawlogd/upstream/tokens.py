@@ -15,7 +15,8 @@ CREDENTIAL_NAME = "clawlog-token"
 class TokenSource:
     """Finds the token anew whenever it is asked, so that a changed file counts without a restart.
 
-    Order: ``CLAWLOG_TOKEN_FILE`` (or the setting ``token_file``), systemd's ``$CREDENTIALS_DIRECTORY/clawlog-token``,
+    Order: the backend's own ``token_file``; then, for the default backend alone, ``CLAWLOG_TOKEN_FILE`` (or the setting
+    ``token_file``), systemd's ``$CREDENTIALS_DIRECTORY/clawlog-token``,
     ``CLAWLOG_TOKEN``.
 
     Args:
@@ -35,9 +36,10 @@ class TokenSource:
             ValueError: It holds no usable token.
         """
         settings = self._settings.now
-        if not same_server(base_url, settings.base_url):
+        own = settings.of_backend(base_url).token_file
+        if own is None and not same_server(base_url, settings.base_url):
             return None
-        path = settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
+        path = own or settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
         if path is None and (folder := self._env.get("CREDENTIALS_DIRECTORY")):
             candidate = Path(folder) / CREDENTIAL_NAME
             path = str(candidate) if candidate.exists() else None

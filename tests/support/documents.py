@@ -1,0 +1,14 @@
+"""The document of a server that says only that it is of the standard contract."""
+
+from __future__ import annotations
+
+from aiohttp import web
+
+
+async def _document(request: web.Request) -> web.Response:
+    del request
+    return web.json_response({"x-clawlog-contract": "standard"})
+
+
+STANDARD = web.get("/openapi.json", _document)
+"""A route for an application whose test is not about how it wants to be spoken to."""
