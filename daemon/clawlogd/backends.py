@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+
+import anyio
 
 from clawlog.protocol.addresses import canonical
 from clawlogd.clock import Clock
@@ -19,6 +22,8 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.contracts.contract import Contract
+from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.contracts.keeper import Keeper
 from clawlogd.upstream.document import Document
 from clawlogd.upstream.finder import ContractFinder, ContractReport
@@ -213,19 +218,44 @@ class Backends:
         found = self._contracts.get(base_url)
         return found.report() if found is not None else None
 
+    async def look_at(self, base_url: str) -> ContractReport:
+        """How a backend is spoken to: as it is known of one that is in use, else as it is found now; nothing is started."""
+        finder = self._contracts.get(base_url) or self._new_finder(base_url)
+        await finder.look()
+        return finder.report()
+
+    @asynccontextmanager
+    async def connected(self, base_url: str, contract: Contract | None) -> AsyncIterator[Upstream]:
+        """Connections of their own to a backend, which neither its lane nor its watcher knows of.
+
+        Args:
+            base_url: The backend.
+            contract: How it is spoken to; None for the standard contract.
+        """
+        interpreter = None if contract is None else Interpreter(contract)
+        upstream = self._make_upstream(base_url, lambda: interpreter)
+        try:
+            yield upstream
+        finally:
+            with anyio.CancelScope(shield=True):
+                await upstream.close()
+
     def _contract(self, base_url: str) -> ContractFinder:
         finder = self._contracts.get(base_url)
         if finder is None:
-            finder = self._contracts[base_url] = ContractFinder(
-                base_url,
-                open_upstream=lambda: self._make_upstream(base_url),
-                keeper=self._keeper,
-                configured=self._settings.now.of_backend(base_url).contract,
-                delivered_before=any(task.upstream and task.base_url == base_url for task in self._registry),
-                changed=lambda: self._contract_changed(base_url),
-            )
+            finder = self._contracts[base_url] = self._new_finder(base_url)
             self._end_contracts[base_url] = self._spawn(f"contract {base_url}", finder.run)
         return finder
+
+    def _new_finder(self, base_url: str) -> ContractFinder:
+        return ContractFinder(
+            base_url,
+            open_upstream=lambda: self._make_upstream(base_url),
+            keeper=self._keeper,
+            configured=self._settings.now.of_backend(base_url).contract,
+            delivered_before=any(task.upstream and task.base_url == base_url for task in self._registry),
+            changed=lambda: self._contract_changed(base_url),
+        )
 
     def _contract_changed(self, base_url: str) -> None:
         if (lane := self._lanes.get(base_url)) is not None:
@@ -238,12 +268,12 @@ class Backends:
         self._upstreams.setdefault(base_url, []).append(upstream)
         return upstream
 
-    def _make_upstream(self, base_url: str) -> Upstream:
+    def _make_upstream(self, base_url: str, contract: Callable[[], Interpreter | None] | None = None) -> Upstream:
         return Upstream(
             base_url=base_url,
             tokens=self._tokens,
             settings=self._settings,
             clock=self._clock,
             network=self._network,
-            contract=lambda: self._contracts[base_url].interpreter if base_url in self._contracts else None,
+            contract=contract or (lambda: self._contracts[base_url].interpreter if base_url in self._contracts else None),
         )

@@ -103,6 +103,7 @@ class ContractFinder:
         self._read_once = asyncio.Event()
         self._choices: tuple[Choice, ...] = ()
         self._source, self._detail = "", ""
+        self._unread = ""  # what came in place of a document
         self._doubt = ""  # what was refused, while the document is read for that
         self._doubts_from = 0.0
         self.state = ContractState.UNKNOWN
@@ -180,7 +181,13 @@ class ContractFinder:
     def report(self) -> ContractReport:
         """How the backend is spoken to, for people."""
         contract = self.interpreter.contract if self.interpreter is not None else None
-        return ContractReport(self.state, self._source, self._detail, self._choices, contract)
+        detail = self._detail or (self._unread if self.state is ContractState.UNKNOWN else "")
+        return ContractReport(self.state, self._source, detail, self._choices, contract)
+
+    async def look(self) -> None:
+        """Reads once, where nothing has been read yet and nothing is settled."""
+        if not self._fixed and not self._read_once.is_set():
+            await self._read()
 
     # ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -209,6 +216,7 @@ class ContractFinder:
             with anyio.CancelScope(shield=True):  # also when the reading is cancelled: no connection is left open
                 await upstream.close()
         self._log.debug("document", outcome=answer.outcome.value, detail=answer.detail)
+        self._unread = "" if answer.outcome is Outcome.DELIVERED else f"no OpenAPI document could be read: {answer.detail}"
         if answer.outcome is Outcome.DELIVERED:
             await self._understand(answer.body, place, root)
         elif answer.outcome is Outcome.REFUSED:
@@ -267,6 +275,7 @@ class ContractFinder:
 
     def _take(self, contract: Contract, source: str) -> None:
         if self.interpreter is not None and self.interpreter.contract == contract:
+            self._source = source
             return
         self._set(contract, source)
         self._log.info("contract_found", source=source)

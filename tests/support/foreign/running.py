@@ -34,3 +34,9 @@ def served(app: FastAPI) -> Iterator[str]:
     finally:
         server.should_exit = True
         thread.join(START_S)
+
+
+def without_document(app: FastAPI) -> FastAPI:
+    """The same application with its OpenAPI document switched off, as in production."""
+    app.router.routes[:] = [each for each in app.router.routes if getattr(each, "path", "") != app.openapi_url]
+    return app

@@ -52,7 +52,8 @@ class Interpreter:
             {"step.title": text, "step.step_id": step_id, "step.position": place, "step.index": place - 1}
             for place, (step_id, text) in enumerate(titles, 1)
         )
-        values = {**self._common(event), "title": title, "metadata": event.metadata or None, "agent": agent or "agent"}
+        about = {"title": title, "metadata": event.metadata or None, "parent_task_id": event.parent_task_id}
+        values = {**self._common(event), **about, "agent": agent or "agent"}
         return self._request(create, values, steps, key=event.event_id)
 
     def step(self, event: Event, task_id: str, step_id: str) -> HttpRequest | None:

@@ -1,8 +1,8 @@
 """Templates: a request's path, query and body, with names in braces for the values of a report.
 
-``{task_id}`` alone gives the value as it is, a number as a number; ``{index:str}`` and ``{task_id:int}`` say which of both a
-server wants. In a text with more than a name the values become text. A member or an item whose value is absent is left out. A
-list with one item that names a ``{step.…}`` stands for one such item per step. There are no expressions.
+``{task_id}`` alone gives the value as it is, a number as a number; ``{step.index:str}`` and ``{task_id:int}`` say which of
+both a server wants. In a text with more than a name the values become text. A member or an item whose value is absent is left
+out. A list with one item that names a ``{step.…}`` stands for one such item per step. There are no expressions.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import quote
 
 STEP_NAMES = frozenset({"step.title", "step.step_id", "step.position", "step.index"})
-_ABOUT_THE_TASK = ("task_id", "title", "agent", "metadata", "parent_task_id", "step_id", "position", "index")
+_ABOUT_THE_TASK = ("task_id", "title", "agent", "metadata", "parent_task_id", "step_id")
 _REPORTED = ("status", "summary", "summary_text", "done", "total", "unit", "percent", "interrupt_id")
 _OF_THE_EVENT = ("event_id", "at", "at_s", "at_ms", "agent_seen_at", "evidence", "stalled", "pid")
 NAMES = STEP_NAMES.union(_ABOUT_THE_TASK, _REPORTED, _OF_THE_EVENT)
