@@ -259,7 +259,7 @@ class Backends:
 
     def _contract_changed(self, base_url: str) -> None:
         if (lane := self._lanes.get(base_url)) is not None:
-            lane.retry_now()
+            lane.contract_changed()
         if (watcher := self._watchers.get(base_url)) is not None:
             watcher.retry_now()
 
@@ -276,4 +276,5 @@ class Backends:
             clock=self._clock,
             network=self._network,
             contract=contract or (lambda: self._contracts[base_url].interpreter if base_url in self._contracts else None),
+            is_known=lambda: bool(contract) or base_url not in self._contracts or self._contracts[base_url].may_send,
         )

@@ -1,18 +1,14 @@
 """The daemon's settings: one class per concern, each field with its unit in its name, its bounds and its reason.
 
-Precedence: flags, environment (``CLAWLOG_*``), ``clawlog.toml``, defaults. Unknown keys and bad values are errors that name the
-key, where it was set and what would be accepted. The table in ``docs/configuration.md`` is held against this module by a test.
+Where they come from is ``configuration``. The table in ``docs/configuration.md`` is held against this module by a test.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
@@ -65,6 +61,7 @@ class Http(Section, frozen=True):
     connect_timeout_s: Seconds = 5.0
     total_timeout_s: Seconds = 30.0  # from start to the last byte: a backend that drips is cut off
     max_reply_bytes: Bytes = 4 * 1024**2
+    max_parallel: Annotated[int, Meta(ge=1, le=64)] = 8  # requests at a time to a plain backend, never two of one task
     ca_file: str | None = None  # PEM: authorities that are trusted beside the system's
     client_cert_file: str | None = None  # PEM: the certificate that is shown to a backend, with its key
 
@@ -196,123 +193,6 @@ class LiveSettings:
     now: Settings
 
 
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Settings, and where each that is not a default came from.
-
-    Attributes:
-        settings: The values in force.
-        origins: Dotted key to ``flag``, ``environment NAME`` or the file's path.
-        path: The file that was read, if any.
-    """
-
-    settings: Settings
-    origins: Mapping[str, str]
-    path: Path | None
-
-
-def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None = None) -> Loaded:
-    """Gathers the settings from all their sources.
-
-    Args:
-        flags: Dotted keys given on the command line.
-        env: The environment.
-        path: A file that must exist; without it the usual paths are tried.
-
-    Raises:
-        SettingsError: A file cannot be read, a key is unknown or a value does not fit.
-    """
-    if path is None and (named := env.get("CLAWLOG_CONFIG")):
-        path = Path(named)
-    found = path or _usual_file(env)
-    tree: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    if found is not None:
-        tree = _read(found)
-        _convert(tree, str(found))
-        origins.update((key, str(found)) for key in _leaves(tree))
-    for key, default in flatten(Settings()):
-        name = "CLAWLOG_" + key.replace(".", "_").upper()
-        if key != "backend" and (text := env.get(name)) and not (key == "socket" and text.startswith("zmq:")):
-            _set(tree, key, [part.strip() for part in text.split(",")] if isinstance(default, tuple) else text)
-            origins[key] = f"environment {name}"
-    if (address := env.get("CLAWLOG_SOCKET", "")).startswith("zmq:"):
-        _set(tree, "zmq", address.removeprefix("zmq:"))
-        origins["zmq"] = "environment CLAWLOG_SOCKET"
-    for key, value in flags.items():
-        if value is not None:
-            _set(tree, key, value)
-            origins[key] = "flag"
-    return Loaded(_convert(tree, "flags and environment", origins), origins, found)
-
-
-def flatten(settings: Settings) -> list[tuple[str, object]]:
-    """Every setting by its dotted key, with its value."""
-    found: list[tuple[str, object]] = []
-    for key in _keys():
-        value: object = settings
-        for name in key.split("."):
-            value = getattr(value, name)
-        found.append((key, value))
-    return found
-
-
-def replace(settings: Settings, values: Mapping[str, object]) -> Settings:
-    """The same settings but for those named by their dotted keys; their values are trusted."""
-    tree: dict[str, Any] = msgspec.to_builtins(settings)
-    for key, value in values.items():
-        _set(tree, key, value)
-    return msgspec.convert(tree, Settings)
-
-
-def _usual_file(env: Mapping[str, str]) -> Path | None:
-    try:
-        user = Path(env.get("XDG_CONFIG_HOME") or Path(locations.home(env)) / ".config") / "clawlog" / "clawlog.toml"
-    except locations.Unfit:  # a user without a home has no settings in it
-        user = Path("/etc/clawlog/clawlog.toml")
-    return next((path for path in (user, Path("/etc/clawlog/clawlog.toml")) if path.is_file()), None)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(
-            f"{path}: cannot be read: {os.strerror(error.errno or 0)}; check its path and permissions"
-        ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from None
-
-
-def _convert(tree: Mapping[str, Any], where: str, origins: Mapping[str, str] | None = None) -> Settings:
-    try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        message, _, at = str(error).partition(" - at `$.")
-        key = at.rstrip("`").split("[")[0]
-        if "unknown field" in message:
-            field = message.split("`")[1]
-            section = _section(key)
-            accepted = ", ".join(section.__struct_fields__)
-            raise SettingsError(
-                f"{where}: {f'{key}.' if key else ''}{field}: no such key; expected one of {accepted}"
-            ) from None
-        raise SettingsError(f"{(origins or {}).get(key, where)}: {key}: {message[0].lower()}{message[1:]}") from None
-    _check_url(settings.base_url, (origins or {}).get("base_url", where))
-    for each in settings.backend:
-        _check_url(each.base_url, where, "backend.base_url")
-    if origins is not None:  # the file alone may lack what the environment adds
-        try:
-            if settings.zmq is not None:
-                check_zmq(settings.zmq, settings.listen)
-            if settings.metrics is not None:
-                metrics_address(settings.metrics)
-        except SettingsError as error:
-            key = str(error).partition(":")[0]
-            raise SettingsError(f"{origins.get(key, where)}: {error}") from None
-    return settings
-
-
 def ipc_path(endpoint: str) -> Path | None:
     """The path of an ``ipc://`` endpoint; None for ``tcp://``.
 
@@ -371,44 +251,3 @@ def check_zmq(endpoint: str, listen: Listen) -> None:
             f"zmq: {endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret) and "
             "listen.zmq_client_keys (the public keys that are let in); or use ipc://"
         )
-
-
-def _check_url(url: str, where: str, key: str = "base_url") -> None:
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        host = None
-    if not url.startswith(("http://", "https://")) or not host or not url.isprintable() or " " in url:
-        raise SettingsError(f"{where}: {key}: {url!r} is not an http:// or https:// address")
-
-
-def _section(dotted: str) -> type[msgspec.Struct]:
-    kind: Any = Settings
-    for name in filter(None, dotted.split(".")):
-        kind = type(getattr(kind(), name))
-    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else Settings
-
-
-def _keys(kind: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[str]:
-    defaults = kind()
-    for name in kind.__struct_fields__:
-        value = getattr(defaults, name)
-        if isinstance(value, Section):
-            yield from _keys(type(value), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _set(tree: dict[str, Any], key: str, value: object) -> None:
-    *sections, name = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-    tree[name] = value

@@ -39,14 +39,22 @@ class Reader:
         self._ahead = blocks("console")
 
     def follow(self, url: str) -> None:
-        """Runs the commands of the next block; they print what stands below them."""
+        """Runs the commands of the next block; they print what stands below them.
+
+        Twice at most: now and then the daemon tries a server anew that was not known, and then says so.
+        """
         block = self._ahead.pop(0)
+        expected = self._as_shown(block, url)
+        if self._printed(block, url) != expected:
+            assert self._printed(block, url) == expected
+
+    def _printed(self, block: str, url: str) -> str:
         printed = ""
         for command in re.findall(r"^\$ clawlog (.+)$", block, re.MULTILINE):
             ran = self.place.clawlog(*command.replace(SHOWN_URL, url).split(), cwd=self.place.folder)
             assert ran.stderr == ""
             printed += f"$ clawlog {command}\n{self._as_shown(ran.stdout, url)}"
-        assert self._as_shown(block, url) == printed
+        return printed
 
     def _as_shown(self, text: str, url: str) -> str:
         meant = text.replace(url, SHOWN_URL).replace(str(self.place.folder / "server.toml"), SHOWN_FILE)

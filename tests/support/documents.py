@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from aiohttp import web
 
+MARKER = {"x-clawlog-contract": "standard"}
+
 
 async def _document(request: web.Request) -> web.Response:
     del request
-    return web.json_response({"x-clawlog-contract": "standard"})
+    return web.json_response(MARKER)
 
 
 STANDARD = web.get("/openapi.json", _document)

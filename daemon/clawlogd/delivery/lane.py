@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
+from clawlogd.delivery.agreement import Agreement
 from clawlogd.delivery.batch import BatchProfile
 from clawlogd.delivery.plain import PlainProfile
 from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
@@ -40,7 +42,6 @@ from clawlogd.upstream.breaker import BreakerState
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.finder import ContractFinder, ContractState
 
-_FORM = frozenset({400, 404, 405, 415, 422, 501})  # refusals of a request for its form, if not for what it says
 _OWN_FAULT = 500  # what a fault of the daemon's own counts as
 
 
@@ -84,6 +85,7 @@ class Lane:
         self._log = Log("lane", backend=base_url)
         self._policy = DeliveryPolicy(settings=settings, clock=clock)
         self._contract = contract
+        self._agreement = Agreement(contract)
         self._profiles: dict[ProfileName, Profile] = {
             ProfileName.BATCH: BatchProfile(
                 upstream=upstream,
@@ -94,6 +96,7 @@ class Lane:
                 upstream=upstream,
                 registry=registry,
                 words=Words(clock=clock, document=lambda: contract.document, read=read_plain_words),
+                settings=settings,
             ),
         }
         self._selection = Selection(outbox=outbox, lane=self.number)
@@ -127,6 +130,11 @@ class Lane:
 
     def retry_now(self) -> None:
         """Ends a pause between attempts: there is reason to think that the backend is back."""
+        self._contract.retry_now()
+        self.contract_changed()
+
+    def contract_changed(self) -> None:
+        """Ends a pause between attempts: it is known by now, or known better, how the backend wants to be spoken to."""
         self._policy.retry_now()
         self._wake.set()
 
@@ -148,7 +156,7 @@ class Lane:
     @property
     def can_progress(self) -> bool:
         """Whether it is of use to wait for this lane: something is left, and its backend takes events now."""
-        return (self.pending > 0 or self._in_round) and self._policy.can_progress
+        return (self.pending > 0 or self._in_round) and self._policy.can_progress and self._contract.may_send
 
     async def next_round(self) -> None:
         """Returns after the next round, whatever came of it."""
@@ -268,7 +276,7 @@ class Lane:
         self._resync.suspect(sent.unknown_tasks)
         decided = len(sent.results)
         if sent.failure is not None:
-            undecided = [each.task_id for each in events[decided:]]
+            undecided = [each.task_id for each in sent.undecided(events)]
             notice = self._policy.failed(sent.failure, undecided, decided=decided, with_beats=bool(beats))
         elif sent.beats_answer is not None and not decided and not sent.beats_sent:
             notice = self._policy.beats_failed(sent.beats_answer, len(sent.beats_failed))
@@ -322,37 +330,24 @@ class Lane:
         self._in_hand = [each.task_id for each in found]
         sent = await self._send(plan.profile, found, ())
         await self._record(sent.results)
+        undecided = sent.undecided(found)
         notice = self._policy.tried(
             plan,
             decided={each.stored.task_id for each in sent.results},
             failure=sent.failure,
-            undecided=[each.task_id for each in found[len(sent.results) :]],
+            undecided=[each.task_id for each in undecided],
         )
         if notice is not None and notice.kind is NoticeKind.EVENT_FORBIDDEN and sent.failure is not None:
-            self._settlement.dead_letter(found[len(sent.results)], sent.failure.status, sent.failure.detail)
+            self._settlement.dead_letter(undecided[0], sent.failure.status, sent.failure.detail)
             await self._outbox.committed()
         self._log_notice(notice)
 
     async def _send(self, profile: ProfileName, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends; a fault of the daemon's own counts as the backend's failure at what was sent."""
         try:
-            return await self._as_agreed(await self._profiles[profile].send(events, beats), beats)
+            return await self._agreement.send(partial(self._profiles[profile].send, events, beats), beats)
         except Exception as error:  # noqa: BLE001 - it sets aside what was sent, never the lane
             return Round([], Answer(Outcome.TRANSIENT, self._note_fault(error), _OWN_FAULT), list(beats))
-
-    async def _as_agreed(self, sent: Round, beats: Sequence[Beat]) -> Round:
-        """What came of a round, once it is known that its requests were such as the backend wants them."""
-        if self._contract.is_trial:
-            if any(each.accepted for each in sent.results):
-                self._contract.taken()
-            elif (answer := _refusal_of(sent)) is not None:
-                self._contract.doubted(answer.detail)
-                return Round([], answer, list(beats))
-        elif (answer := _refusal_of(sent)) is not None and not await self._contract.still_fits(answer.detail):
-            taken = [each for each in sent.results if each.accepted]
-            whole = sent.results[: len(taken)] == taken
-            return Round(taken if whole else [], answer, list(beats))
-        return sent
 
     def _note_fault(self, error: Exception) -> str:
         return self._faults.note(f"lane {self.base_url}", error)
@@ -384,15 +379,3 @@ class Lane:
                 self._log.info("backend_back", lasted_s=notice.lasted_s, pending=self.pending)
             case Notice(NoticeKind.TASK_PARKED):
                 self._log.warning("task_parked", task_id=notice.task_id, detail=notice.detail)
-
-
-def _refusal_of(sent: Round) -> Answer | None:
-    """The answer of a round that may be no ClawLog's, or one that is spoken to otherwise; None where there is none such."""
-    if sent.failure is not None:
-        status, outcome = sent.failure.status, sent.failure.outcome
-        strange = outcome is Outcome.NO_CONTRACT or (
-            outcome is Outcome.TRANSIENT and status is not None and 200 <= status < 400
-        )
-        return Answer(Outcome.NO_CONTRACT, sent.failure.detail, status) if strange else None
-    refused = next((each for each in sent.results if not each.accepted and each.status in _FORM), None)
-    return Answer(Outcome.NO_CONTRACT, refused.detail, refused.status) if refused is not None else None

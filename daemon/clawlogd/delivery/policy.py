@@ -25,7 +25,7 @@ from clawlogd.settings import LiveSettings
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.breaker import Breaker, BreakerState
 
-_SMALL_ROUND = 100  # events: each in a request of its own, or in one that is likely to fail as the last one did
+_SMALL_ROUND = 100  # events, after a failure: they are likely to fail, too
 _TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
@@ -200,8 +200,7 @@ class DeliveryPolicy:
         self._only_parked = False
 
     def _max_events(self) -> int:
-        small = self.profile is ProfileName.PLAIN or self._breaker.failures
-        return min(self._batch_limit, _SMALL_ROUND) if small else self._batch_limit
+        return min(self._batch_limit, _SMALL_ROUND) if self._breaker.failures else self._batch_limit
 
     def _due_trial(self, now: float) -> list[str]:
         """The parked tasks that may be tried: none while others fail, too, or nothing gets through."""

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clawlogd import logs
+from clawlogd.configuration import flatten, replace
 from clawlogd.host.systemd import ServiceManager
 from clawlogd.services import Services
-from clawlogd.settings import AT_START, Settings, SettingsError, flatten, replace
+from clawlogd.settings import AT_START, Settings, SettingsError
 from clawlogd.text import clean_text
 
 _log = logs.Log("reload")

@@ -32,6 +32,7 @@ class Control(msgspec.Struct, frozen=True):
         requested_at: When, RFC 3339.
         mark: Tells requests apart whose id or time could not be taken as it came.
         closed: Whether a person ended the task, because its agent seemed gone.
+        may_outlast: Whether the request may still stand after the agent has answered it: then it is no other one.
     """
 
     interrupt_requested: bool
@@ -41,6 +42,7 @@ class Control(msgspec.Struct, frozen=True):
     requested_at: str | None = None
     mark: str | None = None
     closed: bool = False
+    may_outlast: bool = False
 
 
 class Unreadable(msgspec.Struct, frozen=True):

@@ -100,6 +100,8 @@ class ContractFinder:
         self._changed = changed
         self._log = Log("contract", backend=base_url)
         self._retry = asyncio.Event()
+        self._reading = anyio.Lock()
+        self._answered = False  # whether the last reading was, be it that there is no document
         self._read_once = asyncio.Event()
         self._choices: tuple[Choice, ...] = ()
         self._source, self._detail = "", ""
@@ -131,12 +133,18 @@ class ContractFinder:
     @property
     def may_send(self) -> bool:
         """Whether events may be sent: as a contract says, or the first creation to try the standard one."""
-        return self.state is not ContractState.MISSING and (self.state is not ContractState.UNKNOWN or self._read_once.is_set())
+        return self.state is not ContractState.MISSING
 
     @property
     def is_trial(self) -> bool:
         """Whether what is sent next is to show that the backend is one of the standard contract."""
         return self.state is ContractState.UNKNOWN
+
+    async def ask(self) -> Answer | None:
+        """Sees to it that the backend was asked for its document. Returns why it did not answer; None where it did."""
+        if self._answered:
+            return None
+        return await self._read()
 
     def retry_now(self) -> None:
         """Asks anew now, where that may help: there is reason to think that the backend is there."""
@@ -154,8 +162,12 @@ class ContractFinder:
             self._log.info("standard_contract")
             self._changed()
 
+    def unanswered(self) -> None:
+        """Notes that the backend is not there: whoever answers next may be another, and is asked for its document first."""
+        self._answered = False
+
     def doubted(self, detail: str) -> None:
-        """Notes that the backend did not answer as its contract says: it is looked at again.
+        """Notes that the backend did not take a creation as the standard contract says: there is none, until it has another.
 
         Args:
             detail: What it answered.
@@ -195,11 +207,11 @@ class ContractFinder:
         """Reads until cancelled: the document once a day, and after growing pauses while there is no answer or no contract."""
         pause_s = _FIRST_PAUSE_S
         while True:
-            answered = await self._read()
+            await self._read()
             if not self._read_once.is_set():
                 self._read_once.set()
                 self._changed()
-            if answered and self.state is not ContractState.MISSING:
+            if self._answered and self.state is not ContractState.MISSING:
                 wait_s, pause_s = _AGAIN_S, _FIRST_PAUSE_S
             else:
                 wait_s, pause_s = pause_s, min(pause_s * 2, _LONGEST_PAUSE_S)
@@ -207,8 +219,12 @@ class ContractFinder:
             with anyio.move_on_after(wait_s):
                 await self._retry.wait()
 
-    async def _read(self) -> bool:
-        """Looks for a document once. Returns whether there was an answer, be it that there is none."""
+    async def _read(self) -> Answer | None:
+        """Looks for a document once. Returns why there was no answer; None where there was one, be it that there is none."""
+        async with self._reading:
+            return await self._read_alone()
+
+    async def _read_alone(self) -> Answer | None:
         upstream = self._open_upstream()
         try:
             answer, place, root = await self._document(upstream)
@@ -222,7 +238,8 @@ class ContractFinder:
         elif answer.outcome is Outcome.REFUSED:
             self.document = None
             self._without_document()
-        return answer.outcome in {Outcome.DELIVERED, Outcome.REFUSED}
+        self._answered = answer.outcome in {Outcome.DELIVERED, Outcome.REFUSED}
+        return None if self._answered else answer
 
     async def _document(self, upstream: Upstream) -> tuple[Answer, str, Root]:
         """The first place that has a document, or what the first one answered."""
@@ -254,7 +271,13 @@ class ContractFinder:
         self.document = read_document(body)
         if self._fixed:
             return
-        found, standard = await to_thread.run_sync(_discover, body, root, f"OpenAPI document at {place}")
+        try:
+            found, standard = await to_thread.run_sync(_discover, body, root, f"OpenAPI document at {place}")
+        except Exception as error:  # noqa: BLE001 - whatever a document does to its reading is that document's fault
+            self._log.error("document_unreadable", error=repr(error))
+            if self.state is not ContractState.STANDARD:
+                self._miss(f"the OpenAPI document at {place} cannot be read: {type(error).__name__}")
+            return
         self._choices = found.choices
         if standard or self.document.routes is not None:
             if self.state is not ContractState.STANDARD:

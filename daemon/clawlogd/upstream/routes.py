@@ -28,6 +28,7 @@ class HttpRequest:
         key: The ``Idempotency-Key``: the event's id.
         query: Names and values behind the path, not quoted yet.
         from_origin: Whether the path begins at the server's root, and not at the ``base_url``.
+        route: What all requests of one kind have in common: the template of the path.
     """
 
     method: str
@@ -36,6 +37,7 @@ class HttpRequest:
     key: str | None = None
     query: tuple[tuple[str, str], ...] = ()
     from_origin: bool = False
+    route: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"

@@ -36,7 +36,6 @@ class Route:
     Attributes:
         operation: The operation.
         constants: Members of its body that are given: those that say which report it is.
-        status: Our status, where the route is for that one alone.
         path: Its literal words, and those of the constants.
         text: The words of its operation id, summary and tags.
         last: The literal words of its last segments, behind the last parameter.

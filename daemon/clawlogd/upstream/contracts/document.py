@@ -19,6 +19,7 @@ _MAX_WORK = 100_000
 _MAX_REFERENCES = 20
 _MAX_PATH_CHARS = 300
 _MAX_TEXT_CHARS = 500
+_PLACES = frozenset({"path", "query"})
 _METHODS = ("get", "post", "put", "patch")
 _PARAMETER = re.compile(r"\{([^{}/]{1,64})\}")
 _SAFE_SEGMENT = re.compile(r"\A[A-Za-z0-9._~!$&'()*+,;=:@%-]*\Z")
@@ -145,10 +146,10 @@ class _Reader:
         given = [self._resolve(each) for some in lists if isinstance(some, list) for each in some[:_MAX_MEMBERS]]
         for each in reversed(given):  # an operation's own come before the path's
             name, place = each.get("name"), each.get("in")
-            if not isinstance(name, str) or place not in {"path", "query"} or (name, place) in seen:
+            if not (isinstance(name, str) and isinstance(place, str)) or place not in _PLACES or (name, place) in seen:
                 continue
             seen.add((name, place))
-            member = self._member(name, each.get("schema"), str(place), required=each.get("required") is True, depth=0)
+            member = self._member(name, each.get("schema"), place, required=each.get("required") is True, depth=0)
             yield replace(member, words=f"{_text(each.get('description'))} {member.words}".strip())
         for name in _PARAMETER.findall(path):
             if (name, "path") not in seen:

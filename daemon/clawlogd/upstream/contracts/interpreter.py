@@ -137,7 +137,8 @@ class Interpreter:
         body = None if action.body is None else fill(action.body, values, steps)
         content = None if body is None or body is ABSENT else _encode(body)
         pairs = tuple((name, each if isinstance(each, str) else _encode(each).decode()) for name, each in query.items())
-        return HttpRequest(action.method, path, content, key, query=pairs, from_origin=self.contract.root is Root.ORIGIN)
+        from_origin = self.contract.root is Root.ORIGIN
+        return HttpRequest(action.method, path, content, key, query=pairs, from_origin=from_origin, route=action.path)
 
     def _common(self, event: Event) -> dict[str, Any]:
         return {
@@ -211,6 +212,7 @@ class Interpreter:
             interrupt_id=read_id(_first(body, answer.interrupt_id)),
             reason=clean_text(reason, _MAX_REASON_CHARS) or None if wanted and isinstance(reason, str) else None,
             requested_at=read_time(at),
+            may_outlast=True,
         )
 
 

@@ -104,8 +104,10 @@ def test_ids_and_stops_are_found_where_the_contract_says(interpreter: Interprete
     assert ids is not None
     assert (ids.task_id, ids.steps) == ("9", ("x", "y"))
     assert interpreter.remote_ids(created, {"key": 9}) is None
-    assert interpreter.read_control({"job": {"wish": "halt"}}) == Control(interrupt_requested=True, mode="soft_stop")
-    assert interpreter.read_control({"job": {"wish": "go on"}}) == Control(interrupt_requested=False)
+    assert interpreter.read_control({"job": {"wish": "halt"}}) == Control(
+        interrupt_requested=True, mode="soft_stop", may_outlast=True
+    )
+    assert interpreter.read_control({"job": {"wish": "go on"}}) == Control(interrupt_requested=False, may_outlast=True)
     assert isinstance(interpreter.read_control({"job": {}}), Unreadable)
 
 
