@@ -216,16 +216,20 @@ class Backends:
     def _contract(self, base_url: str) -> ContractFinder:
         finder = self._contracts.get(base_url)
         if finder is None:
-            finder = self._contracts[base_url] = ContractFinder(
-                base_url,
-                open_upstream=lambda: self._make_upstream(base_url),
-                keeper=self._keeper,
-                configured=self._settings.now.of_backend(base_url).contract,
-                delivered_before=any(task.upstream and task.base_url == base_url for task in self._registry),
-                changed=lambda: self._contract_changed(base_url),
-            )
+            finder = self._contracts[base_url] = self._new_finder(base_url)
             self._end_contracts[base_url] = self._spawn(f"contract {base_url}", finder.run)
         return finder
+
+    def _new_finder(self, base_url: str) -> ContractFinder:
+        return ContractFinder(
+            base_url,
+            open_upstream=lambda: self._make_upstream(base_url),
+            keeper=self._keeper,
+            configured=self._settings.now.of_backend(base_url).contract,
+            settings=self._settings,
+            delivered_before=any(task.upstream and task.base_url == base_url for task in self._registry),
+            changed=lambda: self._contract_changed(base_url),
+        )
 
     def _contract_changed(self, base_url: str) -> None:
         if (lane := self._lanes.get(base_url)) is not None:

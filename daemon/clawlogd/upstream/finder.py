@@ -18,6 +18,7 @@ import anyio
 from anyio import to_thread
 
 from clawlogd.logs import Log
+from clawlogd.settings import LiveSettings
 from clawlogd.text import clean_text, path_text
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
@@ -29,7 +30,6 @@ from clawlogd.upstream.document import Document, read_document
 
 _AGAIN_S = 24 * 3600.0
 _FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 300.0
 _DOUBT_AGAIN_S = 60.0
 _PLACES = ("/openapi.json", "/api/openapi.json", "/api/v1/openapi.json")
 AUTO = "auto"
@@ -74,6 +74,7 @@ class ContractFinder:
         open_upstream: Makes the backend's connections; they are closed when each reading is over.
         keeper: Where contracts that were found are kept.
         configured: What the settings say: ``auto``, ``standard`` or the path of a contract.
+        settings: The longest pause between two readings.
         delivered_before: Whether the backend has tasks of this daemon's: then it was spoken to as the standard contract says.
         changed: Called when another contract holds than before.
 
@@ -90,19 +91,21 @@ class ContractFinder:
         open_upstream: Callable[[], Upstream],
         keeper: Keeper,
         configured: str,
+        settings: LiveSettings,
         delivered_before: bool,
         changed: Callable[[], None],
     ) -> None:
         self._base_url = base_url
         self._open_upstream = open_upstream
         self._keeper = keeper
+        self._settings = settings
         self._fixed = configured != AUTO
         self._changed = changed
         self._log = Log("contract", backend=base_url)
-        self._retry = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._at_once = False  # whether the document is to be read without a pause
         self._reading = anyio.Lock()
         self._answered = False  # whether the last reading was, be it that there is no document
-        self._read_once = asyncio.Event()
         self._choices: tuple[Choice, ...] = ()
         self._source, self._detail = "", ""
         self._doubt = ""  # what was refused, while the document is read for that
@@ -148,7 +151,8 @@ class ContractFinder:
     def retry_now(self) -> None:
         """Asks anew now, where that may help: there is reason to think that the backend is there."""
         if self.document is None or self.state in {ContractState.UNKNOWN, ContractState.MISSING}:
-            self._retry.set()
+            self._at_once = True
+            self._woken.set()
 
     def taken(self) -> None:
         """Notes that the backend has answered a creation as the standard contract says."""
@@ -201,16 +205,18 @@ class ContractFinder:
         pause_s = _FIRST_PAUSE_S
         while True:
             await self._read()
-            if not self._read_once.is_set():
-                self._read_once.set()
-                self._changed()
-            if self._answered and self.state is not ContractState.MISSING:
-                wait_s, pause_s = _AGAIN_S, _FIRST_PAUSE_S
-            else:
-                wait_s, pause_s = pause_s, min(pause_s * 2, _LONGEST_PAUSE_S)
-            self._retry.clear()
-            with anyio.move_on_after(wait_s):
-                await self._retry.wait()
+            read_at = anyio.current_time()
+            if self.state in {ContractState.STANDARD, ContractState.FOUND}:
+                pause_s = _FIRST_PAUSE_S
+            while not self._at_once:
+                is_settled = self._answered and self.state is not ContractState.MISSING
+                self._woken.clear()
+                with anyio.move_on_after(read_at + (_AGAIN_S if is_settled else pause_s) - anyio.current_time()) as pause:
+                    await self._woken.wait()
+                if pause.cancelled_caught:
+                    pause_s = min(pause_s * 2, max(_FIRST_PAUSE_S, self._settings.now.retry.max_delay_s))
+                    break
+            self._at_once = False
 
     async def _read(self) -> Answer | None:
         """Looks for a document once. Returns why there was no answer; None where there was one, be it that there is none."""
@@ -303,6 +309,7 @@ class ContractFinder:
         if self.state is not ContractState.MISSING or self._detail != detail:
             self._log.warning("no_contract", detail=detail)
         self.interpreter, self.state, self._detail = None, ContractState.MISSING, detail
+        self._woken.set()
         self._changed()
 
 
