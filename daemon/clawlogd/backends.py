@@ -218,6 +218,11 @@ class Backends:
         found = self._contracts.get(base_url)
         return found.report() if found is not None else None
 
+    def configure(self) -> None:
+        """Takes what the settings say by now of how each backend is spoken to."""
+        for base_url, finder in self._contracts.items():
+            finder.configure(self._settings.now.of_backend(base_url).contract)
+
     async def look_at(self, base_url: str) -> ContractReport:
         """How a backend is spoken to: as it is known of one that is in use, else as it is found now; nothing is started."""
         finder = self._contracts.get(base_url) or self._new_finder(base_url)
@@ -253,6 +258,7 @@ class Backends:
             open_upstream=lambda: self._make_upstream(base_url),
             keeper=self._keeper,
             configured=self._settings.now.of_backend(base_url).contract,
+            settings=self._settings,
             delivered_before=any(task.upstream and task.base_url == base_url for task in self._registry),
             changed=lambda: self._contract_changed(base_url),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,6 +28,8 @@ def blocks(language: str) -> list[str]:
 @pytest.fixture
 def place() -> Iterator[Installation]:
     with temporary_installation() as made:
+        made.env["CLAWLOG_CONFIG"] = str(made.folder / "clawlog.toml")
+        (made.folder / "clawlog.toml").touch()
         made.start_daemon()
         yield made
 
@@ -79,11 +82,12 @@ def test_the_run_is_a_real_one(place: Installation) -> None:
             wait_until(lambda: client.show_contract(url)["state"] == "missing", "the first creation is refused")
         reader.follow(url)
         reader.follow(url)
-        place.end(place.started[-1])
         settings = configured.replace(SHOWN_URL, url).replace(SHOWN_FILE, str(place.folder / "server.toml"))
         (place.folder / "clawlog.toml").write_text(settings, encoding="utf-8")
-        place.env["CLAWLOG_CONFIG"] = str(place.folder / "clawlog.toml")
-        place.start_daemon()
+        place.started[-1].send_signal(signal.SIGHUP)
+        with place.client() as client:
+            wait_until(lambda: client.show_contract(url)["state"] == "found", "the settings are read again")
+            assert client.flush().flushed
         reader.follow(url)
     assert reader.is_through
     assert "Deploy" in [each.title for each in server.held.tasks.values()]

@@ -17,10 +17,13 @@ class Agreement:
 
     Args:
         contract: How the backend wants to be spoken to, as far as that is known.
+
+    Attributes:
+        contract: The same.
     """
 
     def __init__(self, contract: ContractFinder) -> None:
-        self._contract = contract
+        self.contract = contract
 
     async def send(self, send: Callable[[], Awaitable[Round]], beats: Sequence[Beat]) -> Round:
         """Sends a round, once the backend was asked how it wants that, and judges by the answers whether it is so.
@@ -33,25 +36,25 @@ class Agreement:
             What came of it. Nothing was sent where the backend gave no answer, or another than was expected when the round was
             planned; and nothing of it counts as refused where the backend has no such contract.
         """
-        if self._contract.is_trial:
-            unanswered = await self._contract.ask()
-            if unanswered is not None or not self._contract.is_trial:
+        if self.contract.is_trial:
+            unanswered = await self.contract.ask()
+            if unanswered is not None or not self.contract.is_trial:
                 return Round([], unanswered, list(beats))
             return self._tried(await send(), beats)
         sent = await send()
         answer = _refusal_of(sent)
-        if answer is None or await self._contract.still_fits(answer.detail):
+        if answer is None or await self.contract.still_fits(answer.detail):
             return sent
         return Round(_taken(sent.results), answer, list(beats))
 
     def _tried(self, sent: Round, beats: Sequence[Beat]) -> Round:
         if any(each.accepted for each in sent.results):
-            self._contract.taken()
+            self.contract.taken()
         elif (answer := _refusal_of(sent)) is not None:
-            self._contract.doubted(answer.detail)
+            self.contract.doubted(answer.detail)
             return Round([], answer, list(beats))
         elif sent.failure is not None and sent.failure.status is None:
-            self._contract.unanswered()
+            self.contract.unanswered()
         return sent
 
 

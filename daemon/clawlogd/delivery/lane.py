@@ -84,7 +84,6 @@ class Lane:
         self._clock = clock
         self._log = Log("lane", backend=base_url)
         self._policy = DeliveryPolicy(settings=settings, clock=clock)
-        self._contract = contract
         self._agreement = Agreement(contract)
         self._profiles: dict[ProfileName, Profile] = {
             ProfileName.BATCH: BatchProfile(
@@ -130,7 +129,7 @@ class Lane:
 
     def retry_now(self) -> None:
         """Ends a pause between attempts: there is reason to think that the backend is back."""
-        self._contract.retry_now()
+        self._agreement.contract.retry_now()
         self.contract_changed()
 
     def contract_changed(self) -> None:
@@ -156,7 +155,7 @@ class Lane:
     @property
     def can_progress(self) -> bool:
         """Whether it is of use to wait for this lane: something is left, and its backend takes events now."""
-        return (self.pending > 0 or self._in_round) and self._policy.can_progress and self._contract.may_send
+        return (self.pending > 0 or self._in_round) and self._policy.can_progress and self._agreement.contract.may_send
 
     async def next_round(self) -> None:
         """Returns after the next round, whatever came of it."""
@@ -164,7 +163,7 @@ class Lane:
 
     def report(self) -> LaneReport:
         """How the lane stands."""
-        policy, counts, contract = self._policy, self._outbox.counts, self._contract.report()
+        policy, counts, contract = self._policy, self._outbox.counts, self._agreement.contract.report()
         failure, oldest_ms = policy.last_failure, self._selection.oldest_ms
         waiting = self.pending + counts.held[self.number]
         return LaneReport(
@@ -212,7 +211,7 @@ class Lane:
                 due_beats=self._heartbeats.due_count(self.base_url),
                 requeues=bool(self._requeued),
             )
-            if not self._contract.may_send:
+            if not self._agreement.contract.may_send:
                 wait_s = None
             elif wait_s is not None and wait_s <= 0:
                 return
@@ -247,8 +246,8 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
-        self._policy.on_trial = self._contract.is_trial
-        self._policy.plain_only = self._contract.interpreter is not None
+        self._policy.on_trial = self._agreement.contract.is_trial
+        self._policy.plain_only = self._agreement.contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
         if isinstance(plan, TrialPlan):
             await self._try_parked(plan)

@@ -54,6 +54,7 @@ class Reload:
         now = self._services.live_settings.now = replace(read, {key: before[key] for key in fixed})
         if (now.log_level, now.log_format) != (before["log_level"], before["log_format"]):
             logs.configure(now.log_level, now.log_format)  # type: ignore[arg-type]
+        self._services.backends.configure()
         _log.info("reloaded", changed=", ".join(key for key in changed if key not in fixed) or "nothing")
         if fixed:
             _log.warning("restart_needed", settings=", ".join(fixed))

@@ -18,6 +18,7 @@ import anyio
 from anyio import to_thread
 
 from clawlogd.logs import Log
+from clawlogd.settings import LiveSettings
 from clawlogd.text import clean_text, path_text
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
@@ -29,7 +30,6 @@ from clawlogd.upstream.document import Document, read_document
 
 _AGAIN_S = 24 * 3600.0
 _FIRST_PAUSE_S = 1.0
-_LONGEST_PAUSE_S = 300.0
 _DOUBT_AGAIN_S = 60.0
 _PLACES = ("/openapi.json", "/api/openapi.json", "/api/v1/openapi.json")
 AUTO = "auto"
@@ -74,6 +74,7 @@ class ContractFinder:
         open_upstream: Makes the backend's connections; they are closed when each reading is over.
         keeper: Where contracts that were found are kept.
         configured: What the settings say: ``auto``, ``standard`` or the path of a contract.
+        settings: The longest pause between two readings.
         delivered_before: Whether the backend has tasks of this daemon's: then it was spoken to as the standard contract says.
         changed: Called when another contract holds than before.
 
@@ -90,19 +91,22 @@ class ContractFinder:
         open_upstream: Callable[[], Upstream],
         keeper: Keeper,
         configured: str,
+        settings: LiveSettings,
         delivered_before: bool,
         changed: Callable[[], None],
     ) -> None:
         self._base_url = base_url
         self._open_upstream = open_upstream
         self._keeper = keeper
-        self._fixed = configured != AUTO
+        self._settings = settings
+        self._configured = configured
+        self._delivered_before = delivered_before
         self._changed = changed
         self._log = Log("contract", backend=base_url)
-        self._retry = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._at_once = False  # whether the document is to be read without a pause
         self._reading = anyio.Lock()
         self._answered = False  # whether the last reading was, be it that there is no document
-        self._read_once = asyncio.Event()
         self._choices: tuple[Choice, ...] = ()
         self._source, self._detail = "", ""
         self._unread = ""  # what came in place of a document
@@ -111,14 +115,21 @@ class ContractFinder:
         self.state = ContractState.UNKNOWN
         self.interpreter: Interpreter | None = None
         self.document: Document | None = None
-        if configured == STANDARD:
+        self._begin()
+
+    def _begin(self) -> None:
+        if self._configured == STANDARD:
             self.state, self._source = ContractState.STANDARD, "the settings"
-        elif configured != AUTO:
-            self._read_file(configured)
-        elif (kept := keeper.load(base_url)) is not None:
+        elif self._configured != AUTO:
+            self._read_file(self._configured)
+        elif (kept := self._keeper.load(self._base_url)) is not None:
             self._set(kept, f"found before: {kept.source}")
-        elif delivered_before:
+        elif self._delivered_before:
             self.state, self._source = ContractState.STANDARD, "delivered to before as the standard contract says"
+
+    @property
+    def _fixed(self) -> bool:
+        return self._configured != AUTO
 
     def _read_file(self, path: str) -> None:
         try:
@@ -146,10 +157,27 @@ class ContractFinder:
             return None
         return await self._read()
 
+    def configure(self, configured: str) -> None:
+        """Takes what the settings say by now. A contract that they name is read again, for it may have been edited.
+
+        Args:
+            configured: ``auto``, ``standard`` or the path of a contract.
+        """
+        if configured == self._configured and configured in {AUTO, STANDARD}:
+            return
+        self._configured = configured
+        self.interpreter, self.state, self._choices = None, ContractState.UNKNOWN, ()
+        self._source, self._detail = "", ""
+        self._begin()
+        self._answered, self._at_once = False, True
+        self._woken.set()
+        self._changed()
+
     def retry_now(self) -> None:
         """Asks anew now, where that may help: there is reason to think that the backend is there."""
         if self.document is None or self.state in {ContractState.UNKNOWN, ContractState.MISSING}:
-            self._retry.set()
+            self._at_once = True
+            self._woken.set()
 
     def taken(self) -> None:
         """Notes that the backend has answered a creation as the standard contract says."""
@@ -197,8 +225,8 @@ class ContractFinder:
         return ContractReport(self.state, self._source, detail, self._choices, contract)
 
     async def look(self) -> None:
-        """Reads once, where nothing has been read yet and nothing is settled."""
-        if not self._fixed and not self._read_once.is_set():
+        """Reads the document, where the settings leave it to that and there was no answer yet."""
+        if not self._fixed and not self._answered:
             await self._read()
 
     # ── Reading ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -208,16 +236,18 @@ class ContractFinder:
         pause_s = _FIRST_PAUSE_S
         while True:
             await self._read()
-            if not self._read_once.is_set():
-                self._read_once.set()
-                self._changed()
-            if self._answered and self.state is not ContractState.MISSING:
-                wait_s, pause_s = _AGAIN_S, _FIRST_PAUSE_S
-            else:
-                wait_s, pause_s = pause_s, min(pause_s * 2, _LONGEST_PAUSE_S)
-            self._retry.clear()
-            with anyio.move_on_after(wait_s):
-                await self._retry.wait()
+            read_at = anyio.current_time()
+            if self.state in {ContractState.STANDARD, ContractState.FOUND}:
+                pause_s = _FIRST_PAUSE_S
+            while not self._at_once:
+                is_settled = self._answered and self.state is not ContractState.MISSING
+                self._woken.clear()
+                with anyio.move_on_after(read_at + (_AGAIN_S if is_settled else pause_s) - anyio.current_time()) as pause:
+                    await self._woken.wait()
+                if pause.cancelled_caught:
+                    pause_s = min(pause_s * 2, max(_FIRST_PAUSE_S, self._settings.now.retry.max_delay_s))
+                    break
+            self._at_once = False
 
     async def _read(self) -> Answer | None:
         """Looks for a document once. Returns why there was no answer; None where there was one, be it that there is none."""
@@ -278,6 +308,8 @@ class ContractFinder:
             if self.state is not ContractState.STANDARD:
                 self._miss(f"the OpenAPI document at {place} cannot be read: {type(error).__name__}")
             return
+        if self._configured != AUTO:  # by now
+            return
         self._choices = found.choices
         if standard or self.document.routes is not None:
             if self.state is not ContractState.STANDARD:
@@ -312,6 +344,7 @@ class ContractFinder:
         if self.state is not ContractState.MISSING or self._detail != detail:
             self._log.warning("no_contract", detail=detail)
         self.interpreter, self.state, self._detail = None, ContractState.MISSING, detail
+        self._woken.set()
         self._changed()
 
 
