@@ -74,13 +74,20 @@ def _refusal(error: BackendRefused, base_url: str, view: DaemonView | None) -> F
                 "set CLAWLOG_TOKEN_FILE here, too: clawlog show and clawlog stop need it",
             )
         advice = "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
-    elif view is not None and (spoken := daemon.contract_of(base_url)) is not None and spoken.state == "found":
-        return ok("backend", f"{base_url}, which is spoken to in its own way")
     elif error.code == 404 or error.code < 400:
-        advice = f"set CLAWLOG_BASE_URL to a ClawLog, without /api; what is known of this one: clawlog contract show {base_url}"
+        return _stranger(error, base_url, view)
     else:
         advice = "see the backend's log"
     return fault("backend", str(error), advice)
+
+
+def _stranger(error: BackendRefused, base_url: str, view: DaemonView | None) -> Finding:
+    """A server that does not answer as the standard contract says: none at all, or one that is spoken to in its own way."""
+    spoken = daemon.contract_of(base_url) if view is not None else None
+    if spoken is not None and spoken.state == "found":
+        return ok("backend", f"{base_url}, which is spoken to in its own way")
+    advice = "this is not a ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+    return fault("backend", str(error), f"{advice}; or see what is known of it: clawlog contract show {base_url}")
 
 
 def spoken_to(view: DaemonView | None) -> Iterator[Finding]:

@@ -114,7 +114,7 @@ def try_(*, url: str, path: str | None, yes: bool, as_json: bool) -> int:
 
 def _is_here(url: str) -> bool:
     try:
-        return is_this_machine(url)
+        return "://" not in url or is_this_machine(url)  # what is no address is the daemon's to refuse
     except ValueError:
         raise click.UsageError(f"{url!r} is no address.") from None
 

@@ -191,16 +191,20 @@ def toml(view: ContractView, data: Mapping[str, Any]) -> str:
     keep = ["Keep this in a file, and name it in clawlog.toml:", "", "    [[backend]]", f'    base_url = "{view.base_url}"',
             '    contract = "/path/of/this/file.toml"', ""]  # fmt: skip
     where = "A list of places in an answer: the first that is there counts. docs/foreign-servers.md explains every member."
-    comment = [*textwrap.wrap(about, _LIST_COLUMNS - 2), *keep, *textwrap.wrap(where, _LIST_COLUMNS - 2)]
+    comment = [*_wrapped(about), *keep, *_wrapped(where)]
     head = "".join(f"# {line}".rstrip() + "\n" for line in comment)
     return escaped(f"{head}\n{_LIST.sub(_narrow, tomli_w.dumps(data))}")
+
+
+def _wrapped(text: str) -> list[str]:
+    return textwrap.wrap(text, _LIST_COLUMNS - 2, break_long_words=False, break_on_hyphens=False)
 
 
 def _narrow(found: re.Match[str]) -> str:
     """A list of plain values, with as many on a line as fit in place of one."""
     lines = [""]
     for value in map(str.strip, found[1].splitlines()):
-        if lines[-1] and len(lines[-1]) + len(value) > _LIST_COLUMNS - 4:
+        if lines[-1] and len(lines[-1]) + len(value) > _LIST_COLUMNS - 5:
             lines.append("")
         lines[-1] = f"{lines[-1]} {value}".strip()
     if len(lines) == 1:
