@@ -277,7 +277,13 @@ class ContractFinder:
                 self._miss(f"the OpenAPI document at {place} cannot be read: {type(error).__name__}")
             return
         self._choices = found.choices
-        if standard or self.document.routes is not None:
+        is_standard = standard or self.document.routes is not None
+        if is_standard and root is Root.ORIGIN:
+            self.document = None
+            if self.state is not ContractState.STANDARD:
+                path = urlsplit(self._base_url).path
+                self._miss(f"the server's document at {place} is not below {path}: set base_url to the address without it")
+        elif is_standard:
             if self.state is not ContractState.STANDARD:
                 self.interpreter, self.state, self._source, self._detail = (
                     None,
