@@ -85,8 +85,10 @@ FOREIGN = _names(
 
 _OF_STEPS = (
     "pending todo to_do waiting queued not_started created new open idle scheduled 待处理 未开始 等待 待办",
-    "running in_progress inprogress doing active started start working progress executing processing begin "
-    "begun 进行中 运行中 执行中",
+    (
+        "running in_progress inprogress doing active started start working progress executing processing begin "
+        "begun 进行中 运行中 执行中"
+    ),
     "done completed complete success succeeded successful finished finish ok passed closed 完成 已完成 成功",
     "failed fail failure error errored broken 失败 错误 出错",
     "skipped skip ignored ignore omitted 跳过 已跳过",
