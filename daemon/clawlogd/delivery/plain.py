@@ -7,9 +7,9 @@ at once and in its place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import ClassVar, TypeVar, get_args
+from typing import ClassVar, get_args
 
 import anyio
 import msgspec
@@ -36,7 +36,8 @@ _FORM = frozenset({400, 422})
 _STATUSES: Mapping[str, StepStatus] = {status: status for status in get_args(StepStatus)}
 
 
-W = TypeVar("W")
+Queue = deque[tuple[StoredEvent, Event]]
+"""The events of one task, in order."""
 
 
 @dataclass(slots=True)
@@ -50,6 +51,7 @@ class _Sending:
         failure: The first answer that keeps others from being sent.
         failed: What it was the answer to.
         error: A fault of the daemon's own.
+        unknown: The tasks that the server does not know.
     """
 
     creating: frozenset[str]
@@ -58,6 +60,7 @@ class _Sending:
     failure: Answer | None = None
     failed: StoredEvent | None = None
     error: Exception | None = None
+    unknown: set[str] = field(default_factory=set)
 
     @property
     def is_over(self) -> bool:
@@ -96,58 +99,55 @@ class PlainProfile:
         What follows a creation waits for the next round, in which the ids are known that were given.
         """
         self._words.refresh()
-        queues: dict[str, deque[tuple[StoredEvent, Event]]] = {}
+        queues: dict[str, Queue] = {}
         for stored in events:
             queues.setdefault(stored.task_id, deque()).append((stored, _decode(stored.body)))
         sending = _Sending(
             creating=frozenset(task_id for task_id, queue in queues.items() if queue[0][1].kind is EventKind.TASK_CREATED),
             until=anyio.current_time() + _ROUND_S,
         )
-        await self._side_by_side(queues.values(), lambda queue: self._send_queue(queue, sending))
+        in_turn = deque(queues.values())
+        async with anyio.create_task_group() as group:
+            for _ in range(min(len(queues), self._settings.now.http.max_parallel)):
+                group.start_soon(self._send_in_turn, in_turn, sending)
         if sending.error is not None:
             raise sending.error
         if sending.failure is not None:
             return Round(sending.results, sending.failure, list(beats), failed=sending.failed)
         return await self._send_beats(sending, beats)
 
-    async def _side_by_side(self, work: Iterable[W], do: Callable[[W], Awaitable[None]]) -> None:
-        """Does work, a few pieces at a time."""
-        left = iter(work)
-
-        async def worker() -> None:
-            for each in left:
-                await do(each)
-
-        async with anyio.create_task_group() as group:
-            for _ in range(self._settings.now.http.max_parallel):
-                group.start_soon(worker)
-
-    async def _send_queue(self, queue: deque[tuple[StoredEvent, Event]], sending: _Sending) -> None:
-        """Sends the events of one task."""
+    async def _send_in_turn(self, queues: deque[Queue], sending: _Sending) -> None:
+        """Sends one event of a task, then one of the next task that is in nobody's hands."""
         try:
-            is_unknown = False
-            while queue and not sending.is_over:
-                stored, event = queue.popleft()
-                if is_unknown:
-                    sending.results.append(Result(stored, accepted=False, status=404, unknown_task=True))
-                    continue
-                if event.parent_task_id in sending.creating:
-                    return
-                answer, new_steps = await self._send_event(event)
-                if answer.outcome is Outcome.DELIVERED:
-                    sending.results.append(Result(stored, accepted=True, body=answer.body, new_steps=new_steps))
-                elif answer.outcome is Outcome.REFUSED:
-                    is_unknown = answer.is_gone and event.kind is not EventKind.TASK_CREATED
-                    sending.results.append(
-                        Result(stored, accepted=False, status=answer.status, detail=answer.detail, unknown_task=is_unknown)
-                    )
-                else:
-                    sending.fail(answer, stored)
-                    return
-                if event.kind is EventKind.TASK_CREATED or new_steps:
-                    return
+            while queues and not sending.is_over:
+                queue = queues.popleft()
+                if await self._send_next(queue, sending) and queue:
+                    queues.append(queue)
         except Exception as error:  # noqa: BLE001 - it ends the round once the others have what they wait for
             sending.error = sending.error or error
+
+    async def _send_next(self, queue: Queue, sending: _Sending) -> bool:
+        """Sends one event. Returns whether the next of its task may follow in this round."""
+        stored, event = queue.popleft()
+        if stored.task_id in sending.unknown:
+            sending.results.append(Result(stored, accepted=False, status=404, unknown_task=True))
+            return True
+        if event.parent_task_id in sending.creating:
+            return False
+        answer, new_steps = await self._send_event(event)
+        if answer.outcome is Outcome.DELIVERED:
+            sending.results.append(Result(stored, accepted=True, body=answer.body, new_steps=new_steps))
+        elif answer.outcome is Outcome.REFUSED:
+            is_unknown = answer.is_gone and event.kind is not EventKind.TASK_CREATED
+            sending.results.append(
+                Result(stored, accepted=False, status=answer.status, detail=answer.detail, unknown_task=is_unknown)
+            )
+            if is_unknown:
+                sending.unknown.add(stored.task_id)
+        else:
+            sending.fail(answer, stored)
+            return False
+        return event.kind is not EventKind.TASK_CREATED and not new_steps
 
     async def send_new(self, events: Sequence[Event]) -> Answer:
         """Sends events that are in no outbox, in order, until one is not taken. Returns the last answer."""
@@ -274,7 +274,15 @@ class PlainProfile:
                 last = answer
                 failed.append(beat)
 
-        await self._side_by_side([beat for beat in beats if beat.task_id not in sending.creating], send)
+        left = deque(beat for beat in beats if beat.task_id not in sending.creating)
+
+        async def send_in_turn() -> None:
+            while left:
+                await send(left.popleft())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(len(left), self._settings.now.http.max_parallel)):
+                group.start_soon(send_in_turn)
         if broken is not None:
             return Round(sending.results, broken, [*failed, *unsent], sent, unknown_tasks=unknown)
         return Round(sending.results, None, unsent, sent, beats_failed=failed, beats_answer=last, unknown_tasks=unknown)

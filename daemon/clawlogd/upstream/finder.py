@@ -311,12 +311,13 @@ class ContractFinder:
         if self._configured != AUTO:  # by now
             return
         self._choices = found.choices
-        if standard and root is Root.ORIGIN:
-            self._choices = ()
-            if self.state is not ContractState.STANDARD:  # else events got through to this address before
-                here = urlsplit(self._base_url)
-                self._miss(f"the ClawLog there is at {here.scheme}://{here.netloc}, without {here.path}: correct its address")
-        elif standard or self.document.routes is not None:
+        is_standard = standard or self.document.routes is not None
+        if is_standard and root is Root.ORIGIN:
+            self.document, self._choices = None, ()
+            if self.state is not ContractState.STANDARD:
+                path = urlsplit(self._base_url).path
+                self._miss(f"the server's document at {place} is not below {path}: set base_url to the address without it")
+        elif is_standard:
             if self.state is not ContractState.STANDARD:
                 self.interpreter, self.state, self._source, self._detail = (
                     None,

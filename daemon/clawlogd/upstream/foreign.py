@@ -110,7 +110,8 @@ class ForeignServer:
         if request is None:
             return Answer(Outcome.DELIVERED)
         answer = await self._judged(request)
-        if answer.status != _CONFLICT or event.status not in ENDED_STEP_STATUSES:
+        refused = answer.status == _CONFLICT or (answer.outcome is Outcome.REFUSED and self._interpreter.contract.running_first)
+        if not refused or event.status not in ENDED_STEP_STATUSES:
             return _settled(answer)
         first = self._interpreter.step(msgspec.structs.replace(event, status="running", summary=None), task_id, step_id)
         if first is not None and (begun := await self._judged(first)).outcome is Outcome.TRANSIENT:

@@ -177,7 +177,8 @@ class Contract(_Part, frozen=True):
         step_statuses: The server's words for a step's statuses.
         task_statuses: The server's words for a task's statuses.
         summary_chars: The longest summary that the server takes.
-        running_first: Whether a step must pass through ``running`` before it ends.
+        running_first: Whether a step must pass through ``running`` before it ends, and its end is refused otherwise. A refusal
+            with 409 says so by itself.
         envelope: What answers say of themselves.
         token: How the token is sent.
         source: Where the contract is from, for people.

@@ -83,60 +83,18 @@ FOREIGN = _names(
 
 # ── Statuses ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
+_OF_STEPS = (
+    "pending todo to_do waiting queued not_started created new open idle scheduled 待处理 未开始 等待 待办",
+    (
+        "running in_progress inprogress doing active started start working progress executing processing begin "
+        "begun 进行中 运行中 执行中"
+    ),
+    "done completed complete success succeeded successful finished finish ok passed closed 完成 已完成 成功",
+    "failed fail failure error errored broken 失败 错误 出错",
+    "skipped skip ignored ignore omitted 跳过 已跳过",
+)
 STATUSES: dict[str, Sequence[str]] = {
-    "pending": [
-        "pending",
-        "todo",
-        "to_do",
-        "waiting",
-        "queued",
-        "not_started",
-        "created",
-        "new",
-        "open",
-        "idle",
-        "scheduled",
-        "待处理",
-        "未开始",
-        "等待",
-        "待办",
-    ],
-    "running": [
-        "running",
-        "in_progress",
-        "inprogress",
-        "doing",
-        "active",
-        "started",
-        "start",
-        "working",
-        "progress",
-        "executing",
-        "processing",
-        "begin",
-        "begun",
-        "进行中",
-        "运行中",
-        "执行中",
-    ],
-    "done": [
-        "done",
-        "completed",
-        "complete",
-        "success",
-        "succeeded",
-        "successful",
-        "finished",
-        "finish",
-        "ok",
-        "passed",
-        "closed",
-        "完成",
-        "已完成",
-        "成功",
-    ],
-    "failed": ["failed", "fail", "failure", "error", "errored", "broken", "失败", "错误", "出错"],
-    "skipped": ["skipped", "skip", "ignored", "ignore", "omitted", "跳过", "已跳过"],
+    **{status: text.split() for status, text in zip(vocabulary.STEP_STATUSES, _OF_STEPS, strict=True)},
     "interrupted": [
         "interrupted",
         "stopped",
