@@ -36,7 +36,9 @@ class TokenSource:
             ValueError: It holds no usable token.
         """
         settings = self._settings.now
-        own = settings.of_backend(base_url).token_file
+        own = next(
+            (each.token_file for each in settings.backend if each.token_file and same_server(each.base_url, base_url)), None
+        )
         if own is None and not same_server(base_url, settings.base_url):
             return None
         path = own or settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")

@@ -109,14 +109,16 @@ def spoken_to(view: DaemonView | None) -> Iterator[Finding]:
 
 
 def _token(settings: Configuration) -> Iterator[Finding]:
-    path = settings.token_file
-    if path is None:
-        return
-    mode = stat.S_IMODE(os.stat(path).st_mode)  # it has just been read
-    if mode & 0o077:
-        yield warning("token", f"{path} can be read by others (mode {mode:o})", f"chmod 600 {path}")
-    else:
-        yield ok("token", path)
+    for path in filter(None, (settings.token_file, *(file for _, file in settings.own_token_files))):
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+        except OSError as error:
+            yield fault("token", f"{path} cannot be read: {error.strerror}", "create it, or correct token_file")
+            continue
+        if mode & 0o077:
+            yield warning("token", f"{path} can be read by others (mode {mode:o})", f"chmod 600 {path}")
+        else:
+            yield ok("token", path)
 
 
 def _clock(date: str | None) -> Iterator[Finding]:
