@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from clawlog.protocol.addresses import same_server
-from clawlogd.settings import LiveSettings
+from clawlogd.settings import Backend, LiveSettings
 
 CREDENTIAL_NAME = "clawlog-token"
 
@@ -36,9 +36,7 @@ class TokenSource:
             ValueError: It holds no usable token.
         """
         settings = self._settings.now
-        own = next(
-            (each.token_file for each in settings.backend if each.token_file and same_server(each.base_url, base_url)), None
-        )
+        own = next((each.token_file for each in settings.backend if _is_for(each, base_url)), None)
         if own is None and not same_server(base_url, settings.base_url):
             return None
         path = own or settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
@@ -51,6 +49,10 @@ class TokenSource:
         if not token.isprintable() or " " in token:
             raise ValueError("the token holds spaces or control characters")
         return token or None
+
+
+def _is_for(backend: Backend, base_url: str) -> bool:
+    return backend.token_file is not None and same_server(backend.base_url, base_url)
 
 
 def _read(path: str) -> str:
