@@ -25,6 +25,7 @@ BENCHMARKS = (
     "start_up",
     "intake",
     "drain",
+    "plain_backlog",
     "idle",
     "fleet",
     "backlog",

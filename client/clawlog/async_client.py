@@ -93,6 +93,8 @@ class AsyncClient:
     list_dead_letters = _verb(calls.list_dead_letters)
     retry_dead_letters = _verb(calls.retry_dead_letters)
     drop_dead_letters = _verb(calls.drop_dead_letters)
+    show_contract = _verb(calls.show_contract)
+    try_contract = _verb(calls.try_contract)
 
     async def perform(self, call: Call[T]) -> T:
         """Performs one call.

@@ -186,8 +186,7 @@ def assemble(
         faults: Where faults of the daemon's own are noted.
     """
     outbox, registry, clock, folder = state.outbox, state.registry, where.clock, private_folder(where.state_dir / "run")
-    # Three services know each other in a ring: liveness has a task judged earlier by the schedule, that wakes lanes, and they
-    # take the heartbeats that are due. Calls that name what is built below close it: loops and commands make them, none before.
+    # Liveness, heartbeats and backends know each other in a ring: calls of what is built below close it, made by none yet.
     liveness = Liveness(
         registry=registry,
         outbox=outbox,
@@ -216,6 +215,7 @@ def assemble(
         faults=faults,
         spawn=spawn,
         network=Network(where.env, settings),
+        folder=where.state_dir / "contracts",
     )
     closing.push_async_callback(backends.close)
     closing.callback(liveness.close)

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
+
+import anyio
 
 from clawlog.protocol.addresses import canonical
 from clawlogd.clock import Clock
@@ -18,8 +22,11 @@ from clawlogd.outbox.queue import Outbox
 from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.contracts.contract import Contract
+from clawlogd.upstream.contracts.interpreter import Interpreter
+from clawlogd.upstream.contracts.keeper import Keeper
 from clawlogd.upstream.document import Document
-from clawlogd.upstream.documents import DocumentReader
+from clawlogd.upstream.finder import ContractFinder, ContractReport
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
 
@@ -42,6 +49,7 @@ class Backends:
         faults: Where faults of the daemon's own are noted.
         spawn: Runs lanes and watchers.
         network: The way to them.
+        folder: Where contracts that were found are kept.
     """
 
     def __init__(
@@ -58,6 +66,7 @@ class Backends:
         faults: Faults,
         spawn: Spawn,
         network: Network,
+        folder: Path,
     ) -> None:
         self._outbox = outbox
         self._registry = registry
@@ -75,15 +84,16 @@ class Backends:
         self._idle_since: dict[str, float] = {}
         self._watchers: dict[str, InterruptWatcher] = {}
         self._upstreams: dict[str, list[Upstream]] = {}
-        self._documents: dict[str, DocumentReader] = {}
-        self._end_documents: dict[str, Callable[[], None]] = {}
+        self._contracts: dict[str, ContractFinder] = {}
+        self._end_contracts: dict[str, Callable[[], None]] = {}
+        self._keeper = Keeper(folder)
 
     def resume(self) -> None:
         """Starts the lanes of all backends that have undelivered events or live tasks of an earlier run.
 
         Of the default backend the document is read in any case: callers are told where the page of a task of theirs will be.
         """
-        self._read_document(canonical(self._settings.now.base_url))
+        self._contract(canonical(self._settings.now.base_url))
         tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
         for base_url in tasks.union(self._outbox.waiting_for):
             self.lane(base_url)
@@ -108,8 +118,8 @@ class Backends:
 
     def document(self, base_url: str) -> Document | None:
         """What a backend says of itself; None where that is not known."""
-        reader = self._documents.get(base_url)
-        return reader.document if reader is not None else None
+        finder = self._contracts.get(base_url)
+        return finder.document if finder is not None else None
 
     def wake(self, base_url: str) -> None:
         """Wakes a backend's lane: heartbeats for it are due."""
@@ -158,8 +168,8 @@ class Backends:
         self._outbox.listen(self._lanes.pop(base_url).number, None)
         self._idle_since.pop(base_url, None)
         if base_url != canonical(self._settings.now.base_url):
-            self._end_documents.pop(base_url)()
-            del self._documents[base_url]
+            self._end_contracts.pop(base_url)()
+            del self._contracts[base_url]
         await self._close(base_url)
 
     async def _close(self, base_url: str) -> None:
@@ -167,7 +177,8 @@ class Backends:
             await upstream.close()
 
     def _start(self, base_url: str) -> Lane:
-        self._read_document(base_url).retry_now()
+        contract = self._contract(base_url)
+        contract.retry_now()
         lane = Lane(
             base_url=base_url,
             outbox=self._outbox,
@@ -179,7 +190,7 @@ class Backends:
             faults=self._faults,
             hide_control=self._interrupts.hide,
             show_control=self._interrupts.show,
-            document=lambda: self.document(base_url),
+            contract=contract,
         )
         watcher = InterruptWatcher(
             base_url=base_url,
@@ -198,19 +209,74 @@ class Backends:
         )
         return lane
 
-    def _read_document(self, base_url: str) -> DocumentReader:
-        reader = self._documents.get(base_url)
-        if reader is None:
-            reader = self._documents[base_url] = DocumentReader(base_url, lambda: self._make_upstream(base_url))
-            self._end_documents[base_url] = self._spawn(f"document {base_url}", reader.run)
-        return reader
+    def contract(self, base_url: str) -> ContractReport | None:
+        """How a backend is spoken to; None for one that is not in use."""
+        found = self._contracts.get(base_url)
+        return found.report() if found is not None else None
+
+    def configure(self) -> None:
+        """Takes what the settings say by now of how each backend is spoken to."""
+        for base_url, finder in self._contracts.items():
+            finder.configure(self._settings.now.of_backend(base_url).contract)
+
+    async def look_at(self, base_url: str) -> ContractReport:
+        """How a backend is spoken to: as it is known of one that is in use, else as it is found now; nothing is started."""
+        finder = self._contracts.get(base_url) or self._new_finder(base_url)
+        await finder.look()
+        return finder.report()
+
+    @asynccontextmanager
+    async def connected(self, base_url: str, contract: Contract | None) -> AsyncIterator[Upstream]:
+        """Connections of their own to a backend, which neither its lane nor its watcher knows of.
+
+        Args:
+            base_url: The backend.
+            contract: How it is spoken to; None for the standard contract.
+        """
+        interpreter = None if contract is None else Interpreter(contract)
+        upstream = self._make_upstream(base_url, lambda: interpreter)
+        try:
+            yield upstream
+        finally:
+            with anyio.CancelScope(shield=True):
+                await upstream.close()
+
+    def _contract(self, base_url: str) -> ContractFinder:
+        finder = self._contracts.get(base_url)
+        if finder is None:
+            finder = self._contracts[base_url] = self._new_finder(base_url)
+            self._end_contracts[base_url] = self._spawn(f"contract {base_url}", finder.run)
+        return finder
+
+    def _new_finder(self, base_url: str) -> ContractFinder:
+        return ContractFinder(
+            base_url,
+            open_upstream=lambda: self._make_upstream(base_url),
+            keeper=self._keeper,
+            configured=self._settings.now.of_backend(base_url).contract,
+            settings=self._settings,
+            delivered_before=any(task.upstream and task.base_url == base_url for task in self._registry),
+            changed=lambda: self._contract_changed(base_url),
+        )
+
+    def _contract_changed(self, base_url: str) -> None:
+        if (lane := self._lanes.get(base_url)) is not None:
+            lane.contract_changed()
+        if (watcher := self._watchers.get(base_url)) is not None:
+            watcher.retry_now()
 
     def _upstream(self, base_url: str) -> Upstream:
         upstream = self._make_upstream(base_url)
         self._upstreams.setdefault(base_url, []).append(upstream)
         return upstream
 
-    def _make_upstream(self, base_url: str) -> Upstream:
+    def _make_upstream(self, base_url: str, contract: Callable[[], Interpreter | None] | None = None) -> Upstream:
         return Upstream(
-            base_url=base_url, tokens=self._tokens, settings=self._settings, clock=self._clock, network=self._network
+            base_url=base_url,
+            tokens=self._tokens,
+            settings=self._settings,
+            clock=self._clock,
+            network=self._network,
+            contract=contract or (lambda: self._contracts[base_url].interpreter if base_url in self._contracts else None),
+            is_known=lambda: bool(contract) or base_url not in self._contracts or self._contracts[base_url].may_send,
         )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from clawlog import locations
-from clawlogd import __version__, logs, settings
+from clawlogd import __version__, configuration, logs, settings
 
 EX_FAILED = 1
 EX_USAGE = 2
@@ -81,7 +81,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         "log_format": arguments.log_format,
         "idle_exit_s": arguments.idle_exit,
     }
-    read = partial(settings.load, flags, os.environ, arguments.config)
+    read = partial(configuration.load, flags, os.environ, arguments.config)
     try:
         loaded = read()
     except settings.SettingsError as error:
@@ -147,8 +147,8 @@ def _fail(status: int, text: str) -> NoReturn:
     sys.exit(status)
 
 
-def _describe(loaded: settings.Loaded) -> str:
+def _describe(loaded: configuration.Loaded) -> str:
     lines = [f"settings are good ({loaded.path or 'no file'})"]
-    for key, value in settings.flatten(loaded.settings):
+    for key, value in configuration.flatten(loaded.settings):
         lines.append(f"  {key} = {value!r}  ({loaded.origins.get(key, 'default')})")
     return "\n".join(lines)

@@ -1,24 +1,21 @@
 """The daemon's settings: one class per concern, each field with its unit in its name, its bounds and its reason.
 
-Precedence: flags, environment (``CLAWLOG_*``), ``clawlog.toml``, defaults. Unknown keys and bad values are errors that name the
-key, where it was set and what would be accepted. The table in ``docs/configuration.md`` is held against this module by a test.
+Where they come from is ``configuration``. The table in ``docs/configuration.md`` is held against this module by a test.
 """
 
 from __future__ import annotations
 
 import os
-import tomllib
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
-from urllib.parse import urlsplit
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
 from clawlog import locations
 from clawlog.protocol import vocabulary
+from clawlog.protocol.addresses import canonical
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
@@ -64,6 +61,7 @@ class Http(Section, frozen=True):
     connect_timeout_s: Seconds = 5.0
     total_timeout_s: Seconds = 30.0  # from start to the last byte: a backend that drips is cut off
     max_reply_bytes: Bytes = 4 * 1024**2
+    max_parallel: Annotated[int, Meta(ge=1, le=64)] = 8  # requests at a time to a plain backend, never two of one task
     ca_file: str | None = None  # PEM: authorities that are trusted beside the system's
     client_cert_file: str | None = None  # PEM: the certificate that is shown to a backend, with its key
 
@@ -73,6 +71,14 @@ class Backends(Section, frozen=True):
 
     max: Count = 64  # each has a lane, a watcher and connections; beyond, tasks for others are refused
     end_idle_after_s: Seconds = 300.0  # without a task that goes on, and without an undelivered event
+
+
+class Backend(Section, frozen=True):
+    """How one backend is spoken to."""
+
+    base_url: str
+    contract: str = "auto"  # found by itself; "standard", or the path of a contract in TOML
+    token_file: str | None = None  # of this backend alone
 
 
 class Heartbeat(Section, frozen=True):
@@ -143,6 +149,7 @@ class Settings(Section, frozen=True):
     log_level: Annotated[str, Meta(pattern=r"\A(debug|info|warning|error)\Z")] = "info"
     log_format: Annotated[str, Meta(pattern=r"\A(text|json|journal)\Z")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
+    backend: tuple[Backend, ...] = ()  # one table [[backend]] each, for those that want something of their own
     outbox: OutboxBounds = OutboxBounds()
     batch: Batch = Batch()
     retry: Retry = Retry()
@@ -155,6 +162,10 @@ class Settings(Section, frozen=True):
     tasks: Tasks = Tasks()
     listen: Listen = Listen()
     shutdown: Shutdown = Shutdown()
+
+    def of_backend(self, base_url: str) -> Backend:
+        """What is set for one backend: its own table, or the defaults."""
+        return next((each for each in self.backend if canonical(each.base_url) == base_url), Backend(base_url))
 
 
 AT_START = frozenset(
@@ -180,110 +191,6 @@ class LiveSettings:
     """
 
     now: Settings
-
-
-@dataclass(frozen=True, slots=True)
-class Loaded:
-    """Settings, and where each that is not a default came from.
-
-    Attributes:
-        settings: The values in force.
-        origins: Dotted key to ``flag``, ``environment NAME`` or the file's path.
-        path: The file that was read, if any.
-    """
-
-    settings: Settings
-    origins: Mapping[str, str]
-    path: Path | None
-
-
-def load(flags: Mapping[str, object], env: Mapping[str, str], path: Path | None = None) -> Loaded:
-    """Gathers the settings from all their sources.
-
-    Args:
-        flags: Dotted keys given on the command line.
-        env: The environment.
-        path: A file that must exist; without it the usual paths are tried.
-
-    Raises:
-        SettingsError: A file cannot be read, a key is unknown or a value does not fit.
-    """
-    usual = locations.config_file(env) if path is None else None
-    found = Path(usual) if usual is not None else path
-    tree: dict[str, Any] = {}
-    origins: dict[str, str] = {}
-    if found is not None:
-        tree = _read(found)
-        _convert(tree, str(found))
-        origins.update((key, str(found)) for key in _leaves(tree))
-    for key, default in flatten(Settings()):
-        name = "CLAWLOG_" + key.replace(".", "_").upper()
-        if (text := env.get(name)) and not (key == "socket" and text.startswith("zmq:")):
-            _set(tree, key, [part.strip() for part in text.split(",")] if isinstance(default, tuple) else text)
-            origins[key] = f"environment {name}"
-    if (address := env.get("CLAWLOG_SOCKET", "")).startswith("zmq:"):
-        _set(tree, "zmq", address.removeprefix("zmq:"))
-        origins["zmq"] = "environment CLAWLOG_SOCKET"
-    for key, value in flags.items():
-        if value is not None:
-            _set(tree, key, value)
-            origins[key] = "flag"
-    return Loaded(_convert(tree, "flags and environment", origins), origins, found)
-
-
-def flatten(settings: Settings) -> list[tuple[str, object]]:
-    """Every setting by its dotted key, with its value."""
-    found: list[tuple[str, object]] = []
-    for key in _keys():
-        value: object = settings
-        for name in key.split("."):
-            value = getattr(value, name)
-        found.append((key, value))
-    return found
-
-
-def replace(settings: Settings, values: Mapping[str, object]) -> Settings:
-    """The same settings but for those named by their dotted keys; their values are trusted."""
-    tree: dict[str, Any] = msgspec.to_builtins(settings)
-    for key, value in values.items():
-        _set(tree, key, value)
-    return msgspec.convert(tree, Settings)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(locations.read_file(str(path)).decode("utf-8-sig"))
-    except OSError as error:
-        raise SettingsError(f"{path}: cannot be read: {error.strerror}; check its path and permissions") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: not TOML: {error}") from None
-
-
-def _convert(tree: Mapping[str, Any], where: str, origins: Mapping[str, str] | None = None) -> Settings:
-    try:
-        settings = msgspec.convert(tree, Settings, strict=False)
-    except msgspec.ValidationError as error:
-        message, _, at = str(error).partition(" - at `$.")
-        key = at.rstrip("`").split("[")[0]
-        if "unknown field" in message:
-            field = message.split("`")[1]
-            section = _section(key)
-            accepted = ", ".join(section.__struct_fields__)
-            raise SettingsError(
-                f"{where}: {f'{key}.' if key else ''}{field}: no such key; expected one of {accepted}"
-            ) from None
-        raise SettingsError(f"{(origins or {}).get(key, where)}: {key}: {message[0].lower()}{message[1:]}") from None
-    _check_url(settings.base_url, (origins or {}).get("base_url", where))
-    if origins is not None:  # the file alone may lack what the environment adds
-        try:
-            if settings.zmq is not None:
-                check_zmq(settings.zmq, settings.listen)
-            if settings.metrics is not None:
-                metrics_address(settings.metrics)
-        except SettingsError as error:
-            key = str(error).partition(":")[0]
-            raise SettingsError(f"{origins.get(key, where)}: {error}") from None
-    return settings
 
 
 def ipc_path(endpoint: str) -> Path | None:
@@ -344,44 +251,3 @@ def check_zmq(endpoint: str, listen: Listen) -> None:
             f"zmq: {endpoint} is reachable by others, so it wants listen.zmq_server_key_file (a CURVE secret) and "
             "listen.zmq_client_keys (the public keys that are let in); or use ipc://"
         )
-
-
-def _check_url(url: str, where: str) -> None:
-    try:
-        host = urlsplit(url).hostname
-    except ValueError:
-        host = None
-    if not url.startswith(("http://", "https://")) or not host or not url.isprintable() or " " in url:
-        raise SettingsError(f"{where}: base_url: {url!r} is not an http:// or https:// address")
-
-
-def _section(dotted: str) -> type[msgspec.Struct]:
-    kind: Any = Settings
-    for name in filter(None, dotted.split(".")):
-        kind = type(getattr(kind(), name))
-    return kind if isinstance(kind, type) and issubclass(kind, msgspec.Struct) else Settings
-
-
-def _keys(kind: type[msgspec.Struct] = Settings, prefix: str = "") -> Iterator[str]:
-    defaults = kind()
-    for name in kind.__struct_fields__:
-        value = getattr(defaults, name)
-        if isinstance(value, Section):
-            yield from _keys(type(value), f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    for name, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from _leaves(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}"
-
-
-def _set(tree: dict[str, Any], key: str, value: object) -> None:
-    *sections, name = key.split(".")
-    for section in sections:
-        tree = tree.setdefault(section, {})
-    tree[name] = value

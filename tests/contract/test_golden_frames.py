@@ -126,6 +126,17 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         '{"jsonrpc":"2.0","id":1,"method":"deadletter.retry","params":{"event_ids":["' + EVENT + '"]}}',
     ),
     (calls.drop_dead_letters(), '{"jsonrpc":"2.0","id":1,"method":"deadletter.drop","params":{"all":true}}'),
+    (
+        calls.show_contract("http://b:1"),
+        '{"jsonrpc":"2.0","id":1,"method":"contract.show","params":{"base_url":"http://b:1"}}',
+    ),
+    (
+        calls.try_contract("http://b:1", contract={"create": {"method": "POST", "path": "/t"}}, timeout_s=5.0),
+        (
+            '{"jsonrpc":"2.0","id":1,"method":"contract.try","params":{"base_url":"http://b:1",'
+            '"contract":{"create":{"method":"POST","path":"/t"}},"timeout_s":5.0}}'
+        ),
+    ),
 ]
 
 STEP = '{"step_id":"t-1-1","position":1,"title":"检查","status":"pending"}'
@@ -189,7 +200,7 @@ def test_every_verb_has_its_frame() -> None:
         name
         for name in vars(calls)
         if name in {"flush", "heartbeat", "daemon_status"}
-        or name.endswith(("_task", "_tasks", "_step", "_interrupt", "_letters"))
+        or name.endswith(("_task", "_tasks", "_step", "_interrupt", "_letters", "_contract"))
     }
     assert len({call.method for call, _ in REQUESTS}) == len(verbs)
 

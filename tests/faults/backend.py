@@ -22,6 +22,7 @@ from aiohttp import web
 
 from faults.loop_thread import LoopThread
 from faults.oracle import Change
+from support.documents import STANDARD
 
 HUGE_REPLY_BYTES = 8 * 1024**2
 
@@ -191,6 +192,7 @@ class FaultyBackend:
 
     async def _start(self) -> None:
         app = web.Application(client_max_size=4 * 1024**2, middlewares=[self._misbehave])
+        app.add_routes([STANDARD])
         app.router.add_post("/api/events", self._events)
         app.router.add_post("/api/control/poll", self._poll)
         app.router.add_post("/api/tasks", self._create)

@@ -11,7 +11,7 @@ import selectors
 import threading
 import time
 
-from clawlogd import app, settings
+from clawlogd import app, configuration
 from faults.daemon import Daemon
 
 
@@ -79,7 +79,7 @@ class DaemonOnFastClock:
 
     def __init__(self, like: Daemon, clock: FastClock) -> None:
         self._clock = clock
-        self._settings = settings.load({}, {}, like.config_path).settings
+        self._settings = configuration.load({}, {}, like.config_path).settings
         self._where = app.Environment(env={}, state_dir=like.state_dir, socket_path=like.socket_path, clock=clock)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="daemon-on-fast-clock", daemon=True)

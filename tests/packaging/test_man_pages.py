@@ -38,7 +38,7 @@ def test_every_program_and_every_command_has_its_page(folder: Path) -> None:
     assert {"clawlogd", "create_task.py", "update_status.py", "poll_interrupt.py", "clawlog-backend"} <= names
     text = shown(folder / "clawlog.1")
     commands = re.findall(r"^ {7}clawlog ([\w-]+)$", text, re.MULTILINE)
-    assert {"status", "doctor", "install", "dead-letter"} <= set(commands)
+    assert {"status", "doctor", "install", "dead-letter", "contract"} <= set(commands)
     assert {f"clawlog-{name}" for name in commands} <= names
 
 

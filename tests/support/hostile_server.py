@@ -14,6 +14,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
+from support.documents import MARKER
+
 After = Literal["keep", "close", "reset", "hang"]
 Json = Any
 
@@ -83,10 +85,12 @@ class HostileServer:
         poison: Called with each request.
         disguise: Called with each answer of the server's own: what it returns is sent.
         batch: Whether it has the batch profile.
+        has_document: Whether its document says that it is of the standard contract.
     """
 
     def __init__(self, *, batch: bool = True) -> None:
         self.batch = batch
+        self.has_document = True
         self.requests: list[Asked] = []
         self.events: list[dict[str, Any]] = []
         self.tasks: dict[str, dict[str, Any]] = {}
@@ -192,6 +196,8 @@ class HostileServer:
 
     async def _behave(self, asked: Asked) -> Answer:
         match asked.method, asked.parts:
+            case "GET", ["openapi.json"] if self.has_document:
+                return Answer(body=MARKER)
             case "POST", ["api", "events"] if self.batch:
                 return Answer(body={"results": [self._take(each) for each in asked.body["events"]]})
             case "POST", ["api", "control", "poll"] if self.batch:

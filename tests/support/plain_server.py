@@ -114,7 +114,7 @@ class PlainServer:
         self.refused_members: frozenset[str] = frozenset()
         self.has_plans = False
         self.has_links = False
-        self.document: dict[str, Any] | None = None
+        self.document: dict[str, Any] | None = {"x-clawlog-contract": "standard"}
         self.closed: set[int] = set()
         self._last_id = 0
         self._replies: dict[str, tuple[int, Any]] = {}

@@ -13,6 +13,8 @@ from typing import Any, Self
 
 from aiohttp import web
 
+from support.documents import MARKER
+
 
 @dataclass(frozen=True)
 class PollRequest:
@@ -35,7 +37,7 @@ class PolledServer:
         lacks: Words that it rejects as an earlier version of the embedded backend does: kinds, and statuses of tasks.
         refused_members: Members for which it rejects an event, naming them.
         knows_steps: Whether it rejects what is reported of a step that no event has told it of.
-        document: What it serves as its OpenAPI document; None for none.
+        document: What its OpenAPI document says beside that the server is of the standard contract.
         shown: What it answers of single tasks, by id.
         taking: While it is not set, what is sent to the events' route gets no answer.
         polls: Every poll, in order.
@@ -153,7 +155,7 @@ class PolledServer:
 
     async def _document(self, request: web.Request) -> web.Response:
         del request
-        return web.json_response(self.document or {"title": "none"}, status=200 if self.document else 404)
+        return web.json_response({**MARKER, **(self.document or {})})
 
     async def _poll(self, request: web.Request) -> web.Response:
         body = json.loads(await request.read())

@@ -34,6 +34,7 @@ COMMANDS = {
     "acknowledge": "Say that you have seen a failed or lost task.",
     "flush": "Wait until the backends have received everything.",
     "dead-letter": "List, retry or drop the events that a backend refused.",
+    "contract": "Show or try how a backend is spoken to.",
     "doctor": "Check the installation and say what to fix.",
     "install": "Install systemd units, the agent skill or agent hooks.",
     "uninstall": "Undo clawlog install.",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import click
 from click.shell_completion import CompletionItem
 
@@ -38,3 +41,16 @@ def _completed(incomplete: str, *, live: bool) -> list[CompletionItem]:
 task = click.argument("task", shell_complete=complete_task)
 tasks = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete_task)
 live_tasks = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete_live_task)
+
+
+def complete_backend(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Returns the addresses of the daemon's backends that begin with the text, for completion in a shell."""
+    del ctx, param
+    from clawlog.cli.sources import lookup  # noqa: PLC0415 - only a completion pays for it
+
+    return [CompletionItem(each) for each in lookup.known_backends() if each.startswith(incomplete)]
+
+
+def backend_url(*, required: bool) -> Callable[[Any], Any]:
+    """The argument that names a backend."""
+    return click.argument("url", required=required, shell_complete=complete_backend)

@@ -26,6 +26,10 @@ DEFAULT_TIMEOUT_S = 10.0
 MAX_ATTEMPTS = 3
 """How often a call is sent when its connection is lost. Repeating is safe: it carries its ``event_id``."""
 
+_DOCUMENT_S = 40.0  # the daemon looks in up to four places for a backend's document, for 10 s in each
+_TRIAL_S = 30.0  # a trial's own default
+_END_S = 5.0  # for the end of its task
+
 Step = str | int
 """A step's id, its position from 1, or its exact title."""
 
@@ -362,6 +366,29 @@ def retry_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObjec
 def drop_dead_letters(event_ids: Sequence[str] | None = None) -> Call[JsonObject]:
     """Deletes dead letters: those named, or all."""
     return Call("deadletter.drop", _chosen(event_ids), results.raw)
+
+
+def show_contract(base_url: str | None = None) -> Call[JsonObject]:
+    """Asks how a backend is spoken to: by which contract, where that is from, and which route does what.
+
+    Args:
+        base_url: The backend; by default the daemon's setting.
+    """
+    return Call("contract.show", _present(base_url=base_url), results.raw, may_take_s=_DOCUMENT_S)
+
+
+def try_contract(
+    base_url: str, *, contract: Mapping[str, object] | None = None, timeout_s: float | None = None
+) -> Call[JsonObject]:
+    """Tells a backend of a task that says it is a trial, all the way from its creation to its end.
+
+    Args:
+        base_url: The backend.
+        contract: The contract to try, as ``show_contract`` gives one; by default the one in force.
+        timeout_s: For how long, 1 to 300 s (the daemon's default: 30 s).
+    """
+    params = _present(base_url=base_url, contract=None if contract is None else dict(contract), timeout_s=timeout_s)
+    return Call("contract.try", params, results.raw, may_take_s=(timeout_s or _TRIAL_S) + _DOCUMENT_S + _END_S)
 
 
 def _chosen(event_ids: Sequence[str] | None) -> Mapping[str, object]:

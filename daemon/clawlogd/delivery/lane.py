@@ -12,16 +12,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import anyio
 
 from clawlogd.clock import Clock, rfc3339
+from clawlogd.delivery.agreement import Agreement
 from clawlogd.delivery.batch import BatchProfile
 from clawlogd.delivery.plain import PlainProfile
 from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
 from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.delivery.profiles import Profile, Result, Round
-from clawlogd.delivery.report import LaneReport
+from clawlogd.delivery.report import LaneReport, LaneState
 from clawlogd.delivery.resync import Resync
 from clawlogd.delivery.selection import Selection
 from clawlogd.delivery.settlement import Settlement
@@ -38,7 +40,7 @@ from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.breaker import BreakerState
 from clawlogd.upstream.client import Upstream
-from clawlogd.upstream.document import Document
+from clawlogd.upstream.finder import ContractFinder, ContractState
 
 _OWN_FAULT = 500  # what a fault of the daemon's own counts as
 
@@ -57,7 +59,7 @@ class Lane:
         faults: Where faults of the daemon's own are noted.
         hide_control: Called with a task that the backend does not know any more, and why: its control state is not known.
         show_control: Called once it knows it again.
-        document: What the backend says of itself, once that is known.
+        contract: How the backend wants to be spoken to, as far as that is known.
     """
 
     def __init__(
@@ -73,7 +75,7 @@ class Lane:
         faults: Faults,
         hide_control: Callable[[str, str], None],
         show_control: Callable[[str], None],
-        document: Callable[[], Document | None],
+        contract: ContractFinder,
     ) -> None:
         self.base_url = base_url
         self.number = outbox.lane(base_url)
@@ -82,12 +84,18 @@ class Lane:
         self._clock = clock
         self._log = Log("lane", backend=base_url)
         self._policy = DeliveryPolicy(settings=settings, clock=clock)
+        self._agreement = Agreement(contract)
         self._profiles: dict[ProfileName, Profile] = {
             ProfileName.BATCH: BatchProfile(
-                upstream=upstream, registry=registry, words=Words(clock=clock, document=document, read=read_batch_words)
+                upstream=upstream,
+                registry=registry,
+                words=Words(clock=clock, document=lambda: contract.document, read=read_batch_words),
             ),
             ProfileName.PLAIN: PlainProfile(
-                upstream=upstream, registry=registry, words=Words(clock=clock, document=document, read=read_plain_words)
+                upstream=upstream,
+                registry=registry,
+                words=Words(clock=clock, document=lambda: contract.document, read=read_plain_words),
+                settings=settings,
             ),
         }
         self._selection = Selection(outbox=outbox, lane=self.number)
@@ -121,6 +129,11 @@ class Lane:
 
     def retry_now(self) -> None:
         """Ends a pause between attempts: there is reason to think that the backend is back."""
+        self._agreement.contract.retry_now()
+        self.contract_changed()
+
+    def contract_changed(self) -> None:
+        """Ends a pause between attempts: it is known by now, or known better, how the backend wants to be spoken to."""
         self._policy.retry_now()
         self._wake.set()
 
@@ -142,7 +155,7 @@ class Lane:
     @property
     def can_progress(self) -> bool:
         """Whether it is of use to wait for this lane: something is left, and its backend takes events now."""
-        return (self.pending > 0 or self._in_round) and self._policy.can_progress
+        return (self.pending > 0 or self._in_round) and self._policy.can_progress and self._agreement.contract.may_send
 
     async def next_round(self) -> None:
         """Returns after the next round, whatever came of it."""
@@ -150,12 +163,12 @@ class Lane:
 
     def report(self) -> LaneReport:
         """How the lane stands."""
-        policy, counts = self._policy, self._outbox.counts
+        policy, counts, contract = self._policy, self._outbox.counts, self._agreement.contract.report()
         failure, oldest_ms = policy.last_failure, self._selection.oldest_ms
         waiting = self.pending + counts.held[self.number]
         return LaneReport(
             base_url=self.base_url,
-            state=policy.state(self.pending),
+            state=LaneState.NO_CONTRACT if contract.state is ContractState.MISSING else policy.state(self.pending),
             profile=policy.profile,
             reachable=None if failure is None and not self._settlement.delivered else policy.outage_ms is None,
             breaker=policy.breaker,
@@ -173,6 +186,8 @@ class Lane:
             resyncing=len(self._resync.tasks),
             unmapped_tasks=self._settlement.unmapped_tasks,
             token_sent=failure.with_token if failure else None,
+            contract=contract.state.value,
+            contract_detail=contract.detail or contract.source,
         )
 
     # ── The loop ───────────────────────────────────────────────────────────────────────────────────────────────────
@@ -196,7 +211,9 @@ class Lane:
                 due_beats=self._heartbeats.due_count(self.base_url),
                 requeues=bool(self._requeued),
             )
-            if wait_s is not None and wait_s <= 0:
+            if not self._agreement.contract.may_send:
+                wait_s = None
+            elif wait_s is not None and wait_s <= 0:
                 return
             with anyio.move_on_after(wait_s):
                 await self._wake.wait()
@@ -229,6 +246,8 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
+        self._policy.on_trial = self._agreement.contract.is_trial
+        self._policy.plain_only = self._agreement.contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
         if isinstance(plan, TrialPlan):
             await self._try_parked(plan)
@@ -256,7 +275,7 @@ class Lane:
         self._resync.suspect(sent.unknown_tasks)
         decided = len(sent.results)
         if sent.failure is not None:
-            undecided = [each.task_id for each in events[decided:]]
+            undecided = [each.task_id for each in sent.undecided(events)]
             notice = self._policy.failed(sent.failure, undecided, decided=decided, with_beats=bool(beats))
         elif sent.beats_answer is not None and not decided and not sent.beats_sent:
             notice = self._policy.beats_failed(sent.beats_answer, len(sent.beats_failed))
@@ -310,21 +329,22 @@ class Lane:
         self._in_hand = [each.task_id for each in found]
         sent = await self._send(plan.profile, found, ())
         await self._record(sent.results)
+        undecided = sent.undecided(found)
         notice = self._policy.tried(
             plan,
             decided={each.stored.task_id for each in sent.results},
             failure=sent.failure,
-            undecided=[each.task_id for each in found[len(sent.results) :]],
+            undecided=[each.task_id for each in undecided],
         )
         if notice is not None and notice.kind is NoticeKind.EVENT_FORBIDDEN and sent.failure is not None:
-            self._settlement.dead_letter(found[len(sent.results)], sent.failure.status, sent.failure.detail)
+            self._settlement.dead_letter(undecided[0], sent.failure.status, sent.failure.detail)
             await self._outbox.committed()
         self._log_notice(notice)
 
     async def _send(self, profile: ProfileName, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends; a fault of the daemon's own counts as the backend's failure at what was sent."""
         try:
-            return await self._profiles[profile].send(events, beats)
+            return await self._agreement.send(partial(self._profiles[profile].send, events, beats), beats)
         except Exception as error:  # noqa: BLE001 - it sets aside what was sent, never the lane
             return Round([], Answer(Outcome.TRANSIENT, self._note_fault(error), _OWN_FAULT), list(beats))
 

@@ -1,4 +1,4 @@
-"""The plain profile: each event by its own route, one after the other.
+"""The plain profile: each event by its own route, of each task one after the other, of several tasks a few at a time.
 
 Routes that a server may lack, and members that it may refuse, are tried once; what it does not take goes in the nearest words,
 at once and in its place.
@@ -6,9 +6,12 @@ at once and in its place.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar, get_args
 
+import anyio
 import msgspec
 
 from clawlog.protocol.types import StepStatus
@@ -29,6 +32,7 @@ from clawlogd.delivery.words import Words
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, NewStep, Task
 from clawlogd.outbox.records import StoredEvent
+from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_text
 from clawlogd.upstream.client import Upstream
@@ -37,60 +41,125 @@ from clawlogd.upstream.remote_ids import read_plan_ids
 M = TypeVar("M", Event, Beat)
 
 _decode = msgspec.json.Decoder(Event).decode
+_ROUND_S = 1.0
 _OWN_ROUTES = frozenset({Word.PLAN, Word.STEP_ADDED, Word.LINK})
 _NO_ROUTE = frozenset({405, 501})
 _FORM = frozenset({400, 422})
 _STATUSES: Mapping[str, StepStatus] = {status: status for status in get_args(StepStatus)}
 
 
+Queue = deque[tuple[StoredEvent, Event]]
+"""The events of one task, in order."""
+
+
+@dataclass(slots=True)
+class _Sending:
+    """A round on its way.
+
+    Attributes:
+        creating: The tasks that are created in it.
+        until: When no more is begun, monotonic: what became of the events is recorded when it is over.
+        results: What became of events, those of each task in order.
+        failure: The first answer that keeps others from being sent.
+        failed: What it was the answer to.
+        error: A fault of the daemon's own.
+        unknown: The tasks that the server does not know.
+    """
+
+    creating: frozenset[str]
+    until: float
+    results: list[Result] = field(default_factory=list)
+    failure: Answer | None = None
+    failed: StoredEvent | None = None
+    error: Exception | None = None
+    unknown: set[str] = field(default_factory=set)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no more is to be begun."""
+        return self.failure is not None or self.error is not None or anyio.current_time() >= self.until
+
+    def fail(self, answer: Answer, stored: StoredEvent) -> None:
+        """Notes what keeps the rest from being sent: the first such answer counts."""
+        if self.failure is None:
+            self.failure, self.failed = answer, stored
+
+
 class PlainProfile:
-    """Each event by its own route, one after the other.
+    """Each event by its own route: of each task one after the other, of several tasks a few at a time.
 
     Args:
         upstream: The backend.
         registry: Knows which tasks the backend calls by other ids.
         words: What the server has words for.
+        settings: How many requests are made at a time.
     """
 
     sends_many: ClassVar[bool] = False
 
-    def __init__(self, *, upstream: Upstream, registry: Registry, words: Words) -> None:
+    def __init__(self, *, upstream: Upstream, registry: Registry, words: Words, settings: LiveSettings) -> None:
         self._upstream = upstream
         self._registry = registry
         self._words = words
+        self._settings = settings
         self._log = Log("lane", backend=upstream.base_url)
         self._has_heartbeats = False  # whether the server ever took one: only then is a 404 about the task
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
-        """Sends until something fails, or until a task or a step was created whose next event needs the ids it was given."""
+        """Sends a few at a time until something fails, or the round has lasted; of each task one after the other.
+
+        What follows a creation waits for the next round, in which the ids are known that were given.
+        """
         self._words.refresh()
-        results: list[Result] = []
-        created: set[str] = set()
-        unknown: set[str] = set()
+        queues: dict[str, Queue] = {}
         for stored in events:
-            if stored.task_id in created:
-                return Round(results, unsent=list(beats))
-            if stored.task_id in unknown:
-                results.append(Result(stored, accepted=False, status=404, unknown_task=True))
-                continue
-            event = _decode(stored.body)
-            if event.parent_task_id in created:
-                return Round(results, unsent=list(beats))
-            answer, new_steps = await self._send_event(event)
-            if answer.outcome is Outcome.DELIVERED:
-                results.append(Result(stored, accepted=True, body=answer.body, new_steps=new_steps))
-            elif answer.outcome is Outcome.REFUSED:
-                is_unknown = answer.is_gone and event.kind is not EventKind.TASK_CREATED
-                results.append(
-                    Result(stored, accepted=False, status=answer.status, detail=answer.detail, unknown_task=is_unknown)
-                )
-                if is_unknown:
-                    unknown.add(stored.task_id)
-            else:
-                return Round(results, answer, list(beats))
-            if event.kind is EventKind.TASK_CREATED or new_steps:
-                created.add(stored.task_id)
-        return await self._send_beats(results, beats)
+            queues.setdefault(stored.task_id, deque()).append((stored, _decode(stored.body)))
+        sending = _Sending(
+            creating=frozenset(task_id for task_id, queue in queues.items() if queue[0][1].kind is EventKind.TASK_CREATED),
+            until=anyio.current_time() + _ROUND_S,
+        )
+        in_turn = deque(queues.values())
+        async with anyio.create_task_group() as group:
+            for _ in range(min(len(queues), self._settings.now.http.max_parallel)):
+                group.start_soon(self._send_in_turn, in_turn, sending)
+        if sending.error is not None:
+            raise sending.error
+        if sending.failure is not None:
+            return Round(sending.results, sending.failure, list(beats), failed=sending.failed)
+        return await self._send_beats(sending, beats)
+
+    async def _send_in_turn(self, queues: deque[Queue], sending: _Sending) -> None:
+        """Sends one event of a task, then one of the next task that is in nobody's hands."""
+        try:
+            while queues and not sending.is_over:
+                queue = queues.popleft()
+                if await self._send_next(queue, sending) and queue:
+                    queues.append(queue)
+        except Exception as error:  # noqa: BLE001 - it ends the round once the others have what they wait for
+            sending.error = sending.error or error
+
+    async def _send_next(self, queue: Queue, sending: _Sending) -> bool:
+        """Sends one event. Returns whether the next of its task may follow in this round."""
+        stored, event = queue.popleft()
+        if stored.task_id in sending.unknown:
+            sending.results.append(Result(stored, accepted=False, status=404, unknown_task=True))
+            return True
+        if event.parent_task_id in sending.creating:
+            return False
+        answer, new_steps = await self._send_event(event)
+        if answer.outcome is Outcome.DELIVERED:
+            sending.results.append(Result(stored, accepted=True, body=answer.body, new_steps=new_steps))
+        elif answer.outcome is Outcome.REFUSED:
+            is_unknown = answer.is_gone and event.kind is not EventKind.TASK_CREATED
+            sending.results.append(
+                Result(stored, accepted=False, status=answer.status, detail=answer.detail, unknown_task=is_unknown)
+            )
+            if is_unknown:
+                sending.unknown.add(stored.task_id)
+        else:
+            sending.fail(answer, stored)
+            return False
+        return event.kind is not EventKind.TASK_CREATED and not new_steps
 
     async def send_new(self, events: Sequence[Event]) -> Answer:
         """Sends events that are in no outbox, in order, until one is not taken. Returns the last answer."""
@@ -195,12 +264,20 @@ class PlainProfile:
 
     # ── Heartbeats ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _send_beats(self, results: list[Result], beats: Sequence[Beat]) -> Round:
+    async def _send_beats(self, sending: _Sending, beats: Sequence[Beat]) -> Round:
+        """Sends heartbeats: those of tasks that were created just now wait, for the ids that those were given."""
         sent = 0
+        unsent = [beat for beat in beats if beat.task_id in sending.creating]
         failed: list[Beat] = []
         last: Answer | None = None
+        broken: Answer | None = None
         unknown: list[str] = []
-        for number, beat in enumerate(beats):
+
+        async def send(beat: Beat) -> None:
+            nonlocal sent, last, broken
+            if broken is not None:
+                unsent.append(beat)
+                return
             answer = await self._send_beat(beat)
             if answer.outcome is Outcome.DELIVERED:
                 sent += 1
@@ -210,12 +287,25 @@ class PlainProfile:
                     unknown.append(beat.task_id)
                 else:
                     self._log.warning("heartbeat_refused", task_id=beat.task_id, detail=answer.detail)
-            elif not is_about_content(answer) or (len(failed) + 1 >= MOST_BAD_BEATS and not sent and not results):
-                return Round(results, answer, [*failed, *beats[number:]], sent, unknown_tasks=unknown)
+            elif not is_about_content(answer) or (len(failed) + 1 >= MOST_BAD_BEATS and not sent and not sending.results):
+                broken = broken or answer
+                unsent.append(beat)
             else:
                 last = answer
                 failed.append(beat)
-        return Round(results, beats_sent=sent, beats_failed=failed, beats_answer=last, unknown_tasks=unknown)
+
+        left = deque(beat for beat in beats if beat.task_id not in sending.creating)
+
+        async def send_in_turn() -> None:
+            while left:
+                await send(left.popleft())
+
+        async with anyio.create_task_group() as group:
+            for _ in range(min(len(left), self._settings.now.http.max_parallel)):
+                group.start_soon(send_in_turn)
+        if broken is not None:
+            return Round(sending.results, broken, [*failed, *unsent], sent, unknown_tasks=unknown)
+        return Round(sending.results, None, unsent, sent, beats_failed=failed, beats_answer=last, unknown_tasks=unknown)
 
     async def _send_beat(self, beat: Beat) -> Answer:
         task = self._registry.find(beat.task_id)

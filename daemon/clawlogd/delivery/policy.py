@@ -25,7 +25,7 @@ from clawlogd.settings import LiveSettings
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.breaker import Breaker, BreakerState
 
-_SMALL_ROUND = 100  # events: each in a request of its own, or in one that is likely to fail as the last one did
+_SMALL_ROUND = 100  # events, after a failure: they are likely to fail, too
 _TOO_MANY = 429  # says that the backend is busy, never that an event is bad
 _SHARE_OF_BEATS = 4  # at most one record in so many of a full batch is a beat
 _ENVELOPE_BYTES = 4096
@@ -47,6 +47,8 @@ class DeliveryPolicy:
         last_failure: Why the last round failed; None when it did not.
         outage_ms: Since when the backend is unavailable, in milliseconds since 1970; None while it is not.
         retried: How many rounds failed in this run.
+        plain_only: Whether the backend's contract has a route for each event, and none for many.
+        on_trial: Whether the next event is to show that the backend is one of the standard contract: it goes alone.
     """
 
     def __init__(self, *, settings: LiveSettings, clock: Clock, draw: random.Random | None = None) -> None:
@@ -67,13 +69,16 @@ class DeliveryPolicy:
         self.last_failure: Answer | None = None
         self.outage_ms: int | None = None
         self.retried = 0
+        self.plain_only = False
+        self.on_trial = False
 
     # ── How it stands ──────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def profile(self) -> ProfileName:
         """How events are sent now."""
-        return ProfileName.PLAIN if self._clock.monotonic() < self._plain_until else ProfileName.BATCH
+        plain = self.plain_only or self.on_trial or self._clock.monotonic() < self._plain_until
+        return ProfileName.PLAIN if plain else ProfileName.BATCH
 
     @property
     def breaker(self) -> BreakerState:
@@ -96,6 +101,8 @@ class DeliveryPolicy:
             return LaneState.STORAGE_FAILED
         if self.last_failure is not None and self.last_failure.outcome in {Outcome.UNAUTHORIZED, Outcome.FORBIDDEN}:
             return LaneState.UNAUTHORIZED
+        if self.last_failure is not None and self.last_failure.outcome is Outcome.NO_CONTRACT:
+            return LaneState.NO_CONTRACT
         if self._breaker.failures:
             return LaneState.OUTAGE if self._breaker.state is BreakerState.OPEN else LaneState.RETRYING
         return LaneState.DELIVERING if pending else LaneState.IDLE
@@ -154,7 +161,7 @@ class DeliveryPolicy:
         profile = self.profile
         return RoundPlan(
             profile=profile,
-            max_events=1 if self._breaker.state is BreakerState.OPEN else limit - share,
+            max_events=1 if self.on_trial or self._breaker.state is BreakerState.OPEN else limit - share,
             max_event_bytes=room_bytes // 2 if share else room_bytes,
             max_records=limit,
             max_bytes=room_bytes,
@@ -193,8 +200,7 @@ class DeliveryPolicy:
         self._only_parked = False
 
     def _max_events(self) -> int:
-        small = self.profile is ProfileName.PLAIN or self._breaker.failures
-        return min(self._batch_limit, _SMALL_ROUND) if small else self._batch_limit
+        return min(self._batch_limit, _SMALL_ROUND) if self._breaker.failures else self._batch_limit
 
     def _due_trial(self, now: float) -> list[str]:
         """The parked tasks that may be tried: none while others fail, too, or nothing gets through."""

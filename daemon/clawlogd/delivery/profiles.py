@@ -55,6 +55,7 @@ class Round:
         beats_failed: The single ones at which it failed.
         beats_answer: What it answered to the last of those.
         unknown_tasks: Tasks of heartbeats that the backend does not know.
+        failed: The event whose sending failed; None where that is not known.
     """
 
     results: list[Result]
@@ -64,6 +65,13 @@ class Round:
     beats_failed: list[Beat] = field(default_factory=list)
     beats_answer: Answer | None = None
     unknown_tasks: list[str] = field(default_factory=list)
+    failed: StoredEvent | None = None
+
+    def undecided(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
+        """The events whose fate is not known, in order, but the one that failed first."""
+        known = {each.stored.seq for each in self.results}
+        left = [each for each in events if each.seq not in known]
+        return left if self.failed is None else sorted(left, key=lambda each: each is not self.failed)
 
 
 class Profile(Protocol):

@@ -16,6 +16,7 @@ class LaneState(StrEnum):
     RETRYING = "retrying"
     OUTAGE = "outage"
     UNAUTHORIZED = "unauthorized"
+    NO_CONTRACT = "no_contract"
     STORAGE_FAILED = "storage_failed"
 
 
@@ -26,6 +27,8 @@ class LaneReport:
     Attributes:
         resyncing: How many tasks are being told anew, for the backend does not know them any more.
         unmapped_tasks: How many tasks have steps that the backend names in a way that could not be told from others.
+        contract: Where it is from how the backend is spoken to: ``standard``, ``found``, ``missing`` or ``unknown``.
+        contract_detail: Where the contract is from; or what was looked for and not found.
         token_sent: Whether the request that failed last bore a token; None when none failed.
     """
 
@@ -48,3 +51,5 @@ class LaneReport:
     resyncing: int
     unmapped_tasks: int
     token_sent: bool | None
+    contract: str
+    contract_detail: str

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from clawlogd import logs
+from clawlogd.configuration import flatten, replace
 from clawlogd.host.systemd import ServiceManager
 from clawlogd.services import Services
-from clawlogd.settings import AT_START, Settings, SettingsError, flatten, replace
+from clawlogd.settings import AT_START, Settings, SettingsError
 from clawlogd.text import clean_text
 
 _log = logs.Log("reload")
@@ -53,6 +54,7 @@ class Reload:
         now = self._services.live_settings.now = replace(read, {key: before[key] for key in fixed})
         if (now.log_level, now.log_format) != (before["log_level"], before["log_format"]):
             logs.configure(now.log_level, now.log_format)  # type: ignore[arg-type]
+        self._services.backends.configure()
         _log.info("reloaded", changed=", ".join(key for key in changed if key not in fixed) or "nothing")
         if fixed:
             _log.warning("restart_needed", settings=", ".join(fixed))

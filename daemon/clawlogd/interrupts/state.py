@@ -243,7 +243,8 @@ class Interrupts:
             control.requested_at,
         )
         # A server without ids that still requests an interrupt after it had the acknowledgement requests another one.
-        again = known is not None and known.nameless and known.acknowledged and not query.ack_in_flight
+        answered = known is not None and known.nameless and known.acknowledged
+        again = answered and not query.ack_in_flight and not control.may_outlast
         if known is not None and known.interrupt_id == interrupt.interrupt_id and not again:
             return False
         self._receipt(task, EventKind.INTERRUPT_SEEN, interrupt)

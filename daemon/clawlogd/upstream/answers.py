@@ -46,6 +46,8 @@ class Outcome(Enum):
     """403: one event's fault, or the backend as a whole; what becomes of its neighbours tells."""
     REFUSED = "refused"
     NO_ROUTE = "no_route"
+    NO_CONTRACT = "no_contract"
+    """What was sent does not exist there, or is answered by something else than a ClawLog: how to speak to it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,9 +221,9 @@ def read_single(sent: str, event: Event, answer: Answer) -> Answer:
     if event.kind is not EventKind.TASK_CREATED:
         return answer
     if answer.status in _NO_ROUTE:
-        return Answer(Outcome.TRANSIENT, f"{answer.detail}; is this a ClawLog backend, and base_url right?", answer.status)
+        return Answer(Outcome.NO_CONTRACT, f"{answer.detail}; is this a ClawLog backend, and base_url right?", answer.status)
     if answer.outcome is Outcome.DELIVERED and answer.body is not None and not names_task(answer.body):
-        return Answer(Outcome.TRANSIENT, f"{sent}: the answer names no task", answer.status)
+        return Answer(Outcome.NO_CONTRACT, f"{sent}: the answer names no task", answer.status)
     return answer
 
 

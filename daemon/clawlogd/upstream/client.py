@@ -6,8 +6,9 @@ go elsewhere), replies are capped, and every request has a total timeout.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from urllib.parse import urlencode, urljoin, urlsplit
 
 import aiohttp
 
@@ -18,16 +19,19 @@ from clawlogd.settings import LiveSettings
 from clawlogd.text import clean_text
 from clawlogd.upstream import answers, controls, routes
 from clawlogd.upstream.answers import Answer, Outcome, Verdict
+from clawlogd.upstream.contracts.contract import TokenHeader
+from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.controls import Control, Unreadable
+from clawlogd.upstream.foreign import ForeignServer
 from clawlogd.upstream.network import Misconfigured, Network, reason_of
 from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.tokens import TokenSource
 
-_CONNECTIONS = 8
 _MAX_HEADER_BYTES = 64 * 1024  # a single sign-on's cookie takes 9 kB; what is longer is no backend's
 _MAX_HEADERS = 1000
-_MAX_DOCUMENT_BYTES = 1 << 20  # that of a server with 40 routes takes 100 kB
+_MAX_DOCUMENT_BYTES = 4 << 20  # that of a server with 40 routes takes 100 kB
 _DOCUMENT_S = 10.0
+_MOVED = frozenset({307, 308})  # those that keep method and body
 
 
 class Upstream:
@@ -39,16 +43,29 @@ class Upstream:
         settings: Bounds of time and size, and how far a ``Retry-After`` is believed.
         clock: For a ``Retry-After`` that is a date.
         network: The way there.
+        contract: How the server wants to be spoken to; None where that is as the standard contract says.
+        is_known: Whether that is known, or about to be tried: else nothing is asked.
     """
 
     def __init__(
-        self, *, base_url: str, tokens: TokenSource, settings: LiveSettings, clock: Clock, network: Network | None = None
+        self,
+        *,
+        base_url: str,
+        tokens: TokenSource,
+        settings: LiveSettings,
+        clock: Clock,
+        network: Network | None = None,
+        contract: Callable[[], Interpreter | None] = lambda: None,
+        is_known: Callable[[], bool] = lambda: True,
     ) -> None:
         self.base_url = base_url
         self._tokens = tokens
         self._settings = settings
         self._clock = clock
         self._network = network or Network({}, settings)
+        self._contract = contract
+        self._is_known = is_known
+        self._taught: dict[tuple[str, str], bool] = {}  # which routes of a foreign server end with a slash, by method and route
         self._session: aiohttp.ClientSession | None = None
         self._certificates: tuple[object, ...] = ()
 
@@ -85,6 +102,10 @@ class Upstream:
         Returns:
             The answer (its ``body`` is the next cursor), and what changed, by the backend's task ids.
         """
+        if (unasked := self._unasked()) is not None:
+            return unasked, {}
+        if self._contract() is not None:
+            return Answer(Outcome.NO_ROUTE, "the contract has no route for many tasks' control states"), {}
         request = routes.poll(task_ids, cursor, wait_s)
         return controls.read_poll(str(request), await self._send(request, wait_s=wait_s))
 
@@ -92,6 +113,8 @@ class Upstream:
 
     async def send_event(self, event: Event, remote_task_id: str, remote_step_id: str | None) -> Answer:
         """Sends one event by its own route. A kind that has none in the plain profile counts as delivered."""
+        if (foreign := self._foreign()) is not None:
+            return await foreign.send_event(event, remote_task_id, remote_step_id)
         request = routes.single(event, remote_task_id, remote_step_id)
         if request is None:
             return Answer(Outcome.DELIVERED)
@@ -99,24 +122,55 @@ class Upstream:
 
     async def send_heartbeat(self, beat: Beat, remote_task_id: str) -> Answer:
         """Sends one heartbeat by its own route."""
+        if (foreign := self._foreign()) is not None:
+            return await foreign.send_heartbeat(beat, remote_task_id)
         return await self._send(routes.heartbeat(beat, remote_task_id))
 
     async def get_control(self, remote_task_id: str, timeout_s: float | None = None) -> tuple[Answer, Control | None]:
         """Asks for one task's control state."""
+        if (unasked := self._unasked()) is not None:
+            return unasked, None
+        if (foreign := self._foreign(timeout_s)) is not None:
+            return await foreign.get_control(remote_task_id)
         request = routes.control(remote_task_id)
         return controls.read_control(str(request), await self._send(request, timeout_s=timeout_s))
 
     async def get_task(self, remote_task_id: str) -> Answer:
         """Asks whether the backend has a task."""
+        if (unasked := self._unasked()) is not None:
+            return unasked
+        if (foreign := self._foreign()) is not None:
+            return await foreign.get_task(remote_task_id)
         return await self._send(routes.task(remote_task_id))
 
     async def list_tasks(self) -> Answer:
         """Asks which tasks the backend has; one is enough."""
+        if (unasked := self._unasked()) is not None:
+            return unasked
+        if (foreign := self._foreign()) is not None:
+            return await foreign.list_tasks()
         return await self._send(routes.tasks())
 
-    async def get_document(self) -> Answer:
-        """Asks for the server's OpenAPI document, within narrower bounds: it is no more than a help."""
-        return await self._send(routes.document(), timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES)
+    async def get_document(self, path: str, *, from_origin: bool = False) -> Answer:
+        """Asks for an OpenAPI document, within narrower bounds: it is no more than a help.
+
+        Args:
+            path: Where it may be.
+            from_origin: Whether the path begins at the server's root, and not at the ``base_url``.
+        """
+        request = HttpRequest("GET", path, from_origin=from_origin)
+        return await self._send(request, timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES)
+
+    def _unasked(self) -> Answer | None:
+        """Why nothing is asked: it is not known how; None where it is."""
+        return None if self._is_known() else Answer(Outcome.TRANSIENT, "how to speak to it is not known: nothing was asked")
+
+    def _foreign(self, timeout_s: float | None = None) -> ForeignServer | None:
+        """The server as its own contract has it; None for one of the standard contract."""
+        interpreter = self._contract()
+        if interpreter is None:
+            return None
+        return ForeignServer(interpreter, lambda request: self._send(request, timeout_s=timeout_s))
 
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -133,24 +187,16 @@ class Upstream:
         except (OSError, ValueError) as error:
             return Answer(Outcome.UNAUTHORIZED, f"the token cannot be read: {error}")
         if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
+            headers.update(self._token_header(token))
         bounds = self._settings.now.http
         max_bytes = min(max_bytes or bounds.max_reply_bytes, bounds.max_reply_bytes)
         timeout = aiohttp.ClientTimeout(
             total=timeout_s or bounds.total_timeout_s + wait_s, sock_connect=bounds.connect_timeout_s
         )
         try:
-            session = await self._open_session()
-            async with session.request(
-                request.method,
-                self.base_url + request.path,
-                data=request.body,
-                headers=headers,
-                allow_redirects=False,
-                timeout=timeout,
-                proxy=self._network.proxy(self.base_url),
-            ) as response:
-                content = await self._read(response, max_bytes)
+            response, content = await self._exchange(request, self._address(request), headers, timeout, max_bytes)
+            if (address := self._moved(request, response)) is not None:
+                response, content = await self._exchange(request, address, headers, timeout, max_bytes)
         except TimeoutError:
             return Answer(Outcome.TRANSIENT, f"{request}: no answer within {timeout.total:g} s")
         except Misconfigured as error:
@@ -170,6 +216,51 @@ class Upstream:
         )
         answer = answers.read_reply(str(request), response.status, content, retry_after_s)
         return replace(answer, with_token=True) if token is not None else answer
+
+    async def _exchange(
+        self, request: HttpRequest, address: str, headers: dict[str, str], limits: aiohttp.ClientTimeout, max_bytes: int
+    ) -> tuple[aiohttp.ClientResponse, bytes | None]:
+        session = await self._open_session()
+        async with session.request(
+            request.method,
+            address,
+            data=request.body,
+            headers=headers,
+            allow_redirects=False,
+            timeout=limits,
+            proxy=self._network.proxy(self.base_url),
+        ) as response:
+            return response, await self._read(response, max_bytes)
+
+    def _moved(self, request: HttpRequest, response: aiohttp.ClientResponse) -> str | None:
+        """Where a foreign server wants a request to go instead: there only what belongs to the same origin is sent."""
+        if not request.route or response.status not in _MOVED or not (location := response.headers.get("Location")):
+            return None
+        asked = str(response.url)
+        try:
+            address = urljoin(asked, location)
+            here, there = urlsplit(asked), urlsplit(address)
+            if (here.scheme, here.hostname, here.port) != (there.scheme, there.hostname, there.port):
+                return None
+        except ValueError:
+            return None
+        if here.path != there.path and here.path.rstrip("/") == there.path.rstrip("/"):
+            self._taught[request.method, request.route] = there.path.endswith("/")
+        return address
+
+    def _token_header(self, token: str) -> dict[str, str]:
+        interpreter = self._contract()
+        how = interpreter.contract.token if interpreter is not None else TokenHeader()
+        return {how.header: f"{how.scheme} {token}".lstrip()}
+
+    def _address(self, request: HttpRequest) -> str:
+        parts = urlsplit(self.base_url)
+        root = f"{parts.scheme}://{parts.netloc}" if request.from_origin else self.base_url
+        query = f"?{urlencode(request.query)}" if request.query else ""
+        path, ends = request.path, self._taught.get((request.method, request.route)) if request.route else None
+        if ends is not None:
+            path = path.rstrip("/") + "/" * ends
+        return root + path + query
 
     async def _read(self, response: aiohttp.ClientResponse, max_bytes: int) -> bytes | None:
         """The body; None for one over the bound, which is not read on."""

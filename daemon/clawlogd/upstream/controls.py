@@ -32,6 +32,7 @@ class Control(msgspec.Struct, frozen=True):
         requested_at: When, RFC 3339.
         mark: Tells requests apart whose id or time could not be taken as it came.
         closed: Whether a person ended the task, because its agent seemed gone.
+        may_outlast: Whether the request may still stand after the agent has answered it: then it is no other one.
     """
 
     interrupt_requested: bool
@@ -41,6 +42,7 @@ class Control(msgspec.Struct, frozen=True):
     requested_at: str | None = None
     mark: str | None = None
     closed: bool = False
+    may_outlast: bool = False
 
 
 class Unreadable(msgspec.Struct, frozen=True):
@@ -105,7 +107,7 @@ def _readable(value: object) -> Control | Unreadable:
     if requested is None:
         return Unreadable(f"interrupt_requested is neither yes nor no: {clean_text(value['interrupt_requested'], 40)!r}")
     given_id, given_time = value.get("interrupt_id"), value.get("requested_at")
-    interrupt_id, requested_at = read_id(given_id), _time(given_time)
+    interrupt_id, requested_at = read_id(given_id), read_time(given_time)
     altered = [
         each for each, read in ((given_id, interrupt_id), (given_time, requested_at)) if each is not None and read is None
     ]
@@ -130,7 +132,7 @@ def _flag(value: object) -> bool | None:
     return True if word in _YES else False if word in _NO else None
 
 
-def _time(value: object) -> str | None:
+def read_time(value: object) -> str | None:
     """A time in RFC 3339: as it came, or from seconds or milliseconds since 1970. None for what is none."""
     try:
         if isinstance(value, str):

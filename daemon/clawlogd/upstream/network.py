@@ -48,7 +48,7 @@ class Network:
             Misconfigured: A file does not hold what its setting says.
         """
         if urlsplit(base_url).scheme != "https":
-            return aiohttp.TCPConnector(limit=_CONNECTIONS)
+            return aiohttp.TCPConnector(limit=max(_CONNECTIONS, self._settings.now.http.max_parallel))
         http = self._settings.now.http
         context = ssl.create_default_context()
         if http.ca_file is not None:
@@ -67,7 +67,7 @@ class Network:
                 raise Misconfigured(
                     f"http.client_cert_file: {http.client_cert_file} holds no certificate with its key: {_said(error)}"
                 ) from None
-        return aiohttp.TCPConnector(limit=_CONNECTIONS, ssl=context)
+        return aiohttp.TCPConnector(limit=max(_CONNECTIONS, self._settings.now.http.max_parallel), ssl=context)
 
 
 def reason_of(error: Exception) -> str:

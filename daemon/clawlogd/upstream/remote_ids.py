@@ -34,14 +34,16 @@ def read_remote_ids(event: Event, body: object) -> RemoteIds:
 
     Args:
         event: The creation.
-        body: The answer's body, decoded.
+        body: The answer's body, decoded; the ids themselves, where they have been read as the server's own contract says.
     """
+    if isinstance(body, RemoteIds):
+        return body
     if not isinstance(body, Mapping):
         return RemoteIds(None, ())
     task_id = read_id(body.get("task_id", body.get("id")))
     offered = event.steps or ()
     listed = body.get("steps")
-    steps = _read_steps(offered, listed) if offered and listed is not None else ()
+    steps = match_steps(offered, listed) if offered and listed is not None else ()
     return RemoteIds(task_id if task_id != event.task_id else None, steps)
 
 
@@ -60,11 +62,17 @@ def read_plan_ids(offered: Sequence[NewStep], new: Collection[str], body: object
     listed = body.get("steps") if isinstance(body, Mapping) else body
     if not isinstance(listed, list):
         return dict.fromkeys(new, UNMAPPED if own_ids else None)
-    remote = _read_steps(offered, listed)
+    remote = match_steps(offered, listed)
     return {step.step_id: each for step, each in zip(offered, remote, strict=True) if step.step_id in new}
 
 
-def _read_steps(offered: Sequence[NewStep], listed: object) -> tuple[str | None, ...]:
+def match_steps(offered: Sequence[NewStep], listed: object) -> tuple[str | None, ...]:
+    """The ids that a server gave to steps: None for one that it took as offered, ``UNMAPPED`` where that is not known.
+
+    Args:
+        offered: The steps, in order.
+        listed: The server's list of them, each with ``step_id`` (or ``id``), ``position`` and ``title`` as far as it has them.
+    """
     nothing = (UNMAPPED,) * len(offered)
     if not isinstance(listed, list) or len(listed) != len(offered) or not all(isinstance(each, Mapping) for each in listed):
         return nothing

@@ -26,12 +26,18 @@ class HttpRequest:
         path: The path, with each id quoted.
         body: The JSON body; None for a request without one.
         key: The ``Idempotency-Key``: the event's id.
+        query: Names and values behind the path, not quoted yet.
+        from_origin: Whether the path begins at the server's root, and not at the ``base_url``.
+        route: What all requests of one kind have in common: the template of the path.
     """
 
     method: str
     path: str
     body: bytes | None = None
     key: str | None = None
+    query: tuple[tuple[str, str], ...] = ()
+    from_origin: bool = False
+    route: str = ""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path}"
@@ -113,11 +119,6 @@ def task(task_id: str) -> HttpRequest:
 def tasks() -> HttpRequest:
     """The newest of the backend's tasks: whether it has any."""
     return HttpRequest("GET", "/api/tasks?limit=1")
-
-
-def document() -> HttpRequest:
-    """The OpenAPI document, in which a server says what it knows."""
-    return HttpRequest("GET", "/openapi.json")
 
 
 def control(task_id: str) -> HttpRequest:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from clawlog import locations
 from clawlog.protocol.addresses import same_server
-from clawlogd.settings import LiveSettings
+from clawlogd.settings import Backend, LiveSettings
 
 CREDENTIAL_NAME = "clawlog-token"
 _MAX_BYTES = 64 * 1024
@@ -17,7 +17,8 @@ _MAX_BYTES = 64 * 1024
 class TokenSource:
     """Finds the token anew whenever it is asked, so that a changed file counts without a restart.
 
-    Order: ``CLAWLOG_TOKEN_FILE`` (or the setting ``token_file``), systemd's ``$CREDENTIALS_DIRECTORY/clawlog-token``,
+    Order: the backend's own ``token_file``; then, for the default backend alone, ``CLAWLOG_TOKEN_FILE`` (or the setting
+    ``token_file``), systemd's ``$CREDENTIALS_DIRECTORY/clawlog-token``,
     ``CLAWLOG_TOKEN``.
 
     Args:
@@ -37,9 +38,10 @@ class TokenSource:
             ValueError: It holds no usable token.
         """
         settings = self._settings.now
-        if not same_server(base_url, settings.base_url):
+        own = next((each.token_file for each in settings.backend if _is_for(each, base_url)), None)
+        if own is None and not same_server(base_url, settings.base_url):
             return None
-        path = settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
+        path = own or settings.token_file or self._env.get("CLAWLOG_TOKEN_FILE")
         if path is None and (folder := self._env.get("CREDENTIALS_DIRECTORY")):
             candidate = Path(folder) / CREDENTIAL_NAME
             path = str(candidate) if candidate.exists() else None
@@ -49,6 +51,10 @@ class TokenSource:
         if not token.isprintable() or " " in token:
             raise ValueError("the token holds spaces or control characters")
         return token or None
+
+
+def _is_for(backend: Backend, base_url: str) -> bool:
+    return backend.token_file is not None and same_server(backend.base_url, base_url)
 
 
 def _read(path: str) -> str:

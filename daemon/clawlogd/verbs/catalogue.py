@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawlogd.verbs import attachments, daemon, dead_letters, heartbeats, interrupts, plans, steps, task_views, tasks
+from clawlogd.verbs import attachments, contracts, daemon, dead_letters, heartbeats, interrupts, plans, steps, task_views, tasks
 from clawlogd.verbs.verb import Verb
 
 VERBS: tuple[Verb[Any], ...] = (
@@ -26,4 +26,6 @@ VERBS: tuple[Verb[Any], ...] = (
     dead_letters.LIST,
     dead_letters.RETRY,
     dead_letters.DROP,
+    contracts.SHOW,
+    contracts.TRY,
 )

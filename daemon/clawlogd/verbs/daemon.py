@@ -21,6 +21,7 @@ from clawlogd.faults import Fault
 from clawlogd.services import Services
 from clawlogd.tasks.registry import Registry
 from clawlogd.text import clean_text
+from clawlogd.upstream.finder import ContractState
 from clawlogd.verbs.fields import KnownId, NoParams, Params, hint
 from clawlogd.verbs.verb import Verb
 
@@ -28,6 +29,7 @@ _MAX_PROBLEM_CHARS = 1000
 _MAX_UNKNOWN = 100
 _UNKNOWN_ROUNDS = 3  # intervals between polls
 _UNKNOWN_S = 2.0
+_BROKEN = frozenset({LaneState.OUTAGE, LaneState.UNAUTHORIZED, LaneState.NO_CONTRACT, LaneState.STORAGE_FAILED})
 
 # ── Status ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -191,7 +193,7 @@ def _outbox_report(services: Services) -> OutboxReport:
 
 
 def _broken(report: LaneReport) -> bool:
-    return report.state in {LaneState.OUTAGE, LaneState.UNAUTHORIZED, LaneState.STORAGE_FAILED}
+    return report.state in _BROKEN
 
 
 def _lane_problem(report: LaneReport) -> str:
@@ -199,6 +201,12 @@ def _lane_problem(report: LaneReport) -> str:
         return _refused_problem(report)
     if report.state is LaneState.STORAGE_FAILED:
         return f"what {report.base_url} took cannot be recorded; free disk space: it is sent again until it can"
+    if report.state is LaneState.NO_CONTRACT:
+        found = report.contract_detail if report.contract == ContractState.MISSING else report.last_error
+        return (
+            f"{report.base_url} is not spoken to, for it is not known how ({found}); nothing is sent, nothing is lost, "
+            f"waiting events: {report.pending}; see: clawlog contract show {report.base_url}"
+        )
     since = f" since {report.outage_since}" if report.outage_since else ""
     return f"{report.base_url} is unavailable{since} ({report.last_error}); waiting events: {report.pending}"
 

@@ -12,6 +12,7 @@ import pytest
 from aiohttp import web
 
 from clawlogd.settings import Batch
+from support.documents import STANDARD
 from support.running_daemon import QUICK, RunningDaemon, until
 
 Event = dict[str, Any]
@@ -68,7 +69,7 @@ class BatchServer:
 async def server() -> AsyncIterator[BatchServer]:
     server = BatchServer()
     app = web.Application(client_max_size=1 << 24)
-    app.add_routes([web.post("/api/events", server.take), web.post("/api/control/poll", server.poll)])
+    app.add_routes([STANDARD, web.post("/api/events", server.take), web.post("/api/control/poll", server.poll)])
     runner = web.AppRunner(app, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from clawlogd.settings import Http
 from support import tls
+from support.documents import STANDARD
 from support.plain_server import PlainServer
 from support.running_daemon import QUICK, RunningDaemon, until
 
@@ -37,7 +38,7 @@ class Guarded:
             self._context.verify_mode = ssl.CERT_REQUIRED
             self._context.load_verify_locations(certificates.ca)
         app = web.Application()
-        app.router.add_post("/api/tasks", self._create)
+        app.add_routes([STANDARD, web.post("/api/tasks", self._create)])
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
 
     async def _create(self, request: web.Request) -> web.Response:

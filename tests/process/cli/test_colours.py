@@ -31,11 +31,11 @@ def on_a_terminal(fresh: Installation, *arguments: str) -> str:
         return screen.shown
 
 
-@pytest.mark.parametrize("command", ["status", "tasks", "show", "doctor"])
+@pytest.mark.parametrize("command", ["status", "tasks", "show", "doctor", "contract show"])
 def test_colour_is_there_on_a_terminal_and_not_with_no_color(
     running: Installation, task_id: str, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    arguments = [command, task_id] if command == "show" else [command]
+    arguments = [command, task_id] if command == "show" else command.split()
     monkeypatch.setitem(running.env, "TERM", "xterm-256color")
     assert COLOUR.search(on_a_terminal(running, *arguments))
     monkeypatch.setitem(running.env, "NO_COLOR", "1")
@@ -57,7 +57,19 @@ def test_the_live_screen_is_without_colour_too(running: Installation, task_id: s
 
 @pytest.mark.parametrize(
     "arguments",
-    ["status", "tasks", "show TASK", "doctor", "doctor --settings", "flush", "completion bash", "status --json", "--help"],
+    [
+        "status",
+        "tasks",
+        "show TASK",
+        "doctor",
+        "doctor --settings",
+        "flush",
+        "contract show",
+        "contract show --toml",
+        "completion bash",
+        "status --json",
+        "--help",
+    ],
 )
 def test_a_pipe_gets_text_alone(running: Installation, task_id: str, clawlog: Clawlog, arguments: str) -> None:
     running.env["FORCE_COLOR"] = "1"  # some environments set it for everything

@@ -41,7 +41,19 @@ def the(found: Found, check: str) -> tuple[str, str, str]:
 def test_on_a_good_set_up_nothing_is_wrong(running: Installation, clawlog: Clawlog) -> None:
     found = findings(running, clawlog, 0)
     assert {each[0] for several in found.values() for each in several} == {"ok"}
-    assert set(found) == {"version", "program", "settings", "state", "disk", "spool", "socket", "daemon", "backend", "clock"}
+    assert set(found) == {
+        "version",
+        "program",
+        "settings",
+        "state",
+        "disk",
+        "spool",
+        "socket",
+        "daemon",
+        "backend",
+        "clock",
+        "contract",
+    }
     ran = clawlog(running, "doctor")
     assert ran.status == 0
     assert ran.stdout.endswith("\nnothing is wrong\n")

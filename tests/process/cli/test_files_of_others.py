@@ -26,6 +26,7 @@ COMMANDS = (
     ("tasks", "--help"),
     ("dead-letter", "list", "--json"),
     ("doctor",),
+    ("contract", "show", "--toml"),
     ("completion", "bash"),
     ("install", "hooks", "--dry-run"),
 )

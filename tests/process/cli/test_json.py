@@ -161,6 +161,14 @@ def test_dead_letters(fresh: Installation, clawlog: Clawlog) -> None:
     assert event_id != refused_again
 
 
+def test_contracts(running: Installation, clawlog: Clawlog) -> None:
+    url = running.env["CLAWLOG_BASE_URL"]
+    fits(clawlog(running, "contract", "show", "--json").json, "clawlog-contract-show")
+    tried = clawlog(running, "contract", "try", url, "--json")
+    fits(tried.json, "clawlog-contract-try")
+    assert (tried.status, tried.json["ok"], tried.json["state"]) == (0, True, "standard")
+
+
 def test_install_and_uninstall(fresh: Installation, clawlog: Clawlog) -> None:
     settings = str(fresh.folder / "settings.json")
     shape, kinds = "clawlog-install-clawlog-uninstall", set()

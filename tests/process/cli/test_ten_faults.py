@@ -301,7 +301,7 @@ def test_a_wrong_base_url(served: Installation) -> None:
     served.env["CLAWLOG_BASE_URL"] += "/api"
     served.start_daemon()
     names(served, r"/api: .*\(HTTP 404\)", "set CLAWLOG_BASE_URL to one, without /api", doctor=1, status=HEALTHY)
-    with_a_task(served, "outage")
-    found = r"HTTP 404: .*is this a ClawLog backend, and base_url right\?"
+    with_a_task(served, "no_contract")
+    found = r"is not below /api: set base_url to the address without it"
     names(served, found, "correct its address", doctor=1, status=DEGRADED)
     assert f"default  {served.env['CLAWLOG_BASE_URL']}\n" in served.clawlog("status").stdout

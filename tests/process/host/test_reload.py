@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import tomli_w
 
 from support.callers import call
 from support.daemon_process import DaemonProcess
+from support.foreign.running import served
+from support.foreign.written import IndexedServer
 from support.plain_server import PlainServer
 
 GOOD = "[summary]\nmax_chars = 100\n"
@@ -154,3 +157,30 @@ async def test_many_reloads_under_load_lose_nothing(
     delivered = [each.key for each in plain.events[1:]]
     assert delivered[: len(accepted)] == accepted
     assert len(delivered) - len(accepted) <= 1  # the one whose answer was not read any more
+
+
+async def test_a_contract_that_is_named_or_edited_counts_from_then_on(
+    new_process: Callable[..., DaemonProcess], folder: Path, file: Path
+) -> None:
+    server = IndexedServer()
+    with served(server.app) as url:
+        process = await new_process().start("--config", str(file))
+        contract = (await process.call("contract.show", base_url=url))["contract"]
+        await process.call("task.create", title="T", base_url=url)
+        assert (await process.call("daemon.flush", timeout_s=10))["flushed"]
+        own = folder / "server.toml"
+        write(file, f'[[backend]]\nbase_url = "{url}"\ncontract = "{own}"\n')
+        await hang_up(process)
+        shown = await process.call("contract.show", base_url=url)
+        assert (shown["state"], shown["configured"]) == ("missing", str(own))
+        assert str(own) in shown["detail"]
+        await process.call("task.create", title="Waits", base_url=url)
+        write(own, tomli_w.dumps(contract))
+        await hang_up(process)
+        assert (await process.call("contract.show", base_url=url))["source"] == str(own)
+        assert (await process.call("daemon.flush", timeout_s=10))["flushed"]
+        write(file, GOOD)
+        await hang_up(process)
+        shown = await process.call("contract.show", base_url=url)
+        assert (shown["state"], shown["configured"]) == ("found", "auto")
+    assert [task.title for task in server.held.tasks.values()] == ["T", "Waits"]

@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from clawlogd.settings import AT_START, Settings, SettingsError, flatten, load, replace
+from clawlogd.configuration import flatten, load, replace
+from clawlogd.settings import AT_START, Settings, SettingsError
 
 
 @pytest.fixture
@@ -69,6 +70,8 @@ def test_every_setting_can_be_given_in_the_environment(env: dict[str, str]) -> N
     texts = {bool: "false", int: "70000", float: "55", str: "text"}
     given = {}
     for key, value in flatten(Settings()):
+        if key == "backend":
+            continue  # tables, of the file alone
         name = "CLAWLOG_" + key.replace(".", "_").upper()
         given[name] = texts.get(type(value), "ipc:///x")
     given |= {
@@ -77,6 +80,7 @@ def test_every_setting_can_be_given_in_the_environment(env: dict[str, str]) -> N
         "CLAWLOG_LOG_FORMAT": "journal",
         "CLAWLOG_BATCH_MAX_EVENTS": "77",
         "CLAWLOG_SUMMARY_MAX_CHARS": "77",
+        "CLAWLOG_HTTP_MAX_PARALLEL": "7",
         "CLAWLOG_METRICS": "127.0.0.1:9",
         "CLAWLOG_RETRY_QUICK_DELAYS_S": "0.5, 1",
         "CLAWLOG_LISTEN_ZMQ_CLIENT_KEYS": f"{'a' * 40},{'b' * 40}",
@@ -86,6 +90,11 @@ def test_every_setting_can_be_given_in_the_environment(env: dict[str, str]) -> N
     assert loaded.settings.listen.zmq_client_keys == ("a" * 40, "b" * 40)
     assert set(loaded.origins.values()) == {f"environment {name}" for name in given}
     assert loaded.settings.summary.mask_credentials is False
+
+
+def test_the_tables_of_single_backends_cannot_come_from_the_environment(env: dict[str, str]) -> None:
+    with pytest.raises(SettingsError, match=r"^environment CLAWLOG_BACKEND: backend: .*\[\[backend\]\] in clawlog.toml"):
+        load({}, env | {"CLAWLOG_BACKEND": "http://127.0.0.1:1"})
 
 
 def test_a_zeromq_socket_of_the_clients_is_the_daemons_endpoint(env: dict[str, str]) -> None:

@@ -12,8 +12,9 @@ from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
 from clawlog.cli.render import times
+from clawlog.cli.render.contracts import IN_FORCE, reason
 from clawlog.cli.render.views import DaemonView
-from clawlog.cli.sources import configuration
+from clawlog.cli.sources import configuration, daemon
 from clawlog.cli.sources.backend import TIMEOUT_S, Backend
 from clawlog.cli.sources.configuration import Configuration
 
@@ -74,21 +75,50 @@ def _refusal(error: BackendRefused, base_url: str, view: DaemonView | None) -> F
             )
         advice = "put the backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path"
     elif error.code == 404 or error.code < 400:
-        advice = "this is not a ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+        return _stranger(error, base_url, view)
     else:
         advice = "see the backend's log"
     return fault("backend", str(error), advice)
 
 
+def _stranger(error: BackendRefused, base_url: str, view: DaemonView | None) -> Finding:
+    """A server that does not answer as the standard contract says: none at all, or one that is spoken to in its own way."""
+    spoken = daemon.contract_of(base_url) if view is not None else None
+    if spoken is not None and spoken.state == "found":
+        return ok("backend", f"{base_url}, which is spoken to in its own way")
+    advice = "this is not a ClawLog backend: set CLAWLOG_BASE_URL to one, without /api"
+    return fault("backend", str(error), f"{advice}; or see what is known of it: clawlog contract show {base_url}")
+
+
+def spoken_to(view: DaemonView | None) -> Iterator[Finding]:
+    """Says of each backend of the running daemon how it is spoken to."""
+    urls = () if view is None else tuple(dict.fromkeys([view.base_url, *(each.base_url for each in view.backends)]))
+    for base_url in urls:
+        spoken = daemon.contract_of(base_url)
+        if spoken is None:
+            return  # an older daemon, which speaks the standard contract alone
+        why = reason(spoken)
+        if spoken.state in IN_FORCE:
+            how = "as the standard contract says" if spoken.state == "standard" else "in its own way"
+            yield ok("contract", f"{base_url} is spoken to {how} ({why})")
+        elif spoken.state == "missing":
+            found = f"{base_url} has none: nothing is sent to it, nothing is lost"
+            yield fault("contract", found, f"clawlog contract show {base_url}")
+        else:
+            yield ok("contract", f"how {base_url} is spoken to is not known yet ({why or 'nothing was read'})")
+
+
 def _token(settings: Configuration) -> Iterator[Finding]:
-    path = settings.token_file
-    if path is None:
-        return
-    mode = stat.S_IMODE(os.stat(path).st_mode)  # it has just been read
-    if mode & 0o077:
-        yield warning("token", f"{path} can be read by others (mode {mode:o})", f"chmod 600 {path}")
-    else:
-        yield ok("token", path)
+    for path in filter(None, (settings.token_file, *(file for _, file in settings.own_token_files))):
+        try:
+            mode = stat.S_IMODE(os.stat(path).st_mode)
+        except OSError as error:
+            yield fault("token", f"{path} cannot be read: {error.strerror}", "create it, or correct token_file")
+            continue
+        if mode & 0o077:
+            yield warning("token", f"{path} can be read by others (mode {mode:o})", f"chmod 600 {path}")
+        else:
+            yield ok("token", path)
 
 
 def _clock(date: str | None) -> Iterator[Finding]:

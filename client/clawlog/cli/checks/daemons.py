@@ -21,6 +21,7 @@ from clawlog.protocol import vocabulary
 
 _REMEDIES = {
     "outage": "start that backend, or correct its address (CLAWLOG_BASE_URL, --base-url); waiting events are kept",
+    "no_contract": "correct its address; or write a contract for it, as docs/foreign-servers.md shows",
     "unauthorized": "put that backend's token into a file of mode 600 and set CLAWLOG_TOKEN_FILE to its path",
 }
 """The remedy for a lane's state."""

@@ -27,6 +27,7 @@ def run_all(environment: Environment) -> tuple[list[Finding], list[Setting]]:
         *sockets.listening(environment),
         *reported,
         *backends.reachable(environment, view),
+        *backends.spoken_to(view),
     ]
     return findings, settings
 

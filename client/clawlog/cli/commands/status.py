@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         ("clawlog status", "one screen"),
         ("clawlog status --json | jq .problems", "for programs"),
         s0="healthy",
-        s1="degraded: an outage, refused events or a full disk",
+        s1="degraded: an outage, no contract, refused events or a full disk",
         s3="no daemon is running",
     ),
 )
@@ -156,7 +156,7 @@ def _lanes(view: DaemonView) -> RenderableType:
     for lane in view.backends:
         lanes.add_row(
             output.shown(lane.base_url),
-            Text(lane.state, style=marks.lane_style(lane.state)),
+            Text(lane.state.replace("_", " "), style=marks.lane_style(lane.state)),
             _age(None if lane.outage_since is None else times.age_s(lane.outage_since)),
             str(lane.pending),
             _age(lane.oldest_age_s),

@@ -87,7 +87,14 @@ def shown(text: str | None, style: str = "") -> Text:
 def with_advice(found: str, advice: str | None) -> Text:
     """Returns a finding, with its advice below it."""
     text = shown(found)
-    return text.append("\n→ ", "dim").append_text(shown(advice, "bold")) if advice else text
+    return text.append("\n").append_text(as_advice(advice)) if advice else text
+
+
+def as_advice(advice: str) -> Text:
+    """Returns what to do, as it stands below what was found."""
+    from rich.text import Text  # noqa: PLC0415 - see console()
+
+    return Text("→ ", "dim").append_text(shown(advice, "bold"))
 
 
 def one_row(text: Text) -> Text:

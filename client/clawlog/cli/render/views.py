@@ -55,7 +55,12 @@ class OutboxView:
 
 @dataclass(frozen=True, slots=True)
 class LaneView:
-    """One backend, as the daemon sees it; times in RFC 3339."""
+    """One backend, as the daemon sees it; times in RFC 3339.
+
+    Attributes:
+        contract: What is known of how it is spoken to; None where an older daemon does not say.
+        contract_detail: Where that is from, or what was looked for and not found.
+    """
 
     base_url: str
     state: str
@@ -68,11 +73,13 @@ class LaneView:
     oldest_age_s: float | None
     delivered: int
     dead_lettered: int
+    contract: str | None
+    contract_detail: str | None
 
     @property
     def is_broken(self) -> bool:
         """Whether nothing can be delivered over it."""
-        return self.state in ("outage", "unauthorized", "storage_failed")
+        return self.state in ("outage", "unauthorized", "no_contract", "storage_failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,52 +228,56 @@ def daemon(answer: JsonObject) -> DaemonView:
         ProtocolViolation: It has an unknown shape; the other functions raise this, too.
     """
     answer = cleaned(answer)
-    return _guarded(
+    return guarded(
         "daemon.status",
-        lambda: _build(
+        lambda: build(
             DaemonView,
             answer,
             problems=tuple(answer["problems"]),
-            tasks=_build(TaskCounts, answer["tasks"]),
-            outbox=_build(OutboxView, answer["outbox"]),
-            backends=tuple(_build(LaneView, each) for each in answer["backends"]),
+            tasks=build(TaskCounts, answer["tasks"]),
+            outbox=build(OutboxView, answer["outbox"]),
+            backends=tuple(map(_lane, answer["backends"])),
         ),
     )
 
 
 def task(answer: JsonObject) -> TaskView:
     """Reads the answer to ``task.get``."""
-    return _guarded("task.get", lambda: _task(cleaned(answer)))
+    return guarded("task.get", lambda: _task(cleaned(answer)))
 
 
 def tasks(answer: JsonObject) -> tuple[TaskView, ...]:
     """Reads the answer to ``task.list``."""
-    return _guarded("task.list", lambda: tuple(map(_task, cleaned(answer)["tasks"])))
+    return guarded("task.list", lambda: tuple(map(_task, cleaned(answer)["tasks"])))
 
 
 def dead_letters(answer: JsonObject) -> tuple[DeadLetter, ...]:
     """Reads the answer to a verb of dead letters."""
-    return _guarded("deadletter.list", lambda: tuple(_build(DeadLetter, each) for each in cleaned(answer)["dead_letters"]))
+    return guarded("deadletter.list", lambda: tuple(build(DeadLetter, each) for each in cleaned(answer)["dead_letters"]))
+
+
+def _lane(view: JsonObject) -> LaneView:
+    return build(LaneView, view, contract=view.get("contract"), contract_detail=view.get("contract_detail"))
 
 
 def _task(view: JsonObject) -> TaskView:
-    return _build(
+    return build(
         TaskView,
         view,
-        steps=tuple(_build(StepView, each, measure=measure(each.get("measure"))) for each in view["steps"]),
+        steps=tuple(build(StepView, each, measure=measure(each.get("measure"))) for each in view["steps"]),
         measure=measure(view.get("measure")),
-        links=tuple(_build(LinkView, each) for each in view.get("links") or ()),
-        liveness=_build(LivenessView, view["liveness"]),
+        links=tuple(build(LinkView, each) for each in view.get("links") or ()),
+        liveness=build(LivenessView, view["liveness"]),
         stop=stop_state(view["stop"]),
     )
 
 
 def measure(view: Mapping[str, Any] | None) -> Measure | None:
     """Reads how far something has come; None where nobody has said."""
-    return None if view is None else _build(Measure, view)
+    return None if view is None else build(Measure, view)
 
 
-def _build(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
+def build(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
     """Makes a dataclass from a view's members of the same names; members that this version does not know are ignored.
 
     A member that has a default may be missing: earlier versions lack it.
@@ -279,7 +290,12 @@ def _build(kind: type[T], view: Mapping[str, Any], **parts: object) -> T:
     return kind(**found)
 
 
-def _guarded(verb: str, read: Callable[[], T]) -> T:
+def guarded(verb: str, read: Callable[[], T]) -> T:
+    """Reads the answer to a verb.
+
+    Raises:
+        ProtocolViolation: It has an unknown shape.
+    """
     try:
         return read()
     except (AttributeError, KeyError, TypeError, ValueError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import codecs
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from clawlog import exits, locations
@@ -26,6 +26,7 @@ class Configuration:
         path: The configuration file that was read.
         ca_file: The file with authorities that are trusted beside the system's.
         client_cert_file: The file with the certificate that is shown to a backend.
+        own_token_files: Each backend with a token of its own, and the file with it.
     """
 
     base_url: str
@@ -33,6 +34,7 @@ class Configuration:
     path: str | None
     ca_file: str | None = None
     client_cert_file: str | None = None
+    own_token_files: tuple[tuple[str, str], ...] = ()
 
 
 def load(env: Mapping[str, str]) -> Configuration:
@@ -62,27 +64,34 @@ def load(env: Mapping[str, str]) -> Configuration:
         path=path,
         ca_file=str(ca_file) if ca_file else None,
         client_cert_file=str(client_cert_file) if client_cert_file else None,
+        own_token_files=tuple(_own_token_files(found.get("backend"))),
     )
 
 
+def _own_token_files(tables: object) -> Iterator[tuple[str, str]]:
+    for each in tables if isinstance(tables, list) else ():
+        if isinstance(each, dict) and each.get("base_url") and each.get("token_file"):
+            yield str(each["base_url"]), str(each["token_file"])
+
+
 def token(configuration: Configuration, base_url: str, env: Mapping[str, str]) -> str | None:
-    """Returns the token for a backend. Only the default backend has one: any other must not learn it.
+    """Returns the token for a backend: its own, else that of the default backend for that alone; no other must learn it.
 
     Raises:
         CommandError: The file that was named cannot be read, or holds no token.
     """
-    if not same_server(base_url, configuration.base_url):
+    own = next((file for url, file in configuration.own_token_files if same_server(url, base_url)), None)
+    if own is None and not same_server(base_url, configuration.base_url):
         return None
-    path = configuration.token_file
+    path = own or configuration.token_file
+    named = "token_file in its table [[backend]]" if own else "CLAWLOG_TOKEN_FILE"
     if path is None:
         text = env.get("CLAWLOG_TOKEN", "")
     else:
         try:
             text = locations.read_file(path, 64 * 1024).removeprefix(codecs.BOM_UTF8).decode("ascii")
         except (OSError, UnicodeDecodeError) as error:
-            raise CommandError(
-                f"the token file {path} cannot be read: {error}; check CLAWLOG_TOKEN_FILE", exits.USAGE
-            ) from None
+            raise CommandError(f"the token file {path} cannot be read: {error}; check {named}", exits.USAGE) from None
         if not text.strip():
             raise CommandError(f"the token file {path} is empty", exits.USAGE)
     text = text.strip()

@@ -6,10 +6,12 @@ import os
 
 from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
+from clawlog.cli.render import contracts
+from clawlog.cli.render.contracts import ContractView
 from clawlog.client import Client
 from clawlog.connection.address import NO_LISTENER
 from clawlog.connection.results import JsonObject
-from clawlog.errors import DaemonUnreachable
+from clawlog.errors import ClawlogError, DaemonUnreachable
 from clawlog.protocol import spool
 
 TIMEOUT_S = 5.0
@@ -35,6 +37,15 @@ def status() -> JsonObject:
             if isinstance(error.__context__, NO_LISTENER):
                 raise NotRunning(f"no daemon at {client.address}") from None
             raise
+
+
+def contract_of(base_url: str) -> ContractView | None:
+    """Returns how the running daemon speaks to a backend; None where it does not say: none runs, or an older one."""
+    with Client(autostart=False, timeout_s=TIMEOUT_S) as client:
+        try:
+            return contracts.contract(client.show_contract(base_url))
+        except ClawlogError:
+            return None
 
 
 def spooled_calls() -> int:

@@ -78,6 +78,16 @@ def known() -> Sequence[TaskView]:
         return ()
 
 
+def known_backends() -> Sequence[str]:
+    """Returns the addresses of the daemon's backends, the default one first, for completion; none where no daemon runs."""
+    try:
+        with Client(autostart=False, timeout_s=1.0) as client:
+            view = views.daemon(client.daemon_status())
+    except ClawlogError:
+        return ()
+    return tuple(dict.fromkeys([view.base_url, *(each.base_url for each in view.backends)]))
+
+
 def _at_daemon(client: Client, text: str) -> Found | None:
     try:
         answer = client.get_task(text)

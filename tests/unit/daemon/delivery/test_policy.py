@@ -52,7 +52,7 @@ def test_a_round_that_follows_success_is_a_full_batch_with_a_share_for_the_beats
         (FAULTY, 60, 30, False),
         (DOWN, 1000, 100, True),  # nobody answered: the batch is not to blame
         (UNAUTHORIZED, 1000, 100, True),
-        (NO_ROUTE, 1000, 100, True),  # each event by its own route
+        (NO_ROUTE, 1000, 1000, True),  # each event by its own route: the round ends by its time
     ],
 )
 def test_a_failed_round_is_followed_by_a_smaller_one(
@@ -83,7 +83,7 @@ def test_while_the_breaker_is_open_a_round_is_a_probe_with_a_single_event_and_th
 def test_a_server_without_the_batch_route_gets_single_events_and_is_asked_again_later(lane: Lane, clock: SteppedClock) -> None:
     assert lane.fail(NO_ROUTE) == Notice(NoticeKind.PLAIN_PROFILE, "HTTP 404")
     assert (lane.policy.profile, lane.plan().profile) == (ProfileName.PLAIN, ProfileName.PLAIN)
-    assert (lane.plan().max_events, lane.plan().reads_ahead) == (100, False)
+    assert (lane.plan().max_events, lane.plan().reads_ahead) == (1000, False)
     assert (lane.policy.breaker, lane.wait_s()) == (BreakerState.CLOSED, -clock.monotonic())
     clock.pass_(600)
     assert lane.plan().profile is ProfileName.BATCH

@@ -137,8 +137,8 @@ CREATED = Event("e", "t", EventKind.TASK_CREATED, "", title="T", steps=(NewStep(
     ("status", "body", "outcome"),
     [
         (201, {"task_id": 7}, Outcome.DELIVERED),
-        (200, {}, Outcome.TRANSIENT),  # some other server: it names no task
-        (404, {}, Outcome.TRANSIENT),
+        (200, {}, Outcome.NO_CONTRACT),  # some other server: it names no task
+        (404, {}, Outcome.NO_CONTRACT),
         (409, {}, Outcome.DELIVERED),
         (422, {}, Outcome.REFUSED),
     ],

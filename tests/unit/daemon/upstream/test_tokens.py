@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from clawlogd.settings import LiveSettings, Settings
+from clawlogd.settings import Backend, LiveSettings, Settings
 from clawlogd.upstream.tokens import TokenSource
 
 URL = "http://backend.test"
@@ -37,6 +37,14 @@ def test_without_one_there_is_none(tmp_path: Path) -> None:
 def test_it_is_for_its_own_backend_alone() -> None:
     for other in ("http://other.test", f"{URL}:81", f"{URL}.evil.test", f"{URL}/path", "https://backend.test"):
         assert source({"CLAWLOG_TOKEN": "v"}).read(other) is None
+
+
+def test_a_backends_own_goes_before_all_others_and_to_no_other(tmp_path: Path) -> None:
+    (tmp_path / "own").write_text("own\n")
+    tables = (Backend("http://127.0.0.1:9/x/"), Backend("http://localhost:9/x/", token_file=str(tmp_path / "own")))
+    tokens = TokenSource(env={"CLAWLOG_TOKEN": "v"}, settings=LiveSettings(Settings(base_url=URL, backend=tables)))
+    read = [tokens.read(each) for each in ("http://localhost:9/x", "http://127.0.0.1:9/x", "http://localhost:9", URL)]
+    assert read == ["own", "own", None, "v"]
 
 
 def test_a_changed_file_counts_at_once(tmp_path: Path) -> None:

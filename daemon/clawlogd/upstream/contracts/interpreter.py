@@ -1,0 +1,296 @@
+"""What a contract makes of a report: the request for a server, and the meaning of its answer. Nothing is sent here.
+
+A server that has no word for something is told the nearest, with the truth in the summary: a status that it lacks, a step that
+it does not know, a summary that is too long. What it has no route for at all is told by its heartbeat's summary.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from clawlogd.model import UNMAPPED, Beat, Event, NewStep
+from clawlogd.text import clean_text
+from clawlogd.upstream.answers import Answer, Outcome, read_id, read_reply
+from clawlogd.upstream.contracts.contract import Action, Contract, CreateAnswer, Root, StandIn
+from clawlogd.upstream.contracts.templates import ABSENT, fill, fill_path, uses
+from clawlogd.upstream.controls import Control, Unreadable, read_time
+from clawlogd.upstream.remote_ids import RemoteIds, match_steps
+from clawlogd.upstream.routes import HttpRequest
+
+_encode = msgspec.json.Encoder().encode
+_NEAREST = {"skipped": ("done",), "failed": ("skipped", "running"), "interrupted": ("failed", "done"), "waiting": ("running",)}
+"""A status that a server has no word for → those that come nearest."""
+_MAX_REASON_CHARS = 1000
+_FIRST_STATUS, _LAST_STATUS = 400, 599
+
+
+class Interpreter:
+    """Speaks to a server as its contract says.
+
+    Args:
+        contract: The contract.
+    """
+
+    def __init__(self, contract: Contract) -> None:
+        self.contract = contract
+
+    # ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def create(self, event: Event, agent: str | None = None) -> HttpRequest:
+        """The creation of a task."""
+        create = self.contract.create
+        title = _cut(event.title or "", create.max_title_chars)
+        titles = [(step.step_id, _cut(step.title, create.max_title_chars)) for step in event.steps or ()][: create.max_steps]
+        if not titles and create.min_steps:
+            titles = [(event.task_id, title)]
+        steps = tuple(
+            {"step.title": text, "step.step_id": step_id, "step.position": place, "step.index": place - 1}
+            for place, (step_id, text) in enumerate(titles, 1)
+        )
+        about = {"title": title, "metadata": event.metadata or None, "parent_task_id": event.parent_task_id}
+        values = {**self._common(event), **about, "agent": agent or "agent"}
+        return self._request(create, values, steps, key=event.event_id)
+
+    def step(self, event: Event, task_id: str, step_id: str) -> HttpRequest | None:
+        """A step's new status; None where the server has no word that comes near.
+
+        Args:
+            event: What happened.
+            task_id: The task's id there.
+            step_id: The step's id there.
+        """
+        action = self.contract.step
+        if action is None:
+            return None
+        status, summary = _word(event.status or "", action.statuses or self.contract.step_statuses, event.summary)
+        if status is None:
+            return None
+        told = {**self._summary(summary, event.status), **_progress(event)}
+        values = {**self._common(event), **told, "task_id": task_id, "step_id": step_id, "status": status}
+        return self._request(action, values, key=event.event_id)
+
+    def task(self, event: Event, task_id: str) -> list[HttpRequest]:
+        """A task's new status and summary: what its own route does not take is told by the heartbeat's summary, first."""
+        action = self.contract.task
+        words = None if action is None else action.statuses or self.contract.task_statuses
+        status, summary = (None, None) if words is None else _word(event.status or "", words, event.summary)
+        if action is None or status is None:
+            said = [] if event.status in {None, "running"} else [event.status]
+            told = ": ".join(filter(None, [*said, event.summary])) or None
+            return _present(self.say(event, task_id, told))
+        values = {**self._common(event), "task_id": task_id, "status": status, **self._summary(summary, event.status)}
+        first = None if _takes_summary(action) else self.say(event, task_id, summary)
+        return _present(first, self._request(action, values, key=event.event_id))
+
+    def say(self, event: Event, task_id: str, summary: str | None) -> HttpRequest | None:
+        """A summary of a task in words, by its heartbeat; None where that takes none."""
+        action = self.contract.heartbeat
+        if action is None or summary is None or not _takes_summary(action):
+            return None
+        values = {**self._common(event), "task_id": task_id, **self._summary(summary, None)}
+        return self._request(action, values, key=event.event_id)
+
+    def ack(self, event: Event, task_id: str) -> HttpRequest | None:
+        """The acknowledgement of a stop."""
+        if self.contract.ack is None:
+            return None
+        told = self._summary(event.summary, "stopped")
+        values = {**self._common(event), **told, "task_id": task_id, "interrupt_id": event.interrupt_id}
+        return self._request(self.contract.ack, values, key=event.event_id)
+
+    def heartbeat(self, beat: Beat, task_id: str) -> HttpRequest | None:
+        """A heartbeat; None where the server has no route for it."""
+        action = self.contract.heartbeat
+        if action is None:
+            return None
+        values: dict[str, Any] = {
+            "task_id": task_id, "at": beat.at, **_times(beat.at), "agent_seen_at": beat.agent_seen_at, "stalled": beat.stalled,
+            "evidence": beat.evidence.value, "pid": beat.pid, **self._summary(beat.summary, "alive"), "agent": "agent",
+        }  # fmt: skip
+        return self._request(action, values)
+
+    def control(self, task_id: str) -> HttpRequest | None:
+        """The question whether a task is to stop."""
+        return self._question(self.contract.control, task_id)
+
+    def read(self, task_id: str) -> HttpRequest | None:
+        """One task."""
+        return self._question(self.contract.read, task_id)
+
+    def list_tasks(self) -> HttpRequest | None:
+        """The newest tasks."""
+        return self._question(self.contract.list_tasks, "")
+
+    def _question(self, action: Action | None, task_id: str) -> HttpRequest | None:
+        return None if action is None else self._request(action, {"task_id": task_id or None})
+
+    def _request(
+        self, action: Action, values: Mapping[str, Any], steps: tuple[Mapping[str, Any], ...] = (), key: str | None = None
+    ) -> HttpRequest:
+        path = fill_path(action.path, values)
+        query = fill(action.query, values)
+        body = None if action.body is None else fill(action.body, values, steps)
+        content = None if body is None or body is ABSENT else _encode(body)
+        pairs = tuple((name, each if isinstance(each, str) else _encode(each).decode()) for name, each in query.items())
+        from_origin = self.contract.root is Root.ORIGIN
+        return HttpRequest(action.method, path, content, key, query=pairs, from_origin=from_origin, route=action.path)
+
+    def _common(self, event: Event) -> dict[str, Any]:
+        return {
+            "task_id": event.task_id, "event_id": event.event_id, "at": event.at, **_times(event.at), "agent": "agent",
+            **self._summary(event.summary, event.status),
+        }  # fmt: skip
+
+    def _summary(self, summary: str | None, instead: str | None) -> dict[str, Any]:
+        text = None if summary is None else _cut(summary, self.contract.summary_chars)
+        return {"summary": text, "summary_text": text or instead or "-"}
+
+    # ── Answers ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def judge(self, sent: str, answer: Answer) -> Answer:
+        """What an answer means by what it says of itself: a success with an error's code in it is that error."""
+        envelope = self.contract.envelope
+        if answer.outcome is not Outcome.DELIVERED or not isinstance(answer.body, Mapping):
+            return answer
+        code = _first(answer.body, envelope.code)
+        if code is None or isinstance(code, float) or code in envelope.ok or not _is_code(code):
+            return answer
+        message = _first(answer.body, envelope.message)
+        status = _status_in(code)
+        detail = _encode({"detail": clean_text(message if message is not None else "", 300)})
+        if status is None:
+            return replace(answer, outcome=Outcome.REFUSED, detail=f"{sent}: code {code} {clean_text(message or '', 300)}")
+        read = read_reply(f"{sent}: code {code}", status, detail)
+        return replace(read, with_token=answer.with_token)
+
+    def remote_ids(self, event: Event, body: object) -> RemoteIds | None:
+        """The ids that a created task has there; None where the answer names none."""
+        answer = self.contract.create.answer
+        task_id = next((found for each in answer.task_id if (found := read_id(_at(body, each))) is not None), None)
+        if task_id is None:
+            return None
+        return RemoteIds(task_id if task_id != event.task_id else None, self._remote_steps(list(event.steps or ()), body))
+
+    def _remote_steps(self, offered: list[NewStep], body: object) -> tuple[str | None, ...]:
+        answer, most = self.contract.create.answer, self.contract.create.max_steps
+        told = offered[:most]
+        beyond = (UNMAPPED,) * (len(offered) - len(told))
+        listed = next((found for each in answer.steps if isinstance(found := _at(body, each), list)), [])
+        named = [
+            {name: _first(each, pointers) for name, pointers in _step_members(answer)}
+            for each in listed
+            if isinstance(each, Mapping)
+        ]
+        ids = match_steps(told, named)
+        if told and all(each == UNMAPPED for each in ids) and answer.step_id_from is not None:
+            first = 0 if answer.step_id_from is StandIn.INDEX else 1
+            ids = tuple(str(number) for number in range(first, first + len(told)))
+        # The server never took an id that it was not offered: one that is the same by chance is its own, too.
+        return tuple(step.step_id if each is None else each for step, each in zip(told, ids, strict=True)) + beyond
+
+    def read_control(self, body: object) -> Control | Unreadable:
+        """Whether a person wants a task to stop, as an answer says."""
+        answer = self.contract.control.answer if self.contract.control else None
+        if answer is None:
+            return Unreadable("the contract has no control")
+        found = [value for each in answer.stop if not isinstance(value := _at(body, each), dict | list | _Missing)]
+        if not found:
+            return Unreadable("the answer has none of the members that could say whether to stop")
+        flag = found[0]
+        wanted = any(flag == each and type(flag) is type(each) for each in answer.stop_values)
+        if isinstance(flag, str) and not wanted:
+            wanted = flag.strip().lower() in {each for each in answer.stop_values if isinstance(each, str)}
+        reason, at = _first(body, answer.reason), _first(body, answer.requested_at)
+        return Control(
+            interrupt_requested=wanted,
+            mode="soft_stop" if wanted else None,
+            interrupt_id=read_id(_first(body, answer.interrupt_id)),
+            reason=clean_text(reason, _MAX_REASON_CHARS) or None if wanted and isinstance(reason, str) else None,
+            requested_at=read_time(at),
+            may_outlast=True,
+        )
+
+
+def _step_members(answer: CreateAnswer) -> tuple[tuple[str, Sequence[str]], ...]:
+    return ("step_id", answer.step_id), ("position", answer.position), ("title", answer.title)
+
+
+class _Missing:
+    """What a pointer that leads nowhere gives."""
+
+
+_MISSING = _Missing()
+
+
+def _at(body: object, pointer: str) -> Any:
+    """What a JSON Pointer (RFC 6901) leads to."""
+    value = body
+    for token in pointer.split("/")[1:]:
+        name = token.replace("~1", "/").replace("~0", "~")
+        if isinstance(value, Mapping):
+            value = value.get(name, _MISSING)
+        elif isinstance(value, list) and name.isascii() and name.isdigit() and int(name[:9]) < len(value):
+            value = value[int(name)]
+        else:
+            return _MISSING
+    return value
+
+
+def _first(body: object, pointers: Sequence[str]) -> Any:
+    """What the first pointer that leads somewhere leads to; None where none does."""
+    return next((found for each in pointers if not isinstance(found := _at(body, each), _Missing) and found is not None), None)
+
+
+def _takes_summary(action: Action) -> bool:
+    return any(uses([action.path, action.query, action.body], name) for name in ("summary", "summary_text"))
+
+
+def _present(*requests: HttpRequest | None) -> list[HttpRequest]:
+    return [each for each in requests if each is not None]
+
+
+def _word(status: str, statuses: Mapping[str, str], summary: str | None) -> tuple[str | None, str | None]:
+    """The server's word for a status, or the nearest that it has; and the summary, with the truth where that is another."""
+    if not statuses:
+        return status, summary
+    if status in statuses:
+        return statuses[status], summary
+    for near in _NEAREST.get(status, ()):
+        if near in statuses:
+            return statuses[near], f"{status}: {summary}" if summary else status
+    return None, summary
+
+
+def _progress(event: Event) -> dict[str, Any]:
+    progress = event.progress
+    if progress is None:
+        return {}
+    percent = round(100 * progress.done / progress.total) if progress.total else None
+    return {"done": progress.done, "total": progress.total, "unit": progress.unit, "percent": percent}
+
+
+def _times(at: str) -> dict[str, Any]:
+    seconds = datetime.fromisoformat(at).timestamp()
+    return {"at_s": round(seconds, 3), "at_ms": round(seconds * 1000)}
+
+
+def _cut(text: str, most: int | None) -> str:
+    return text if most is None or len(text) <= most else text[: max(0, most - 1)] + "…"[:most]
+
+
+def _is_code(code: object) -> bool:
+    return isinstance(code, bool | int) or (isinstance(code, str) and code.strip().lstrip("-").isdigit())
+
+
+def _status_in(code: object) -> int | None:
+    """The HTTP status that an error's code stands for: 404, "404", 40401."""
+    digits = str(code).strip()
+    if not (digits.isascii() and digits.isdigit()):
+        return None
+    status = int(digits[:3])
+    return status if _FIRST_STATUS <= status <= _LAST_STATUS and len(digits) in {3, 5, 6} else None
