@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -96,8 +97,12 @@ def test_root_with_somebody_elses_home_makes_nothing_in_it(world: World) -> None
     theirs = world.home / "theirs"
     theirs.mkdir(mode=0o755)
     os.chown(theirs, NOBODY, NOBODY)
+    spool = Path(pwd.getpwuid(os.geteuid()).pw_dir) / ".local/state/clawlog/spool"
+    before = set(spool.glob("*.call"))
     world.create(env={"HOME": str(theirs), "CLAWLOG_AUTOSTART": "0", "XDG_RUNTIME_DIR": str(theirs)})
     assert list(theirs.iterdir()) == []
+    (written,) = set(spool.glob("*.call")) - before  # in root's own home, where a daemon of root's will look
+    written.unlink()
 
 
 @AS_ROOT
