@@ -205,8 +205,11 @@ class Trial:
         elif action not in self._routes:
             self._note(action, what, TrialOutcome.ABSENT, detail=_WITHOUT_ROUTE[action])
         else:
-            detail = answer.detail if answer.status == _CONFLICT else ""
-            self._note(action, what, TrialOutcome.OK, answer.status, detail)
+            self._note(action, what, TrialOutcome.OK, answer.status, _conflict(action) if answer.status == _CONFLICT else "")
 
     def _note(self, action: str, what: str, outcome: TrialOutcome, status: int | None = None, detail: str = "") -> None:
         self.tried.append(Tried(action, what, self._routes.get(action), outcome, status, detail))
+
+
+def _conflict(action: str) -> str:
+    return "HTTP 409, as it should: nobody asked for a stop" if action == "ack" else "HTTP 409: it is so already"
