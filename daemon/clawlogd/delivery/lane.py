@@ -246,6 +246,8 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
+        if self._agreement.is_another():
+            self._resync.suspect_all(self.base_url)
         self._policy.on_trial = self._agreement.contract.is_trial
         self._policy.plain_only = self._agreement.contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))

@@ -201,6 +201,10 @@ class Contract(_Part, frozen=True):
     token: TokenHeader = TokenHeader()
     source: str = ""
 
+    def routes(self) -> tuple[str, ...]:
+        """Method and path of each action: two contracts with the same are of the same server."""
+        return tuple(f"{name} {action.method} {action.path}" for name, action in self.actions())
+
     def actions(self) -> Iterator[tuple[str, Action]]:
         """Each action that the server has, with its name."""
         for name in ("create", "step", "task", "heartbeat", "control", "ack", "read", "list_tasks"):
