@@ -21,6 +21,7 @@ test: venv
 
 faults: venv  ## every fault in its long form (some twenty minutes); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
+	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
 
 lint: venv
 	$(BIN)/ruff check .

@@ -89,7 +89,7 @@ class Trial:
 
     def __init__(self, upstream: Upstream, contract: Contract | None, clock: Clock) -> None:
         self._upstream = upstream
-        self._routes = {name: f"{each.method} {each.path}" for name, each in (contract or STANDARD_CONTRACT).actions()}
+        self._routes = {name: each.route for name, each in (contract or STANDARD_CONTRACT).actions()}
         self._clock = clock
         self._own_id = new_uuid()
         self._ids = RemoteIds(None, ())
