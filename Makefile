@@ -24,6 +24,7 @@ test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the fl
 
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
+	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
 
 lint: venv
 	$(BIN)/ruff check .

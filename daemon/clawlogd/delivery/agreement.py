@@ -24,6 +24,12 @@ class Agreement:
 
     def __init__(self, contract: ContractFinder) -> None:
         self.contract = contract
+        self._generation = contract.generation
+
+    def is_another(self) -> bool:
+        """Whether another contract has taken the place of the one that held when this was asked last."""
+        before, self._generation = self._generation, self.contract.generation
+        return before != self._generation
 
     async def send(self, send: Callable[[], Awaitable[Round]], beats: Sequence[Beat]) -> Round:
         """Sends a round, once the backend was asked how it wants that, and judges by the answers whether it is so.
@@ -43,7 +49,8 @@ class Agreement:
             return self._tried(await send(), beats)
         sent = await send()
         answer = _refusal_of(sent)
-        if answer is None or await self.contract.still_fits(answer.detail):
+        is_event = sent.failure is None and self.contract.interpreter is None  # the standard contract is not to blame for it
+        if answer is None or is_event or await self.contract.still_fits(answer.detail):
             return sent
         return Round(_taken(sent.results), answer, list(beats))
 
@@ -53,7 +60,7 @@ class Agreement:
         elif (answer := _refusal_of(sent)) is not None:
             self.contract.doubted(answer.detail)
             return Round([], answer, list(beats))
-        elif sent.failure is not None and sent.failure.status is None:
+        elif sent.failure is not None:
             self.contract.unanswered()
         return sent
 

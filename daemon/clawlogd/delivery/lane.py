@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 
 import anyio
@@ -246,6 +247,8 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
+        if self._agreement.is_another():
+            self._resync.suspect_all(self.base_url)
         self._policy.on_trial = self._agreement.contract.is_trial
         self._policy.plain_only = self._agreement.contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
@@ -344,7 +347,10 @@ class Lane:
     async def _send(self, profile: ProfileName, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
         """Sends; a fault of the daemon's own counts as the backend's failure at what was sent."""
         try:
-            return await self._agreement.send(partial(self._profiles[profile].send, events, beats), beats)
+            sent = await self._agreement.send(partial(self._profiles[profile].send, events, beats), beats)
+            if sent.error is None:
+                return sent
+            return replace(sent, failure=Answer(Outcome.TRANSIENT, self._note_fault(sent.error), _OWN_FAULT))
         except Exception as error:  # noqa: BLE001 - it sets aside what was sent, never the lane
             return Round([], Answer(Outcome.TRANSIENT, self._note_fault(error), _OWN_FAULT), list(beats))
 

@@ -79,10 +79,15 @@ class _Sending:
         """Whether no more is to be begun."""
         return self.failure is not None or self.error is not None or anyio.current_time() >= self.until
 
-    def fail(self, answer: Answer, stored: StoredEvent) -> None:
-        """Notes what keeps the rest from being sent: the first such answer counts."""
-        if self.failure is None:
-            self.failure, self.failed = answer, stored
+    def fail(self, why: Answer | Exception, stored: StoredEvent) -> None:
+        """Notes what keeps the rest from being sent: the first that does counts."""
+        if self.failed is not None:
+            return
+        self.failed = stored
+        if isinstance(why, Answer):
+            self.failure = why
+        else:
+            self.error = why
 
 
 class PlainProfile:
@@ -122,21 +127,20 @@ class PlainProfile:
         async with anyio.create_task_group() as group:
             for _ in range(min(len(queues), self._settings.now.http.max_parallel)):
                 group.start_soon(self._send_in_turn, in_turn, sending)
-        if sending.error is not None:
-            raise sending.error
-        if sending.failure is not None:
-            return Round(sending.results, sending.failure, list(beats), failed=sending.failed)
+        if sending.failure is not None or sending.error is not None:
+            return Round(sending.results, sending.failure, list(beats), failed=sending.failed, error=sending.error)
         return await self._send_beats(sending, beats)
 
     async def _send_in_turn(self, queues: deque[Queue], sending: _Sending) -> None:
         """Sends one event of a task, then one of the next task that is in nobody's hands."""
-        try:
-            while queues and not sending.is_over:
-                queue = queues.popleft()
+        while queues and not sending.is_over:
+            queue = queues.popleft()
+            stored, _ = queue[0]
+            try:
                 if await self._send_next(queue, sending) and queue:
                     queues.append(queue)
-        except Exception as error:  # noqa: BLE001 - it ends the round once the others have what they wait for
-            sending.error = sending.error or error
+            except Exception as error:  # noqa: BLE001 - it ends the round once the others have what they wait for
+                sending.fail(error, stored)
 
     async def _send_next(self, queue: Queue, sending: _Sending) -> bool:
         """Sends one event. Returns whether the next of its task may follow in this round."""

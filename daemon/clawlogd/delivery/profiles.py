@@ -56,6 +56,7 @@ class Round:
         beats_answer: What it answered to the last of those.
         unknown_tasks: Tasks of heartbeats that the backend does not know.
         failed: The event whose sending failed; None where that is not known.
+        error: The fault of the daemon's own that kept the others from being sent.
     """
 
     results: list[Result]
@@ -66,6 +67,7 @@ class Round:
     beats_answer: Answer | None = None
     unknown_tasks: list[str] = field(default_factory=list)
     failed: StoredEvent | None = None
+    error: Exception | None = None
 
     def undecided(self, events: Sequence[StoredEvent]) -> list[StoredEvent]:
         """The events whose fate is not known, in order, but the one that failed first."""

@@ -28,6 +28,7 @@ from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
 
+_NO_SUCH_ID = frozenset({400, 422})  # to a question that says nothing but an id
 _APART_S = 2.0  # between the two reads
 _AGAIN_AFTER_MS = 3_600_000  # a task is told anew at most this often, also across restarts: it is kept with the task
 _BELIEVED_S = 60.0  # for how long it is believed that a task is there after all, or that nothing can be done
@@ -128,6 +129,12 @@ class Resync:
         self._log.info("step_unknown", task_id=task.task_id, step=step.position)
         return True
 
+    def suspect_all(self, base_url: str) -> None:
+        """Looks into all tasks of a backend that are still spoken of: it may be another one by now."""
+        waiting = self._outbox.counts.by_task
+        tasks = [task for task in self._registry if task.base_url == base_url]
+        self.suspect(task.task_id for task in tasks if not task.status.ended or waiting[task.task_id])
+
     def suspect(self, task_ids: Iterable[str]) -> None:
         """Looks into tasks that the backend is said not to know."""
         now = self._clock.monotonic()
@@ -178,7 +185,7 @@ class Resync:
             if task is None:
                 return False
             answer = await self._certainly(lambda task=task: self._upstream.get_task(task.remote_id or task.task_id))  # type: ignore[misc]
-            if not answer.is_gone:
+            if not answer.is_gone and answer.status not in _NO_SUCH_ID:
                 return False
         return await self._can_read_others(task_id)
 

@@ -34,6 +34,7 @@ _MAX_TEXT_CHARS = 1000
 _MAX_PROBLEM_CHARS = 300
 _MAX_DETAIL_CHARS = 400
 _STATUS_DIGITS = 3
+_PAGE_BYTES = 1000
 
 
 class Outcome(Enum):
@@ -121,7 +122,9 @@ def read_reply(sent: str, status: int, content: bytes, retry_after_s: float | No
         try:
             return Answer(Outcome.DELIVERED, status=status, body=_decode(content))
         except (ValueError, RecursionError) as error:
-            return Answer(Outcome.TRANSIENT, f"{sent}: HTTP {status}, and the body is not JSON: {error}", status)
+            is_page = content[:_PAGE_BYTES].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+            found = "is a web page (to sign in?), not JSON" if is_page else f"is not JSON: {error}"
+            return Answer(Outcome.TRANSIENT, f"{sent}: HTTP {status}, and the body {found}", status)
     detail = f"{sent}: HTTP {status}{_problem(content)}"
     if status == _UNAUTHORIZED:
         return Answer(Outcome.UNAUTHORIZED, detail, status)

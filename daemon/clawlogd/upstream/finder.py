@@ -81,6 +81,7 @@ class ContractFinder:
     Attributes:
         state: What is known.
         interpreter: Speaks as the contract says; None where that is the standard one, or none is known.
+        generation: How often another contract took the place of one: then the server may be another, too.
         document: What the server says of itself; None while it has not been read, or where there is none.
     """
 
@@ -112,6 +113,8 @@ class ContractFinder:
         self._unread = ""  # what came in place of a document
         self._doubt = ""  # what was refused, while the document is read for that
         self._doubts_from = 0.0
+        self._last: tuple[str, ...] | None = None  # the routes of the contract that held last
+        self.generation = 0
         self.state = ContractState.UNKNOWN
         self.interpreter: Interpreter | None = None
         self.document: Document | None = None
@@ -153,9 +156,8 @@ class ContractFinder:
 
     async def ask(self) -> Answer | None:
         """Sees to it that the backend was asked for its document. Returns why it did not answer; None where it did."""
-        if self._answered:
-            return None
-        return await self._read()
+        async with self._reading:
+            return None if self._answered else await self._read_alone()
 
     def configure(self, configured: str) -> None:
         """Takes what the settings say by now. A contract that they name is read again, for it may have been edited.
@@ -166,6 +168,8 @@ class ContractFinder:
         if configured == self._configured and configured in {AUTO, STANDARD}:
             return
         self._configured = configured
+        if self.state is ContractState.STANDARD:
+            self._last = ()  # of other routes than any other contract
         self.interpreter, self.state, self._choices = None, ContractState.UNKNOWN, ()
         self._source, self._detail = "", ""
         self._begin()
@@ -175,6 +179,8 @@ class ContractFinder:
 
     def retry_now(self) -> None:
         """Asks anew now, where that may help: there is reason to think that the backend is there."""
+        if self._reading.locked():
+            return
         if self.document is None or self.state in {ContractState.UNKNOWN, ContractState.MISSING}:
             self._at_once = True
             self._woken.set()
@@ -210,17 +216,20 @@ class ContractFinder:
             detail: What it answered.
         """
         now = anyio.current_time()
-        if self._fixed or self.interpreter is None or now < self._doubts_from:
+        if self._fixed or now < self._doubts_from:
             return self.state is not ContractState.MISSING
         self._doubts_from = now + _DOUBT_AGAIN_S
-        before, self._doubt = self.interpreter.contract, detail
+        before, self._doubt = self._spoken(), detail
         await self._read()
         self._doubt = ""
-        return self.interpreter is not None and self.interpreter.contract == before
+        return self.state is not ContractState.MISSING and self._spoken() == before
+
+    def _spoken(self) -> Contract | None:
+        return self.interpreter.contract if self.interpreter is not None else None
 
     def report(self) -> ContractReport:
         """How the backend is spoken to, for people."""
-        contract = self.interpreter.contract if self.interpreter is not None else None
+        contract = self._spoken()
         detail = self._detail or (self._unread if self.state is ContractState.UNKNOWN else "")
         return ContractReport(self.state, self._source, detail, self._choices, contract)
 
@@ -235,6 +244,7 @@ class ContractFinder:
         """Reads until cancelled: the document once a day, and after growing pauses while there is no answer or no contract."""
         pause_s = _FIRST_PAUSE_S
         while True:
+            self._at_once = False
             await self._read()
             read_at = anyio.current_time()
             if self.state in {ContractState.STANDARD, ContractState.FOUND}:
@@ -247,7 +257,6 @@ class ContractFinder:
                 if pause.cancelled_caught:
                     pause_s = min(pause_s * 2, max(_FIRST_PAUSE_S, self._settings.now.retry.max_delay_s))
                     break
-            self._at_once = False
 
     async def _read(self) -> Answer | None:
         """Looks for a document once. Returns why there was no answer; None where there was one, be it that there is none."""
@@ -343,6 +352,9 @@ class ContractFinder:
         self._changed()
 
     def _set(self, contract: Contract, source: str) -> None:
+        if self.state is ContractState.STANDARD or self._last not in {None, contract.routes()}:
+            self.generation += 1
+        self._last = contract.routes()
         self.interpreter, self.state = Interpreter(contract), ContractState.FOUND
         self._source, self._detail = source, ""
 

@@ -89,7 +89,7 @@ class Trial:
 
     def __init__(self, upstream: Upstream, contract: Contract | None, clock: Clock) -> None:
         self._upstream = upstream
-        self._routes = {name: f"{each.method} {each.path}" for name, each in (contract or STANDARD_CONTRACT).actions()}
+        self._routes = {name: each.route for name, each in (contract or STANDARD_CONTRACT).actions()}
         self._clock = clock
         self._own_id = new_uuid()
         self._ids = RemoteIds(None, ())
@@ -205,8 +205,11 @@ class Trial:
         elif action not in self._routes:
             self._note(action, what, TrialOutcome.ABSENT, detail=_WITHOUT_ROUTE[action])
         else:
-            detail = answer.detail if answer.status == _CONFLICT else ""
-            self._note(action, what, TrialOutcome.OK, answer.status, detail)
+            self._note(action, what, TrialOutcome.OK, answer.status, _conflict(action) if answer.status == _CONFLICT else "")
 
     def _note(self, action: str, what: str, outcome: TrialOutcome, status: int | None = None, detail: str = "") -> None:
         self.tried.append(Tried(action, what, self._routes.get(action), outcome, status, detail))
+
+
+def _conflict(action: str) -> str:
+    return "HTTP 409, as it should: nobody asked for a stop" if action == "ack" else "HTTP 409: it is so already"

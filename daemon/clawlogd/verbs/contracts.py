@@ -97,7 +97,7 @@ def _actions(report: ContractReport) -> tuple[ActionView, ...]:
     for name in (*NEEDED, *_OPTIONAL):
         action, choice = routes.get(name), choices.get(name)
         if action is not None:
-            view = ActionView(name, name in NEEDED, f"{action.method} {action.path}", action.reason or unexplained)
+            view = ActionView(name, name in NEEDED, action.route, action.reason or unexplained)
         elif choice is not None:
             view = ActionView(name, name in NEEDED, choice.route, choice.reason)
         elif contract is not None:

@@ -2,22 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
 
 from support.foreign.running import served
 from support.foreign.written import WRITTEN
 from support.running_daemon import RunningDaemon, until
-
-
-@pytest.fixture
-async def daemon(tmp_path: Path) -> AsyncIterator[RunningDaemon]:
-    daemon = RunningDaemon(tmp_path)
-    await daemon.start()
-    yield daemon
-    await daemon.stop()
 
 
 @pytest.mark.parametrize("name", WRITTEN)

@@ -67,7 +67,7 @@ def test_a_trial_says_what_was_taken_and_what_came_back(place: Installation, cla
         ran = clawlog(place, "contract", "try", url)
         assert (ran.status, ran.stderr) == (0, "")
         assert "✓  step 2 is done                                     PATCH /api/tasks/{task_id}/steps/{step_id}" in ran.stdout
-        assert "HTTP 409: 没有待确认的中断请求" in ran.stdout
+        assert "HTTP 409, as it should: nobody asked for a stop" in ran.stdout
         (task,) = server.held.tasks.values()
         assert ran.stdout.endswith(f"everything was taken; the task is {task.key}: {task.title}\n")
         own = place.folder / "wrong.toml"

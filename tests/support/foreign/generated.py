@@ -37,6 +37,8 @@ class GeneratedServer:
     def _on_refusal(self, request: object, refusal: RefusedError) -> JSONResponse:
         del request
         t = self.traits
+        if t.errors_as_200 and t.envelope == "head":
+            return JSONResponse({"result": {"code": refusal.status * 100 + 1, "message": refusal.text}, "data": None})
         if t.errors_as_200 and t.envelope in {"code", "success"}:
             code = {"code": refusal.status * 100 + 1} if t.envelope == "code" else {"success": False, "code": refusal.status}
             return JSONResponse({**code, "msg": refusal.text, "data": None})
@@ -94,11 +96,16 @@ class GeneratedServer:
     def _task_view(self, task: Task) -> dict[str, Any]:
         t = self.traits
         steps = [
-            {self._step_name(): each.key, t.title.replace("task_", ""): each.title, t.status: self._out[each.status]}
+            {
+                self._step_name(): self._shown_key(each.key),
+                t.title.replace("task_", ""): each.title,
+                t.status: self._out[each.status],
+            }
             for each in task.steps
         ]
         view = {
-            t.name("task_id") if t.style != "rest" else "id": task.key, t.title: task.title, t.status: task.status,
+            t.name("task_id") if t.style != "rest" else "id": self._shown_key(task.key),
+            t.title: task.title, t.status: task.status,
             "steps": steps,
             "created_at": "2026-01-01T00:00:00Z",
         }  # fmt: skip
@@ -110,6 +117,8 @@ class GeneratedServer:
         match self.traits.envelope:
             case "code":
                 return {"code": 0, "msg": "ok", "data": view}
+            case "head":
+                return {"result": {"code": 0, "message": "ok"}, "data": view}
             case "success":
                 return {"success": True, "data": view}
             case "result":
@@ -123,6 +132,20 @@ class GeneratedServer:
     def _model(self, name: str, /, **members: tuple[Any, Any]) -> type[BaseModel]:
         config = ConfigDict(extra="forbid") if self.traits.strict else ConfigDict()
         return create_model(f"{name}{self.traits.seed}", __config__=config, **members)  # type: ignore[call-overload,no-any-return]
+
+    def _body(self, name: str, /, **members: tuple[Any, Any]) -> type[BaseModel]:
+        """A request's body: with a key of its own where each must have one, and within another where bodies are nested."""
+        if self.traits.keyed:
+            members[self.traits.name("request_id")] = (str, ...)
+        inner = self._model(name, **members)
+        return self._model(f"{name}Body", **{self.traits.nested: (inner, ...)}) if self.traits.nested else inner
+
+    def _given(self, body: BaseModel) -> dict[str, Any]:
+        given: dict[str, Any] = body.model_dump()
+        given = given[self.traits.nested] if self.traits.nested else given
+        if self.traits.keyed and not given[self.traits.name("request_id")]:
+            self.held.misused.append("no key")
+        return given
 
     def _text(self, *, required: bool = False) -> tuple[Any, Any]:
         most = self.traits.most_chars
@@ -138,11 +161,24 @@ class GeneratedServer:
                 return str, Field(description=f"one of: {' / '.join(words)}")
 
     def _key_type(self, kind: str) -> Any:
-        return int if kind in {"int", "id", "index", "position"} else str
+        return int if kind in {"int", "id", "index", "position"} and not self.traits.keys_as_text else str
+
+    def _shown_key(self, key: Any) -> Any:
+        return str(key) if self.traits.keys_as_text else key
 
     def _route(
-        self, method: str, path: str, handler: Callable[..., Any], summary: str, /, **parameters: tuple[Any, Any]
+        self,
+        method: str,
+        path: str,
+        handler: Callable[..., Any],
+        summary: str,
+        answer: str = "",
+        /,
+        **parameters: tuple[Any, Any],
     ) -> None:
+        if answer == "list" and not self.traits.lists:
+            return
+
         def endpoint(**given: Any) -> Any:
             return handler(**given)
 
@@ -156,7 +192,41 @@ class GeneratedServer:
         endpoint.__name__ = (
             f"{summary.replace(' ', '_')}_{len(self.app.routes)}" if summary.isascii() else f"r{len(self.app.routes)}"
         )
-        self.app.add_api_route(self.traits.prefix + path, endpoint, methods=[method], summary=summary)
+        shown = answer and self.traits.declared and self._answer(answer)
+        declared = {"response_model": shown} if shown else {}
+        self.app.add_api_route(self.traits.prefix + path, endpoint, methods=[method], summary=summary, **declared)
+
+    def _answer(self, kind: str) -> Any:
+        """The type of what is answered, as a document shows it."""
+        t = self.traits
+        flag = (Literal["none", "soft_stop"] if t.flag == "mode" else int if t.flag_as == "int" else bool, ...)
+        key = (self._key_type(t.task_key), ...)
+        if kind == "control":
+            view: Any = self._model("ControlView", **{t.name("task_id"): key, t.name(t.flag): flag})
+        else:
+            step = self._model("StepView", **{
+                self._step_name(): (self._key_type(t.step_key), ...),
+                t.title.replace("task_", ""): (str, ...), t.status: (str, ...),
+            })  # fmt: skip
+            members = {
+                t.name("task_id") if t.style != "rest" else "id": key, t.title: (str, ...), t.status: (str, ...),
+                "steps": (list[step], ...), "created_at": (str, ...),  # type: ignore[valid-type]
+            }  # fmt: skip
+            view = self._model("TaskView", **members, **({t.name(t.flag): flag} if t.control == "detail" else {}))
+            view = list[view] if kind == "list" else view
+        match t.envelope:
+            case "code":
+                return self._model(f"Of{kind}", code=(int, ...), msg=(str, ...), data=(view, ...))
+            case "head":
+                head = self._model("Head", code=(int, ...), message=(str, ...))
+                return self._model(f"Of{kind}", result=(head, ...), data=(view, ...))
+            case "success":
+                return self._model(f"Of{kind}", success=(bool, ...), data=(view, ...))
+            case "result":
+                return self._model(f"Of{kind}", result=(view, ...))
+            case "task":
+                return self._model(f"Of{kind}", task=(view, ...))
+        return view
 
     def _said(self, english: str, chinese: str) -> str:
         return chinese if self.traits.chinese else english
@@ -194,14 +264,14 @@ class GeneratedServer:
         t = self.traits
         inner = t.title.replace("task_", "")
         item: Any = str if t.step_shape == "texts" else self._model("NewStep", **{inner: (str, ...)})
-        return self._model(
+        return self._body(
             "Create",
             **{t.name(t.title): (str, ...), "steps": (list[item], Field(default=[])), "agent": (str | None, "openclaw")},
         )
 
     def _on_create(self, body: BaseModel) -> Any:
         t = self.traits
-        given = body.model_dump()
+        given = self._given(body)
         titles = [each if isinstance(each, str) else next(iter(each.values())) for each in given["steps"]]
         return self._create(given[t.name(t.title)], titles)
 
@@ -220,6 +290,7 @@ class GeneratedServer:
             f"/{t.noun}{'/' if t.slash else ''}",
             self._on_create,
             self._said("Create task", "创建任务"),
+            "task",
             body=(self._create_model(), ...),
         )
         self._route(
@@ -227,16 +298,18 @@ class GeneratedServer:
             f"/{t.noun}{'/' if t.slash else ''}",
             lambda: self._wrap([self._task_view(each) for each in self.held.tasks.values()]),
             self._said("List tasks", "任务列表"),
+            "list",
         )
         self._route(
             "GET",
             one,
             lambda task_id: self._wrap(self._task_view(self.held.find(task_id))),
             self._said("Get task", "任务详情"),
+            "task",
             task_id=key,
         )
         if t.style == "verbs":
-            note = self._model("Note", **{summary: self._text()})
+            note = self._body("Note", **{summary: self._text()})
             for ours in self._out:
                 if ours in VERBS:
                     verb = VERBS[ours][t.seed % len(VERBS[ours])]
@@ -251,7 +324,7 @@ class GeneratedServer:
                         body=(note, ...),
                     )
         else:
-            update = self._model(
+            update = self._body(
                 "StepUpdate", **{t.name(t.status): self._status_type(list(self._out.values())), summary: self._text()}
             )
             self._route(
@@ -267,14 +340,14 @@ class GeneratedServer:
 
     def _verb(self, word: str | None, name: str, summary: str) -> Callable[..., Any]:
         def handler(task_id: Any, body: BaseModel, **step: Any) -> Any:
-            task, given = self.held.find(task_id), body.model_dump()
+            task, given = self.held.find(task_id), self._given(body)
             return self._set_step(task, self.held.step_of(task, step[name]), word or self._status_of(given), given.get(summary))
 
         return handler
 
     def _rest_signs(self, one: str, key: tuple[Any, Any], summary: str) -> None:
         t = self.traits
-        note = self._model("Sign", **{summary: self._text()})
+        note = self._body("Sign", **{summary: self._text()})
         beat, ack = self._said("Heartbeat", "心跳"), self._said("Acknowledge interrupt", "确认中断")
         if t.by_query:
             parameter = {summary: (str | None, Query(default=None, max_length=t.most_chars))}
@@ -298,7 +371,7 @@ class GeneratedServer:
             self._route(
                 "POST",
                 f"{one}/heartbeat",
-                lambda task_id, body: self._beat(self.held.find(task_id), body.model_dump()[summary]),
+                lambda task_id, body: self._beat(self.held.find(task_id), self._given(body)[summary]),
                 beat,
                 task_id=key,
                 body=(note, ...),
@@ -306,7 +379,7 @@ class GeneratedServer:
             self._route(
                 "POST",
                 f"{one}/{t.ack}",
-                lambda task_id, body: self._ack(self.held.find(task_id), body.model_dump()[summary]),
+                lambda task_id, body: self._ack(self.held.find(task_id), self._given(body)[summary]),
                 ack,
                 task_id=key,
                 body=(note, ...),
@@ -317,14 +390,15 @@ class GeneratedServer:
                 f"{one}/{t.control}",
                 lambda task_id: self._control_view(self.held.find(task_id)),
                 self._said("Control state", "查询控制状态"),
+                "control",
                 task_id=key,
             )
         if t.task_route:
-            update = self._model("TaskUpdate", **{t.name(t.status): (str, ...), summary: self._text()})
+            update = self._body("TaskUpdate", **{t.name(t.status): (str, ...), summary: self._text()})
             self._route(
                 t.update,
                 one,
-                lambda task_id, body: self._set_task(self.held.find(task_id), body.model_dump(), summary),
+                lambda task_id, body: self._set_task(self.held.find(task_id), self._given(body), summary),
                 self._said("Update task", "更新任务状态"),
                 task_id=key,
                 body=(update, ...),
@@ -338,7 +412,7 @@ class GeneratedServer:
 
     def _control_view(self, task: Task) -> Any:
         t = self.traits
-        return self._wrap({t.name("task_id"): task.key, t.name(t.flag): self._flag(task)})
+        return self._wrap({t.name("task_id"): self._shown_key(task.key), t.name(t.flag): self._flag(task)})
 
     def _rpc(self) -> None:
         t = self.traits
@@ -347,22 +421,29 @@ class GeneratedServer:
         step_id = {"id": "step_id", "uuid": "step_id", "index": "step_index", "position": "step_no"}[t.step_key]
         step_id = t.name(step_id)
         self._route(
-            "POST", "/task/create", self._on_create, self._said("Create task", "创建任务"), body=(self._create_model(), ...)
+            "POST",
+            "/task/create",
+            self._on_create,
+            self._said("Create task", "创建任务"),
+            "task",
+            body=(self._create_model(), ...),
         )
         self._route(
             "GET",
             "/task/list",
             lambda: self._wrap([self._task_view(each) for each in self.held.tasks.values()]),
             self._said("List", "任务列表"),
+            "list",
         )
         self._route(
             "GET",
             "/task/detail",
             lambda **q: self._wrap(self._task_view(self.held.find(q[task_id]))),
             self._said("Detail", "任务详情"),
+            "task",
             **{task_id: (key, ...)},
         )
-        update = self._model(
+        update = self._body(
             "StepUpdate",
             **{
                 task_id: (key, ...),
@@ -373,23 +454,23 @@ class GeneratedServer:
         )
 
         def on_step(body: BaseModel) -> Any:
-            given = body.model_dump()
+            given = self._given(body)
             task = self.held.find(given[task_id])
             return self._set_step(task, self.held.step_of(task, given[step_id]), self._status_of(given), given[summary])
 
         self._route("POST", "/step/update", on_step, self._said("Update step", "更新步骤状态"), body=(update, ...))
-        sign = self._model("Sign", **{task_id: (key, ...), summary: self._text()})
+        sign = self._body("Sign", **{task_id: (key, ...), summary: self._text()})
         self._route(
             "POST",
             "/task/heartbeat",
-            lambda body: self._beat(self.held.find(body.model_dump()[task_id]), body.model_dump()[summary]),
+            lambda body: self._beat(self.held.find(self._given(body)[task_id]), self._given(body)[summary]),
             self._said("Heartbeat", "心跳"),
             body=(sign, ...),
         )
         self._route(
             "POST",
             "/task/ack",
-            lambda body: self._ack(self.held.find(body.model_dump()[task_id]), body.model_dump()[summary]),
+            lambda body: self._ack(self.held.find(self._given(body)[task_id]), self._given(body)[summary]),
             self._said("Acknowledge stop", "确认停止"),
             body=(sign, ...),
         )
@@ -399,6 +480,7 @@ class GeneratedServer:
                 f"/task/{t.control}",
                 lambda **q: self._control_view(self.held.find(q[task_id])),
                 self._said("Control", "查询控制状态"),
+                "control",
                 **{task_id: (key, ...)},
             )
 
@@ -407,43 +489,47 @@ class GeneratedServer:
         one, key, summary = f"/{t.noun}/{{task_id}}", (self._key_type(t.task_key), ...), t.name(t.summary)
         step_id = t.name({"id": "step_id", "uuid": "step_id", "index": "index", "position": "position"}[t.step_key])
         kind = random.Random(t.seed).choice(["type", "kind", "event"])
-        kinds = Enum(f"Kind{t.seed}", {each: each for each in ("step_update", "heartbeat", "interrupt_ack")}, type=str)
+        of_steps = (
+            {f"step_{VERBS[ours][0]}": ours for ours in self._out if ours in VERBS} if t.event_words else {"step_update": ""}
+        )
+        kinds = Enum(f"Kind{t.seed}", {each: each for each in (*of_steps, "heartbeat", "interrupt_ack")}, type=str)
         self._route(
             "POST",
             f"/{t.noun}{'/' if t.slash else ''}",
             self._on_create,
             self._said("Create task", "创建任务"),
+            "task",
             body=(self._create_model(), ...),
         )
         self._route(
-            "GET", f"/{t.noun}", lambda: self._wrap([self._task_view(each) for each in self.held.tasks.values()]), "List tasks"
+            "GET",
+            f"/{t.noun}",
+            lambda: self._wrap([self._task_view(each) for each in self.held.tasks.values()]),
+            "List tasks",
+            "list",
         ) if not t.slash else None
         self._route(
             "GET",
             one,
             lambda task_id: self._wrap(self._task_view(self.held.find(task_id))),
             self._said("Get task", "任务详情"),
+            "task",
             task_id=key,
         )
-        status = self._status_type(list(self._out.values()))
-        model = self._model(
-            "Event",
-            **{
-                kind: (kinds, ...),
-                step_id: (self._key_type(t.step_key) | None, None),
-                t.name(t.status): (status[0] | None, Field(default=None, description=getattr(status[1], "description", None))),
-                summary: self._text(),
-            },
-        )
+        said, more = self._status_type(list(self._out.values()))
+        status = {t.name(t.status): (said | None, Field(default=None, description=getattr(more, "description", None)))}
+        step = {step_id: (self._key_type(t.step_key) | None, None)}
+        model = self._body("Event", **{kind: (kinds, ...), **step, **({} if t.event_words else status), summary: self._text()})
 
         def on_event(task_id: Any, body: BaseModel) -> Any:
-            given, task = body.model_dump(), self.held.find(task_id)
+            given, task = self._given(body), self.held.find(task_id)
             match given[kind].value:
                 case "heartbeat":
                     return self._beat(task, given[summary])
                 case "interrupt_ack":
                     return self._ack(task, given[summary])
-            return self._set_step(task, self.held.step_of(task, given[step_id]), self._status_of(given), given[summary])
+            word = self._out[of_steps[given[kind].value]] if t.event_words else self._status_of(given)
+            return self._set_step(task, self.held.step_of(task, given[step_id]), word, given[summary])
 
         self._route(
             "POST", f"{one}/events", on_event, self._said("Report an event", "上报事件"), task_id=key, body=(model, ...)
@@ -454,5 +540,6 @@ class GeneratedServer:
                 f"{one}/{t.control}",
                 lambda task_id: self._control_view(self.held.find(task_id)),
                 self._said("Control state", "查询控制状态"),
+                "control",
                 task_id=key,
             )

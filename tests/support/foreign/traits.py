@@ -39,7 +39,7 @@ class Traits:
     summary: str
     most_chars: int | None
     by_query: bool
-    envelope: Literal["none", "code", "success", "result", "task"]
+    envelope: Literal["none", "code", "success", "result", "task", "head"]
     errors_as_200: bool
     declared: bool
     control: Literal["control", "interrupt", "signal", "detail"]
@@ -52,6 +52,11 @@ class Traits:
     task_route: bool
     chinese: bool
     decoys: bool
+    nested: Literal["", "data", "payload"]
+    keyed: bool
+    keys_as_text: bool
+    event_words: bool
+    lists: bool
 
     @classmethod
     def draw(cls, seed: int) -> Traits:
@@ -76,7 +81,7 @@ class Traits:
             summary=r.choice(["summary", "message", "detail", "note", "description", "text"]),
             most_chars=r.choice([None, None, 100, 255, 500]),
             by_query=style == "rest" and r.random() < 0.2,
-            envelope=r.choice(["none", "none", "code", "success", "result", "task"]),
+            envelope=r.choice(["none", "none", "code", "success", "result", "task", "head"]),
             errors_as_200=r.random() < 0.5,
             declared=r.random() < 0.4,
             control=r.choice(["control", "control", "interrupt", "signal", "detail"]),
@@ -89,6 +94,11 @@ class Traits:
             task_route=r.random() < 0.5,
             chinese=r.random() < 0.3,
             decoys=r.random() < 0.7,
+            nested=r.choice(["", "", "", "", "data", "payload"]),
+            keyed=r.random() < 0.15,
+            keys_as_text=r.random() < 0.15,
+            event_words=r.random() < 0.5,
+            lists=r.random() < 0.8,
         )
 
     def name(self, snake: str) -> str:

@@ -358,6 +358,7 @@ class StrictServer(Server):
 
     def __init__(self) -> None:
         super().__init__()
+        self.steps: dict[UUID, tuple[Task, Step]] = {}
         self.app.add_exception_handler(
             RefusedError,
             lambda _, error: JSONResponse({"detail": str(error)}, error.status),  # type: ignore[attr-defined]
@@ -374,7 +375,7 @@ class StrictServer(Server):
 
     def _router(self) -> APIRouter:
         router, held = APIRouter(), self.held
-        steps: dict[UUID, tuple[Task, Step]] = {}
+        steps = self.steps
 
         @router.post("/tasks/", response_model=self.TaskView, status_code=201)
         def create_task(payload: StrictServer.NewTask) -> Any:

@@ -96,7 +96,7 @@ def spoken_to(view: DaemonView | None) -> Iterator[Finding]:
     for base_url in urls:
         spoken = daemon.contract_of(base_url)
         if spoken is None:
-            return  # an older daemon, which speaks the standard contract alone
+            continue  # an older daemon, which speaks the standard contract alone; or the backend does not answer
         why = reason(spoken)
         if spoken.state in IN_FORCE:
             how = "as the standard contract says" if spoken.state == "standard" else "in its own way"

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
 from clawlog.cli.render import contracts
 from clawlog.cli.render.contracts import ContractView
 from clawlog.client import Client
+from clawlog.connection import calls
 from clawlog.connection.address import NO_LISTENER
 from clawlog.connection.results import JsonObject
 from clawlog.errors import ClawlogError, DaemonUnreachable
@@ -40,10 +42,10 @@ def status() -> JsonObject:
 
 
 def contract_of(base_url: str) -> ContractView | None:
-    """Returns how the running daemon speaks to a backend; None where it does not say: none runs, or an older one."""
+    """Returns how the running daemon speaks to a backend; None where it does not say so within 5 s, or is an older one."""
     with Client(autostart=False, timeout_s=TIMEOUT_S) as client:
         try:
-            return contracts.contract(client.show_contract(base_url))
+            return contracts.contract(client.perform(replace(calls.show_contract(base_url), may_take_s=0.0)))
         except ClawlogError:
             return None
 

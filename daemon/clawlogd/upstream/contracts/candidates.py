@@ -24,7 +24,7 @@ _FOREIGN_COST = 60
 _JOINED_SCORE = 95
 _PARAMETER = re.compile(r"\{[^{}/]*\}")
 _NEUTRAL = frozenset(
-    ["api", "v1", "v2", "v3", "v4", "v0", "rest", "clawlog", "agent", "agents", "service", "public", "internal"]
+    ["api", "v0", "v1", "v2", "v3", "v4", "rest", "clawlog", "agent", "agents", "service", "public", "internal"]
 )
 _WORD = re.compile(r"[A-Za-z][A-Za-z_.-]{2,40}")
 
@@ -268,6 +268,9 @@ def _control(route: Route) -> Candidate | None:
     if flag:
         score += 50
         reasons.append(f"its answer has {flag}")
+        if _is_detail(route):
+            score += 15
+            reasons.append("it answers the whole task")
     elif _is_detail(route):
         score += 60
         reasons.append("it answers the whole task, and the document does not say with what")
@@ -284,6 +287,9 @@ def find_flag(members: Sequence[Member], depth: int = 0) -> str | None:
         for member in members:
             if words.snake(member.name) == words.snake(name):
                 return member.name
+    for member in members:  # another name says so by the values that it has
+        if words.snake(member.name) in words.STOP_FLAGS and any(each in words.STOP_VALUES for each in member.enum):
+            return member.name
     for member in members:
         if member.members and depth < 2 and (inner := find_flag(member.members, depth + 1)):
             return f"{member.name}.{inner}"
@@ -320,15 +326,9 @@ def _list(route: Route) -> Candidate | None:
 
 
 _SCORERS = {
-    "create": _create,
-    "step": _step,
-    "task": _task,
-    "heartbeat": _heartbeat,
-    "ack": _ack,
-    "control": _control,
-    "read": _read,
-    "list_tasks": _list,
-}
+    "create": _create, "step": _step, "task": _task, "heartbeat": _heartbeat,
+    "ack": _ack, "control": _control, "read": _read, "list_tasks": _list,
+}  # fmt: skip
 
 
 def _joined(action: str, routes: Sequence[Route]) -> list[Candidate]:

@@ -72,6 +72,13 @@ class Action(_Part, frozen=True):
         check_template(self.query)
         check_template(self.body)
 
+    @property
+    def route(self) -> str:
+        """Method and path, for people; and the body's fixed words, which tell reports apart that share a path."""
+        fixed = self.body.items() if isinstance(self.body, dict) else ()
+        words = [f"{name}={each}" for name, each in fixed if isinstance(each, str) and each and "{" not in each]
+        return " ".join([self.method, self.path, *words])
+
 
 class CreateAnswer(_Part, frozen=True):
     """Where the answer to a creation holds the ids.
@@ -200,6 +207,10 @@ class Contract(_Part, frozen=True):
     envelope: Envelope = Envelope()
     token: TokenHeader = TokenHeader()
     source: str = ""
+
+    def routes(self) -> tuple[str, ...]:
+        """Method and path of each action: two contracts with the same are of the same server."""
+        return tuple(f"{name} {action.method} {action.path}" for name, action in self.actions())
 
     def actions(self) -> Iterator[tuple[str, Action]]:
         """Each action that the server has, with its name."""

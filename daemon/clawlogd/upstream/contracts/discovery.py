@@ -68,6 +68,7 @@ _TIMES = ("requested_at", "interrupt_requested_at", "stop_requested_at", "stop_a
 _STOP_IDS = ("interrupt_id", "stop_id", "request_id")
 _CODES = ("code", "errcode", "err_code", "errno", "error_code", "status_code")
 _SUCCESS = ("success", "ok")
+_HEADS = ("result", "meta", "head", "header", "status", "error")
 _MESSAGES = ("message", "msg", "detail", "error", "errmsg")
 
 
@@ -189,7 +190,7 @@ def _action(candidate: Candidate, kind: type[A]) -> A:
         method=candidate.route.operation.method,
         path=request.path,
         query=request.query,
-        body=request.body,
+        body={candidate.route.operation.wrapper: request.body} if candidate.route.operation.wrapper else request.body,
         reason="; ".join(candidate.reasons),
     )
 
@@ -274,7 +275,13 @@ def _escaped(name: str) -> str:
 
 def _envelope(chosen: Sequence[Candidate]) -> Envelope:
     """The envelope that answers come in: where the document declares one, or leaves the answers open."""
-    names = {words.snake(member.name) for each in chosen for member in each.route.operation.answer}
+    answers = [member for each in chosen for member in each.route.operation.answer]
+    names = {words.snake(member.name) for member in answers}
+    names |= {words.snake(inner.name) for member in answers if member.name in _HEADS for inner in member.members}
     is_open = any(not each.route.operation.answer for each in chosen)
     wrapped = bool(names & {*_CODES, *_SUCCESS}) and bool(names & {*_MESSAGES, "data", "result"})
-    return Envelope(code=_plain((*_CODES, *_SUCCESS)), message=_plain(_MESSAGES)) if wrapped or is_open else Envelope()
+    if not wrapped and not is_open:
+        return Envelope()
+    inner = tuple(f"/{head}{each}" for head in _HEADS for each in _plain(_CODES))
+    messages = tuple(f"/{head}{each}" for head in _HEADS for each in _plain(_MESSAGES))
+    return Envelope(code=(*_plain((*_CODES, *_SUCCESS)), *inner), message=(*_plain(_MESSAGES), *messages))

@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from clawlogd.upstream.contracts import words
+
 _MAX_OPERATIONS = 400
 _MAX_MEMBERS = 60
 _MAX_VARIANTS = 20
@@ -73,6 +75,7 @@ class Operation:
         body_required: Whether it must have one.
         answer: What a success answers; empty where the document does not say.
         answer_is_list: Whether it answers a list.
+        wrapper: The member of the body that holds all others; empty where they stand in the body itself.
     """
 
     method: str
@@ -83,6 +86,7 @@ class Operation:
     body_required: bool = False
     answer: tuple[Member, ...] = ()
     answer_is_list: bool = False
+    wrapper: str = ""
 
     @property
     def title(self) -> str:
@@ -138,8 +142,11 @@ class _Reader:
             return
         required = body.get("required") is True
         for variant in self._variants(schema):
-            in_body = self._members(variant, "body", 0)
-            yield replace(plain, members=(*members, *in_body), has_body=True, body_required=required)
+            in_body, wrapper = self._members(variant, "body", 0), ""
+            if len(in_body) == 1 and words.snake(in_body[0].name) in words.WRAPPERS and "array" not in in_body[0].kinds:
+                (one,) = in_body
+                in_body, wrapper = (one.members, one.name) if one.members else (in_body, "")
+            yield replace(plain, members=(*members, *in_body), has_body=True, body_required=required, wrapper=wrapper)
 
     def _parameters(self, path: str, *lists: object) -> Iterator[Member]:
         seen: set[tuple[str, str]] = set()

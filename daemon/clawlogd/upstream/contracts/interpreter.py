@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from clawlog.protocol.ids import new_uuid
 from clawlogd.model import UNMAPPED, Beat, Event, NewStep
 from clawlogd.text import clean_text
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_reply
@@ -110,7 +111,8 @@ class Interpreter:
             return None
         values: dict[str, Any] = {
             "task_id": task_id, "at": beat.at, **_times(beat.at), "agent_seen_at": beat.agent_seen_at, "stalled": beat.stalled,
-            "evidence": beat.evidence.value, "pid": beat.pid, **self._summary(beat.summary, "alive"), "agent": "agent",
+            "event_id": new_uuid(), "evidence": beat.evidence.value, "pid": beat.pid,
+            **self._summary(beat.summary, "alive"), "agent": "agent",
         }  # fmt: skip
         return self._request(action, values)
 

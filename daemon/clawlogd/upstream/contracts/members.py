@@ -14,7 +14,6 @@ from clawlogd.upstream.contracts import words
 from clawlogd.upstream.contracts.document import Member, Operation
 
 _BARE_IDS = frozenset({"id", "uuid", "key", "pk"})
-_WRAPPERS = frozenset({"task", "step", "data", "payload", "event", "body", "params"})
 _MAX_NESTING = 2
 
 
@@ -81,7 +80,7 @@ def _body(action: str, members: Sequence[Member], request: Request, depth: int) 
     body: dict[str, Any] = {}
     for member in members:
         template = _template(action, member, request)
-        wraps = template is None and member.members and words.snake(member.name) in _WRAPPERS and depth < _MAX_NESTING
+        wraps = template is None and member.members and words.snake(member.name) in words.WRAPPERS and depth < _MAX_NESTING
         if wraps and (member.required or action == "create"):
             template = _body(action, member.members, request, depth + 1) or None
         if template is not None:
@@ -93,7 +92,7 @@ def _body(action: str, members: Sequence[Member], request: Request, depth: int) 
 
 def _assign_roles(action: str, operation: Operation, members: Sequence[Member], request: Request) -> None:
     """Finds for each role the member that fills it best; each member fills at most one."""
-    flat = [*members, *(inner for each in members if words.snake(each.name) in _WRAPPERS for inner in each.members)]
+    flat = [*members, *(inner for each in members if words.snake(each.name) in words.WRAPPERS for inner in each.members)]
     taken: set[int] = set()
     for role in _ROLES[action]:
         names = words.MEMBERS.get(role, words.ACKNOWLEDGED_NAMES)

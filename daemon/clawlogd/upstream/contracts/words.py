@@ -52,7 +52,7 @@ MEMBERS: dict[str, frozenset[str]] = {
     "event_id": _names("event_id eventid idempotency_key request_id dedup_id dedup_key message_id"),
     "agent": _names("agent agent_name agent_id source client reporter 代理"),
     "metadata": _names("metadata meta tags labels extra"),
-    "interrupt_id": _names("interrupt_id stop_id request_id control_id"),
+    "interrupt_id": _names("interrupt_id stop_id control_id"),
     "done": _names("progress_done done_count current completed_count"),
     "total": _names("progress_total total_count total"),
 }
@@ -64,6 +64,9 @@ KIND_NAMES = _names("type kind event event_type event_kind action event_name op 
 ACKNOWLEDGED_NAMES = _names(
     "ack acked acknowledged interrupt_ack interrupt_acked interrupt_acknowledged stop_acked stop_acknowledged confirmed"
 )
+
+WRAPPERS = _names("task step data payload event body params")
+"""The names of a member that holds what is meant."""
 
 # ── Routes ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ import pytest
 
 from clawlogd.model import Beat, Event, EventKind, Evidence, NewStep
 from clawlogd.upstream import routes
-from clawlogd.upstream.contracts.contract import read_contract
+from clawlogd.upstream.contracts.contract import Action, read_contract
 from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.contracts.standard import STANDARD_CONTRACT
 from clawlogd.upstream.routes import HttpRequest
@@ -73,3 +73,9 @@ def test_questions() -> None:
 def test_it_is_read_back_from_what_is_shown_of_it() -> None:
     shown = msgspec.toml.encode(STANDARD_CONTRACT).decode()
     assert read_contract(shown) == STANDARD_CONTRACT
+
+
+def test_reports_that_share_a_path_are_told_apart_where_they_are_shown() -> None:
+    beat = Action("POST", "/t/{task_id}/events", body={"event": "heartbeat", "detail": "{summary}", "level": 1, "note": ""})
+    assert beat.route == "POST /t/{task_id}/events event=heartbeat"
+    assert STANDARD_CONTRACT.create.route == "POST /api/tasks"
