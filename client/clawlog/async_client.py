@@ -19,7 +19,7 @@ from clawlog import autostart
 from clawlog.connection import address, calls, features
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.asynchronous import Link
-from clawlog.connection.calls import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
+from clawlog.connection.call import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
 from clawlog.connection.features import Features
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, DaemonUnreachable, Refused

@@ -21,7 +21,7 @@ from clawlog import autostart
 from clawlog.connection import address, calls, features
 from clawlog.connection.address import NO_LISTENER, Address
 from clawlog.connection.blocking import Channel, open_channel
-from clawlog.connection.calls import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
+from clawlog.connection.call import DEFAULT_TIMEOUT_S, MAX_ATTEMPTS, Call, ConnectionLost
 from clawlog.connection.results import StopState
 from clawlog.connection.session import Answer, Changed, Session
 from clawlog.errors import DaemonUnreachable, Refused

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from clawlog.connection import calls
-from clawlog.connection.calls import Call, NewStep, PlannedStep, Progress
+from clawlog.connection.call import Call
+from clawlog.connection.calls import NewStep, PlannedStep, Progress
 from clawlog.connection.results import (
     Accepted,
     AddedStep,

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol, TypeVar
 
 from clawlog.connection.address import Address, Kind
-from clawlog.connection.calls import Call, ConnectionLost
+from clawlog.connection.call import Call, ConnectionLost
 from clawlog.connection.features import Features
 from clawlog.connection.results import StopState
 from clawlog.connection.session import Answer, Changed, Framing, Lines, Session

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from clawlog.connection.address import Address, Kind
-from clawlog.connection.calls import ConnectionLost
+from clawlog.connection.call import ConnectionLost
 from clawlog.connection.session import Framing, Lines
 from clawlog.connection.zmtp import Zmtp
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.connection.results import JsonObject
 from clawlog.protocol import jsonrpc
 from clawlog.protocol.errors import INVALID_PARAMS, METHOD_NOT_FOUND, TASK_FINISHED, RpcError

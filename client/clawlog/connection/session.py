@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from clawlog.connection import results
-from clawlog.connection.calls import Call, ConnectionLost
+from clawlog.connection.call import Call, ConnectionLost
 from clawlog.connection.features import Features
 from clawlog.connection.results import StopState
 from clawlog.errors import ProtocolViolation

@@ -7,7 +7,7 @@ alone: an address that needs CURVE goes through pyzmq. No I/O is done here.
 
 from __future__ import annotations
 
-from clawlog.connection.calls import ConnectionLost
+from clawlog.connection.call import ConnectionLost
 from clawlog.connection.session import MAX_REPLY_BYTES
 
 GREETING = b"\xff" + bytes(8) + b"\x7f" + b"\x03\x00" + b"NULL".ljust(20, b"\0") + b"\0" + bytes(31)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clawlog import spool
 from clawlog.client import Client
 from clawlog.connection import address
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.connection.results import JsonObject, raw
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol import errors

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias, TypeVar
 
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.errors import Refused
 
 R = TypeVar("R")

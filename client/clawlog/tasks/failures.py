@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Protocol, TypeVar
 
 from clawlog import spool
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
 from clawlog.protocol import errors
 from clawlog.tasks.conversation import Attempt, Outcome, Unreached

@@ -14,7 +14,8 @@ from typing import Any
 
 from clawlog import origin
 from clawlog.connection import calls
-from clawlog.connection.calls import Call, NewStep, PlannedStep, Step
+from clawlog.connection.call import Call
+from clawlog.connection.calls import NewStep, PlannedStep, Step
 from clawlog.connection.results import Beat, CreatedTask, Planned, StepHandle, StopPhase, StopState
 from clawlog.errors import SoftStop
 from clawlog.protocol.errors import UNKNOWN_TASK

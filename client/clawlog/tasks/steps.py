@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
 from clawlog.connection import calls
+from clawlog.connection.call import Call
 from clawlog.connection.calls import Progress
 from clawlog.connection.results import AddedStep
 from clawlog.errors import Refused
@@ -110,13 +111,13 @@ class OpenStep:
         if not self._is_refused:
             yield Attempt(self._call(status, summary, self.paced.progress))
 
-    def _call(self, status: StepStatus, summary: str | None, progress: Progress | None) -> calls.Call[Any]:
+    def _call(self, status: StepStatus, summary: str | None, progress: Progress | None) -> Call[Any]:
         if self._is_told_in_lines:
             line = f"{self._named}: {summary or status}"
             return calls.heartbeat(self.task.task_id, summary=line, progress=progress)
         return self._update(status, summary, progress)
 
-    def _update(self, status: StepStatus, summary: str | None, progress: Progress | None) -> calls.Call[Any]:
+    def _update(self, status: StepStatus, summary: str | None, progress: Progress | None) -> Call[Any]:
         return calls.update_step(self.task.task_id, self._reference, status, summary=summary, progress=progress)
 
 

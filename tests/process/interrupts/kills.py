@@ -19,7 +19,7 @@ import aiohttp
 
 from clawlog import AsyncClient
 from clawlog.connection import calls
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.errors import DaemonUnreachable
 from clawlog_backend.settings import Settings as BackendSettings
 from support.daemon_process import DaemonProcess

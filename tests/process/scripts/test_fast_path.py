@@ -14,7 +14,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.connection.results import raw
 from clawlog.protocol import jsonrpc, vocabulary
 from clawlog.scripting import fast, options, parser, plan

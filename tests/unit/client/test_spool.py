@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from clawlog import spool
 from clawlog.connection import calls
+from clawlog.connection.call import Call
 from clawlog.connection.results import StepHandle
 from clawlog.errors import Refused, SpoolFailed
 from clawlog.protocol import spool as spool_format
@@ -130,7 +131,7 @@ def test_the_daemon_makes_of_it_what_it_makes_of_the_callers_own_text(text: str,
     ],
 )
 def test_what_the_daemon_would_decline_later_is_declined_at_once(
-    folder: Path, env: dict[str, str], call: calls.Call[object], field: str
+    folder: Path, env: dict[str, str], call: Call[object], field: str
 ) -> None:
     with pytest.raises(Refused, match=field) as caught:
         spool.keep([(call.method, call.params)], env)

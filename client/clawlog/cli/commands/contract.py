@@ -16,7 +16,7 @@ from clawlog.cli.errors import CommandError
 from clawlog.cli.render import contracts, output
 from clawlog.client import Client
 from clawlog.connection import calls
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.connection.results import JsonObject
 from clawlog.errors import Refused
 from clawlog.protocol.addresses import is_this_machine

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from clawlog.connection import calls, session
-from clawlog.connection.calls import ConnectionLost
+from clawlog.connection.call import ConnectionLost
 from clawlog.connection.results import StopPhase, StopState
 from clawlog.connection.session import Answer, Changed, Lines, Session
 from clawlog.errors import ProtocolViolation

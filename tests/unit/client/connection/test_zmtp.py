@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawlog.connection import zmtp
-from clawlog.connection.calls import ConnectionLost
+from clawlog.connection.call import ConnectionLost
 from clawlog.connection.zmtp import GREETING, Zmtp, command, frame
 
 READY = command(b"READY", zmtp.property_(b"Socket-Type", b"ROUTER"))

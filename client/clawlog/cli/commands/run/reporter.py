@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from clawlog import origin, spool
 from clawlog.async_client import AsyncClient
 from clawlog.connection import calls
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.connection.results import StopState
 from clawlog.errors import ClawlogError, Refused
 from clawlog.protocol.errors import NOT_NOW

@@ -17,7 +17,7 @@ from clawlog.cli.commands.run.tree import Tree, state_of
 from clawlog.cli.commands.run.witness import Witness
 from clawlog.cli.render import times
 from clawlog.connection import calls
-from clawlog.connection.calls import Call
+from clawlog.connection.call import Call
 from clawlog.connection.results import Accepted, StopState
 from clawlog.protocol.types import ReportedTaskStatus
 
