@@ -25,9 +25,11 @@ class Agreement:
     def __init__(self, contract: ContractFinder) -> None:
         self.contract = contract
         self._generation = contract.generation
+        self._planned: tuple[object, ...] = ()  # how it was to be spoken to when the round was planned
 
-    def is_another(self) -> bool:
-        """Whether another contract has taken the place of the one that held when this was asked last."""
+    def begin(self) -> bool:
+        """Called before a round is planned. Returns whether another contract took the place of the one of the last round."""
+        self._planned = self.contract.state, self.contract.interpreter
         before, self._generation = self._generation, self.contract.generation
         return before != self._generation
 
@@ -44,8 +46,11 @@ class Agreement:
         """
         if self.contract.is_trial:
             unanswered = await self.contract.ask()
-            if unanswered is not None or not self.contract.is_trial:
+            if unanswered is not None:
                 return Round([], unanswered, list(beats))
+        if self._planned != (self.contract.state, self.contract.interpreter):
+            return Round([], unsent=list(beats))
+        if self.contract.is_trial:
             return self._tried(await send(), beats)
         sent = await send()
         answer = _refusal_of(sent)

@@ -247,7 +247,7 @@ class Lane:
         for task_id in tuple(self._requeued):
             await self._settlement.requeue_held(task_id)
             self._requeued.discard(task_id)
-        if self._agreement.is_another():
+        if self._agreement.begin():
             self._resync.suspect_all(self.base_url)
         self._policy.on_trial = self._agreement.contract.is_trial
         self._policy.plain_only = self._agreement.contract.interpreter is not None

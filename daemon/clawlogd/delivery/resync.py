@@ -194,6 +194,10 @@ class Resync:
         answer = await self._certainly(self._upstream.list_tasks)
         if answer.outcome is Outcome.DELIVERED and isinstance(answer.body, dict | list):
             return True
+        if answer.outcome is Outcome.NO_ROUTE:
+            return (
+                True  # its contract says how it is asked for a task, and it has no list: that it takes a creation will show it
+            )
         task = self._registry.find(task_id)
         base_url = task.base_url if task else None
         for other in self._registry:

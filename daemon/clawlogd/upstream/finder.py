@@ -30,7 +30,7 @@ from clawlogd.upstream.document import Document, read_document
 
 _AGAIN_S = 24 * 3600.0
 _FIRST_PAUSE_S = 1.0
-_DOUBT_AGAIN_S = 60.0
+_DOUBT_AGAIN_S = 5.0
 _PLACES = ("/openapi.json", "/api/openapi.json", "/api/v1/openapi.json")
 AUTO = "auto"
 STANDARD = "standard"
@@ -210,7 +210,7 @@ class ContractFinder:
             self._miss(f"it has no OpenAPI document that can be read, and {detail}")
 
     async def still_fits(self, detail: str) -> bool:
-        """Whether the contract holds after the backend refused something: its document is read anew, once a minute at most.
+        """Whether the contract holds after the backend refused something: its document is read anew, every few seconds at most.
 
         Args:
             detail: What it answered.
@@ -275,7 +275,8 @@ class ContractFinder:
         if answer.outcome is Outcome.DELIVERED:
             await self._understand(answer.body, place, root)
         elif answer.outcome is Outcome.REFUSED:
-            self.document = None
+            if self.state is not ContractState.STANDARD or not self._doubt:  # one bad answer says nothing of what it has
+                self.document = None
             self._without_document()
         self._answered = answer.outcome in {Outcome.DELIVERED, Outcome.REFUSED}
         return None if self._answered else answer

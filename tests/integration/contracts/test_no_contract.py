@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 
+from clawlogd.settings import Backend
 from support.foreign.held import Task
 from support.foreign.running import Front, served
 from support.foreign.written import EnvelopedServer, IndexedServer, RpcServer, Server, StrictServer
 from support.plain_server import PlainServer
-from support.running_daemon import RunningDaemon, until
+from support.running_daemon import QUICK, RunningDaemon, until
 
+CONTRACTS = Path(__file__).parents[2] / "support" / "foreign" / "contracts"
 PAGE = "<!doctype html><html><title>Sign in</title><form></form></html>"
 
 
@@ -161,6 +165,22 @@ async def test_a_document_that_is_gone_with_its_routes_ends_the_contract_until_i
         front.answer = lambda method, path: None
         task = await arrived(server)
         await until(lambda: task.steps[1].status == "running")
+
+
+async def test_one_that_has_no_list_is_told_anew_of_its_only_task(tmp_path: Path) -> None:
+    server = RpcServer()
+    with served(server.app) as url:
+        backend = Backend(url, contract=str(CONTRACTS / "rpc.toml"))
+        daemon = RunningDaemon(tmp_path, msgspec.structs.replace(QUICK, backend=(backend,)))
+        await daemon.start()
+        task_id = await work(daemon, url)
+        await arrived(server)
+        server.held.tasks.clear()
+        await daemon.call("step.update", task_id=task_id, step=2, status="running", summary="on")
+        task = await arrived(server)
+        await until(lambda: task.steps[1].status == "running")
+        assert (await in_state(daemon, url, "idle"))["dead_lettered"] == 0
+        await daemon.stop()
 
 
 @pytest.mark.parametrize("kind", [EnvelopedServer, StrictServer])

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from clawlogd.model import Event, EventKind
+from clawlogd.model import Event
 from clawlogd.settings import Http
 from clawlogd.upstream.answers import Answer
 from clawlogd.upstream.client import Upstream
@@ -107,18 +107,27 @@ async def test_a_fault_of_the_daemons_own_at_one_task_neither_stops_nor_repeats_
     daemon: RunningDaemon, plain: PlainServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     as_it_was = Upstream.send_event
+    await daemon.call("task.create", title="bad", task_id="bad", steps=["one"], base_url=plain.url)
+    await daemon.flush()
+    (bad,) = plain.tasks.values()
 
     async def failing(self: Upstream, event: Event, task_id: str, step_id: str | None) -> Answer:
-        if event.task_id == "bad" and event.kind is EventKind.STEP_STATUS:
+        if task_id == str(bad.task_id):
             raise RuntimeError("a fault")
         return await as_it_was(self, event, task_id, step_id)
 
     monkeypatch.setattr(Upstream, "send_event", failing)
-    for task_id in ("bad", *TASKS):
+    await daemon.call("step.update", task_id="bad", step=1, status="done")
+    for task_id in TASKS:
         await daemon.call("task.create", title=task_id, task_id=task_id, steps=["one"], base_url=plain.url)
         await daemon.call("step.update", task_id=task_id, step=1, status="done")
     await until(lambda: sum(task.steps[0].status == "done" for task in plain.tasks.values()) == len(TASKS))
-    assert (await daemon.call("daemon.status"))["faults"]
+
+    async def noted() -> bool:
+        return bool((await daemon.call("daemon.status"))["faults"])
+
+    await until(noted)
+    assert bad.steps[0].status == "pending"
     monkeypatch.undo()
     await daemon.flush()
     keys = [each.key for each in plain.events]
