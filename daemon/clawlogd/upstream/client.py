@@ -1,12 +1,13 @@
 """The only code that speaks HTTP to a backend: one request, and what its answer means.
 
-``routes`` says what is sent where, ``answers`` reads what comes back. Redirects are never followed (a token and a body would
-go elsewhere), replies are capped, and every request has a total timeout.
+A contract says what is sent where (``standard``, ``foreign``), ``routes`` what a batch is; ``answers`` reads what comes back.
+Redirects are never followed to another origin (a token and a body would go elsewhere), and to another path only for a server
+with a contract of its own. Replies are capped, and every request has a total timeout.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from urllib.parse import urlencode, urljoin, urlsplit
 
@@ -25,6 +26,8 @@ from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.foreign import ForeignServer
 from clawlogd.upstream.network import Misconfigured, Network, reason_of
 from clawlogd.upstream.routes import HttpRequest
+from clawlogd.upstream.server import Server
+from clawlogd.upstream.standard import StandardServer
 from clawlogd.upstream.tokens import TokenSource
 
 _MAX_HEADER_BYTES = 64 * 1024  # a single sign-on's cookie takes 9 kB; what is longer is no backend's
@@ -109,47 +112,29 @@ class Upstream:
         request = routes.poll(task_ids, cursor, wait_s)
         return controls.read_poll(str(request), await self._send(request, wait_s=wait_s))
 
-    # ── Plain profile ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── Plain profile, and other contracts ─────────────────────────────────────────────────────────────────────────
 
     async def send_event(self, event: Event, remote_task_id: str, remote_step_id: str | None) -> Answer:
         """Sends one event by its own route. A kind that has none in the plain profile counts as delivered."""
-        if (foreign := self._foreign()) is not None:
-            return await foreign.send_event(event, remote_task_id, remote_step_id)
-        request = routes.single(event, remote_task_id, remote_step_id)
-        if request is None:
-            return Answer(Outcome.DELIVERED)
-        return answers.read_single(str(request), event, await self._send(request))
+        return await self._server().send_event(event, remote_task_id, remote_step_id)
 
     async def send_heartbeat(self, beat: Beat, remote_task_id: str) -> Answer:
         """Sends one heartbeat by its own route."""
-        if (foreign := self._foreign()) is not None:
-            return await foreign.send_heartbeat(beat, remote_task_id)
-        return await self._send(routes.heartbeat(beat, remote_task_id))
+        return await self._server().send_heartbeat(beat, remote_task_id)
 
     async def get_control(self, remote_task_id: str, timeout_s: float | None = None) -> tuple[Answer, Control | None]:
         """Asks for one task's control state."""
         if (unasked := self._unasked()) is not None:
             return unasked, None
-        if (foreign := self._foreign(timeout_s)) is not None:
-            return await foreign.get_control(remote_task_id)
-        request = routes.control(remote_task_id)
-        return controls.read_control(str(request), await self._send(request, timeout_s=timeout_s))
+        return await self._server(timeout_s).get_control(remote_task_id)
 
     async def get_task(self, remote_task_id: str) -> Answer:
         """Asks whether the backend has a task."""
-        if (unasked := self._unasked()) is not None:
-            return unasked
-        if (foreign := self._foreign()) is not None:
-            return await foreign.get_task(remote_task_id)
-        return await self._send(routes.task(remote_task_id))
+        return self._unasked() or await self._server().get_task(remote_task_id)
 
     async def list_tasks(self) -> Answer:
         """Asks which tasks the backend has; one is enough."""
-        if (unasked := self._unasked()) is not None:
-            return unasked
-        if (foreign := self._foreign()) is not None:
-            return await foreign.list_tasks()
-        return await self._send(routes.tasks())
+        return self._unasked() or await self._server().list_tasks()
 
     async def get_document(self, path: str, *, from_origin: bool = False) -> Answer:
         """Asks for an OpenAPI document, within narrower bounds: it is no more than a help.
@@ -165,12 +150,14 @@ class Upstream:
         """Why nothing is asked: it is not known how; None where it is."""
         return None if self._is_known() else Answer(Outcome.TRANSIENT, "how to speak to it is not known: nothing was asked")
 
-    def _foreign(self, timeout_s: float | None = None) -> ForeignServer | None:
-        """The server as its own contract has it; None for one of the standard contract."""
+    def _server(self, timeout_s: float | None = None) -> Server:
+        """The server as its contract has it."""
+
+        def send(request: HttpRequest) -> Awaitable[Answer]:
+            return self._send(request, timeout_s=timeout_s)
+
         interpreter = self._contract()
-        if interpreter is None:
-            return None
-        return ForeignServer(interpreter, lambda request: self._send(request, timeout_s=timeout_s))
+        return StandardServer(send) if interpreter is None else ForeignServer(interpreter, send)
 
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 

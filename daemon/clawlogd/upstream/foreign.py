@@ -1,41 +1,29 @@
-"""A server that is spoken to as its own contract says: what the standard contract's routes are for others.
+"""A server that is spoken to as a contract of its own says.
 
 What comes back is brought into the standard contract's form, so that nobody above this has to know whose words were spoken.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import msgspec
 
 from clawlog.protocol.vocabulary import ENDED_STEP_STATUSES
-from clawlogd.model import UNMAPPED, Beat, Event, EventKind
+from clawlogd.model import UNMAPPED, Event, EventKind
 from clawlogd.upstream.answers import Answer, Outcome
-from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.routes import HttpRequest
+from clawlogd.upstream.server import Server
 
 _CONFLICT = 409
 _NOT_IMPLEMENTED = 501
 _NO_ROUTE = frozenset({404, 405, 501})
 _TOLD_BY_OTHERS = frozenset({EventKind.INTERRUPT_SEEN, EventKind.INTERRUPT_DELIVERED})
 
-Send = Callable[[HttpRequest], Awaitable[Answer]]
 
-
-class ForeignServer:
-    """Sends and asks as a contract says.
-
-    Args:
-        interpreter: The contract.
-        send: Makes one request.
-    """
-
-    def __init__(self, interpreter: Interpreter, send: Send) -> None:
-        self._interpreter = interpreter
-        self._send = send
+class ForeignServer(Server):
+    """Sends and asks as a contract of the server's own says."""
 
     async def send_event(self, event: Event, task_id: str, step_id: str | None) -> Answer:
         """Sends one event. A kind that the contract has no words for is refused with 501, for others to say it in.
@@ -58,37 +46,30 @@ class ForeignServer:
             case EventKind.AGENT_LOST:
                 request = self._interpreter.say(event, task_id, f"agent lost: {event.summary or ''}".removesuffix(": "))
                 return await self._all([request] if request else [])
+            case EventKind.PLAN:
+                return await self._plan(self._interpreter.plan(event, task_id))
+            case EventKind.METADATA:
+                return await self._optional(self._interpreter.metadata(event, task_id), "metadata")
+            case EventKind.LINK:
+                return await self._optional(self._interpreter.link(event, task_id), "links")
             case _ if event.kind in _TOLD_BY_OTHERS:
                 return Answer(Outcome.DELIVERED)
-        return Answer(Outcome.REFUSED, f"the contract has no words for {event.kind.value}", _NOT_IMPLEMENTED)
+        return _wordless(event.kind.value)
 
-    async def send_heartbeat(self, beat: Beat, task_id: str) -> Answer:
-        """Sends a heartbeat."""
-        request = self._interpreter.heartbeat(beat, task_id)
-        return Answer(Outcome.DELIVERED) if request is None else await self._judged(request)
+    async def get_task(self, task_id: str) -> Answer:
+        """Asks whether the server has a task. How its steps stand is said in the server's words: it is left out."""
+        answer = await super().get_task(task_id)
+        if not isinstance(answer.body, dict):
+            return answer
+        return replace(answer, body={name: each for name, each in answer.body.items() if name != "steps"})
 
-    async def get_control(self, task_id: str) -> tuple[Answer, Control | None]:
-        """Asks whether a task is to stop."""
-        request = self._interpreter.control(task_id)
-        if request is None:
-            return Answer(Outcome.NO_ROUTE, "the contract has no control"), None
-        answer = await self._judged(request)
+    def _read_control(self, sent: str, answer: Answer) -> tuple[Answer, Control | None]:
         if answer.outcome is not Outcome.DELIVERED:
             return answer, None
         control = self._interpreter.read_control(answer.body)
         if isinstance(control, Unreadable):
-            return Answer(Outcome.TRANSIENT, f"{request}: {control.detail}", answer.status), None
+            return Answer(Outcome.TRANSIENT, f"{sent}: {control.detail}", answer.status), None
         return answer, control
-
-    async def get_task(self, task_id: str) -> Answer:
-        """Asks whether the server has a task."""
-        request = self._interpreter.read(task_id) or self._interpreter.control(task_id)
-        return await self._judged(request) if request else Answer(Outcome.NO_ROUTE, "the contract cannot read a task")
-
-    async def list_tasks(self) -> Answer:
-        """Asks which tasks the server has."""
-        request = self._interpreter.list_tasks()
-        return await self._judged(request) if request else Answer(Outcome.NO_ROUTE, "the contract cannot list tasks")
 
     async def _create(self, event: Event) -> Answer:
         request = self._interpreter.create(event)
@@ -118,6 +99,21 @@ class ForeignServer:
             return begun
         return _settled(await self._judged(request))
 
+    async def _plan(self, request: HttpRequest | None) -> Answer:
+        answer = await self._optional(request, "plans")
+        if answer.outcome is not Outcome.DELIVERED:
+            return answer
+        return replace(answer, body={"steps": self._interpreter.listed_steps(answer.body)})
+
+    async def _optional(self, request: HttpRequest | None, what: str) -> Answer:
+        """Sends what a server may have no words for, or no route in spite of its contract: others say it then."""
+        if request is None:
+            return _wordless(what)
+        answer = await self._judged(request)
+        if answer.status in _NO_ROUTE:
+            return Answer(Outcome.REFUSED, answer.detail, answer.status)
+        return _settled(answer)
+
     async def _all(self, requests: list[HttpRequest]) -> Answer:
         answer = Answer(Outcome.DELIVERED)
         for request in requests:
@@ -126,8 +122,9 @@ class ForeignServer:
                 break
         return answer
 
-    async def _judged(self, request: HttpRequest) -> Answer:
-        return self._interpreter.judge(str(request), await self._send(request))
+
+def _wordless(what: str) -> Answer:
+    return Answer(Outcome.REFUSED, f"the contract has no words for {what}", _NOT_IMPLEMENTED)
 
 
 def _settled(answer: Answer) -> Answer:

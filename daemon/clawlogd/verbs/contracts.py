@@ -22,6 +22,7 @@ from clawlogd.verbs.fields import Params, hint
 from clawlogd.verbs.verb import Verb
 
 _OPTIONAL = ("task", "read", "list_tasks")
+_EXTRA = ("plan", "metadata", "link")  # shown where a contract has them
 _MAX_DETAIL_CHARS = 1000
 _HAND_MADE = "as it was given"
 
@@ -94,7 +95,7 @@ def _actions(report: ContractReport) -> tuple[ActionView, ...]:
     unexplained = "the standard contract" if contract is STANDARD_CONTRACT else "so it is written"
     choices = {each.action: each for each in report.choices}
     views = []
-    for name in (*NEEDED, *_OPTIONAL):
+    for name in (*NEEDED, *_OPTIONAL, *(each for each in _EXTRA if each in routes)):
         action, choice = routes.get(name), choices.get(name)
         if action is not None:
             view = ActionView(name, name in NEEDED, action.route, action.reason or unexplained)

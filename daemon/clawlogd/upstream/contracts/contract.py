@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from clawlogd.upstream.contracts.templates import check_path, check_template
+from clawlogd.upstream.contracts.templates import check_path, check_template, uses
 
 _MAX_POINTERS = 1000
 
@@ -180,6 +180,9 @@ class Contract(_Part, frozen=True):
         ack: Reports that the agent stopped.
         read: Reads one task: whether the server has it.
         list_tasks: Reads the newest tasks: whether it has any.
+        plan: Replaces all steps of a task. Its body names them by ``{step.step_id}``: so those that stay keep their ids.
+        metadata: Changes a task's metadata.
+        link: Adds a link to a task.
         root: What the paths begin at: ``base`` (the ``base_url``) or ``origin`` (scheme, host and port).
         step_statuses: The server's words for a step's statuses.
         task_statuses: The server's words for a task's statuses.
@@ -199,6 +202,9 @@ class Contract(_Part, frozen=True):
     ack: Action | None = None
     read: Action | None = None
     list_tasks: Action | None = None
+    plan: Action | None = None
+    metadata: Action | None = None
+    link: Action | None = None
     root: Root = Root.BASE
     step_statuses: Words = {}
     task_statuses: Words = {}
@@ -208,13 +214,26 @@ class Contract(_Part, frozen=True):
     token: TokenHeader = TokenHeader()
     source: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuses a plan after which what is reported of one step could be taken for another's.
+
+        Raises:
+            ValueError: Its body does not name the steps by their ids, or steps are known by their place.
+        """
+        if self.plan is None:
+            return
+        if not uses(self.plan.body, "step.step_id"):
+            raise ValueError("plan: its body has no {step.step_id}, by which steps keep their ids: add it, or leave plan out")
+        if self.create.answer.step_id_from is not None:
+            raise ValueError("plan: steps are known by their place (step_id_from), which a plan changes: leave plan out")
+
     def routes(self) -> tuple[str, ...]:
         """Method and path of each action: two contracts with the same are of the same server."""
         return tuple(f"{name} {action.method} {action.path}" for name, action in self.actions())
 
     def actions(self) -> Iterator[tuple[str, Action]]:
         """Each action that the server has, with its name."""
-        for name in ("create", "step", "task", "heartbeat", "control", "ack", "read", "list_tasks"):
+        for name in ("create", "step", "task", "heartbeat", "control", "ack", "read", "list_tasks", "plan", "metadata", "link"):
             if (action := getattr(self, name)) is not None:
                 yield name, action
 

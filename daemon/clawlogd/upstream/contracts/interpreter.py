@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from clawlog.protocol.ids import new_uuid
-from clawlogd.model import UNMAPPED, Beat, Event, NewStep
+from clawlogd.model import UNMAPPED, Beat, Event, NewStep, Progress
 from clawlogd.text import clean_text
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_reply
 from clawlogd.upstream.contracts.contract import Action, Contract, CreateAnswer, Root, StandIn
@@ -35,10 +35,12 @@ class Interpreter:
 
     Args:
         contract: The contract.
+        may_move: Whether the server may send a request on to another path of its own.
     """
 
-    def __init__(self, contract: Contract) -> None:
+    def __init__(self, contract: Contract, *, may_move: bool = True) -> None:
         self.contract = contract
+        self._may_move = may_move
 
     # ── Requests ───────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -46,16 +48,34 @@ class Interpreter:
         """The creation of a task."""
         create = self.contract.create
         title = _cut(event.title or "", create.max_title_chars)
-        titles = [(step.step_id, _cut(step.title, create.max_title_chars)) for step in event.steps or ()][: create.max_steps]
-        if not titles and create.min_steps:
-            titles = [(event.task_id, title)]
-        steps = tuple(
-            {"step.title": text, "step.step_id": step_id, "step.position": place, "step.index": place - 1}
-            for place, (step_id, text) in enumerate(titles, 1)
-        )
-        about = {"title": title, "metadata": event.metadata or None, "parent_task_id": event.parent_task_id}
+        steps = (event.steps or ())[: create.max_steps]
+        if not steps and create.min_steps:
+            steps = (NewStep(event.task_id, title),)
+        about = {"title": title, "metadata": event.metadata or None, "parent_task_id": event.parent_task_id or None}
         values = {**self._common(event), **about, "agent": agent or "agent"}
-        return self._request(create, values, steps, key=event.event_id)
+        values["summary"] = values["summary"] or None
+        return self._request(create, values, self._offered(steps, {}), key=event.event_id)
+
+    def plan(self, event: Event, task_id: str) -> HttpRequest | None:
+        """All steps of a task, as they are from now on; None where the server has no route for it."""
+        action = self.contract.plan
+        if action is None:
+            return None
+        steps = self._offered(event.steps or (), action.statuses or self.contract.step_statuses)
+        return self._request(action, {**self._common(event), "task_id": task_id}, steps, key=event.event_id)
+
+    def metadata(self, event: Event, task_id: str) -> HttpRequest | None:
+        """The pairs of a task's metadata that change; None where the server has no route for it."""
+        return self._attachment(self.contract.metadata, event, task_id, {"metadata": event.metadata})
+
+    def link(self, event: Event, task_id: str) -> HttpRequest | None:
+        """A link of a task; None where the server has no route for it."""
+        return self._attachment(self.contract.link, event, task_id, {"name": event.name or None, "url": event.url})
+
+    def _attachment(self, action: Action | None, event: Event, task_id: str, about: Mapping[str, Any]) -> HttpRequest | None:
+        if action is None:
+            return None
+        return self._request(action, {**self._common(event), **about, "task_id": task_id}, key=event.event_id)
 
     def step(self, event: Event, task_id: str, step_id: str) -> HttpRequest | None:
         """A step's new status; None where the server has no word that comes near.
@@ -71,7 +91,7 @@ class Interpreter:
         status, summary = _word(event.status or "", action.statuses or self.contract.step_statuses, event.summary)
         if status is None:
             return None
-        told = {**self._summary(summary, event.status), **_progress(event)}
+        told = {**self._summary(summary, event.status), **_progress(event.progress)}
         values = {**self._common(event), **told, "task_id": task_id, "step_id": step_id, "status": status}
         return self._request(action, values, key=event.event_id)
 
@@ -101,7 +121,7 @@ class Interpreter:
         if self.contract.ack is None:
             return None
         told = self._summary(event.summary, "stopped")
-        values = {**self._common(event), **told, "task_id": task_id, "interrupt_id": event.interrupt_id}
+        values = {**self._common(event), **told, "task_id": task_id, "interrupt_id": event.interrupt_id or None}
         return self._request(self.contract.ack, values, key=event.event_id)
 
     def heartbeat(self, beat: Beat, task_id: str) -> HttpRequest | None:
@@ -112,7 +132,7 @@ class Interpreter:
         values: dict[str, Any] = {
             "task_id": task_id, "at": beat.at, **_times(beat.at), "agent_seen_at": beat.agent_seen_at, "stalled": beat.stalled,
             "event_id": new_uuid(), "evidence": beat.evidence.value, "pid": beat.pid,
-            **self._summary(beat.summary, "alive"), "agent": "agent",
+            **self._summary(beat.summary, "alive"), **_progress(beat.progress), "agent": "agent",
         }  # fmt: skip
         return self._request(action, values)
 
@@ -140,7 +160,18 @@ class Interpreter:
         content = None if body is None or body is ABSENT else _encode(body)
         pairs = tuple((name, each if isinstance(each, str) else _encode(each).decode()) for name, each in query.items())
         from_origin = self.contract.root is Root.ORIGIN
-        return HttpRequest(action.method, path, content, key, query=pairs, from_origin=from_origin, route=action.path)
+        route = action.path if self._may_move else ""
+        return HttpRequest(action.method, path, content, key, query=pairs, from_origin=from_origin, route=route)
+
+    def _offered(self, steps: Sequence[NewStep], words: Mapping[str, str]) -> tuple[dict[str, Any], ...]:
+        most = self.contract.create.max_title_chars
+        return tuple(
+            {
+                "step.title": _cut(step.title, most), "step.step_id": step.step_id, "step.position": place,
+                "step.index": place - 1, "step.status": None if step.status is None else _word(step.status, words, None)[0],
+            }
+            for place, step in enumerate(steps, 1)
+        )  # fmt: skip
 
     def _common(self, event: Event) -> dict[str, Any]:
         return {
@@ -182,18 +213,21 @@ class Interpreter:
         answer, most = self.contract.create.answer, self.contract.create.max_steps
         told = offered[:most]
         beyond = (UNMAPPED,) * (len(offered) - len(told))
-        listed = next((found for each in answer.steps if isinstance(found := _at(body, each), list)), [])
-        named = [
-            {name: _first(each, pointers) for name, pointers in _step_members(answer)}
-            for each in listed
-            if isinstance(each, Mapping)
-        ]
-        ids = match_steps(told, named)
+        ids = match_steps(told, self.listed_steps(body) or [])
         if told and all(each == UNMAPPED for each in ids) and answer.step_id_from is not None:
             first = 0 if answer.step_id_from is StandIn.INDEX else 1
             ids = tuple(str(number) for number in range(first, first + len(told)))
         # The server never took an id that it was not offered: one that is the same by chance is its own, too.
         return tuple(step.step_id if each is None else each for step, each in zip(told, ids, strict=True)) + beyond
+
+    def listed_steps(self, body: object) -> list[dict[str, Any]] | None:
+        """The steps that an answer lists, with the standard contract's names for what is said of them; None without a list."""
+        answer = self.contract.create.answer
+        listed = next((found for each in answer.steps if isinstance(found := _at(body, each), list)), None)
+        if listed is None:
+            return None
+        members = _step_members(answer)
+        return [{name: _first(each, found) for name, found in members} for each in listed if isinstance(each, Mapping)]
 
     def read_control(self, body: object) -> Control | Unreadable:
         """Whether a person wants a task to stop, as an answer says."""
@@ -268,12 +302,11 @@ def _word(status: str, statuses: Mapping[str, str], summary: str | None) -> tupl
     return None, summary
 
 
-def _progress(event: Event) -> dict[str, Any]:
-    progress = event.progress
+def _progress(progress: Progress | None) -> dict[str, Any]:
     if progress is None:
         return {}
     percent = round(100 * progress.done / progress.total) if progress.total else None
-    return {"done": progress.done, "total": progress.total, "unit": progress.unit, "percent": percent}
+    return {"progress": progress, "done": progress.done, "total": progress.total, "unit": progress.unit, "percent": percent}
 
 
 def _times(at: str) -> dict[str, Any]:

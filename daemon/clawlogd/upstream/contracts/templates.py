@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
-STEP_NAMES = frozenset({"step.title", "step.step_id", "step.position", "step.index"})
+STEP_NAMES = frozenset({"step.title", "step.step_id", "step.position", "step.index", "step.status"})
 _ABOUT_THE_TASK = ("task_id", "title", "agent", "metadata", "parent_task_id", "step_id")
-_REPORTED = ("status", "summary", "summary_text", "done", "total", "unit", "percent", "interrupt_id")
+_REPORTED = ("status", "summary", "summary_text", "progress", "done", "total", "unit", "percent", "interrupt_id", "name", "url")
 _OF_THE_EVENT = ("event_id", "at", "at_s", "at_ms", "agent_seen_at", "evidence", "stalled", "pid")
 NAMES = STEP_NAMES.union(_ABOUT_THE_TASK, _REPORTED, _OF_THE_EVENT)
 """The names that a template may use."""

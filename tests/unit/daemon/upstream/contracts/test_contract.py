@@ -133,6 +133,28 @@ def test_what_is_no_toml_or_lacks_a_part_is_refused(text: str) -> None:
         read_contract(text)
 
 
+PLAN = '[plan]\nmethod = "PUT"\npath = "/v1/jobs/{task_id}/stages"\nbody = [{id = "{step.step_id}", state = "{step.status}"}]\n'
+
+
+def test_a_plan_names_its_steps_by_their_ids_and_says_their_statuses_in_the_servers_words() -> None:
+    planned = event(EventKind.PLAN, steps=(NewStep("7", "a", "done"), NewStep("n", "b")))
+    request = Interpreter(read_contract(TOML + PLAN)).plan(planned, "T")
+    assert request is not None
+    assert (str(request), request.body) == ("PUT /v1/jobs/T/stages", b'[{"id":"7","state":"finished"},{"id":"n"}]')
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        (TOML + PLAN.replace("step.step_id", "step.position"), r"no \{step.step_id\}"),
+        (TOML.replace('step_id = ["/key"]', 'step_id_from = "index"') + PLAN, "step_id_from"),
+    ],
+)
+def test_a_plan_after_which_a_step_could_be_taken_for_another_is_refused(text: str, named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        read_contract(text)
+
+
 @pytest.mark.parametrize("name", WRITTEN)
 def test_a_contract_that_was_found_can_be_kept_and_read_again(name: str) -> None:
     contract = discover(WRITTEN[name]().app.openapi()).contract
