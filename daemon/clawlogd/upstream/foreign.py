@@ -49,9 +49,9 @@ class ForeignServer(Server):
             case EventKind.PLAN:
                 return await self._plan(self._interpreter.plan(event, task_id))
             case EventKind.METADATA:
-                return await self._optional(self._interpreter.metadata(event, task_id), "metadata")
+                return _settled(await self._optional(self._interpreter.metadata(event, task_id), "metadata"))
             case EventKind.LINK:
-                return await self._optional(self._interpreter.link(event, task_id), "links")
+                return _settled(await self._optional(self._interpreter.link(event, task_id), "links"))
             case _ if event.kind in _TOLD_BY_OTHERS:
                 return Answer(Outcome.DELIVERED)
         return _wordless(event.kind.value)
@@ -100,7 +100,7 @@ class ForeignServer(Server):
         return _settled(await self._judged(request))
 
     async def _plan(self, request: HttpRequest | None) -> Answer:
-        answer = await self._optional(request, "plans")
+        answer = await self._optional(request, "plans")  # a conflict says that it does not fit, not that it is in effect
         if answer.outcome is not Outcome.DELIVERED:
             return answer
         return replace(answer, body={"steps": self._interpreter.listed_steps(answer.body)})
@@ -112,7 +112,7 @@ class ForeignServer(Server):
         answer = await self._judged(request)
         if answer.status in _NO_ROUTE:
             return Answer(Outcome.REFUSED, answer.detail, answer.status)
-        return _settled(answer)
+        return answer
 
     async def _all(self, requests: list[HttpRequest]) -> Answer:
         answer = Answer(Outcome.DELIVERED)
