@@ -29,6 +29,8 @@ from clawlogd.upstream.contracts.keeper import Keeper
 from clawlogd.upstream.document import Document, read_document
 
 _AGAIN_S = 24 * 3600.0
+_INTERNAL_ERROR = 500
+_MOST_FAILURES = 3
 _FIRST_PAUSE_S = 1.0
 _DOUBT_AGAIN_S = 5.0
 _PLACES = ("/openapi.json", "/api/openapi.json", "/api/v1/openapi.json")
@@ -108,6 +110,7 @@ class ContractFinder:
         self._at_once = False  # whether the document is to be read without a pause
         self._reading = anyio.Lock()
         self._answered = False  # whether the last reading was, be it that there is no document
+        self._failures = 0  # of the server at its document, since it last did anything else
         self._choices: tuple[Choice, ...] = ()
         self._source, self._detail = "", ""
         self._unread = ""  # what came in place of a document
@@ -270,6 +273,9 @@ class ContractFinder:
         finally:
             with anyio.CancelScope(shield=True):  # also when the reading is cancelled: no connection is left open
                 await upstream.close()
+        self._failures = self._failures + 1 if answer.status == _INTERNAL_ERROR else 0
+        if self._failures >= _MOST_FAILURES:  # it is the document that the server fails at: others fail with it, if they do
+            answer = Answer(Outcome.REFUSED, answer.detail, answer.status)
         self._log.debug("document", outcome=answer.outcome.value, detail=answer.detail)
         self._unread = "" if answer.outcome is Outcome.DELIVERED else f"no OpenAPI document could be read: {answer.detail}"
         if answer.outcome is Outcome.DELIVERED:
