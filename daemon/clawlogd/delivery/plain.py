@@ -15,6 +15,7 @@ import anyio
 import msgspec
 
 from clawlog.protocol.types import StepStatus
+from clawlogd.delivery.lost_creations import LostCreations
 from clawlogd.delivery.naming import has_own_ids, named
 from clawlogd.delivery.nearest import (
     Word,
@@ -108,6 +109,7 @@ class PlainProfile:
         self._words = words
         self._settings = settings
         self._log = Log("lane", backend=upstream.base_url)
+        self._creations = LostCreations(upstream=upstream, registry=registry)
         self._has_heartbeats = False  # whether the server ever took one: only then is a 404 about the task
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
@@ -209,6 +211,8 @@ class PlainProfile:
 
     async def _send_as_it_is(self, event: Event, task: Task) -> Answer:
         event = self._measured(named(self._registry, event))
+        if event.kind is EventKind.TASK_CREATED:
+            return await self._creations.send(event, task.task_id)
         return await self._upstream.send_event(event, task.remote_id or task.task_id, event.step_id)
 
     def _measured(self, event: M) -> M:

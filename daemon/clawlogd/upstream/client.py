@@ -23,7 +23,7 @@ from clawlogd.upstream.contracts.contract import TokenHeader
 from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.foreign import ForeignServer
-from clawlogd.upstream.network import Misconfigured, Network, reason_of
+from clawlogd.upstream.network import Misconfigured, Network, may_have_arrived, reason_of
 from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.tokens import TokenSource
 
@@ -120,6 +120,26 @@ class Upstream:
             return Answer(Outcome.DELIVERED)
         return answers.read_single(str(request), event, await self._send(request))
 
+    @property
+    def passes_over_repeats(self) -> bool:
+        """Whether the backend knows a creation that it has had already, as the standard contract says."""
+        return self._contract() is None
+
+    async def find_created(self, event: Event, is_taken: Callable[[str], bool]) -> Answer:
+        """Looks for the task that a creation made whose answer was lost, where the backend does not know it by its key.
+
+        Args:
+            event: The creation.
+            is_taken: Whether a task of the backend's is known to be another one.
+
+        Returns:
+            A delivery: its body is the answer to the creation, None where there is no such task. Or why that is not known.
+        """
+        foreign = self._foreign()
+        if foreign is None:
+            return Answer(Outcome.NO_ROUTE, "it knows a repeated creation by its key")
+        return await foreign.find_created(event, is_taken, self._clock.wall_ms())
+
     async def send_heartbeat(self, beat: Beat, remote_task_id: str) -> Answer:
         """Sends one heartbeat by its own route."""
         if (foreign := self._foreign()) is not None:
@@ -197,12 +217,14 @@ class Upstream:
             response, content = await self._exchange(request, self._address(request), headers, timeout, max_bytes)
             if (address := self._moved(request, response)) is not None:
                 response, content = await self._exchange(request, address, headers, timeout, max_bytes)
-        except TimeoutError:
-            return Answer(Outcome.TRANSIENT, f"{request}: no answer within {timeout.total:g} s")
+        except TimeoutError as error:
+            detail = f"{request}: no answer within {timeout.total:g} s"
+            return Answer(Outcome.TRANSIENT, detail, is_lost=may_have_arrived(error))
         except Misconfigured as error:
             return Answer(Outcome.TRANSIENT, str(error))
         except Exception as error:  # noqa: BLE001 - whatever the library makes of a server's bytes is that server's fault
-            return Answer(Outcome.TRANSIENT, f"{request}: {clean_text(reason_of(error), 300)}")
+            detail = f"{request}: {clean_text(reason_of(error), 300)}"
+            return Answer(Outcome.TRANSIENT, detail, is_lost=may_have_arrived(error))
         if content is None:
             detail = f"{request}: the reply is over {max_bytes} bytes"
             return Answer(Outcome.TRANSIENT, detail, response.status)

@@ -22,6 +22,8 @@ from clawlogd.upstream.contracts.contract import (
     Create,
     CreateAnswer,
     Envelope,
+    ListAnswer,
+    ListTasks,
     Root,
     StandIn,
 )
@@ -63,6 +65,8 @@ _ACKNOWLEDGED = (
     "acked_at",
     "ack_at",
 )
+_TASK_LISTS = ("tasks", "items", "results", "records", "rows", "list", "data")
+_CREATED = ("created_at", "create_time", "created_time", "created_on", "created", "ctime", "started_at")
 _REASONS = ("reason", "interrupt_reason", "stop_reason", "message", "note")
 _TIMES = ("requested_at", "interrupt_requested_at", "stop_requested_at", "stop_at")
 _STOP_IDS = ("interrupt_id", "stop_id", "request_id")
@@ -156,7 +160,7 @@ def _contract(chosen: dict[str, Candidate], root: Root, source: str) -> Contract
         *(each for each in steps.members if words.snake(each.name) in words.MEMBERS["title"]),
     ]
     summaries = [each.request.roles["summary"] for each in chosen.values() if "summary" in each.request.roles]
-    actions = {name: _action(each, Action) for name, each in chosen.items() if name not in {"create", "control"}}
+    actions = {name: _action(each, Action) for name, each in chosen.items() if name not in {"create", "control", "list_tasks"}}
     return Contract(
         create=msgspec.structs.replace(
             _action(create, Create),
@@ -171,7 +175,7 @@ def _contract(chosen: dict[str, Candidate], root: Root, source: str) -> Contract
         control=msgspec.structs.replace(_action(control, Control), answer=_control_answer(control)),
         ack=actions["ack"],
         read=actions.get("read"),
-        list_tasks=actions.get("list_tasks"),
+        list_tasks=_list_tasks(chosen.get("list_tasks")),
         root=root,
         step_statuses=dict(step.statuses),
         task_statuses=dict(chosen["task"].statuses) if "task" in chosen else {},
@@ -233,6 +237,18 @@ def _control_answer(control: Candidate) -> ControlAnswer:
         interrupt_id=_pointers(answer, _STOP_IDS, extra),
         acknowledged=_pointers(answer, _ACKNOWLEDGED, extra),
     )
+
+
+def _list_tasks(candidate: Candidate | None) -> ListTasks | None:
+    if candidate is None:
+        return None
+    answer = ListAnswer(
+        tasks=(*(f"{prefix}/{name}" for prefix in _PREFIXES for name in _TASK_LISTS), *_PREFIXES),
+        task_id=_plain(_ID_NAMES),
+        title=_plain(sorted(words.MEMBERS["title"], key=lambda each: _rank(each, _TITLE_NAMES))),
+        created_at=_plain(_CREATED),
+    )
+    return msgspec.structs.replace(_action(candidate, ListTasks), answer=answer)
 
 
 def _leaves_open(answer: Sequence[Member]) -> bool:
