@@ -21,7 +21,7 @@ from clawlogd.clock import Clock, rfc3339
 from clawlogd.delivery.agreement import Agreement
 from clawlogd.delivery.batch import BatchProfile
 from clawlogd.delivery.plain import PlainProfile
-from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.plans import Notice, NoticeKind, ParkedPlan, ProfileName, RoundPlan
 from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.delivery.profiles import Profile, Result, Round
 from clawlogd.delivery.report import LaneReport, LaneState
@@ -252,7 +252,7 @@ class Lane:
         self._policy.on_trial = self._agreement.contract.is_trial
         self._policy.plain_only = self._agreement.contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
-        if isinstance(plan, TrialPlan):
+        if isinstance(plan, ParkedPlan):
             await self._try_parked(plan)
         else:
             await self._send_next(plan)
@@ -321,7 +321,7 @@ class Lane:
 
     # ── A round of parked tasks ────────────────────────────────────────────────────────────────────────────────────
 
-    async def _try_parked(self, plan: TrialPlan) -> None:
+    async def _try_parked(self, plan: ParkedPlan) -> None:
         found = await self._outbox.read(
             lambda store: store.pending(self.number, plan.max_events, plan.max_bytes, only=plan.task_ids)
         )
