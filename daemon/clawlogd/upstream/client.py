@@ -140,8 +140,14 @@ class Upstream:
             return Answer(Outcome.NO_ROUTE, "it knows a repeated creation by its key")
         return await foreign.find_created(event, is_taken, self._clock.wall_ms())
 
+    @property
+    def hears_with_beats(self) -> bool:
+        """Whether the control state comes with the answers to heartbeats, and cannot be asked for."""
+        interpreter = self._contract()
+        return interpreter is not None and interpreter.hears_with_beats
+
     async def send_heartbeat(self, beat: Beat, remote_task_id: str) -> Answer:
-        """Sends one heartbeat by its own route."""
+        """Sends one heartbeat by its own route. The body of a delivery is the control state, where that comes with it."""
         if (foreign := self._foreign()) is not None:
             return await foreign.send_heartbeat(beat, remote_task_id)
         return await self._send(routes.heartbeat(beat, remote_task_id))

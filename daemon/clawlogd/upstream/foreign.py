@@ -63,9 +63,14 @@ class ForeignServer:
         return Answer(Outcome.REFUSED, f"the contract has no words for {event.kind.value}", _NOT_IMPLEMENTED)
 
     async def send_heartbeat(self, beat: Beat, task_id: str) -> Answer:
-        """Sends a heartbeat."""
+        """Sends a heartbeat. The body of a delivery is the control state, where the contract says that the answer holds it."""
         request = self._interpreter.heartbeat(beat, task_id)
-        return Answer(Outcome.DELIVERED) if request is None else await self._judged(request)
+        if request is None:
+            return Answer(Outcome.DELIVERED)
+        answer = await self._judged(request)
+        if answer.outcome is not Outcome.DELIVERED:
+            return answer
+        return replace(answer, body=self._interpreter.read_beat_answer(answer.body))
 
     async def get_control(self, task_id: str) -> tuple[Answer, Control | None]:
         """Asks whether a task is to stop."""

@@ -199,6 +199,7 @@ class Contract(_Part, frozen=True):
         task: Reports a task's status.
         heartbeat: Reports that the agent is alive.
         control: Asks whether a person wants the task to stop.
+        heartbeat_answer: Where the answer to a heartbeat says so, at a server that cannot be asked.
         ack: Reports that the agent stopped.
         read: Reads one task: whether the server has it.
         list_tasks: Reads the newest tasks: whether it has any, and whether one whose creation was not answered is among them.
@@ -218,6 +219,7 @@ class Contract(_Part, frozen=True):
     task: Action | None = None
     heartbeat: Action | None = None
     control: Control | None = None
+    heartbeat_answer: ControlAnswer | None = None
     ack: Action | None = None
     read: Action | None = None
     list_tasks: ListTasks | None = None

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from clawlogd.upstream.contracts import words
-from clawlogd.upstream.contracts.candidates import CLOSE, Candidate, candidates, routes_of
+from clawlogd.upstream.contracts.candidates import CLOSE, Candidate, candidates, find_flag, routes_of
 from clawlogd.upstream.contracts.contract import (
     Action,
     Contract,
@@ -127,9 +127,19 @@ def discover(document: object, *, root: Root = Root.BASE, source: str = "") -> D
         choices.append(choice)
         if candidate is not None:
             chosen[action] = candidate
-    if any(action not in chosen for action in NEEDED):
+    if "control" not in chosen and (heard := _heard_with_beats(chosen.get("heartbeat"))) is not None:
+        choices = [heard if each.action == "control" else each for each in choices]
+    if any(each.route is None and each.action in NEEDED for each in choices):
         return Discovery(None, tuple(choices))
     return Discovery(_contract(chosen, root, source), tuple(choices))
+
+
+def _heard_with_beats(heartbeat: Candidate | None) -> Choice | None:
+    """The control state in the heartbeat's answer: where the document says that it is there."""
+    flag = find_flag(heartbeat.route.operation.answer) if heartbeat is not None else None
+    if heartbeat is None or flag is None:
+        return None
+    return Choice("control", heartbeat.route.operation.title, f"the heartbeat's answer has {flag}", heartbeat.score)
 
 
 def _choose(action: str, found: Sequence[Candidate]) -> tuple[Candidate | None, Choice]:
@@ -153,7 +163,7 @@ def _same(one: Candidate, other: Candidate) -> bool:
 
 
 def _contract(chosen: dict[str, Candidate], root: Root, source: str) -> Contract:
-    create, step, control = chosen["create"], chosen["step"], chosen["control"]
+    create, step, control = chosen["create"], chosen["step"], chosen.get("control")
     steps = create.request.roles["steps"]
     titles = [
         create.request.roles["title"],
@@ -172,7 +182,8 @@ def _contract(chosen: dict[str, Candidate], root: Root, source: str) -> Contract
         step=actions["step"],
         task=actions.get("task"),
         heartbeat=actions["heartbeat"],
-        control=msgspec.structs.replace(_action(control, Control), answer=_control_answer(control)),
+        control=msgspec.structs.replace(_action(control, Control), answer=_control_answer(control)) if control else None,
+        heartbeat_answer=None if control else _control_answer(chosen["heartbeat"]),
         ack=actions["ack"],
         read=actions.get("read"),
         list_tasks=_list_tasks(chosen.get("list_tasks")),

@@ -17,7 +17,7 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.model import UNMAPPED, Beat, Event, NewStep
 from clawlogd.text import clean_text
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_reply
-from clawlogd.upstream.contracts.contract import Action, Contract, CreateAnswer, ListAnswer, Root, StandIn
+from clawlogd.upstream.contracts.contract import Action, Contract, ControlAnswer, CreateAnswer, ListAnswer, Root, StandIn
 from clawlogd.upstream.contracts.templates import ABSENT, fill, fill_path, uses
 from clawlogd.upstream.controls import Control, Unreadable, read_moments, read_time
 from clawlogd.upstream.remote_ids import RemoteIds, match_steps
@@ -242,25 +242,38 @@ class Interpreter:
 
     def read_control(self, body: object) -> Control | Unreadable:
         """Whether a person wants a task to stop, as an answer says."""
-        answer = self.contract.control.answer if self.contract.control else None
-        if answer is None:
+        if self.contract.control is None:
             return Unreadable("the contract has no control")
-        found = [value for each in answer.stop if not isinstance(value := _at(body, each), dict | list | _Missing)]
-        if not found:
-            return Unreadable("the answer has none of the members that could say whether to stop")
-        flag = found[0]
-        wanted = any(flag == each and type(flag) is type(each) for each in answer.stop_values)
-        if isinstance(flag, str) and not wanted:
-            wanted = flag.strip().lower() in {each for each in answer.stop_values if isinstance(each, str)}
-        reason, at = _first(body, answer.reason), _first(body, answer.requested_at)
-        return Control(
-            interrupt_requested=wanted,
-            mode="soft_stop" if wanted else None,
-            interrupt_id=read_id(_first(body, answer.interrupt_id)),
-            reason=clean_text(reason, _MAX_REASON_CHARS) or None if wanted and isinstance(reason, str) else None,
-            requested_at=read_time(at),
-            may_outlast=True,
-        )
+        return _control_in(self.contract.control.answer, body)
+
+    @property
+    def hears_with_beats(self) -> bool:
+        """Whether the control state comes with the answers to heartbeats alone."""
+        return self.contract.control is None and self.contract.heartbeat_answer is not None
+
+    def read_beat_answer(self, body: object) -> Control | Unreadable | None:
+        """Whether a person wants a task to stop, as the answer to a heartbeat says; None where it is asked for by itself."""
+        answer = self.contract.heartbeat_answer
+        return _control_in(answer, body) if answer is not None and self.hears_with_beats else None
+
+
+def _control_in(answer: ControlAnswer, body: object) -> Control | Unreadable:
+    found = [value for each in answer.stop if not isinstance(value := _at(body, each), dict | list | _Missing)]
+    if not found:
+        return Unreadable("the answer has none of the members that could say whether to stop")
+    flag = found[0]
+    wanted = any(flag == each and type(flag) is type(each) for each in answer.stop_values)
+    if isinstance(flag, str) and not wanted:
+        wanted = flag.strip().lower() in {each for each in answer.stop_values if isinstance(each, str)}
+    reason, at = _first(body, answer.reason), _first(body, answer.requested_at)
+    return Control(
+        interrupt_requested=wanted,
+        mode="soft_stop" if wanted else None,
+        interrupt_id=read_id(_first(body, answer.interrupt_id)),
+        reason=clean_text(reason, _MAX_REASON_CHARS) or None if wanted and isinstance(reason, str) else None,
+        requested_at=read_time(at),
+        may_outlast=True,
+    )
 
 
 def _step_members(answer: CreateAnswer) -> tuple[tuple[str, Sequence[str]], ...]:
