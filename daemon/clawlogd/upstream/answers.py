@@ -63,6 +63,7 @@ class Answer:
         body: The decoded reply of a delivery.
         with_token: Whether a token was sent.
         is_lost: Whether the request may have arrived though no answer came.
+        etag: The version of a document, as the server names it; None where it names none.
     """
 
     outcome: Outcome
@@ -72,6 +73,7 @@ class Answer:
     body: Any = None
     with_token: bool = False
     is_lost: bool = False
+    etag: str | None = None
 
     def __post_init__(self) -> None:
         """Passes the detail through the door, wherever its words are from."""

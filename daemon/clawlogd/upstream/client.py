@@ -31,6 +31,8 @@ _MAX_HEADER_BYTES = 64 * 1024  # a single sign-on's cookie takes 9 kB; what is l
 _MAX_HEADERS = 1000
 _MAX_DOCUMENT_BYTES = 4 << 20  # that of a server with 40 routes takes 100 kB
 _DOCUMENT_S = 10.0
+_MAX_ETAG_CHARS = 200
+_NOT_MODIFIED = 304
 _MOVED = frozenset({307, 308})  # those that keep method and body
 
 
@@ -177,15 +179,22 @@ class Upstream:
             return await foreign.list_tasks()
         return await self._send(routes.tasks())
 
-    async def get_document(self, path: str, *, from_origin: bool = False) -> Answer:
+    async def get_document(self, path: str, *, from_origin: bool = False, etag: str | None = None) -> Answer:
         """Asks for an OpenAPI document, within narrower bounds: it is no more than a help.
 
         Args:
             path: Where it may be.
             from_origin: Whether the path begins at the server's root, and not at the ``base_url``.
+            etag: The version that is known already.
+
+        Returns:
+            The answer; a delivery with the status 304 where the document is the one that is known.
         """
         request = HttpRequest("GET", path, from_origin=from_origin)
-        return await self._send(request, timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES)
+        answer = await self._send(request, timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES, etag=etag or "")
+        if etag and answer.status == _NOT_MODIFIED:
+            return Answer(Outcome.DELIVERED, status=_NOT_MODIFIED, etag=etag)
+        return answer
 
     def _unasked(self) -> Answer | None:
         """Why nothing is asked: it is not known how; None where it is."""
@@ -201,13 +210,15 @@ class Upstream:
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _send(
-        self, request: HttpRequest, *, wait_s: float = 0.0, timeout_s: float | None = None, max_bytes: int | None = None
+        self,
+        request: HttpRequest,
+        *,
+        wait_s: float = 0.0,
+        timeout_s: float | None = None,
+        max_bytes: int | None = None,
+        etag: str | None = None,
     ) -> Answer:
-        headers = {"Accept": "application/json"}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-        if request.key is not None:
-            headers["Idempotency-Key"] = request.key
+        headers = _headers(request, etag)
         try:
             token = self._tokens.read(self.base_url)
         except (OSError, ValueError) as error:
@@ -243,6 +254,9 @@ class Upstream:
             max_s=self._settings.now.retry.max_retry_after_s,
         )
         answer = answers.read_reply(str(request), response.status, content, retry_after_s)
+        if etag is not None:
+            version = response.headers.get("ETag")
+            answer = replace(answer, etag=version if version and len(version) <= _MAX_ETAG_CHARS else None)
         return replace(answer, with_token=True) if token is not None else answer
 
     async def _exchange(
@@ -316,3 +330,14 @@ class Upstream:
                 max_headers=_MAX_HEADERS,
             )
         return self._session
+
+
+def _headers(request: HttpRequest, etag: str | None) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    if request.key is not None:
+        headers["Idempotency-Key"] = request.key
+    if etag:
+        headers["If-None-Match"] = etag
+    return headers
