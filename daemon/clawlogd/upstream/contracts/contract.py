@@ -148,7 +148,7 @@ class ListAnswer(_Part, frozen=True):
 
     tasks: Pointers = ("/tasks", "/items", "/data", "")
     task_id: Pointers = ("/task_id", "/id")
-    title: Pointers = ("/title", "/name")
+    title: Pointers = ("/title",)
     created_at: Pointers = ("/created_at",)
 
 
