@@ -63,9 +63,14 @@ class ForeignServer:
         return Answer(Outcome.REFUSED, f"the contract has no words for {event.kind.value}", _NOT_IMPLEMENTED)
 
     async def send_heartbeat(self, beat: Beat, task_id: str) -> Answer:
-        """Sends a heartbeat."""
+        """Sends a heartbeat. The body of a delivery is the control state, where the contract says that the answer holds it."""
         request = self._interpreter.heartbeat(beat, task_id)
-        return Answer(Outcome.DELIVERED) if request is None else await self._judged(request)
+        if request is None:
+            return Answer(Outcome.DELIVERED)
+        answer = await self._judged(request)
+        if answer.outcome is not Outcome.DELIVERED:
+            return answer
+        return replace(answer, body=self._interpreter.read_beat_answer(answer.body))
 
     async def get_control(self, task_id: str) -> tuple[Answer, Control | None]:
         """Asks whether a task is to stop."""
@@ -89,6 +94,33 @@ class ForeignServer:
         """Asks which tasks the server has."""
         request = self._interpreter.list_tasks()
         return await self._judged(request) if request else Answer(Outcome.NO_ROUTE, "the contract cannot list tasks")
+
+    async def find_created(self, event: Event, is_taken: Callable[[str], bool], now_ms: float) -> Answer:
+        """Looks in the server's list for the task that a creation made whose answer was lost.
+
+        Args:
+            event: The creation.
+            is_taken: Whether a task of the server's is known to be another one.
+            now_ms: Wall-clock time.
+
+        Returns:
+            A delivery: its body is the answer to the creation, None where there is no such task. Or why that is not known.
+        """
+        answer = await self.list_tasks()
+        if answer.outcome is not Outcome.DELIVERED:
+            return answer
+        found = self._interpreter.find_created(event, answer.body, is_taken, now_ms)
+        if found is None:
+            return replace(answer, body=None)
+        task_id, listed = found
+        bodies = [listed]
+        if (request := self._interpreter.read(task_id)) is not None:
+            read = await self._judged(request)
+            if read.is_gone or read.is_lost:
+                return replace(read, body=None)
+            if read.outcome is Outcome.DELIVERED:
+                bodies.insert(0, read.body)
+        return replace(answer, body=self._interpreter.found_ids(event, task_id, bodies))
 
     async def _create(self, event: Event) -> Answer:
         request = self._interpreter.create(event)

@@ -6,7 +6,7 @@ holds the requests of both against each other.
 
 from __future__ import annotations
 
-from clawlogd.upstream.contracts.contract import Action, Contract, Control, ControlAnswer, Create, CreateAnswer
+from clawlogd.upstream.contracts.contract import Action, Contract, Control, ControlAnswer, Create, CreateAnswer, ListTasks
 
 _TASK = "/api/tasks/{task_id}"
 _WHEN = {"summary": "{summary}", "at": "{at}"}
@@ -42,7 +42,7 @@ STANDARD_CONTRACT = Contract(
     control=Control("GET", f"{_TASK}/control", answer=ControlAnswer(stop=("/interrupt_requested",))),
     ack=Action("POST", f"{_TASK}/interrupt/ack", body={"interrupt_id": "{interrupt_id}", **_WHEN}),
     read=Action("GET", _TASK),
-    list_tasks=Action("GET", "/api/tasks", query={"limit": 1}),
+    list_tasks=ListTasks("GET", "/api/tasks", query={"limit": 1}),
     source="the standard contract",
 )
 """How a backend of the standard contract is spoken to with a route for each kind of report."""
