@@ -190,6 +190,7 @@ class Backends:
             faults=self._faults,
             hide_control=self._interrupts.hide,
             show_control=self._interrupts.show,
+            hear=self._interrupts.hear,
             contract=contract,
         )
         watcher = InterruptWatcher(

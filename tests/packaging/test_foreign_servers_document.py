@@ -110,6 +110,7 @@ def test_the_tables_are_those_of_the_code() -> None:
     for heading, kind in (
         ("`create.answer`:", contract.CreateAnswer),
         ("`control.answer`:", contract.ControlAnswer),
+        ("`list_tasks.answer`:", contract.ListAnswer),
         ("`envelope`:", contract.Envelope),
         ("`token`:", contract.TokenHeader),
     ):
@@ -117,7 +118,7 @@ def test_the_tables_are_those_of_the_code() -> None:
 
 
 def test_a_default_that_is_a_value_is_that_of_the_code() -> None:
-    kinds = (contract.CreateAnswer, contract.ControlAnswer, contract.Envelope, contract.TokenHeader)
+    kinds = (contract.CreateAnswer, contract.ControlAnswer, contract.ListAnswer, contract.Envelope, contract.TokenHeader)
     defaults = {name: getattr(kind(), name) for kind in kinds for name in kind.__struct_fields__}
     told = dict(re.findall(r"^\| `(\w+)` \| `([\[\"].*?)` \|", TEXT.partition("### Where an answer")[2], re.MULTILINE))
     assert told

@@ -20,8 +20,8 @@ import anyio
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.delivery.agreement import Agreement
 from clawlogd.delivery.batch import BatchProfile
-from clawlogd.delivery.plain import PlainProfile
-from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.plain import Hear, PlainProfile
+from clawlogd.delivery.plans import Notice, NoticeKind, ParkedPlan, ProfileName, RoundPlan
 from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.delivery.profiles import Profile, Result, Round
 from clawlogd.delivery.report import LaneReport, LaneState
@@ -60,6 +60,7 @@ class Lane:
         faults: Where faults of the daemon's own are noted.
         hide_control: Called with a task that the backend does not know any more, and why: its control state is not known.
         show_control: Called once it knows it again.
+        hear: Takes the control states that come with the answers to heartbeats; see ``PlainProfile``.
         contract: How the backend wants to be spoken to, as far as that is known.
     """
 
@@ -76,6 +77,7 @@ class Lane:
         faults: Faults,
         hide_control: Callable[[str, str], None],
         show_control: Callable[[str], None],
+        hear: Hear,
         contract: ContractFinder,
     ) -> None:
         self.base_url = base_url
@@ -97,6 +99,7 @@ class Lane:
                 registry=registry,
                 words=Words(clock=clock, document=lambda: contract.document, read=read_plain_words),
                 settings=settings,
+                hear=hear,
             ),
         }
         self._selection = Selection(outbox=outbox, lane=self.number)
@@ -252,7 +255,7 @@ class Lane:
         self._policy.on_trial = self._agreement.contract.is_trial
         self._policy.plain_only = self._agreement.contract.interpreter is not None
         plan = self._policy.plan_round(self._heartbeats.due_count(self.base_url))
-        if isinstance(plan, TrialPlan):
+        if isinstance(plan, ParkedPlan):
             await self._try_parked(plan)
         else:
             await self._send_next(plan)
@@ -321,7 +324,7 @@ class Lane:
 
     # ── A round of parked tasks ────────────────────────────────────────────────────────────────────────────────────
 
-    async def _try_parked(self, plan: TrialPlan) -> None:
+    async def _try_parked(self, plan: ParkedPlan) -> None:
         found = await self._outbox.read(
             lambda store: store.pending(self.number, plan.max_events, plan.max_bytes, only=plan.task_ids)
         )

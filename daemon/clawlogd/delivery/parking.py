@@ -14,7 +14,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 _FIRST_DELAY_S = 5.0
-_MAX_TRIAL = 1000
+_MAX_ROUND = 1000
 
 
 @dataclass(slots=True)
@@ -29,13 +29,13 @@ class Parking:
     """The tasks that are parked, and those suspected. Times are monotonic.
 
     Attributes:
-        trial_size: How many events the next trial may hold.
+        round_size: How many events the next round of parked tasks may hold.
     """
 
     def __init__(self) -> None:
         self._suspects: dict[str, str] = {}
         self._parked: dict[str, _Parked] = {}
-        self.trial_size = _MAX_TRIAL
+        self.round_size = _MAX_ROUND
 
     def __len__(self) -> int:
         return len(self._parked)
@@ -84,8 +84,8 @@ class Parking:
         return min((each.due for each in self._parked.values()), default=None)
 
     def failed_together(self, count: int) -> None:
-        """Notes that a trial of so many events failed: the next is of half of them."""
-        self.trial_size = max(1, count // 2)
+        """Notes that a round of so many events failed: the next is of half of them."""
+        self.round_size = max(1, count // 2)
 
     def failed(self, task_id: str, now: float, detail: str, max_delay_s: float) -> bool:
         """Notes that a parked task's event failed alone. Returns whether that was the first time."""
@@ -101,7 +101,7 @@ class Parking:
 
     def succeeded(self, task_ids: AbstractSet[str]) -> None:
         """Unparks tasks whose events got through."""
-        self.trial_size = min(self.trial_size * 2, _MAX_TRIAL)
+        self.round_size = min(self.round_size * 2, _MAX_ROUND)
         self.unpark(task_ids)
 
     def unpark(self, task_ids: AbstractSet[str]) -> None:

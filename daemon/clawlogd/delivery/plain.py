@@ -7,7 +7,7 @@ at once and in its place.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar, TypeVar, get_args
 
@@ -15,6 +15,7 @@ import anyio
 import msgspec
 
 from clawlog.protocol.types import StepStatus
+from clawlogd.delivery.lost_creations import LostCreations
 from clawlogd.delivery.naming import has_own_ids, named
 from clawlogd.delivery.nearest import (
     Word,
@@ -36,9 +37,11 @@ from clawlogd.settings import LiveSettings
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_text
 from clawlogd.upstream.client import Upstream
+from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.remote_ids import read_plan_ids
 
 M = TypeVar("M", Event, Beat)
+Hear = Callable[[str], Callable[[Control | Unreadable], None]]
 
 _decode = msgspec.json.Decoder(Event).decode
 _ROUND_S = 1.0
@@ -98,16 +101,19 @@ class PlainProfile:
         registry: Knows which tasks the backend calls by other ids.
         words: What the server has words for.
         settings: How many requests are made at a time.
+        hear: Called with a task right before its heartbeat; takes the control state that may come with the answer.
     """
 
     sends_many: ClassVar[bool] = False
 
-    def __init__(self, *, upstream: Upstream, registry: Registry, words: Words, settings: LiveSettings) -> None:
+    def __init__(self, *, upstream: Upstream, registry: Registry, words: Words, settings: LiveSettings, hear: Hear) -> None:
         self._upstream = upstream
         self._registry = registry
         self._words = words
         self._settings = settings
+        self._hear = hear
         self._log = Log("lane", backend=upstream.base_url)
+        self._creations = LostCreations(upstream=upstream, registry=registry)
         self._has_heartbeats = False  # whether the server ever took one: only then is a 404 about the task
 
     async def send(self, events: Sequence[StoredEvent], beats: Sequence[Beat]) -> Round:
@@ -209,6 +215,8 @@ class PlainProfile:
 
     async def _send_as_it_is(self, event: Event, task: Task) -> Answer:
         event = self._measured(named(self._registry, event))
+        if event.kind is EventKind.TASK_CREATED:
+            return await self._creations.send(event, task.task_id)
         return await self._upstream.send_event(event, task.remote_id or task.task_id, event.step_id)
 
     def _measured(self, event: M) -> M:
@@ -315,7 +323,10 @@ class PlainProfile:
         task = self._registry.find(beat.task_id)
         task_id = (task.remote_id if task else None) or beat.task_id
         said = self._measured(nearest_beat(beat, self._words.lacks))
+        take = self._hear(beat.task_id)
         answer = await self._upstream.send_heartbeat(said, task_id)
+        if isinstance(answer.body, Control | Unreadable):
+            take(answer.body)
         if said.progress is not None and answer.outcome is Outcome.REFUSED and answer.status in _FORM:
             answer = await self._upstream.send_heartbeat(nearest_beat(beat, lambda _: True), task_id)
             if answer.outcome is Outcome.DELIVERED:

@@ -39,7 +39,7 @@ class RoundPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class TrialPlan:
+class ParkedPlan:
     """A round for parked tasks alone.
 
     Attributes:

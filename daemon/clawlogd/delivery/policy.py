@@ -19,7 +19,7 @@ from collections.abc import Set as AbstractSet
 
 from clawlogd.clock import Clock
 from clawlogd.delivery.parking import Parking
-from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, RoundPlan, TrialPlan
+from clawlogd.delivery.plans import Notice, NoticeKind, ParkedPlan, ProfileName, RoundPlan
 from clawlogd.delivery.report import LaneState
 from clawlogd.settings import LiveSettings
 from clawlogd.upstream.answers import Answer, Outcome
@@ -60,7 +60,7 @@ class DeliveryPolicy:
         self._not_before = 0.0
         self._beats_by = math.inf  # when beats that are due go although the pause is not over
         self._only_parked = False  # nothing but the events of parked tasks was found to send
-        self._last_was_trial = False
+        self._last_was_parked = False
         self._storage_failed = False
         self._forbidden: Answer | None = None  # the last 403 since anything got through
         self._forbidden_pause = False  # whether the lane pauses for it
@@ -133,12 +133,12 @@ class DeliveryPolicy:
         now = self._clock.monotonic()
         if due_beats:
             return min(self._not_before, self._beats_by) - now
-        if (pending > 0 and not self._only_parked) or requeues or self._due_trial(now):
+        if (pending > 0 and not self._only_parked) or requeues or self._due_parked(now):
             return self._not_before - now
         next_due = self.parking.next_due()
         return None if next_due is None else max(next_due, self._not_before) - now
 
-    def plan_round(self, due_beats: int) -> RoundPlan | TrialPlan:
+    def plan_round(self, due_beats: int) -> RoundPlan | ParkedPlan:
         """What the next round is.
 
         Args:
@@ -147,14 +147,14 @@ class DeliveryPolicy:
         if self._forbidden_pause:
             self.parking.clear_suspects()  # the pause is over: all are tried again
             self._forbidden, self._forbidden_pause = None, False
-        due = self._due_trial(self._clock.monotonic())
+        due = self._due_parked(self._clock.monotonic())
         limit = self._max_events()
         batch = self._settings.now.batch
         room_bytes = batch.max_bytes - _ENVELOPE_BYTES
         # In turn with the others: neither many parked tasks nor a long queue may hold up the other.
-        self._last_was_trial = bool(due) and (self._only_parked or not self._last_was_trial)
-        if self._last_was_trial:
-            return TrialPlan(self.profile, tuple(due), min(self.parking.trial_size, limit), room_bytes)
+        self._last_was_parked = bool(due) and (self._only_parked or not self._last_was_parked)
+        if self._last_was_parked:
+            return ParkedPlan(self.profile, tuple(due), min(self.parking.round_size, limit), room_bytes)
         # However much waits, beats have a share of each request; but none while a refused batch is searched for its fault.
         whole = self._batch_limit == batch.max_events
         share = min(due_beats, limit // _SHARE_OF_BEATS) if whole else 0
@@ -202,7 +202,7 @@ class DeliveryPolicy:
     def _max_events(self) -> int:
         return min(self._batch_limit, _SMALL_ROUND) if self._breaker.failures else self._batch_limit
 
-    def _due_trial(self, now: float) -> list[str]:
+    def _due_parked(self, now: float) -> list[str]:
         """The parked tasks that may be tried: none while others fail, too, or nothing gets through."""
         state = self._breaker.state
         tried = state is BreakerState.CLOSED or (self._only_parked and state is BreakerState.RETRYING)
@@ -289,7 +289,7 @@ class DeliveryPolicy:
         return None
 
     def tried(
-        self, plan: TrialPlan, *, decided: AbstractSet[str], failure: Answer | None, undecided: Sequence[str]
+        self, plan: ParkedPlan, *, decided: AbstractSet[str], failure: Answer | None, undecided: Sequence[str]
     ) -> Notice | None:
         """Takes in a round of parked tasks. They are tried many together, and alone the one that fails.
 

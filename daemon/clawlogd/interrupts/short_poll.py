@@ -161,7 +161,12 @@ class ShortPolls:
         self._failing[task_id] = _Failing(delay_s, self._clock.monotonic() + drawn_s)
 
     def _chosen(self) -> list[str]:
-        """This round's tasks: half of the budget for those that matter most now, half for the others in rotation."""
+        """This round's tasks: half of the budget for those that matter most now, half for the others in rotation.
+
+        None where the control state comes with the answers to heartbeats.
+        """
+        if self._upstream.hears_with_beats:
+            return []
         now = self._clock.monotonic()
         for task_id in [each for each in self._failing if each not in self._polled]:
             del self._failing[task_id]

@@ -23,7 +23,7 @@ from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Interrupt, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
 from clawlogd.tasks.registry import ObserverOrder, Registry
-from clawlogd.upstream.controls import Control
+from clawlogd.upstream.controls import Control, Unreadable
 
 
 class InterruptPhase(StrEnum):
@@ -186,6 +186,19 @@ class Interrupts:
     def show(self, task_id: str) -> None:
         """Believes answers about a task again."""
         self._unknown.pop(task_id, None)
+
+    def hear(self, task_id: str) -> Callable[[Control | Unreadable], None]:
+        """Called right before something is sent whose answer may hold a task's control state. Returns what takes that in."""
+        query = self.begin_query(task_id)
+
+        def take(control: Control | Unreadable) -> None:
+            task = self._registry.find(task_id)
+            if isinstance(control, Unreadable):
+                self.lose(task_id, control.detail)
+            elif task is not None:
+                self.observe(task, control, query)
+
+        return take
 
     def is_readable(self, task_id: str) -> bool:
         """Whether the last answer about a task could be read: then silence about it says that nothing changed."""

@@ -23,6 +23,8 @@ from clawlogd.tasks.registry import ObserverOrder, Registry
 from clawlogd.upstream.answers import Outcome
 from clawlogd.upstream.client import Upstream
 
+_BEATS_MISSED = 2  # after how many beats' time their answers say nothing any more
+
 
 class InterruptWatcher:
     """Polls one backend for the interrupts of its tasks.
@@ -51,6 +53,8 @@ class InterruptWatcher:
         clock: Clock,
     ) -> None:
         self.base_url = base_url
+        self._upstream = upstream
+        self._interrupts = interrupts
         self._registry = registry
         self._next_round = next_round
         self._settings = settings
@@ -90,7 +94,14 @@ class InterruptWatcher:
             self._closings.cancel()
 
     async def refresh(self, task: Task, timeout_s: float) -> bool:
-        """Asks the backend about one task, once; ``interrupts`` knows of it afterwards. Returns whether it answered in time."""
+        """Asks the backend about one task, once; ``interrupts`` knows of it afterwards. Returns whether it answered in time.
+
+        Where only the answers to heartbeats say it, nothing is sent: what the last of them said is the answer, while they come.
+        """
+        if self._upstream.hears_with_beats:
+            age_s = self._interrupts.status(task).age_s
+            known = self._interrupts.unknown(task.task_id) is None
+            return known and age_s is not None and age_s <= self._settings.now.heartbeat.interval_s * _BEATS_MISSED
         query = self._queries.get(task.task_id)
         if query is None:
             query = asyncio.create_task(self._ask(task.task_id, timeout_s), name=f"ask {task.task_id}")

@@ -62,6 +62,8 @@ class Answer:
         retry_after_s: For how long the server asks to be left alone, clamped.
         body: The decoded reply of a delivery.
         with_token: Whether a token was sent.
+        is_lost: Whether the request may have arrived though no answer came.
+        etag: The version of a document, as the server names it; None where it names none.
     """
 
     outcome: Outcome
@@ -70,6 +72,8 @@ class Answer:
     retry_after_s: float | None = None
     body: Any = None
     with_token: bool = False
+    is_lost: bool = False
+    etag: str | None = None
 
     def __post_init__(self) -> None:
         """Passes the detail through the door, wherever its words are from."""

@@ -24,7 +24,7 @@ from clawlogd.upstream.contracts.contract import TokenHeader
 from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.foreign import ForeignServer
-from clawlogd.upstream.network import Misconfigured, Network, reason_of
+from clawlogd.upstream.network import Misconfigured, Network, may_have_arrived, reason_of
 from clawlogd.upstream.routes import HttpRequest
 from clawlogd.upstream.server import Server
 from clawlogd.upstream.standard import StandardServer
@@ -34,6 +34,8 @@ _MAX_HEADER_BYTES = 64 * 1024  # a single sign-on's cookie takes 9 kB; what is l
 _MAX_HEADERS = 1000
 _MAX_DOCUMENT_BYTES = 4 << 20  # that of a server with 40 routes takes 100 kB
 _DOCUMENT_S = 10.0
+_MAX_ETAG_CHARS = 200
+_NOT_MODIFIED = 304
 _MOVED = frozenset({307, 308})  # those that keep method and body
 
 
@@ -118,8 +120,31 @@ class Upstream:
         """Sends one event by its own route. A kind that has none in the plain profile counts as delivered."""
         return await self._server().send_event(event, remote_task_id, remote_step_id)
 
+    @property
+    def passes_over_repeats(self) -> bool:
+        """Whether the backend knows a creation that it has had already, as the standard contract says."""
+        return self._contract() is None
+
+    async def find_created(self, event: Event, is_taken: Callable[[str], bool]) -> Answer:
+        """Looks for the task that a creation made whose answer was lost, where the backend does not know it by its key.
+
+        Args:
+            event: The creation.
+            is_taken: Whether a task of the backend's is known to be another one.
+
+        Returns:
+            A delivery: its body is the answer to the creation, None where there is no such task. Or why that is not known.
+        """
+        return await self._server().find_created(event, is_taken, self._clock.wall_ms())
+
+    @property
+    def hears_with_beats(self) -> bool:
+        """Whether the control state comes with the answers to heartbeats, and cannot be asked for."""
+        interpreter = self._contract()
+        return interpreter is not None and interpreter.hears_with_beats
+
     async def send_heartbeat(self, beat: Beat, remote_task_id: str) -> Answer:
-        """Sends one heartbeat by its own route."""
+        """Sends one heartbeat by its own route. The body of a delivery is the control state, where that comes with it."""
         return await self._server().send_heartbeat(beat, remote_task_id)
 
     async def get_control(self, remote_task_id: str, timeout_s: float | None = None) -> tuple[Answer, Control | None]:
@@ -136,15 +161,22 @@ class Upstream:
         """Asks which tasks the backend has; one is enough."""
         return self._unasked() or await self._server().list_tasks()
 
-    async def get_document(self, path: str, *, from_origin: bool = False) -> Answer:
+    async def get_document(self, path: str, *, from_origin: bool = False, etag: str | None = None) -> Answer:
         """Asks for an OpenAPI document, within narrower bounds: it is no more than a help.
 
         Args:
             path: Where it may be.
             from_origin: Whether the path begins at the server's root, and not at the ``base_url``.
+            etag: The version that is known already.
+
+        Returns:
+            The answer; a delivery with the status 304 where the document is the one that is known.
         """
         request = HttpRequest("GET", path, from_origin=from_origin)
-        return await self._send(request, timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES)
+        answer = await self._send(request, timeout_s=_DOCUMENT_S, max_bytes=_MAX_DOCUMENT_BYTES, etag=etag or "")
+        if etag and answer.status == _NOT_MODIFIED:
+            return Answer(Outcome.DELIVERED, status=_NOT_MODIFIED, etag=etag)
+        return answer
 
     def _unasked(self) -> Answer | None:
         """Why nothing is asked: it is not known how; None where it is."""
@@ -162,13 +194,15 @@ class Upstream:
     # ── One request ────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _send(
-        self, request: HttpRequest, *, wait_s: float = 0.0, timeout_s: float | None = None, max_bytes: int | None = None
+        self,
+        request: HttpRequest,
+        *,
+        wait_s: float = 0.0,
+        timeout_s: float | None = None,
+        max_bytes: int | None = None,
+        etag: str | None = None,
     ) -> Answer:
-        headers = {"Accept": "application/json"}
-        if request.body is not None:
-            headers["Content-Type"] = "application/json"
-        if request.key is not None:
-            headers["Idempotency-Key"] = request.key
+        headers = _headers(request, etag)
         try:
             token = self._tokens.read(self.base_url)
         except (OSError, ValueError) as error:
@@ -184,12 +218,14 @@ class Upstream:
             response, content = await self._exchange(request, self._address(request), headers, timeout, max_bytes)
             if (address := self._moved(request, response)) is not None:
                 response, content = await self._exchange(request, address, headers, timeout, max_bytes)
-        except TimeoutError:
-            return Answer(Outcome.TRANSIENT, f"{request}: no answer within {timeout.total:g} s")
+        except TimeoutError as error:
+            detail = f"{request}: no answer within {timeout.total:g} s"
+            return Answer(Outcome.TRANSIENT, detail, is_lost=may_have_arrived(error))
         except Misconfigured as error:
             return Answer(Outcome.TRANSIENT, str(error))
         except Exception as error:  # noqa: BLE001 - whatever the library makes of a server's bytes is that server's fault
-            return Answer(Outcome.TRANSIENT, f"{request}: {clean_text(reason_of(error), 300)}")
+            detail = f"{request}: {clean_text(reason_of(error), 300)}"
+            return Answer(Outcome.TRANSIENT, detail, is_lost=may_have_arrived(error))
         if content is None:
             detail = f"{request}: the reply is over {max_bytes} bytes"
             return Answer(Outcome.TRANSIENT, detail, response.status)
@@ -202,6 +238,9 @@ class Upstream:
             max_s=self._settings.now.retry.max_retry_after_s,
         )
         answer = answers.read_reply(str(request), response.status, content, retry_after_s)
+        if etag is not None:
+            version = response.headers.get("ETag")
+            answer = replace(answer, etag=version if version and len(version) <= _MAX_ETAG_CHARS else None)
         return replace(answer, with_token=True) if token is not None else answer
 
     async def _exchange(
@@ -275,3 +314,14 @@ class Upstream:
                 max_headers=_MAX_HEADERS,
             )
         return self._session
+
+
+def _headers(request: HttpRequest, etag: str | None) -> dict[str, str]:
+    headers = {"Accept": "application/json"}
+    if request.body is not None:
+        headers["Content-Type"] = "application/json"
+    if request.key is not None:
+        headers["Idempotency-Key"] = request.key
+    if etag:
+        headers["If-None-Match"] = etag
+    return headers

@@ -146,5 +146,19 @@ def read_time(value: object) -> str | None:
     return None
 
 
+def read_moments(value: object) -> tuple[float, ...]:
+    """The moments that a time can mean, in seconds since 1970: one without an offset may be universal time or the local one."""
+    text = read_time(value)
+    try:
+        moment = datetime.fromisoformat(text) if text is not None else None
+        if moment is None:
+            return ()
+        if moment.tzinfo is not None:
+            return (moment.timestamp(),)
+        return moment.replace(tzinfo=UTC).timestamp(), moment.timestamp()
+    except (ValueError, OverflowError, OSError):
+        return ()
+
+
 def _mark(values: Sequence[object]) -> str:
     return hashlib.sha256(repr(values)[:10_000].encode("utf-8", "backslashreplace")).hexdigest()[:8]

@@ -29,11 +29,14 @@ from clawlogd.upstream.contracts.keeper import Keeper
 from clawlogd.upstream.document import Document, read_document
 
 _AGAIN_S = 24 * 3600.0
+_INTERNAL_ERROR = 500
+_MOST_FAILURES = 3
 _FIRST_PAUSE_S = 1.0
 _DOUBT_AGAIN_S = 5.0
 _PLACES = ("/openapi.json", "/api/openapi.json", "/api/v1/openapi.json")
 AUTO = "auto"
 STANDARD = "standard"
+_NOT_MODIFIED = 304
 _STANDARD_MARK = "x-clawlog-contract"
 
 
@@ -108,8 +111,10 @@ class ContractFinder:
         self._at_once = False  # whether the document is to be read without a pause
         self._reading = anyio.Lock()
         self._answered = False  # whether the last reading was, be it that there is no document
+        self._failures = 0  # of the server at its document, since it last did anything else
         self._choices: tuple[Choice, ...] = ()
         self._source, self._detail = "", ""
+        self._read_version: tuple[str, Root, str] | None = None  # of the document that was read last: where it is, and its ETag
         self._unread = ""  # what came in place of a document
         self._doubt = ""  # what was refused, while the document is read for that
         self._doubts_from = 0.0
@@ -171,6 +176,7 @@ class ContractFinder:
         if self.state is ContractState.STANDARD:
             self._last = ()  # of other routes than any other contract
         self.interpreter, self.state, self._choices = None, ContractState.UNKNOWN, ()
+        self._read_version = None
         self._source, self._detail = "", ""
         self._begin()
         self._answered, self._at_once = False, True
@@ -270,11 +276,19 @@ class ContractFinder:
         finally:
             with anyio.CancelScope(shield=True):  # also when the reading is cancelled: no connection is left open
                 await upstream.close()
+        self._failures = self._failures + 1 if answer.status == _INTERNAL_ERROR else 0
+        if self._failures >= _MOST_FAILURES:  # it is the document that the server fails at: others fail with it, if they do
+            answer = Answer(Outcome.REFUSED, answer.detail, answer.status)
         self._log.debug("document", outcome=answer.outcome.value, detail=answer.detail)
         self._unread = "" if answer.outcome is Outcome.DELIVERED else f"no OpenAPI document could be read: {answer.detail}"
+        if answer.outcome is Outcome.DELIVERED and answer.status == _NOT_MODIFIED:
+            self._answered = self._read_version is not None  # unless the settings have changed meanwhile
+            return None
         if answer.outcome is Outcome.DELIVERED:
+            self._read_version = (place, root, answer.etag) if answer.etag else None
             await self._understand(answer.body, place, root)
         elif answer.outcome is Outcome.REFUSED:
+            self._read_version = None
             if self.state is not ContractState.STANDARD or not self._doubt:  # one bad answer says nothing of what it has
                 self.document = None
             self._without_document()
@@ -288,7 +302,11 @@ class ContractFinder:
             places.insert(1, ("/openapi.json", Root.ORIGIN))
         refusals: list[Answer] = []
         for place, root in places:
-            answer = await upstream.get_document(place, from_origin=root is Root.ORIGIN)
+            known = self._read_version
+            etag = known[2] if known is not None and known[:2] == (place, root) else None
+            answer = await upstream.get_document(place, from_origin=root is Root.ORIGIN, etag=etag)
+            if answer.outcome is Outcome.DELIVERED and answer.status == _NOT_MODIFIED:
+                return answer, place, root
             is_document = isinstance(answer.body, dict) and ("paths" in answer.body or _STANDARD_MARK in answer.body)
             if answer.outcome is Outcome.DELIVERED and is_document:
                 return answer, place, root

@@ -5,12 +5,13 @@ What comes back is brought into the standard contract's form, so that nobody abo
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import msgspec
 
 from clawlog.protocol.vocabulary import ENDED_STEP_STATUSES
-from clawlogd.model import UNMAPPED, Event, EventKind
+from clawlogd.model import UNMAPPED, Beat, Event, EventKind
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.controls import Control, Unreadable
 from clawlogd.upstream.routes import HttpRequest
@@ -63,6 +64,16 @@ class ForeignServer(Server):
             return answer
         return replace(answer, body={name: each for name, each in answer.body.items() if name != "steps"})
 
+    async def send_heartbeat(self, beat: Beat, task_id: str) -> Answer:
+        """Sends a heartbeat. The body of a delivery is the control state, where the contract says that the answer holds it."""
+        request = self._interpreter.heartbeat(beat, task_id)
+        if request is None:
+            return Answer(Outcome.DELIVERED)
+        answer = await self._judged(request)
+        if answer.outcome is not Outcome.DELIVERED:
+            return answer
+        return replace(answer, body=self._interpreter.read_beat_answer(answer.body))
+
     def _read_control(self, sent: str, answer: Answer) -> tuple[Answer, Control | None]:
         if answer.outcome is not Outcome.DELIVERED:
             return answer, None
@@ -70,6 +81,24 @@ class ForeignServer(Server):
         if isinstance(control, Unreadable):
             return Answer(Outcome.TRANSIENT, f"{sent}: {control.detail}", answer.status), None
         return answer, control
+
+    async def find_created(self, event: Event, is_taken: Callable[[str], bool], now_ms: float) -> Answer:
+        """As its base says."""
+        answer = await self.list_tasks()
+        if answer.outcome is not Outcome.DELIVERED:
+            return answer
+        found = self._interpreter.find_created(event, answer.body, is_taken, now_ms)
+        if found is None:
+            return replace(answer, body=None)
+        task_id, listed = found
+        bodies = [listed]
+        if (request := self._interpreter.read(task_id)) is not None:
+            read = await self._judged(request)
+            if read.is_gone or read.is_lost:
+                return replace(read, body=None)
+            if read.outcome is Outcome.DELIVERED:
+                bodies.insert(0, read.body)
+        return replace(answer, body=self._interpreter.found_ids(event, task_id, bodies))
 
     async def _create(self, event: Event) -> Answer:
         request = self._interpreter.create(event)

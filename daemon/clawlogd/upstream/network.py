@@ -70,6 +70,11 @@ class Network:
         return aiohttp.TCPConnector(limit=max(_CONNECTIONS, self._settings.now.http.max_parallel), ssl=context)
 
 
+def may_have_arrived(error: Exception) -> bool:
+    """Whether a request may have reached the backend though no answer came: it failed after there was a connection."""
+    return not isinstance(error, aiohttp.ClientConnectorError | aiohttp.ClientHttpProxyError | aiohttp.ConnectionTimeoutError)
+
+
 def reason_of(error: Exception) -> str:
     """Why there was no answer, in a line for people; never with a proxy's password."""
     match error:

@@ -62,5 +62,19 @@ class Server(ABC):
         request = self._interpreter.list_tasks()
         return await self._judged(request) if request else Answer(Outcome.NO_ROUTE, "the contract cannot list tasks")
 
+    async def find_created(self, event: Event, is_taken: Callable[[str], bool], now_ms: float) -> Answer:
+        """Looks in the server's list for the task that a creation made whose answer was lost.
+
+        Args:
+            event: The creation.
+            is_taken: Whether a task of the server's is known to be another one.
+            now_ms: Wall-clock time.
+
+        Returns:
+            A delivery: its body is the answer to the creation, None where there is no such task. Or why that is not known.
+        """
+        del event, is_taken, now_ms
+        return Answer(Outcome.NO_ROUTE, "it knows a repeated creation by its key")
+
     async def _judged(self, request: HttpRequest) -> Answer:
         return self._interpreter.judge(str(request), await self._send(request))

@@ -37,6 +37,7 @@ _WITHOUT_ROUTE = {
     "step": "no step can be reported",
     "task": "told in a heartbeat's summary, where that has one; the task stays open there",
 }
+_HEARD = "the heartbeat's answer says so"
 
 Attempt = Callable[[], Awaitable[Answer]]
 
@@ -89,6 +90,7 @@ class Trial:
 
     def __init__(self, upstream: Upstream, contract: Contract | None, clock: Clock) -> None:
         self._upstream = upstream
+        self._hears_with_beats = upstream.hears_with_beats
         self._routes = {name: each.route for name, each in (contract or STANDARD_CONTRACT).actions()}
         self._clock = clock
         self._own_id = new_uuid()
@@ -196,7 +198,8 @@ class Trial:
 
     async def _try(self, action: str, what: str, attempt: Attempt) -> None:
         if action not in self._routes and action != "task":
-            self._note(action, what, TrialOutcome.ABSENT, detail=_WITHOUT_ROUTE[action])
+            heard = action == "control" and self._hears_with_beats
+            self._note(action, what, TrialOutcome.ABSENT, detail=_HEARD if heard else _WITHOUT_ROUTE[action])
             return
         answer = await attempt()
         if answer.outcome is not Outcome.DELIVERED:

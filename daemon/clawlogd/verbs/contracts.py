@@ -101,6 +101,8 @@ def _actions(report: ContractReport) -> tuple[ActionView, ...]:
             view = ActionView(name, name in NEEDED, action.route, action.reason or unexplained)
         elif choice is not None:
             view = ActionView(name, name in NEEDED, choice.route, choice.reason)
+        elif name == "control" and contract is not None and contract.heartbeat_answer and contract.heartbeat:
+            view = ActionView(name, name in NEEDED, contract.heartbeat.route, "the heartbeat's answer says so")
         elif contract is not None:
             view = ActionView(name, name in NEEDED, None, "the contract has none")
         else:

@@ -116,6 +116,18 @@ async def test_a_server_of_the_standard_contract_without_a_document_is_known_by_
         await plain.stop()
 
 
+async def test_a_server_that_fails_at_its_document_alone_is_known_by_its_answer_to_a_creation(daemon: RunningDaemon) -> None:
+    plain = await PlainServer().start()
+    plain.intercept = lambda request: 500 if request.path.endswith("/openapi.json") else None
+    try:
+        await work(daemon, plain.url)
+        await until(lambda: plain.tasks and plain.only_task.steps[0].status == "done", timeout_s=15)
+        assert (await lane_of(daemon, plain.url))["contract"] == "standard"
+        assert sum(each.path == "/openapi.json" for each in plain.requests) >= 3
+    finally:
+        await plain.stop()
+
+
 async def test_a_prefix_is_part_of_the_address_and_a_wrong_one_is_named(daemon: RunningDaemon) -> None:
     server = IndexedServer()
     with served(Front(server.app, "/clawlog")) as url:

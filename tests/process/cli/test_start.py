@@ -139,9 +139,9 @@ def test_a_shell_completes_commands_and_the_ids_of_tasks(running: Installation) 
     assert completions("sta") == ["plain,status"]
     assert completions("show", "complete-m") == ["plain,complete-me-7"]
     with running.client() as client:
-        ended = client.create_task("not to stop", task_id="ended0a7f3c").task_id
+        ended = client.create_task("not to stop", task_id="ended0a7f3e").task_id
         client.update_task(ended, "done")
         client.create_task("to stop", task_id="goeson0b7f3d")
     offered = {command: completions(command, "") for command in ("show", "stop")}
-    for end, commands in (("7f3c", ["show"]), ("7f3d", ["show", "stop"])):  # as lists show them: by their last characters
+    for end, commands in (("7f3e", ["show"]), ("7f3d", ["show", "stop"])):  # as lists show them: by their last characters
         assert [each for each in offered if any(word.endswith(end) for word in offered[each])] == commands

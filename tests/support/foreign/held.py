@@ -31,6 +31,7 @@ class Task:
     stop: bool = False
     stop_at: str | None = None
     ack_at: str | None = None
+    created_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat())
 
     def beat(self, summary: str | None) -> None:
         """Takes a sign of life."""

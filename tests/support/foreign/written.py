@@ -339,6 +339,7 @@ class StrictServer(Server):
         id: UUID
         title: str
         status: str
+        created_at: str
         steps: list[StrictServer.StepView]
 
     class ControlView(BaseModel):
@@ -371,7 +372,7 @@ class StrictServer(Server):
             self.StepView(id=each.key, task_id=task.key, position=n, title=each.title, status=words[each.status])
             for n, each in enumerate(task.steps)
         ]
-        return self.TaskView(id=task.key, title=task.title, status=task.status, steps=steps)
+        return self.TaskView(id=task.key, title=task.title, status=task.status, created_at=task.created_at, steps=steps)
 
     def _router(self) -> APIRouter:
         router, held = APIRouter(), self.held

@@ -136,6 +136,28 @@ class ControlAnswer(_Part, frozen=True):
     acknowledged: Pointers = ()
 
 
+class ListAnswer(_Part, frozen=True):
+    """Where a list of tasks holds what a task is recognised by.
+
+    Attributes:
+        tasks: The list.
+        task_id: A task's id, within a task of that list.
+        title: A task's title, within a task of that list.
+        created_at: When it was created, within a task of that list.
+    """
+
+    tasks: Pointers = ("/tasks", "/items", "/data", "")
+    task_id: Pointers = ("/task_id", "/id")
+    title: Pointers = ("/title",)
+    created_at: Pointers = ("/created_at",)
+
+
+class ListTasks(Action, frozen=True):
+    """The question which tasks there are."""
+
+    answer: ListAnswer = ListAnswer()
+
+
 class Control(Action, frozen=True):
     """The question whether a task is to stop."""
 
@@ -177,9 +199,10 @@ class Contract(_Part, frozen=True):
         task: Reports a task's status.
         heartbeat: Reports that the agent is alive.
         control: Asks whether a person wants the task to stop.
+        heartbeat_answer: Where the answer to a heartbeat says so, at a server that cannot be asked.
         ack: Reports that the agent stopped.
         read: Reads one task: whether the server has it.
-        list_tasks: Reads the newest tasks: whether it has any.
+        list_tasks: Reads the newest tasks: whether it has any, and whether one whose creation was not answered is among them.
         plan: Replaces all steps of a task. Its body names them by ``{step.step_id}``: so those that stay keep their ids.
         metadata: Changes a task's metadata.
         link: Adds a link to a task.
@@ -199,9 +222,10 @@ class Contract(_Part, frozen=True):
     task: Action | None = None
     heartbeat: Action | None = None
     control: Control | None = None
+    heartbeat_answer: ControlAnswer | None = None
     ack: Action | None = None
     read: Action | None = None
-    list_tasks: Action | None = None
+    list_tasks: ListTasks | None = None
     plan: Action | None = None
     metadata: Action | None = None
     link: Action | None = None

@@ -13,7 +13,7 @@ from typing import TypeVar
 import msgspec
 
 from clawlogd.upstream.contracts import words
-from clawlogd.upstream.contracts.candidates import CLOSE, Candidate, candidates, routes_of
+from clawlogd.upstream.contracts.candidates import CLOSE, Candidate, candidates, find_flag, routes_of
 from clawlogd.upstream.contracts.contract import (
     Action,
     Contract,
@@ -22,6 +22,8 @@ from clawlogd.upstream.contracts.contract import (
     Create,
     CreateAnswer,
     Envelope,
+    ListAnswer,
+    ListTasks,
     Root,
     StandIn,
 )
@@ -63,6 +65,8 @@ _ACKNOWLEDGED = (
     "acked_at",
     "ack_at",
 )
+_TASK_LISTS = ("tasks", "items", "results", "records", "rows", "list", "data")
+_CREATED = ("created_at", "create_time", "created_time", "created_on", "created", "ctime", "started_at")
 _REASONS = ("reason", "interrupt_reason", "stop_reason", "message", "note")
 _TIMES = ("requested_at", "interrupt_requested_at", "stop_requested_at", "stop_at")
 _STOP_IDS = ("interrupt_id", "stop_id", "request_id")
@@ -123,9 +127,19 @@ def discover(document: object, *, root: Root = Root.BASE, source: str = "") -> D
         choices.append(choice)
         if candidate is not None:
             chosen[action] = candidate
-    if any(action not in chosen for action in NEEDED):
+    if "control" not in chosen and (heard := _heard_with_beats(chosen.get("heartbeat"))) is not None:
+        choices = [heard if each.action == "control" else each for each in choices]
+    if any(each.route is None and each.action in NEEDED for each in choices):
         return Discovery(None, tuple(choices))
     return Discovery(_contract(chosen, root, source), tuple(choices))
+
+
+def _heard_with_beats(heartbeat: Candidate | None) -> Choice | None:
+    """The control state in the heartbeat's answer: where the document says that it is there."""
+    flag = find_flag(heartbeat.route.operation.answer) if heartbeat is not None else None
+    if heartbeat is None or flag is None:
+        return None
+    return Choice("control", heartbeat.route.operation.title, f"the heartbeat's answer has {flag}", heartbeat.score)
 
 
 def _choose(action: str, found: Sequence[Candidate]) -> tuple[Candidate | None, Choice]:
@@ -149,14 +163,14 @@ def _same(one: Candidate, other: Candidate) -> bool:
 
 
 def _contract(chosen: dict[str, Candidate], root: Root, source: str) -> Contract:
-    create, step, control = chosen["create"], chosen["step"], chosen["control"]
+    create, step, control = chosen["create"], chosen["step"], chosen.get("control")
     steps = create.request.roles["steps"]
     titles = [
         create.request.roles["title"],
         *(each for each in steps.members if words.snake(each.name) in words.MEMBERS["title"]),
     ]
     summaries = [each.request.roles["summary"] for each in chosen.values() if "summary" in each.request.roles]
-    actions = {name: _action(each, Action) for name, each in chosen.items() if name not in {"create", "control"}}
+    actions = {name: _action(each, Action) for name, each in chosen.items() if name not in {"create", "control", "list_tasks"}}
     return Contract(
         create=msgspec.structs.replace(
             _action(create, Create),
@@ -168,10 +182,11 @@ def _contract(chosen: dict[str, Candidate], root: Root, source: str) -> Contract
         step=actions["step"],
         task=actions.get("task"),
         heartbeat=actions["heartbeat"],
-        control=msgspec.structs.replace(_action(control, Control), answer=_control_answer(control)),
+        control=msgspec.structs.replace(_action(control, Control), answer=_control_answer(control)) if control else None,
+        heartbeat_answer=None if control else _control_answer(chosen["heartbeat"]),
         ack=actions["ack"],
         read=actions.get("read"),
-        list_tasks=actions.get("list_tasks"),
+        list_tasks=_list_tasks(chosen.get("list_tasks")),
         root=root,
         step_statuses=dict(step.statuses),
         task_statuses=dict(chosen["task"].statuses) if "task" in chosen else {},
@@ -233,6 +248,18 @@ def _control_answer(control: Candidate) -> ControlAnswer:
         interrupt_id=_pointers(answer, _STOP_IDS, extra),
         acknowledged=_pointers(answer, _ACKNOWLEDGED, extra),
     )
+
+
+def _list_tasks(candidate: Candidate | None) -> ListTasks | None:
+    if candidate is None:
+        return None
+    answer = ListAnswer(
+        tasks=(*(f"{prefix}/{name}" for prefix in _PREFIXES for name in _TASK_LISTS), *_PREFIXES),
+        task_id=_plain(_ID_NAMES),
+        title=_plain(sorted(words.MEMBERS["title"], key=lambda each: _rank(each, _TITLE_NAMES))),
+        created_at=_plain(_CREATED),
+    )
+    return msgspec.structs.replace(_action(candidate, ListTasks), answer=answer)
 
 
 def _leaves_open(answer: Sequence[Member]) -> bool:

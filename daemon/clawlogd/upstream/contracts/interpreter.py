@@ -6,7 +6,7 @@ it does not know, a summary that is too long. What it has no route for at all is
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -17,9 +17,9 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.model import UNMAPPED, Beat, Event, NewStep, Progress
 from clawlogd.text import clean_text
 from clawlogd.upstream.answers import Answer, Outcome, read_id, read_reply
-from clawlogd.upstream.contracts.contract import Action, Contract, CreateAnswer, Root, StandIn
+from clawlogd.upstream.contracts.contract import Action, Contract, ControlAnswer, CreateAnswer, ListAnswer, Root, StandIn
 from clawlogd.upstream.contracts.templates import ABSENT, fill, fill_path, uses
-from clawlogd.upstream.controls import Control, Unreadable, read_time
+from clawlogd.upstream.controls import Control, Unreadable, read_moments, read_time
 from clawlogd.upstream.remote_ids import RemoteIds, match_steps
 from clawlogd.upstream.routes import HttpRequest
 
@@ -27,6 +27,7 @@ _encode = msgspec.json.Encoder().encode
 _NEAREST = {"skipped": ("done",), "failed": ("skipped", "running"), "interrupted": ("failed", "done"), "waiting": ("running",)}
 """A status that a server has no word for → those that come nearest."""
 _MAX_REASON_CHARS = 1000
+_CLOCKS_DIFFER_S = 60.0  # the server's and ours
 _FIRST_STATUS, _LAST_STATUS = 400, 599
 
 
@@ -209,6 +210,49 @@ class Interpreter:
             return None
         return RemoteIds(task_id if task_id != event.task_id else None, self._remote_steps(list(event.steps or ()), body))
 
+    def find_created(
+        self, event: Event, body: object, is_taken: Callable[[str], bool], now_ms: float
+    ) -> tuple[str, Mapping[str, Any]] | None:
+        """The newest task of a list that a creation can have made, and its id; None where there is none.
+
+        Args:
+            event: The creation.
+            body: The answer that lists tasks.
+            is_taken: Whether a task of the server's is known to be another one.
+            now_ms: Wall-clock time.
+        """
+        answer = self.contract.list_tasks.answer if self.contract.list_tasks else ListAnswer()
+        listed = next((found for each in answer.tasks if isinstance(found := _at(body, each), list)), [])
+        title = _cut(event.title or "", self.contract.create.max_title_chars)
+        since_s = datetime.fromisoformat(event.at).timestamp() - _CLOCKS_DIFFER_S
+        fitting: list[tuple[float, str, Mapping[str, Any]]] = []
+        for each in listed:
+            task_id = read_id(_first(each, answer.task_id)) if isinstance(each, Mapping) else None
+            if task_id is None or _first(each, answer.title) != title or is_taken(task_id):
+                continue
+            if task_id == event.task_id:
+                return task_id, each
+            times = read_moments(_first(each, answer.created_at))
+            created_s = next((time for time in times if since_s <= time <= now_ms / 1000 + _CLOCKS_DIFFER_S), None)
+            if created_s is not None:
+                fitting.append((created_s, task_id, each))
+        return max(fitting, key=lambda each: each[0])[1:] if fitting else None
+
+    def found_ids(self, event: Event, task_id: str, bodies: Sequence[object]) -> RemoteIds:
+        """The ids of a task that was found there.
+
+        Args:
+            event: Its creation.
+            task_id: The task's id there.
+            bodies: Where its steps may be, the best place first.
+        """
+        offered = list(event.steps or ())
+        steps: tuple[str | None, ...] = (UNMAPPED,) * len(offered)
+        for body in bodies:
+            if all(each == UNMAPPED for each in steps):
+                steps = self._remote_steps(offered, body)
+        return RemoteIds(task_id if task_id != event.task_id else None, steps)
+
     def _remote_steps(self, offered: list[NewStep], body: object) -> tuple[str | None, ...]:
         answer, most = self.contract.create.answer, self.contract.create.max_steps
         told = offered[:most]
@@ -223,7 +267,8 @@ class Interpreter:
     def listed_steps(self, body: object) -> list[dict[str, Any]] | None:
         """The steps that an answer lists, with the standard contract's names for what is said of them; None without a list."""
         answer = self.contract.create.answer
-        listed = next((found for each in answer.steps if isinstance(found := _at(body, each), list)), None)
+        places = (*answer.steps, *(each[each.rfind("/") :] for each in answer.steps))  # also of a task by itself
+        listed = next((found for each in places if isinstance(found := _at(body, each), list)), None)
         if listed is None:
             return None
         members = _step_members(answer)
@@ -231,25 +276,38 @@ class Interpreter:
 
     def read_control(self, body: object) -> Control | Unreadable:
         """Whether a person wants a task to stop, as an answer says."""
-        answer = self.contract.control.answer if self.contract.control else None
-        if answer is None:
+        if self.contract.control is None:
             return Unreadable("the contract has no control")
-        found = [value for each in answer.stop if not isinstance(value := _at(body, each), dict | list | _Missing)]
-        if not found:
-            return Unreadable("the answer has none of the members that could say whether to stop")
-        flag = found[0]
-        wanted = any(flag == each and type(flag) is type(each) for each in answer.stop_values)
-        if isinstance(flag, str) and not wanted:
-            wanted = flag.strip().lower() in {each for each in answer.stop_values if isinstance(each, str)}
-        reason, at = _first(body, answer.reason), _first(body, answer.requested_at)
-        return Control(
-            interrupt_requested=wanted,
-            mode="soft_stop" if wanted else None,
-            interrupt_id=read_id(_first(body, answer.interrupt_id)),
-            reason=clean_text(reason, _MAX_REASON_CHARS) or None if wanted and isinstance(reason, str) else None,
-            requested_at=read_time(at),
-            may_outlast=True,
-        )
+        return _control_in(self.contract.control.answer, body)
+
+    @property
+    def hears_with_beats(self) -> bool:
+        """Whether the control state comes with the answers to heartbeats alone."""
+        return self.contract.control is None and self.contract.heartbeat_answer is not None
+
+    def read_beat_answer(self, body: object) -> Control | Unreadable | None:
+        """Whether a person wants a task to stop, as the answer to a heartbeat says; None where it is asked for by itself."""
+        answer = self.contract.heartbeat_answer
+        return _control_in(answer, body) if answer is not None and self.hears_with_beats else None
+
+
+def _control_in(answer: ControlAnswer, body: object) -> Control | Unreadable:
+    found = [value for each in answer.stop if not isinstance(value := _at(body, each), dict | list | _Missing)]
+    if not found:
+        return Unreadable("the answer has none of the members that could say whether to stop")
+    flag = found[0]
+    wanted = any(flag == each and type(flag) is type(each) for each in answer.stop_values)
+    if isinstance(flag, str) and not wanted:
+        wanted = flag.strip().lower() in {each for each in answer.stop_values if isinstance(each, str)}
+    reason, at = _first(body, answer.reason), _first(body, answer.requested_at)
+    return Control(
+        interrupt_requested=wanted,
+        mode="soft_stop" if wanted else None,
+        interrupt_id=read_id(_first(body, answer.interrupt_id)),
+        reason=clean_text(reason, _MAX_REASON_CHARS) or None if wanted and isinstance(reason, str) else None,
+        requested_at=read_time(at),
+        may_outlast=True,
+    )
 
 
 def _step_members(answer: CreateAnswer) -> tuple[tuple[str, Sequence[str]], ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawlogd.upstream.contracts.contract import Action, Contract, Control, ControlAnswer, Create, CreateAnswer
+from clawlogd.upstream.contracts.contract import Action, Contract, Control, ControlAnswer, Create, CreateAnswer, ListTasks
 
 _TASK = "/api/tasks/{task_id}"
 _WHEN = {"summary": "{summary}", "at": "{at}"}
@@ -40,7 +40,7 @@ STANDARD_CONTRACT = Contract(
     control=Control("GET", f"{_TASK}/control", answer=ControlAnswer(stop=("/interrupt_requested",))),
     ack=Action("POST", f"{_TASK}/interrupt/ack", body={"interrupt_id": "{interrupt_id}", **_WHEN}),
     read=Action("GET", _TASK),
-    list_tasks=Action("GET", "/api/tasks", query={"limit": 1}),
+    list_tasks=ListTasks("GET", "/api/tasks", query={"limit": 1}),
     plan=Action("PUT", f"{_TASK}/steps", body={"steps": [{**_STEP, "status": "{step.status}"}], **_WHEN}),
     metadata=Action("PATCH", _TASK, body={"metadata": "{metadata}", **_WHEN}),
     link=Action("POST", f"{_TASK}/links", body={"name": "{name}", "url": "{url}"}),

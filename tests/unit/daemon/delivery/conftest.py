@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from clawlogd.delivery.plans import Notice, RoundPlan, TrialPlan
+from clawlogd.delivery.plans import Notice, ParkedPlan, RoundPlan
 from clawlogd.delivery.policy import DeliveryPolicy
 from clawlogd.settings import Batch, Heartbeat, LiveSettings, Poll, Retry, Settings
 from clawlogd.upstream.answers import Answer, Outcome
@@ -52,9 +52,9 @@ class Lane:
         assert isinstance(plan, RoundPlan)
         return plan
 
-    def trial(self) -> TrialPlan:
+    def parked_round(self) -> ParkedPlan:
         plan = self.policy.plan_round(0)
-        assert isinstance(plan, TrialPlan)
+        assert isinstance(plan, ParkedPlan)
         return plan
 
     def succeed(self, offered: int = 1, decided: int | None = None) -> Notice | None:

@@ -54,13 +54,13 @@ def test_the_parked_are_tried_at_once_then_less_and_less_often() -> None:
 
 def test_the_parked_are_tried_together_fewer_while_that_fails_and_more_when_it_does_not() -> None:
     parking = parked("a", "b", "c")
-    assert (parking.due(100.0), parking.trial_size) == (["a", "b", "c"], 1000)
+    assert (parking.due(100.0), parking.round_size) == (["a", "b", "c"], 1000)
     parking.failed_together(3)
-    assert parking.trial_size == 1
+    assert parking.round_size == 1
     parking.failed("a", 100.0, "still", max_delay_s=30.0)
     assert parking.due(100.0) == ["b", "c"]
     parking.succeeded({"b"})
-    assert (parking.due(100.0), parking.trial_size) == (["c"], 2)
+    assert (parking.due(100.0), parking.round_size) == (["c"], 2)
 
 
 def test_one_that_gets_through_goes_on_as_others_do() -> None:

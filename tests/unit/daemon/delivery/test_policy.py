@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from clawlogd.delivery.plans import Notice, NoticeKind, ProfileName, TrialPlan
+from clawlogd.delivery.plans import Notice, NoticeKind, ParkedPlan, ProfileName
 from clawlogd.delivery.report import LaneState
 from clawlogd.upstream.answers import Answer
 from clawlogd.upstream.breaker import BreakerState
@@ -250,7 +250,7 @@ def test_an_event_that_is_forbidden_again_and_again_is_given_up(lane: Lane) -> N
     for _ in range(5):
         lane.clock.pass_(60)
         plan = lane.policy.plan_round(0)
-        while not isinstance(plan, TrialPlan):
+        while not isinstance(plan, ParkedPlan):
             plan = lane.policy.plan_round(0)
         notices.append(lane.policy.tried(plan, decided=set(), failure=FORBIDDEN, undecided=("a",)))
     kinds = [notice.kind if notice else None for notice in notices]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from clawlogd.delivery.plans import Notice, NoticeKind, RoundPlan, TrialPlan
+from clawlogd.delivery.plans import Notice, NoticeKind, ParkedPlan, RoundPlan
 from clawlogd.upstream.answers import Answer
 from clawlogd.upstream.breaker import BreakerState
 from support.sidecar import SteppedClock
@@ -62,7 +62,7 @@ def test_when_every_task_has_failed_as_a_probe_it_is_the_backend(lane: Lane) -> 
 def test_parked_tasks_are_tried_in_turn_with_the_others(lane: Lane) -> None:
     lane.park("a", "b")
     kinds = [type(lane.policy.plan_round(0)) for _ in range(4)]
-    assert sorted(kinds[:2], key=str) == [RoundPlan, TrialPlan]
+    assert sorted(kinds[:2], key=str) == [ParkedPlan, RoundPlan]
     assert kinds[:2] == kinds[2:]
 
 
@@ -73,9 +73,9 @@ def test_when_only_parked_tasks_are_left_every_round_is_theirs_and_waits_until_t
     lane.policy.events_found(0, pending=1)
     assert not lane.policy.can_progress
     for pause_s in (5.0, 10.0, 20.0, 40.0, 60.0):
-        trial = lane.trial()
-        assert trial.task_ids == ("a",)
-        lane.policy.tried(trial, decided=set(), failure=FAULTY, undecided=("a",))
+        plan = lane.parked_round()
+        assert plan.task_ids == ("a",)
+        lane.policy.tried(plan, decided=set(), failure=FAULTY, undecided=("a",))
         assert lane.wait_s() == pause_s
         clock.pass_(pause_s)
     lane.policy.events_added()
@@ -83,7 +83,7 @@ def test_when_only_parked_tasks_are_left_every_round_is_theirs_and_waits_until_t
 
 
 def tried(lane: Lane, **came: Any) -> Notice | None:
-    return lane.policy.tried(lane.trial(), **{"decided": set(), "failure": None, "undecided": (), **came})
+    return lane.policy.tried(lane.parked_round(), **{"decided": set(), "failure": None, "undecided": (), **came})
 
 
 def only_parked(lane: Lane, *task_ids: str) -> None:
@@ -91,22 +91,22 @@ def only_parked(lane: Lane, *task_ids: str) -> None:
     lane.policy.events_found(0, pending=1)
 
 
-def test_a_trial_that_gets_through_frees_its_tasks(lane: Lane) -> None:
+def test_a_parked_round_that_gets_through_frees_its_tasks(lane: Lane) -> None:
     only_parked(lane, "a", "b")
-    assert lane.trial().max_events == 1000
+    assert lane.parked_round().max_events == 1000
     assert tried(lane, decided={"a", "b"}) is None
     assert (len(lane.policy.parking), lane.policy.can_progress) == (0, True)
 
 
 @pytest.mark.parametrize("failure", [REFUSED, FAULTY])
-def test_a_trial_that_fails_is_halved_until_the_one_to_blame_is_alone(lane: Lane, failure: Answer) -> None:
+def test_a_parked_round_that_fails_is_halved_until_the_one_to_blame_is_alone(lane: Lane, failure: Answer) -> None:
     only_parked(lane, "a", "b", "c", "d")
     assert tried(lane, failure=failure, undecided=("a", "b", "c", "d")) is None
-    assert lane.trial().max_events == 2
+    assert lane.parked_round().max_events == 2
     assert tried(lane, failure=failure, undecided=("a", "b")) is None
-    assert lane.trial().max_events == 1
+    assert lane.parked_round().max_events == 1
     assert tried(lane, failure=FAULTY, undecided=("a",)) == Notice(NoticeKind.TASK_PARKED, "HTTP 500", task_id="a")
-    assert lane.trial().task_ids == ("b", "c", "d")
+    assert lane.parked_round().task_ids == ("b", "c", "d")
 
 
 def test_by_single_routes_the_one_to_blame_is_the_one_that_fails(lane: Lane) -> None:
@@ -118,7 +118,9 @@ def test_by_single_routes_the_one_to_blame_is_the_one_that_fails(lane: Lane) -> 
 
 
 @pytest.mark.parametrize("failure", [DOWN, BUSY, UNAUTHORIZED])
-def test_a_trial_that_fails_on_the_way_to_the_backend_is_the_fault_of_none_of_its_tasks(lane: Lane, failure: Answer) -> None:
+def test_a_parked_round_that_fails_on_the_way_to_the_backend_is_the_fault_of_none_of_its_tasks(
+    lane: Lane, failure: Answer
+) -> None:
     only_parked(lane, "a")
     assert tried(lane, failure=failure, undecided=("a",)) is None
     assert (lane.policy.breaker, lane.policy.last_failure) == (BreakerState.RETRYING, failure)

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from clawlogd.upstream.contracts.contract import Contract
 from clawlogd.upstream.contracts.discovery import discover
+from support.foreign.beating import BeatingServer
 from support.foreign.conversation import conversation, faults
 from support.foreign.generated import GeneratedServer
 from support.foreign.written import WRITTEN, RpcServer
@@ -50,6 +51,22 @@ def test_a_server_as_people_write_them_is_understood_whole(name: str) -> None:
     assert found.contract is not None, found.missing
     said = asyncio.run(conversation(server, found.contract))
     assert faults(server, said) == []
+
+
+def test_a_stop_in_the_heartbeats_answer_counts_only_where_no_route_says_it() -> None:
+    document = BeatingServer().app.openapi()
+    alone = discover(document).contract
+    assert alone is not None
+    assert alone.control is None
+    assert alone.heartbeat_answer is not None
+    assert alone.heartbeat_answer.stop == ("/interrupt_requested",)
+    (beat,) = (each for path, each in document["paths"].items() if path.endswith("/heartbeat"))
+    document["paths"]["/runs/tasks/{task_id}/control"] = {"get": {**beat["post"], "requestBody": {}, "summary": "Control"}}
+    asked = discover(document).contract
+    assert asked is not None
+    assert asked.control is not None
+    assert asked.control.path.endswith("/control")
+    assert asked.heartbeat_answer is None
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
