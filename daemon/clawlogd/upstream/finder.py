@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,7 +24,7 @@ from clawlogd.text import clean_text, path_text
 from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.contracts.contract import Contract, Root, read_contract
-from clawlogd.upstream.contracts.discovery import Choice, Discovery, discover
+from clawlogd.upstream.contracts.discovery import Choice, discover
 from clawlogd.upstream.contracts.interpreter import Interpreter
 from clawlogd.upstream.contracts.keeper import Keeper
 from clawlogd.upstream.document import Document, read_document
@@ -329,8 +330,11 @@ class ContractFinder:
         self.document = read_document(body)
         if self._fixed:
             return
+        if self.document.routes is not None or _is_marked(body):
+            self._understand_standard(place, root)
+            return
         try:
-            found, standard = await to_thread.run_sync(_discover, body, root, f"OpenAPI document at {place}")
+            found = await to_thread.run_sync(partial(discover, body, root=root, source=f"OpenAPI document at {place}"))
         except Exception as error:  # noqa: BLE001 - whatever a document does to its reading is that document's fault
             self._log.error("document_unreadable", error=repr(error))
             if self.state is not ContractState.STANDARD:
@@ -339,28 +343,27 @@ class ContractFinder:
         if self._configured != AUTO:  # by now
             return
         self._choices = found.choices
-        is_standard = standard or self.document.routes is not None
-        if is_standard and root is Root.ORIGIN:
-            self.document, self._choices = None, ()
-            if self.state is not ContractState.STANDARD:
-                path = urlsplit(self._base_url).path
-                self._miss(f"the server's document at {place} is not below {path}: set base_url to the address without it")
-        elif is_standard:
-            if self.state is not ContractState.STANDARD:
-                self.interpreter, self.state, self._source, self._detail = (
-                    None,
-                    ContractState.STANDARD,
-                    f"its OpenAPI document at {place}",
-                    "",
-                )
-                self._keeper.drop(self._base_url)
-                self._changed()
-        elif found.contract is not None:
+        if found.contract is not None:
             self._keeper.store(self._base_url, found.contract)
             self._take(found.contract, found.contract.source)
         elif self.state is not ContractState.STANDARD:
             missing = "; ".join(f"{each.action}: {each.reason}" for each in found.missing)
             self._miss(f"the OpenAPI document at {place} does not say how to {missing}")
+
+    def _understand_standard(self, place: str, root: Root) -> None:
+        """Takes a server for one of the standard contract, as its document says: nothing more is looked for."""
+        self._choices = ()
+        known = self.state is ContractState.STANDARD
+        if root is Root.ORIGIN:
+            self.document = None
+            if not known:
+                path = urlsplit(self._base_url).path
+                self._miss(f"the server's document at {place} is not below {path}: set base_url to the address without it")
+        elif not known:
+            self.interpreter, self.state = None, ContractState.STANDARD
+            self._source, self._detail = f"its OpenAPI document at {place}", ""
+            self._keeper.drop(self._base_url)
+            self._changed()
 
     def _take(self, contract: Contract, source: str) -> None:
         if self.interpreter is not None and self.interpreter.contract == contract:
@@ -391,6 +394,6 @@ def _no_document(answer: Answer) -> Answer:
     return answer if transient else Answer(Outcome.REFUSED, answer.detail, answer.status)
 
 
-def _discover(body: object, root: Root, source: str) -> tuple[Discovery, bool]:
-    marked = isinstance(body, dict) and (_STANDARD_MARK in body or "x-clawlog" in body)
-    return discover(body, root=root, source=source), marked
+def _is_marked(body: object) -> bool:
+    """Whether a document says that its server is one of the standard contract."""
+    return isinstance(body, dict) and (_STANDARD_MARK in body or "x-clawlog" in body)
