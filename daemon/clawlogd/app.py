@@ -17,6 +17,8 @@ from pathlib import Path
 import anyio
 
 from clawlog import locations
+from clawlog.protocol.agents import HOLDS, SIGNS
+from clawlogd.agents.watching import SessionWatch
 from clawlogd.backends import Backends, Spawn
 from clawlogd.clock import Clock, SystemClock
 from clawlogd.faults import Faults
@@ -28,9 +30,11 @@ from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
 from clawlogd.instance import access_of, bind_unix, check_files, path_of, private_folder, state_lock
+from clawlogd.interrupts.holds import Holds
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
+from clawlogd.liveness.signs import Signs
 from clawlogd.logs import Log
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.listeners import Listeners, make_listeners
@@ -40,6 +44,7 @@ from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.loading import LoadedState, load_state
+from clawlogd.tasks.openings import Openings
 from clawlogd.text import path_text
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -203,6 +208,8 @@ def assemble(
         slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
     )
     interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=folder / "stop")
+    holds = Holds(registry=registry, folder=folder / HOLDS)
+    signs = Signs(registry=registry, folder=folder / SIGNS)
     backends = Backends(
         outbox=outbox,
         registry=registry,
@@ -227,6 +234,9 @@ def assemble(
         liveness=liveness,
         heartbeats=heartbeats,
         interrupts=interrupts,
+        holds=holds,
+        signs=signs,
+        openings=Openings(),
         backends=backends,
         detector=closing.enter_context(contextlib.closing(MetadataDetector())),
         faults=faults,
@@ -252,6 +262,8 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
 async def _resume(services: Services, spool: Spool) -> None:
     """Resumes the work of an earlier run. The order matters."""
     services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
+    services.holds.resume()
+    services.signs.resume()
     services.backends.resume()
     await spool.drain()
     # Last, because only now everything that the agents reported is known: none is declared lost before.
@@ -303,6 +315,7 @@ async def _serve_metrics(services: Services, listeners: Listeners, places: Place
 def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: ServiceManager, supervisor: Supervisor) -> None:
     supervisor.spawn("outbox", services.outbox.until_broken)
     supervisor.spawn_isolated("heartbeats", services.heartbeats.run)
+    supervisor.spawn_isolated("agents", SessionWatch(services).run)
     supervisor.spawn_isolated("housekeeping", housekeeping.run)
     if (interval_s := manager.watchdog_s) is not None:
         supervisor.spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))

@@ -8,14 +8,17 @@ from clawlogd.backends import Backends
 from clawlogd.clock import Clock
 from clawlogd.context import CallContext
 from clawlogd.faults import Faults
+from clawlogd.interrupts.holds import Holds
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
+from clawlogd.liveness.signs import Signs
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.detector import MetadataDetector
+from clawlogd.tasks.openings import Openings
 from clawlogd.tasks.registry import Registry
 
 
@@ -64,6 +67,9 @@ class Services:
         liveness: Which agents are alive, and on what evidence.
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
+        holds: The files by which sessions of coding agents are held.
+        signs: The files in which their hooks leave signs of life.
+        openings: The sessions whose tasks are about to be created.
         backends: A lane and a watcher for each backend.
         detector: What can be found out about callers and their folders.
         faults: The faults of the daemon's own.
@@ -77,6 +83,9 @@ class Services:
     liveness: Liveness
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
+    holds: Holds
+    signs: Signs
+    openings: Openings
     backends: Backends
     detector: MetadataDetector
     faults: Faults
