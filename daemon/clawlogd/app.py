@@ -17,7 +17,6 @@ from pathlib import Path
 import anyio
 
 from clawlog import locations
-from clawlog.protocol.agents import HOLDS, SIGNS
 from clawlogd.agents.watching import SessionWatch
 from clawlogd.backends import Backends, Spawn
 from clawlogd.clock import Clock, SystemClock
@@ -30,21 +29,18 @@ from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
 from clawlogd.instance import access_of, bind_unix, check_files, path_of, private_folder, state_lock
-from clawlogd.interrupts.holds import Holds
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
-from clawlogd.liveness.signs import Signs
 from clawlogd.logs import Log
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
-from clawlogd.services import RuntimeInfo, Services
+from clawlogd.services import RuntimeInfo, Services, Sessions
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.loading import LoadedState, load_state
-from clawlogd.tasks.openings import Openings
 from clawlogd.text import path_text
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -135,6 +131,7 @@ async def run(
         faults = Faults(where.clock)
         supervisor = await stack.enter_async_context(supervised(faults))
         services = assemble(state, live_settings, where, supervisor.spawn_isolated, closing, faults=faults)
+        closing.callback(services.liveness.close)
         spool, dispatcher = _make_dispatcher(services, where)
         stack.callback(spool.close)
         await _resume(services, spool)
@@ -208,8 +205,6 @@ def assemble(
         slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
     )
     interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=folder / "stop")
-    holds = Holds(registry=registry, folder=folder / HOLDS)
-    signs = Signs(registry=registry, folder=folder / SIGNS)
     backends = Backends(
         outbox=outbox,
         registry=registry,
@@ -225,7 +220,6 @@ def assemble(
         folder=where.state_dir / "contracts",
     )
     closing.push_async_callback(backends.close)
-    closing.callback(liveness.close)
     return Services(
         live_settings=settings,
         clock=clock,
@@ -234,9 +228,7 @@ def assemble(
         liveness=liveness,
         heartbeats=heartbeats,
         interrupts=interrupts,
-        holds=holds,
-        signs=signs,
-        openings=Openings(),
+        sessions=Sessions.below(folder, registry),
         backends=backends,
         detector=closing.enter_context(contextlib.closing(MetadataDetector())),
         faults=faults,
@@ -262,8 +254,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
 async def _resume(services: Services, spool: Spool) -> None:
     """Resumes the work of an earlier run. The order matters."""
     services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
-    services.holds.resume()
-    services.signs.resume()
+    services.sessions.resume()
     services.backends.resume()
     await spool.drain()
     # Last, because only now everything that the agents reported is known: none is declared lost before.

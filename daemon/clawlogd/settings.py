@@ -127,7 +127,7 @@ class Agents(Section, frozen=True):
     share_prompts: bool = False  # the first line of prompts, and questions, also to a backend on another machine
     share_tools: bool = False  # all that a hook says of a tool; else its name alone
     interrupt_after_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0  # 0: never; SIGINT, where a stop only refuses tools
-    lost_after_s: Annotated[float, Meta(ge=120, le=86_400)] = 3600.0  # of a session whose process is not known
+    lost_after_s: Seconds = 3600.0  # of a session whose process is not known
 
 
 class Listen(Section, frozen=True):

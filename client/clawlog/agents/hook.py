@@ -18,18 +18,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
 from clawlog.agents import processes
-from clawlog.agents.agent import Agent, PlannedStep, Report
-from clawlog.protocol import agents, summary, vocabulary
+from clawlog.agents.agent import Agent, Report
+from clawlog.protocol import agents
 
 Mode = Literal["plain", "held", "signed"]
 """``held``: the script has answered the agent with a stop; ``signed``: it has left a sign of the tool's event already."""
-
-PROMPT_CHARS = 80
-QUESTION_CHARS = 200
 
 _LIFETIME_S = 60
 _STDIN_S = 2.0
@@ -119,48 +116,21 @@ def reports(context: Context, payload: Mapping[str, Any], agent: Agent) -> list[
     return list(said)
 
 
-def params(context: Context, report: Report) -> dict[str, Any]:
-    """Returns a report as the parameters of ``agent.event``: of texts one line, of a prompt its beginning, never more."""
-    values: dict[str, Any] = {
-        "agent": context.agent,
-        "session_id": report.session_id,
-        "event": report.event,
-        "at": datetime.fromtimestamp(context.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "cwd": report.cwd or _cwd(),
-        "pid": context.pid,
-        "resumed": report.resumed,
-        "prompt": None if report.prompt is None else _first_line(report.prompt, PROMPT_CHARS),
-        "plan": None if report.plan is None else [_step(step) for step in report.plan if step.title.strip()],
-        "tool": _bounded(report.tool, 100),
-        "failed": report.failed,
-        "question": None if report.question is None else _first_line(report.question, QUESTION_CHARS),
-        "reason": _bounded(report.reason, 100),
-        "agent_version": _bounded(report.agent_version, 64),
-        "subagent_id": _bounded(report.subagent_id, 128),
-    }  # fmt: skip
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _step(step: PlannedStep) -> dict[str, str]:
-    return {"title": _first_line(step.title, vocabulary.MAX_TITLE_CHARS) or "…", "status": step.status}
-
-
 def _send(context: Context, payload: Mapping[str, Any], agent: Agent) -> None:
     said = reports(context, payload, agent)
     if not said:
         return
     from clawlog.agents import delivery, session_plan  # noqa: PLC0415 - most of what is loaded, and often there is nothing to say
 
-    env = delivery.environment(context.env, context.state_dir)
     at = _told_time(payload, context.at)
-    context = replace(context, at=at)
+    sender = delivery.Sender(context.agent, context.state_dir, context.env, context.pid, at)
     for report in said:
         if report.step is None:
-            delivery.deliver(params(context, report), env, context.state_dir, is_held=context.mode == "held")
+            sender.send(report, is_held=context.mode == "held")
             continue
         with session_plan.changed(context.state_dir, context.agent, report.session_id, report.step, at) as plan:
             if plan is not None:
-                delivery.deliver(params(context, replace(report, plan=plan)), env, context.state_dir)
+                sender.send(replace(report, plan=plan))
     if any(report.event == "session.ended" for report in said):
         session_plan.forget(context.state_dir, context.agent, said[0].session_id)
 
@@ -224,7 +194,17 @@ def _read(descriptor: int, max_bytes: int, deadline: float) -> bytes:
             if length < max_bytes:
                 chunks.append(chunk[: max_bytes - length])
             length += len(chunk)
+            if chunk.rstrip().endswith(b"}") and not select.select([descriptor], [], [], 0)[0] and _is_whole(b"".join(chunks)):
+                break  # an agent may keep it open
     return b"".join(chunks)
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _told_time(payload: Mapping[str, Any], began: float) -> float:
@@ -237,19 +217,3 @@ def _told_time(payload: Mapping[str, Any], began: float) -> float:
         elif isinstance(told, int | float) and not isinstance(told, bool):
             at = told / 1000
     return at if abs(at - began) <= _CLOCKS_AGREE_S else began
-
-
-def _first_line(text: str, max_chars: int) -> str:
-    """The first line that says something, with credentials masked before it is cut: half of one would not be recognised."""
-    lines = (line for each in text[: 64 * max_chars].splitlines() if (line := summary.one_line(each)))
-    return summary.clean(next(lines, ""), max_chars=max_chars)[0]
-
-
-def _bounded(text: str | None, max_chars: int) -> str | None:
-    return None if text is None else summary.any_line(text, max_chars) or None
-
-
-def _cwd() -> str | None:
-    with contextlib.suppress(OSError):
-        return os.getcwd()
-    return None

@@ -275,25 +275,24 @@ def agent_event(
     at: str | None = None,
     event_id: str | None = None,
 ) -> Call[AgentAnswer]:
-    """Reports what happens in a session of a coding agent, which is a task; the session's first report creates it.
+    """Reports on a session of a coding agent, which is a task; its first report creates it.
 
     Args:
         agent: The agent's name, such as ``claude-code``: small letters, digits and hyphens, at most 64.
-        session_id: The agent's own id of the session, at most 1,000 characters; the same after a resume.
-        event: ``session.started``, ``prompt``, ``plan``, ``tool.before``, ``tool.after``, ``waiting``, ``turn.ended`` or
-            ``session.ended``.
+        session_id: The agent's own id of the session; the same after a resume.
+        event: One of ``clawlog.protocol.agents.AGENT_EVENTS``.
         cwd: The session's working folder.
         pid: The agent's process, whose end is the session's; left out where one process serves several sessions.
         resumed: Whether an earlier session goes on.
-        prompt: What a person said; only the beginning of its first line is sent, credentials masked.
-        plan: The agent's own list of steps, whole; ids are left out.
+        prompt: What a person said: the beginning of its first line is sent, credentials masked.
+        plan: The agent's own list of steps, whole.
         tool: The tool's name, never its input.
-        failed: Whether the tool, the turn or the session failed.
+        failed: Whether the tool, the turn or the session did.
         question: What the agent asks a person.
         reason: Why a turn or a session ended: ``completed``, ``interrupted``, or the agent's own word.
         agent_version: The agent's version.
         subagent_id: The subagent that this is about.
-        at: When it happened, RFC 3339 with milliseconds; reports may overtake each other.
+        at: When it happened, RFC 3339; reports may overtake each other.
         event_id: A UUID, when this repeats an earlier call.
     """
     return Call(
@@ -302,11 +301,9 @@ def agent_event(
             agent=agent,
             session_id=session_id,
             event=event,
-            cwd=cwd,
-            pid=pid,
-            resumed=resumed,
+            **_present(cwd=cwd, pid=pid, resumed=resumed),
             prompt=None if prompt is None else first_line(prompt),
-            plan=None if plan is None else [_planned_by_agent(each) for each in plan],
+            plan=None if plan is None else [_present(**{**_planned(each), "step_id": None}) for each in plan],
             tool=tool,
             failed=failed,
             question=question,
@@ -377,10 +374,6 @@ def _planned(step: str | NewStep | PlannedStep) -> Mapping[str, object]:
         return {"title": step}
     status = step.status if isinstance(step, PlannedStep) else None
     return _present(title=step.title, status=status, step_id=step.step_id)
-
-
-def _planned_by_agent(step: str | NewStep | PlannedStep) -> Mapping[str, object]:
-    return {name: value for name, value in _planned(step).items() if name != "step_id"}
 
 
 def _counted(progress: Progress | None) -> Mapping[str, object] | None:

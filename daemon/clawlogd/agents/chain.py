@@ -95,8 +95,8 @@ class Chain:
 
     def _but_the_least(self) -> list[Any]:
         """All steps but one: the oldest that was skipped, else the oldest that has ended, else the oldest."""
-        worth = {"skipped": 0, "done": 1, "failed": 1}
-        least = min(self.task.steps, key=lambda each: (worth.get(each.status, 2), each.position))
+        ended = vocabulary.ENDED_STEP_STATUSES
+        least = min(self.task.steps, key=lambda each: (each.status not in ended, each.status != "skipped", each.position))
         return [each for each in self.task.steps if each is not least]
 
     def _has(self, step_id: str) -> bool:

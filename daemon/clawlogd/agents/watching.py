@@ -51,13 +51,13 @@ class SessionWatch:
             self._signal_those_that_go_on()
 
     def _read(self) -> list[Sign]:
-        self._services.signs.restore_folders()
-        return self._services.signs.read() if self._services.signs.awaited else []
+        self._services.sessions.signs.restore_folders()
+        return self._services.sessions.signs.read() if self._services.sessions.signs.awaited else []
 
     def take(self, sign: Sign) -> None:
         """Takes in a sign: the agent lives, and is at that tool."""
         services = self._services
-        task = services.signs.task_of(sign)
+        task = services.sessions.signs.task_of(sign)
         if task is None or task.session is None or task.status.ended or (task.lost_ms or 0) >= sign.at_ms:
             return
         tool = Wording(services.settings, task.base_url).tool(sign.tool)
@@ -107,7 +107,7 @@ class SessionWatch:
         after_s = self._services.settings.agents.interrupt_after_s
         if not after_s:
             return
-        for task_id in list(self._services.holds.held):
+        for task_id in list(self._services.sessions.holds.held):
             task = self._services.registry.find(task_id)
             if task is not None and self._goes_on(task, after_s):
                 self._interrupt(task)
@@ -144,4 +144,4 @@ def is_headless(pid: int) -> bool:
 
 
 def _now(services: Services, at_ms: int) -> CallContext:
-    return CallContext(min(at_ms, services.clock.wall_ms()))
+    return CallContext.of_the_daemon(min(at_ms, services.clock.wall_ms()))
