@@ -23,6 +23,7 @@ from clawlog.cli.sources import agents
 KIND = "agents"
 """Under which the record of what was installed is kept."""
 
+_UNTIL_THEN = "they still call the hook, and GitHub Copilot CLI refuses tools where it is gone; start them again"
 _NO_PROJECT = "is not set up for one project alone"
 
 
@@ -49,7 +50,7 @@ class HooksPlan:
         actions: In order.
         former: What of an earlier version is to be taken out.
         left: What a person has to do.
-        notes: What a person should know, each with the agent's title.
+        notes: What a person should know, each with the agent's title, or what else it is about.
         agents: The agents' names.
     """
 
@@ -130,6 +131,8 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
     plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if name in going]
     if not plan.left and not _staying(record, going):  # else something would run a hook that is not there
         plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if not name]
+    if plan.actions:
+        plan.notes.append(("Sessions that run", _UNTIL_THEN))
     if not names:
         plan.former, left = former.plan(env)
         plan.left += [LeftAlone(path, f"{reason}; take out what runs {former.hook_path(env)}") for path, reason in left]
