@@ -145,15 +145,16 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     wording = Wording(services.settings, task.base_url)
     held_back = _is_held_back(task, report)
     if held_back:
-        services.interrupts.mark_delivered(task.task_id, f"held back: {wording.tool(report.tool) or 'a tool'}")
+        told = f"held back: {wording.tool(report.tool) or 'a tool'}"
+        services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms)
         task = _adopted(services.registry.get(task.task_id), report)
     chain = Chain(task, report.at_ms)
-    _watch(chain, report)
     if held_back:
         _hold_back(chain, report, wording)
-    else:
+    elif _is_news(task, report) or report.event == "session.ended":
         _apply(chain, report, wording, opened=opened)
-    _annotate(chain, report)
+        _watch(chain, report)
+        _annotate(chain, report)
     answer = _answer(chain.task)
     reply = _encode(answer)
     durable = _commit(services, chain, before, _at(report, context), event_id=report.event_id, reply=reply)

@@ -126,6 +126,7 @@ def end_session(chain: Chain, report: Report) -> None:
         for step_id in filter(None, (session.turn_step, *session.own_steps)):
             if any(each.step_id == step_id and each.status == "running" for each in chain.task.steps):
                 chain.set_step(step_id, status, summary)
+    chain.note_task(lost_ms=None)  # its process may have ended before its last words were heard
     if chain.task.interrupt_pending:
         chain.acknowledge("the session is over")
     elif not chain.task.status.ended:
