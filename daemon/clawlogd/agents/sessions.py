@@ -152,7 +152,8 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     if held_back:
         _hold_back(chain, report, wording)
     elif _is_news(task, report) or report.event == "session.ended":
-        _apply(chain, report, wording, opened=opened)
+        document = services.backends.document(task.base_url)
+        _apply(chain, report, wording, opened=opened, retitles=document is not None and document.retitles)
         _watch(chain, report)
         _annotate(chain, report)
     answer = _answer(chain.task)
@@ -166,7 +167,7 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     return Taken(answer, reply, durable)
 
 
-def _apply(chain: Chain, report: Report, wording: Wording, *, opened: bool) -> None:
+def _apply(chain: Chain, report: Report, wording: Wording, *, opened: bool, retitles: bool) -> None:
     if report.subagent_id is not None and not report.is_tool:
         turns.subagent(chain, report, wording)
         return
@@ -174,7 +175,7 @@ def _apply(chain: Chain, report: Report, wording: Wording, *, opened: bool) -> N
         case "session.started":
             turns.begin_waiting(chain) if opened else turns.start_again(chain, report)
         case "prompt":
-            turns.prompt(chain, report, wording)
+            turns.prompt(chain, report, wording, retitles=retitles)
         case "plan":
             turns.plan(chain, report, wording)
         case "tool.before" | "tool.after":

@@ -68,8 +68,12 @@ async def test_a_session_without_a_prompt_waits_for_its_first(hook: PlayedSessio
     task = await hook.at_backend()
     assert (task["status"], task["summary"]) == ("waiting", "waits for the first prompt")
     assert task["title"].startswith("claude-code · ")
-    await hook("prompt", prompt="Go")
-    assert (await hook.at_backend())["status"] == "running"
+    for prompt in ("Count to five", "And to six"):
+        await hook("prompt", prompt=prompt)
+        task = await hook.at_backend()
+        assert (task["status"], task["title"], (await hook.here())["title"]) == ("running", "Count to five", "Count to five")
+    retitled = [(each["title"], each["metadata"]) for each in task["events"] if each["kind"] == "metadata"]
+    assert retitled == [("Count to five", {})]
 
 
 async def test_the_agents_own_plan_is_the_plan_and_turns_stay_in_it(hook: PlayedSession) -> None:
