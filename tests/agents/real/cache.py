@@ -1,6 +1,7 @@
 """The programs of the real agents: which versions, where they are kept, and how they come there.
 
-npm installs them into a folder outside the tree, ``$CLAWLOG_TEST_AGENTS``, else ``clawlog-test-agents`` in the user's cache folder; so one installation serves every checkout. A folder there is whole or it is not there. No package's own scripts are run.
+npm installs them into a folder outside the tree, ``$CLAWLOG_TEST_AGENTS``, else ``clawlog-test-agents`` in the user's cache
+folder; so one installation serves every checkout. A folder there is whole or it is not there. No package's own scripts are run.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """What the model is to say: scripts of turns, and which turn a conversation has come to.
 
-A turn is one answer of the model. The server remembers nothing: each answer ends in a mark, ``(turn NAME N)``, and the last such mark
-in a conversation says which turn is next. So it serves many sessions at once, and those that are resumed. A person chooses the
-script by writing ``[play NAME]`` into the prompt; after its last turn a script begins again.
+A turn is one answer of the model. The server remembers nothing: each answer ends in a mark, ``(turn NAME N)``, and the last
+such mark in a conversation says which turn is next. So it serves many sessions at once, and those that are resumed. A person
+chooses the script by writing ``[play NAME]`` into the prompt; after its last turn a script begins again.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class Turn:
 
     Attributes:
         say: What it says.
-        plan: Its plan, whole, as pairs of title and status (``pending``, ``in_progress``, ``completed``), given to the agent's plan tool.
+        plan: Its plan, whole, for the agent's plan tool: titles with ``pending``, ``in_progress`` or ``completed``.
         shell: Commands for the agent's shell tool; several are parallel calls.
         calls: Uses of tools by their own names, with arguments.
         ask: A question for the agent's tool that asks its user.
