@@ -42,16 +42,6 @@ class Result:
             self.failed[name] = str(seen)
 
 
-def command(name: str, then: str = "true") -> str:
-    """A command that writes down that it ran."""
-    return f"echo {name} >> ran; {then}"
-
-
-def waiting_for_go(name: str) -> str:
-    """A command that writes down that it runs, and goes on when it is let go, or after 30 s."""
-    return command(name, f"touch {name}-runs; for i in $(seq 300); do [ -e go ] && break; sleep 0.1; done; echo {name}")
-
-
 def _plan(*done: str, doing: str = "") -> tuple[tuple[str, str], ...]:
     titles = ("Say one", "Say two", "Report")
     return tuple((title, "completed" if title in done else "in_progress" if title == doing else "pending") for title in titles)
@@ -61,36 +51,34 @@ SESSION = Script(
     "session",
     (
         Turn("I plan three steps.", plan=_plan(doing="Say one")),
-        Turn("The first.", shell=(command("one"),)),
+        Turn("The first.", shell=("say one",)),
         Turn("Next.", plan=_plan("Say one", doing="Say two")),
-        Turn("The second, which takes a while.", shell=(waiting_for_go("two"),)),
-        Turn("One that fails.", shell=(command("fails", "exit 3"),)),
-        Turn("Two at once.", shell=(command("left"), command("right"))),
+        Turn("The second, which takes a while.", shell=("say two wait",)),
+        Turn("One that fails.", shell=("say fails fail",)),
+        Turn("Two at once.", shell=("say left", "say right")),
         Turn("A subagent.", subagent="Look around."),
         Turn("Last.", plan=_plan("Say one", "Say two", "Report")),
         Turn("All is done."),
     ),
 )
-HELLO = Script("hello", (Turn("One tool.", shell=(command("hello"),)), Turn("Hello.")))
+HELLO = Script("hello", (Turn("One tool.", shell=("say hello",)), Turn("Hello.")))
 STOPPED = Script(
     "stopped",
     (
-        Turn("One.", shell=(command("one"),)),
-        Turn("Two.", shell=(waiting_for_go("two"),)),
-        Turn("Three and four.", shell=(command("three"), command("four"))),
-        Turn("Five.", shell=(command("five"),)),
+        Turn("One.", shell=("say one",)),
+        Turn("Two.", shell=("say two wait",)),
+        Turn("Three and four.", shell=("say three", "say four")),
+        Turn("Five.", shell=("say five",)),
         Turn("I end."),
-        Turn("After the stop.", shell=(command("six"),)),
+        Turn("After the stop.", shell=("say six",)),
         Turn("I end again."),
     ),
 )
-KILLED = Script("killed", (Turn("Long.", shell=(command("long", "touch long-runs; sleep 60"),)), Turn("Done.")))
-FIRST = Script(
-    "first", (Turn("First.", shell=(waiting_for_go("first"),)), Turn("More.", shell=(command("more-first"),)), Turn("Done."))
-)
+KILLED = Script("killed", (Turn("Long.", shell=("say long sleep",)), Turn("Done.")))
+FIRST = Script("first", (Turn("First.", shell=("say first wait",)), Turn("More.", shell=("say more-first",)), Turn("Done.")))
 SECOND = Script(
     "second",
-    (Turn("Second.", shell=(waiting_for_go("second"),)), Turn("More.", shell=(command("more-second"),)), Turn("Done.")),
+    (Turn("Second.", shell=("say second wait",)), Turn("More.", shell=("say more-second",)), Turn("Done.")),
 )
 
 
