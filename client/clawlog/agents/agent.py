@@ -22,6 +22,23 @@ class PlannedStep:
 
 
 @dataclass(frozen=True, slots=True)
+class StepChange:
+    """What an agent says of one step of its plan, where it never says the whole; the hook keeps the list.
+
+    Attributes:
+        key: The agent's own id of the step.
+        title: Its title; None leaves it as it is.
+        status: Its status, as ``task.plan`` takes it; None leaves it as it is.
+        is_removed: Whether the step leaves the plan.
+    """
+
+    key: str
+    title: str | None = None
+    status: str | None = None
+    is_removed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Report:
     """What one call of an agent's hook says, in the words of ``agent.event``; None where the agent does not say it.
 
@@ -32,6 +49,7 @@ class Report:
         resumed: Whether an earlier session goes on.
         prompt: What a person said, whole; who sends it cuts it to its first line.
         plan: The agent's list of steps, whole.
+        step: One step of it, in place of the whole; what is sent is the whole.
         tool: The tool's name, never its input.
         failed: Whether the tool, or the turn, failed.
         question: What the agent asks a person.
@@ -46,6 +64,7 @@ class Report:
     resumed: bool | None = None
     prompt: str | None = None
     plan: tuple[PlannedStep, ...] | None = None
+    step: StepChange | None = None
     tool: str | None = None
     failed: bool | None = None
     question: str | None = None
