@@ -16,7 +16,7 @@ from support.models.script import Script, Turn
 CALLS = 12
 PAIRS = 3
 
-TOOLS = Script("tools", (*(Turn(f"Call {n}.", shell=("true",)) for n in range(1, CALLS + 1)), Turn("Done.")))
+TOOLS = Script("tools", (*(Turn(f"Call {n}.", shell=(f"true {n}",)) for n in range(1, CALLS + 1)), Turn("Done.")))
 
 
 def cost(name: str, result: Result, progress: Progress) -> None:

@@ -43,7 +43,8 @@ deliver_s = 0.5
 
 _SAY = """\
 #!/bin/sh
-# say NAME [wait|sleep|fail]: a command of the scripts. It writes down that it ran; "wait" then waits until it is let go (30 s).
+# say NAME [wait|sleep|fail]: the command of the scripts. It lies where the agent works: not every shell of an agent keeps PATH.
+# It writes down that it ran; "wait" then waits until it is let go (30 s).
 echo "$1" >> ran
 echo "$1"
 [ -z "$2" ] || : > "$1-runs"
@@ -116,8 +117,8 @@ class Rig:
             self.place = Place(self.home, self.project, self.model.url)
             self.program.write_settings(self.place)
             self.program.link(self._bin)
-            (self._bin / "say").write_text(_SAY, encoding="utf-8")
-            (self._bin / "say").chmod(0o755)
+            (self.project / "say").write_text(_SAY, encoding="utf-8")
+            (self.project / "say").chmod(0o755)
             self._write_configuration()
             self._stack = stack.pop_all()
         return self

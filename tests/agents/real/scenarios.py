@@ -51,34 +51,34 @@ SESSION = Script(
     "session",
     (
         Turn("I plan three steps.", plan=_plan(doing="Say one")),
-        Turn("The first.", shell=("say one",)),
+        Turn("The first.", shell=("./say one",)),
         Turn("Next.", plan=_plan("Say one", doing="Say two")),
-        Turn("The second, which takes a while.", shell=("say two wait",)),
-        Turn("One that fails.", shell=("say fails fail",)),
-        Turn("Two at once.", shell=("say left", "say right")),
+        Turn("The second, which takes a while.", shell=("./say two wait",)),
+        Turn("One that fails.", shell=("./say fails fail",)),
+        Turn("Two at once.", shell=("./say left", "./say right")),
         Turn("A subagent.", subagent="Look around."),
         Turn("Last.", plan=_plan("Say one", "Say two", "Report")),
         Turn("All is done."),
     ),
 )
-HELLO = Script("hello", (Turn("One tool.", shell=("say hello",)), Turn("Hello.")))
+HELLO = Script("hello", (Turn("One tool.", shell=("./say hello",)), Turn("Hello.")))
 STOPPED = Script(
     "stopped",
     (
-        Turn("One.", shell=("say one",)),
-        Turn("Two.", shell=("say two wait",)),
-        Turn("Three and four.", shell=("say three", "say four")),
-        Turn("Five.", shell=("say five",)),
+        Turn("One.", shell=("./say one",)),
+        Turn("Two.", shell=("./say two wait",)),
+        Turn("Three and four.", shell=("./say three", "./say four")),
+        Turn("Five.", shell=("./say five",)),
         Turn("I end."),
-        Turn("After the stop.", shell=("say six",)),
+        Turn("After the stop.", shell=("./say six",)),
         Turn("I end again."),
     ),
 )
-KILLED = Script("killed", (Turn("Long.", shell=("say long sleep",)), Turn("Done.")))
-FIRST = Script("first", (Turn("First.", shell=("say first wait",)), Turn("More.", shell=("say more-first",)), Turn("Done.")))
+KILLED = Script("killed", (Turn("Long.", shell=("./say long sleep",)), Turn("Done.")))
+FIRST = Script("first", (Turn("First.", shell=("./say first wait",)), Turn("More.", shell=("./say more-first",)), Turn("Done.")))
 SECOND = Script(
     "second",
-    (Turn("Second.", shell=("say second wait",)), Turn("More.", shell=("say more-second",)), Turn("Done.")),
+    (Turn("Second.", shell=("./say second wait",)), Turn("More.", shell=("./say more-second",)), Turn("Done.")),
 )
 
 
