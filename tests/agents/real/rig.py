@@ -175,7 +175,7 @@ class Rig:
     def clawlog(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Runs ``clawlog`` as the agent's user."""
         return subprocess.run(
-            [sys.executable, "-m", "clawlog", *arguments],
+            [str(Path(sys.executable).with_name("clawlog")), *arguments],
             env=self.env,
             cwd=self.project,
             stdin=subprocess.DEVNULL,
