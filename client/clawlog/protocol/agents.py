@@ -10,7 +10,6 @@ Below the state folder's ``run`` a session has two files, both named for its age
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from clawlog.protocol.summary import clean
@@ -49,6 +48,8 @@ def session_file(session_id: str) -> str:
     """Returns the name of a session's files: its id where that can be a file's name, else one made of its digest."""
     if _PLAIN_SESSION.match(session_id):
         return session_id
+    import hashlib  # noqa: PLC0415 - most sessions' ids do without, and it takes a hook milliseconds
+
     return f"sha256-{hashlib.sha256(session_id.encode('utf-8', 'surrogatepass')).hexdigest()}"
 
 
@@ -81,6 +82,8 @@ def first_line(prompt: str) -> str:
 
 def _derived(*parts: str) -> str:
     """A UUID of version 5's form, without the ``uuid`` module: it would cost a script a third of its run time."""
+    import hashlib  # noqa: PLC0415 - as above
+
     joined = "\0".join(parts).encode("utf-8", "surrogatepass")
     digits = hashlib.sha1(joined, usedforsecurity=False).hexdigest()
     variant = "89ab"[int(digits[16], 16) & 3]

@@ -6,6 +6,7 @@ one that has ended is reopened, and an agent is never refused because its task h
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Awaitable
 
 import msgspec
@@ -68,7 +69,7 @@ def take(services: Services, report: Report, context: CallContext) -> Taken | Aw
     task = services.registry.find(report.task_id)
     begins = report.event == "session.started" and report.subagent_id is None
     if not begins:
-        services.sessions.openings.hear(report.task_id)
+        services.sessions.openings.hear(report.task_id, report.prompt)
     if task is None:
         return _open(services, report, context)
     if begins and context.session is not None and turns.may_start_again(Chain(_adopted(task, report), report.at_ms), report):
@@ -81,9 +82,9 @@ def take(services: Services, report: Report, context: CallContext) -> Taken | Aw
 
 async def _open(services: Services, report: Report, context: CallContext) -> Taken:
     """Creates a session's task. One that has just begun waits for its prompt, which is to be the title."""
-    begins = report.event == "session.started" and report.subagent_id is None
+    begins, heard = report.event == "session.started" and report.subagent_id is None, None
     if begins and context.session is not None:
-        await services.sessions.openings.wait(report.task_id, _OPENING_S)
+        heard = await services.sessions.openings.wait(report.task_id, _OPENING_S)
     found = Found()
     if services.settings.metadata.automatic:
         found = await services.detector.read(report.cwd, context.peer)
@@ -92,8 +93,9 @@ async def _open(services: Services, report: Report, context: CallContext) -> Tak
         event_id = new_uuid()  # it was created and forgotten here; its backend knows the task by its id
     task = services.registry.find(report.task_id)
     if task is None:
-        task = _create(services, report, context, event_id, found)
-    return _change(services, task, report, context, opened=begins)
+        said = report if heard is None else dataclasses.replace(report, prompt=heard.prompt)
+        task = _create(services, said, context, event_id, found)
+    return _change(services, task, report, context, opened=begins and heard is None)
 
 
 async def _open_again(services: Services, report: Report, context: CallContext) -> Taken:
