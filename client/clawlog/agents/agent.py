@@ -50,7 +50,7 @@ class Report:
         prompt: What a person said, whole; who sends it cuts it to its first line.
         plan: The agent's list of steps, whole.
         step: One step of it, in place of the whole; what is sent is the whole.
-        tool: The tool's name, never its input.
+        tool: The tool's name, never its input; of a subagent that begins, its kind.
         failed: Whether the tool, or the turn, failed.
         question: What the agent asks a person.
         reason: Why a turn or a session ended, in one word: ``completed``, ``interrupted``, or the agent's own.

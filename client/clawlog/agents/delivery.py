@@ -16,7 +16,7 @@ from clawlog.protocol import agents, errors
 from clawlog.protocol.ids import new_uuid
 
 VERB = "agent.event"
-_TIMEOUT_S = 5.0
+_TIMEOUT_S = 3.0
 _OF_TOOLS = ("tool.before", "tool.after")
 
 

@@ -167,7 +167,7 @@ def _subagent_stop(event: _Event) -> Sequence[Report]:
 
 
 def _subagent_start(event: _Event) -> Sequence[Report]:
-    return [_report("session.started")] if event.subagent_id is not None else ()
+    return [_report("session.started", tool=members.text(event.payload, "agent_type"))] if event.subagent_id is not None else ()
 
 
 _HANDLERS: Mapping[str, Callable[[_Event], Sequence[Report]]] = {

@@ -21,6 +21,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 
+from clawlog import origin
 from clawlog.agents import processes
 from clawlog.agents.agent import Agent, PlannedStep, Report
 from clawlog.protocol import agents, summary, vocabulary
@@ -30,6 +31,8 @@ Mode = Literal["plain", "held", "signed"]
 
 PROMPT_CHARS = 80
 QUESTION_CHARS = 200
+_MAX_SESSION_CHARS = 1000
+_MAX_PLAN_BYTES = 48 * 1024
 
 _LIFETIME_S = 60
 _STDIN_S = 2.0
@@ -123,14 +126,14 @@ def params(context: Context, report: Report) -> dict[str, Any]:
     """Returns a report as the parameters of ``agent.event``: of texts one line, of a prompt its beginning, never more."""
     values: dict[str, Any] = {
         "agent": context.agent,
-        "session_id": report.session_id,
+        "session_id": _session_id(report.session_id),
         "event": report.event,
         "at": datetime.fromtimestamp(context.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "cwd": report.cwd or _cwd(),
+        "cwd": _folder(report.cwd) or _folder(origin.folder()),
         "pid": context.pid,
         "resumed": report.resumed,
         "prompt": None if report.prompt is None else _first_line(report.prompt, PROMPT_CHARS),
-        "plan": None if report.plan is None else [_step(step) for step in report.plan if step.title.strip()],
+        "plan": None if report.plan is None else _plan(report.plan),
         "tool": _bounded(report.tool, 100),
         "failed": report.failed,
         "question": None if report.question is None else _first_line(report.question, QUESTION_CHARS),
@@ -141,8 +144,30 @@ def params(context: Context, report: Report) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not None}
 
 
-def _step(step: PlannedStep) -> dict[str, str]:
-    return {"title": _first_line(step.title, vocabulary.MAX_TITLE_CHARS) or "…", "status": step.status}
+def _session_id(text: str) -> str:
+    """The session's id; in place of one that cannot be sent, the name of its files."""
+    is_text = len(text) <= _MAX_SESSION_CHARS and not any("\ud800" <= each <= "\udfff" for each in text)
+    return text if is_text else agents.session_file(text)
+
+
+def _folder(path: str | None) -> str | None:
+    if path is None or not path.startswith("/") or len(path) > vocabulary.MAX_PATH_CHARS:
+        return None
+    return path.encode("utf-8", "replace").decode()
+
+
+def _plan(steps: Sequence[PlannedStep]) -> list[dict[str, str]]:
+    """A plan that fits into one message: what is beyond is left out."""
+    plan = []
+    size = 0
+    for step in steps:
+        title = _first_line(step.title, vocabulary.MAX_TITLE_CHARS)
+        size += len(json.dumps(title)) + 40
+        if size > _MAX_PLAN_BYTES:
+            break
+        if title:
+            plan.append({"title": title, "status": step.status})
+    return plan
 
 
 def _send(context: Context, payload: Mapping[str, Any], agent: Agent) -> None:
@@ -224,7 +249,17 @@ def _read(descriptor: int, max_bytes: int, deadline: float) -> bytes:
             if length < max_bytes:
                 chunks.append(chunk[: max_bytes - length])
             length += len(chunk)
+            if chunk.rstrip().endswith(b"}") and not select.select([descriptor], [], [], 0)[0] and _is_whole(b"".join(chunks)):
+                break  # an agent may keep it open
     return b"".join(chunks)
+
+
+def _is_whole(content: bytes) -> bool:
+    try:
+        json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _told_time(payload: Mapping[str, Any], began: float) -> float:
@@ -247,9 +282,3 @@ def _first_line(text: str, max_chars: int) -> str:
 
 def _bounded(text: str | None, max_chars: int) -> str | None:
     return None if text is None else summary.any_line(text, max_chars) or None
-
-
-def _cwd() -> str | None:
-    with contextlib.suppress(OSError):
-        return os.getcwd()
-    return None

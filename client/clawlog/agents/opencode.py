@@ -89,7 +89,10 @@ def _prompt(output: Any) -> str | None:
         for part in members.items(members.member(output, "parts"))
         if members.member(part, "type") == "text" and not members.member(part, "synthetic")
     )
-    return next((found for found in texts if found is not None), None)
+    prompt = next((found for found in texts if found is not None), None)
+    if prompt is not None and len(prompt) > 2 and prompt[0] == prompt[-1] == '"':  # as `opencode run` hands on its argument
+        return prompt[1:-1]
+    return prompt
 
 
 def _is_failed(output: Any) -> bool | None:
