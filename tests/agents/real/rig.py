@@ -120,6 +120,7 @@ class Rig:
             (self.project / "say").write_text(_SAY, encoding="utf-8")
             (self.project / "say").chmod(0o755)
             self._write_configuration()
+            self._make_checkout()
             self._stack = stack.pop_all()
         return self
 
@@ -233,6 +234,12 @@ class Rig:
         """The sessions of this agent that are to be held."""
         folder = self.state / "run" / "agent-stops" / self.name
         return sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+
+    def _make_checkout(self) -> None:
+        """Makes the agent's folder a checkout, as far as git wants it: the folder's name is then the project's."""
+        for name in ("objects", "refs"):
+            (self.project / ".git" / name).mkdir(parents=True)
+        (self.project / ".git" / "HEAD").write_text("ref: refs/heads/main\n", encoding="utf-8")
 
     def _write_configuration(self) -> None:
         file = self.home / ".config" / "clawlog" / "clawlog.toml"

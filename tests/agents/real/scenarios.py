@@ -75,10 +75,9 @@ STOPPED = Script(
     ),
 )
 KILLED = Script("killed", (Turn("Long.", shell=("./say long sleep",)), Turn("Done.")))
-FIRST = Script("first", (Turn("First.", shell=("./say first wait",)), Turn("More.", shell=("./say more-first",)), Turn("Done.")))
-SECOND = Script(
-    "second",
-    (Turn("Second.", shell=("./say second wait",)), Turn("More.", shell=("./say more-second",)), Turn("Done.")),
+FIRST, SECOND = (
+    Script(name, (Turn("One.", shell=(f"./say {name} wait",)), Turn("More.", shell=(f"./say more-{name}",)), Turn("Done.")))
+    for name in ("first", "second")
 )
 
 
@@ -116,7 +115,8 @@ def session(name: str, result: Result, progress: Progress) -> None:
         working = rig.until_task(lambda task: task["status"] == "running", "a running task while a tool runs")
         result.check("title", working["title"].startswith("Tidy the cellar"), working["title"])
         metadata = working["metadata"]
-        result.check("project", (metadata.get("agent"), metadata.get("project")) == (name, "project"), metadata)
+        known = [metadata.get(each) for each in ("agent", "project", "branch")]
+        result.check("project", known == [name, "project", "main"], metadata)
         version = metadata.get("agent_version")
         result.check("version", version in {None, packages()[name].version}, version)
         if name != "openclaw":  # its program may be a gateway that serves many

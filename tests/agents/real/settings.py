@@ -24,12 +24,12 @@ def settings(name: str, result: Result, progress: Progress) -> None:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("{}\n", encoding="utf-8")
         path.chmod(0o600)
+        before = rig.files()
         _check_commented(rig, result)
         kept = rig.home / "dotfiles" / path.name
         kept.parent.mkdir()
         path.rename(kept)
         path.symlink_to(kept)
-        before = rig.files()
         rig.install()
         result.check("still a link", path.is_symlink() and path.resolve() == kept)
         result.check("still private", stat.S_IMODE(kept.stat().st_mode) == 0o600, oct(kept.stat().st_mode))
@@ -59,6 +59,7 @@ def _check_commented(rig: Rig, result: Result) -> None:
     told = "clawlog/hooks/hook" in done.stdout + done.stderr
     result.check("comments left alone", done.returncode == DATA_ERROR and untouched and told, (done.returncode, done.stderr))
     path.write_bytes(plain)
+    rig.clawlog("uninstall", "hooks")  # what could be edited beside it, such as Codex's own settings
 
 
 def _check_works(rig: Rig, result: Result) -> None:
