@@ -11,8 +11,7 @@ import pytest
 
 from agents.replay import RECORDINGS, Recording, expected, recordings, reported
 from clawlog.agents.catalogue import AGENTS
-from clawlog.agents.hook import Context, params
-from clawlog.protocol import jsonrpc
+from clawlog.agents.delivery import Sender
 from clawlog.protocol.agents import AGENTS as NAMES
 from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 
@@ -61,8 +60,7 @@ def test_a_payload_that_is_not_what_it_was_is_read_without_harm(agent: str) -> N
                 read += 1
                 assert report.session_id
                 assert isinstance(report.session_id, str)
-                context = Context(agent, recording.event, "/state", 7, "plain", 1e9, {})
-                message = jsonrpc.encode_request("agent.event", _sound(params(context, report)), 1)
+                message = Sender(agent, "/state", {}, 7, 1e9).call(report).encode(1)
                 assert len(message) < MAX_LINE_BYTES
     assert read > 20
 
@@ -93,8 +91,3 @@ def _damaged(payload: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
             for inner in value:
                 for wrong in WRONG:
                     yield {**payload, name: {**value, inner: wrong}}
-
-
-def _sound(values: Mapping[str, Any]) -> dict[str, Any]:
-    """As a client sends them: without what UTF-8 cannot hold."""
-    return json.loads(json.dumps(values, ensure_ascii=False).encode("utf-8", "replace"))  # type: ignore[no-any-return]

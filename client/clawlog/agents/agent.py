@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clawlog.agents.installation import Change
+from clawlog.protocol.types import StepStatus
 
 AgentEventName = Literal[
     "session.started", "prompt", "plan", "tool.before", "tool.after", "waiting", "turn.ended", "session.ended"
@@ -18,7 +19,7 @@ class PlannedStep:
     """A step of an agent's own plan, as ``task.plan`` takes it."""
 
     title: str
-    status: str
+    status: StepStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class StepChange:
 
     key: str
     title: str | None = None
-    status: str | None = None
+    status: StepStatus | None = None
     is_removed: bool = False
 
 

@@ -18,21 +18,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Literal
 
-from clawlog import origin
 from clawlog.agents import processes
-from clawlog.agents.agent import Agent, PlannedStep, Report
-from clawlog.protocol import agents, summary, vocabulary
+from clawlog.agents.agent import Agent, Report
+from clawlog.protocol import agents
 
 Mode = Literal["plain", "held", "signed"]
 """``held``: the script has answered the agent with a stop; ``signed``: it has left a sign of the tool's event already."""
-
-PROMPT_CHARS = 80
-QUESTION_CHARS = 200
-_MAX_SESSION_CHARS = 1000
-_MAX_PLAN_BYTES = 48 * 1024
 
 _LIFETIME_S = 60
 _STDIN_S = 2.0
@@ -122,70 +116,21 @@ def reports(context: Context, payload: Mapping[str, Any], agent: Agent) -> list[
     return list(said)
 
 
-def params(context: Context, report: Report) -> dict[str, Any]:
-    """Returns a report as the parameters of ``agent.event``: of texts one line, of a prompt its beginning, never more."""
-    values: dict[str, Any] = {
-        "agent": context.agent,
-        "session_id": _session_id(report.session_id),
-        "event": report.event,
-        "at": datetime.fromtimestamp(context.at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-        "cwd": _folder(report.cwd) or _folder(origin.folder()),
-        "pid": context.pid,
-        "resumed": report.resumed,
-        "prompt": None if report.prompt is None else _first_line(report.prompt, PROMPT_CHARS),
-        "plan": None if report.plan is None else _plan(report.plan),
-        "tool": _bounded(report.tool, 100),
-        "failed": report.failed,
-        "question": None if report.question is None else _first_line(report.question, QUESTION_CHARS),
-        "reason": _bounded(report.reason, 100),
-        "agent_version": _bounded(report.agent_version, 64),
-        "subagent_id": _bounded(report.subagent_id, 128),
-    }  # fmt: skip
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _session_id(text: str) -> str:
-    """The session's id; in place of one that cannot be sent, the name of its files."""
-    is_text = len(text) <= _MAX_SESSION_CHARS and not any("\ud800" <= each <= "\udfff" for each in text)
-    return text if is_text else agents.session_file(text)
-
-
-def _folder(path: str | None) -> str | None:
-    if path is None or not path.startswith("/") or len(path) > vocabulary.MAX_PATH_CHARS:
-        return None
-    return path.encode("utf-8", "replace").decode()
-
-
-def _plan(steps: Sequence[PlannedStep]) -> list[dict[str, str]]:
-    """A plan that fits into one message: what is beyond is left out."""
-    plan = []
-    size = 0
-    for step in steps:
-        title = _first_line(step.title, vocabulary.MAX_TITLE_CHARS)
-        size += len(json.dumps(title)) + 40
-        if size > _MAX_PLAN_BYTES:
-            break
-        if title:
-            plan.append({"title": title, "status": step.status})
-    return plan
-
-
 def _send(context: Context, payload: Mapping[str, Any], agent: Agent) -> None:
     said = reports(context, payload, agent)
     if not said:
         return
     from clawlog.agents import delivery, session_plan  # noqa: PLC0415 - most of what is loaded, and often there is nothing to say
 
-    env = delivery.environment(context.env, context.state_dir)
     at = _told_time(payload, context.at)
-    context = replace(context, at=at)
+    sender = delivery.Sender(context.agent, context.state_dir, context.env, context.pid, at)
     for report in said:
         if report.step is None:
-            delivery.deliver(params(context, report), env, context.state_dir, is_held=context.mode == "held")
+            sender.send(report, is_held=context.mode == "held")
             continue
         with session_plan.changed(context.state_dir, context.agent, report.session_id, report.step, at) as plan:
             if plan is not None:
-                delivery.deliver(params(context, replace(report, plan=plan)), env, context.state_dir)
+                sender.send(replace(report, plan=plan))
     if any(report.event == "session.ended" for report in said):
         session_plan.forget(context.state_dir, context.agent, said[0].session_id)
 
@@ -272,13 +217,3 @@ def _told_time(payload: Mapping[str, Any], began: float) -> float:
         elif isinstance(told, int | float) and not isinstance(told, bool):
             at = told / 1000
     return at if abs(at - began) <= _CLOCKS_AGREE_S else began
-
-
-def _first_line(text: str, max_chars: int) -> str:
-    """The first line that says something, with credentials masked before it is cut: half of one would not be recognised."""
-    lines = (line for each in text[: 64 * max_chars].splitlines() if (line := summary.one_line(each)))
-    return summary.clean(next(lines, ""), max_chars=max_chars)[0]
-
-
-def _bounded(text: str | None, max_chars: int) -> str | None:
-    return None if text is None else summary.any_line(text, max_chars) or None

@@ -6,11 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clawlog.agents.agent import PlannedStep
+from clawlog.protocol.types import StepStatus
 
 _MAX_STEPS = 500
 """The most steps that are read of a list; the daemon keeps fewer."""
 
-_STATUSES = {
+_STATUSES: Mapping[str, StepStatus] = {
     "in_progress": "running",
     "completed": "done",
     "done": "done",
@@ -42,7 +43,7 @@ def items(value: Any) -> Sequence[Any]:
     return value[:_MAX_STEPS] if isinstance(value, list) else ()
 
 
-def status(word: Any) -> str:
+def status(word: Any) -> StepStatus:
     """Returns a step's status in the words of ``task.plan``."""
     return _STATUSES.get(word, "pending") if isinstance(word, str) else "pending"
 

@@ -12,16 +12,27 @@ import json
 import os
 import time
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import asdict, dataclass
 
 from clawlog import locations
 from clawlog.agents.agent import PlannedStep, StepChange
 from clawlog.protocol import agents, vocabulary
+from clawlog.protocol.types import StepStatus
 
 FOLDER = "agent-plans"
 _MAX_BYTES = 1 << 20
+_MAX_STEPS = 2 * vocabulary.MAX_STEPS
 _KEPT_S = 30 * 24 * 3600.0
 """How long the plan of a session that never said its end is kept."""
+
+
+@dataclass(slots=True)
+class _Step:
+    title: str | None = None
+    titled_at: float = 0.0
+    status: StepStatus = "pending"
+    status_at: float = 0.0
+    is_removed: bool = False
 
 
 @contextlib.contextmanager
@@ -46,17 +57,17 @@ def changed(
         fcntl.flock(file, fcntl.LOCK_EX)
         steps = _load(file.read(_MAX_BYTES))
         _apply(steps, change, at)
-        if len(steps) > vocabulary.MAX_STEPS * 2:
+        if len(steps) > _MAX_STEPS:
             yield None
             return
         file.seek(0)
         file.truncate()
-        file.write(json.dumps(steps).encode("ascii"))
+        file.write(json.dumps({key: asdict(step) for key, step in steps.items()}).encode("ascii"))
         file.flush()
         yield tuple(
-            PlannedStep(step["title"], step["status"] or vocabulary.PENDING)
-            for _, step in sorted(steps.items(), key=_position)
-            if step["title"] is not None and not step["removed"]
+            PlannedStep(step.title, step.status)
+            for _, step in sorted(steps.items(), key=lambda item: _position(item[0]))
+            if step.title is not None and not step.is_removed
         )
 
 
@@ -81,25 +92,22 @@ def _open(state_dir: str, agent: str, session_id: str) -> int:
     return locations.open_own_file(os.path.join(folder, agents.session_file(session_id)), os.O_RDWR)
 
 
-def _load(content: bytes) -> dict[str, dict[str, Any]]:
+def _load(content: bytes) -> dict[str, _Step]:
     try:
-        steps: dict[str, dict[str, Any]] = json.loads(content or b"{}")
-    except ValueError:  # torn: what comes next fills it anew
+        return {str(key): _Step(**step) for key, step in json.loads(content or b"{}").items()}
+    except (AttributeError, TypeError, ValueError):  # torn, or another version's: what comes next fills it anew
         return {}
-    return steps
 
 
-def _apply(steps: dict[str, dict[str, Any]], change: StepChange, at: float) -> None:
-    step = steps.setdefault(change.key, {"title": None, "status": None, "at": 0.0, "titled_at": 0.0, "removed": False})
-    if change.title is not None and at >= step["titled_at"]:
-        step["title"], step["titled_at"] = change.title[: vocabulary.MAX_TITLE_CHARS], at
-    if change.is_removed:
-        step["removed"] = True
-    if change.status is not None and at >= step["at"]:
-        step["status"], step["at"] = change.status, at
+def _apply(steps: dict[str, _Step], change: StepChange, at: float) -> None:
+    step = steps.setdefault(change.key, _Step())
+    if change.title is not None and at >= step.titled_at:
+        step.title, step.titled_at = change.title[: vocabulary.MAX_TITLE_CHARS], at
+    if change.status is not None and at >= step.status_at:
+        step.status, step.status_at = change.status, at
+    step.is_removed |= change.is_removed
 
 
-def _position(item: tuple[str, Any]) -> tuple[int, str]:
+def _position(key: str) -> tuple[int, str]:
     """Its plan tools number the steps."""
-    key = item[0]
     return (int(key) if key.isascii() and key.isdecimal() and len(key) < 10 else 1 << 31, key)

@@ -71,7 +71,8 @@ export async function plugin({ client, directory }) {
         report("chat.message", sessionID, { sessionID }, { parts: [{ type: "text", text: beginning(said.text.trim()) }] })
       }),
 
-    "tool.execute.before": async ({ sessionID, tool }) => {
+    "tool.execute.before": async (input) => {
+      const { sessionID, tool } = input ?? {}
       const session = quietly(() => root(sessionID)) ?? sessionID
       const told = hook.hold(session)
       if (told === undefined) {

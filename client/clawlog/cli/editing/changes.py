@@ -183,14 +183,15 @@ def _holds(found: Any, wanted: Any) -> bool:
 
 def _commands(value: Any) -> frozenset[str]:
     """Returns what a hook's entry runs."""
-    return frozenset(_all_commands(value))
+    return frozenset(commands_in(value))
 
 
-def _all_commands(value: Any) -> Iterator[str]:
+def commands_in(value: Any) -> Iterator[str]:
+    """Returns all that hooks run which are named anywhere in a value."""
     if isinstance(value, dict):
         yield from (value[name] for name in _COMMANDS if isinstance(value.get(name), str))
     for each in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
-        yield from _all_commands(each)
+        yield from commands_in(each)
 
 
 def _runs(value: Any, commands: frozenset[str]) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import clawlog
 from clawlog import agents, locations
+from clawlog.agents import commands
 from clawlog.agents.agent import Agent, Place
 from clawlog.agents.catalogue import AGENTS
 from clawlog.agents.installation import Change, OwnFile
@@ -78,6 +80,32 @@ def hooks_of(agent: Agent, env: Mapping[str, str]) -> tuple[Hooks, str]:
     if all(each == "there" for each in told):
         return "installed", ""
     return "outdated", f"{sum(each == 'there' for each in told)} of {len(told)} as they should be"
+
+
+def commands_of(agent: Agent, env: Mapping[str, str]) -> Callable[[str], str]:
+    """Returns what an agent runs for an event by its settings; where a plugin does so, what that runs."""
+    where = place(env)
+    named: dict[str, str] = {}
+    for each in agent.changes(where):
+        value = _decoded(each.content) if isinstance(each, OwnFile) else each.value
+        named |= {command.rpartition(" ")[2]: command for command in changes.commands_in(value)}
+    return lambda event: named.get(event) or commands.command(where.hooks, agent.name, event)
+
+
+def state_dir_of_hook(env: Mapping[str, str]) -> str | None:
+    """Returns the state folder that the hook was installed for; None where it does not say."""
+    try:
+        told = locations.read_file(os.path.join(agents.hooks_folder(env), "state"))
+    except OSError:
+        return None
+    return os.fsdecode(told).partition("\n")[0] or None
+
+
+def _decoded(content: bytes) -> object:
+    try:
+        return json.loads(content)
+    except ValueError:  # a plugin
+        return None
 
 
 def missing_files(env: Mapping[str, str]) -> list[str]:

@@ -86,7 +86,7 @@ def skill_(*, into: str | None, dry_run: bool, force: bool, as_json: bool) -> in
         ("clawlog install hooks codex --with-plans", "for one, and turn its plan tool on"),
         ("clawlog install hooks --dry-run", "show what would be changed"),
         s2="wrong usage, or an unknown agent",
-        s65="a file has to be edited by hand, or no agent was found; the others are done",
+        s65="a file has to be edited by hand, or no agent was found",
         s69="something could not be written",
     ),
 )
