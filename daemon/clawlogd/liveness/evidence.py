@@ -3,8 +3,7 @@
 Evidence is a running process that the agent named, or a command within its lease. Where there is neither, no heartbeat is
 sent. Leases run on the monotonic clock, which stands still while the machine sleeps.
 
-An agent without evidence is not lost yet. One whose process ended is lost at once; that of a coding agent's session a moment
-later, since its hooks may be about to report that the session has ended well. One whose lease ran out is lost when its
+An agent without evidence is not lost yet. One whose process ended is lost at once. One whose lease ran out is lost when its
 grace is over, too: that is at the same time, unless something may have kept the agent from sending a command. After a suspend
 the grace is a full lease awake, after a restart of the daemon the time of one heartbeat.
 
@@ -33,7 +32,6 @@ from clawlogd.tasks.registry import ObserverOrder, Registry
 
 _SUSPEND_S = 2.0  # the wall clock ran on by more than this while the monotonic clock did not
 _SAVED_TO_MS = 100  # most commands have just saved their time themselves
-_LAST_WORDS_S = 3.0  # the last reports of a session whose process has ended are on their way for no longer, mostly
 _QUIET_AFTER_S = 20.0  # a command shows that the agent lives; after this long it shows only that it did
 
 
@@ -114,7 +112,6 @@ class Liveness:
         self._log = Log("liveness")
         self._leases: dict[str, Lease] = {}
         self._unsaved: set[str] = set()
-        self._ended: dict[str, float] = {}
         self._processes: ProcessWatcher | None = None
         self._reconsider = reconsider
         self._offset_s = clock.wall_ms() / 1000 - clock.monotonic()
@@ -183,11 +180,6 @@ class Liveness:
         if task.watched is not None:
             if self._processes is None or self._processes.running(task.task_id):
                 return Judgement(Evidence.PROCESS, None, math.inf)
-            if task.session is not None:
-                now = self._clock.monotonic()
-                over = self._ended.setdefault(task.task_id, now) + _LAST_WORDS_S
-                if now < over:
-                    return Judgement(None, None, over)
             return Judgement(None, f"process {task.watched.pid} ended without finishing the task", math.inf)
         if task.status is TaskStatus.WAITING:
             return Judgement(None, None, math.inf)
@@ -337,8 +329,6 @@ class Liveness:
             self._leases[task.task_id] = self._new_lease(after, after.seen_ms, after.lease_s)
         elif before is not None and before.status is TaskStatus.WAITING and after.status is not TaskStatus.WAITING:
             self._begin_lease(after)
-        if after is None or not after.live or after.watched is None or before is None or before.watched != after.watched:
-            self._ended.pop(task.task_id, None)
         if self._processes is None:
             return
         if after is None or not after.live or after.watched is None:
