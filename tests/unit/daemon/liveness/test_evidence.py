@@ -10,7 +10,7 @@ import pytest
 from clawlogd.clock import rfc3339
 from clawlogd.errors import StorageFailed
 from clawlogd.liveness.processes import stopped
-from clawlogd.model import EventKind, Evidence, Session, TaskStatus, WatchedProcess
+from clawlogd.model import EventKind, Evidence, TaskStatus, WatchedProcess
 from clawlogd.outbox.records import CommitGroup
 from clawlogd.outbox.store import Store
 from support.running_daemon import until
@@ -131,22 +131,6 @@ async def test_when_the_watched_process_ends_the_loss_is_reported_whatever_the_l
     sidecar.command()  # whoever speaks now is evidence by its words alone
     (beat,) = sidecar.beats()
     assert (beat.evidence, beat.pid) == (Evidence.COMMAND, None)
-
-
-async def test_a_sessions_last_reports_may_come_a_moment_after_its_process_has_ended(
-    sidecar: Sidecar, child: asyncio.subprocess.Process, identity: WatchedProcess
-) -> None:
-    sidecar.create("ends", watched=identity, session=Session("codex", "s1"))
-    sidecar.create("killed", watched=identity, session=Session("codex", "s2"))
-    child.kill()
-    await child.wait()
-    await until(lambda: sidecar.beats() == [])
-    assert sidecar.beats_within(2) == []
-    assert await lost(sidecar) == []
-    sidecar.change("ends", status=TaskStatus.DONE)
-    sidecar.beats_within(2)
-    assert await lost(sidecar) == [f"process {identity.pid} ended without finishing the task"]
-    assert sidecar.task("killed").lost_ms is not None
 
 
 async def test_the_end_of_a_process_that_finished_its_task_is_no_loss(
