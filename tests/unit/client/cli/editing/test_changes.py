@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clawlog.agents.installation import JsonEntry, JsonMember
@@ -33,7 +33,7 @@ groups = st.fixed_dictionaries(
     {"hooks": st.lists(st.fixed_dictionaries({"type": st.just("command"), "command": commands}), max_size=2)},
     optional={"matcher": st.text(max_size=3)},
 )
-settings = st.fixed_dictionaries(
+trees = st.fixed_dictionaries(
     {},
     optional={
         "hooks": st.dictionaries(st.sampled_from([*EVENTS, "Other"]), st.lists(groups, max_size=3), max_size=4),
@@ -41,6 +41,7 @@ settings = st.fixed_dictionaries(
         "model": st.none() | st.booleans() | st.text(max_size=3),
     },
 )
+bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 styles = st.sampled_from([{"indent": 2}, {"indent": "\t"}, {}, {"separators": (",", ":")}])
 
 
@@ -60,7 +61,8 @@ def removed(text: str, owns: list[changes.Own]) -> str:
     return changes.prune(text, owns)
 
 
-@given(settings, styles, st.sampled_from(["", "\n"]))
+@bounded
+@given(trees, styles, st.sampled_from(["", "\n"]))
 def test_where_nobody_else_wrote_it_is_undone_to_the_byte(tree: dict[str, Any], style: dict[str, Any], end: str) -> None:
     text = json.dumps(tree, **style) + end
     after, _, splices = added(text)
@@ -69,7 +71,8 @@ def test_where_nobody_else_wrote_it_is_undone_to_the_byte(tree: dict[str, Any], 
     assert changes.undo(f"x{after}", splices) is None
 
 
-@given(settings, styles, styles, st.data())
+@bounded
+@given(trees, styles, styles, st.data())
 def test_where_somebody_else_wrote_theirs_stays(
     tree: dict[str, Any], style: dict[str, Any], theirs: dict[str, Any], data: st.DataObject
 ) -> None:
