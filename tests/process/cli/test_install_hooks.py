@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import stat
 import subprocess
@@ -395,6 +396,27 @@ def test_what_became_read_only_keeps_the_hook(fresh: Installation, clawlog: Claw
     uninstall(fresh, clawlog)
     assert settings.read_text() == "{}"
     assert not hook(fresh).exists()
+
+
+@pytest.mark.parametrize("has_second_name", [False, True], ids=["", "second name"])
+def test_a_disk_that_fills_costs_no_settings(
+    fresh: Installation, clawlog: Clawlog, settings: Path, has_second_name: bool
+) -> None:
+    before = written(settings, '{"model": "opus"}')
+    if has_second_name:
+        (fresh.folder / "second.json").hardlink_to(settings)
+    # The hook itself is there already: only the settings are left to be written.
+    install(fresh, clawlog, agent="cursor")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
+    try:
+        done = clawlog(fresh, "install", "hooks", "claude-code")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.status in (1, 69)
+    assert "cannot be written: File too large" in done.stderr
+    assert settings.read_bytes() == before
+    assert [path.name for path in settings.parent.iterdir()] == ["settings.json"]
 
 
 def test_a_pipe_or_a_folder_in_its_place_is_left_alone(fresh: Installation, clawlog: Clawlog, settings: Path) -> None:
