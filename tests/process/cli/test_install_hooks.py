@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from clawlog.agents.catalogue import AGENTS
+from clawlog.cli.commands.install.hooks import showing
 from process.cli.conftest import Clawlog
 from support.installation import Installation
 
@@ -238,6 +239,31 @@ def test_a_member_that_has_another_value_is_the_users(fresh: Installation, clawl
     assert json.loads(settings.read_text())["env"] == {"CLAUDE_CODE_ENABLE_TODO_TOOLS": "0"}
     uninstall(fresh, clawlog)
     assert settings.read_text() == '{"env": {"CLAUDE_CODE_ENABLE_TODO_TOOLS": "0"}}'
+
+
+def test_what_is_written_between_showing_and_writing_stays(
+    fresh: Installation, clawlog: Clawlog, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that runs may write its settings at any time."""
+    check = showing.check
+
+    def while_an_agent_writes(content: str) -> Any:
+        def checked(*given: Any) -> Any:
+            settings.write_text(content)
+            return check(*given)
+
+        return checked
+
+    written(settings, '{"a": 1}')
+    monkeypatch.setattr(showing, "check", while_an_agent_writes('{"a": 1, "b": 2}'))
+    install(fresh, clawlog)
+    assert json.loads(settings.read_text()).keys() == {"a", "b", "hooks"}
+    monkeypatch.setattr(showing, "check", while_an_agent_writes("// mine\n{}"))
+    done = clawlog(fresh, "uninstall", "hooks")
+    assert done.status == REFUSED
+    assert f"{settings} was changed in between, and is left alone" in done.stderr
+    assert settings.read_text() == "// mine\n{}"
+    assert hook(fresh).exists()
 
 
 # ── Again, and after an upgrade ─────────────────────────────────────────────────────────────────────────────────────────

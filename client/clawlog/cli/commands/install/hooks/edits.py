@@ -17,7 +17,7 @@ from clawlog.agents.installation import JsonEntry, JsonMember, TomlMember
 from clawlog.cli.commands.install.record import Edited, Record, digest
 from clawlog.cli.editing import changes, json_text, places, toml_text
 from clawlog.cli.editing.changes import Edit, Own
-from clawlog.cli.errors import CommandError
+from clawlog.cli.errors import CommandError, NotEditable
 from clawlog.protocol.summary import mask_credentials
 
 _CONTEXT_LINES = 2
@@ -194,8 +194,11 @@ class EditFile:
 
     def perform(self, record: Record) -> None:
         """Performs the action, on the file as it is now: an agent may have written it in between."""
-        if places.read(self.path) != self.revision.before:
-            self.revision = self._revised(record)
+        try:
+            if places.read(self.path) != self.revision.before:
+                self.revision = self._revised(record)
+        except NotEditable as error:
+            raise NotEditable(f"{self.path} was changed in between, and is left alone: {error}") from None
         if self.changes_file and self.revision.after is None:
             _remove(self.path)
             record.leave(self.path)
@@ -211,7 +214,9 @@ class EditFile:
         return {"action": "edit", "path": self.path, "agents": sorted(self.agents), "diff": diff(self.path, self.revision)}
 
     def lines(self) -> Sequence[str]:
-        """Returns the action for people."""
+        """Returns the action for people; nothing where the file stays as it is."""
+        if not self.changes_file:
+            return []
         return [f"edit    {self.path}", *(f"        {line}" for line in diff(self.path, self.revision))]
 
     def _revised(self, record: Record) -> Revision:
