@@ -151,9 +151,13 @@ class Rig:
         run.wait()
         return run
 
+    def is_agent(self, run: Run) -> list[int]:
+        """The processes that are the agent itself: some start themselves a second time."""
+        return self._family.like(run.process.pid)
+
     def kill_agent(self, run: Run) -> None:
         """SIGKILL, to each process that is the agent itself; the commands that it runs live on."""
-        for pid in self._family.like(run.process.pid):
+        for pid in self.is_agent(run):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         run.wait(10)

@@ -120,7 +120,7 @@ def session(name: str, result: Result, progress: Progress) -> None:
         version = metadata.get("agent_version")
         result.check("version", version in {None, packages()[name].version}, version)
         if name != "openclaw":  # its program may be a gateway that serves many
-            result.check("process", working["liveness"]["pid"] == run.process.pid, working["liveness"])
+            result.check("process", working["liveness"]["pid"] in rig.is_agent(run), working["liveness"])
         beating = rig.until_task(_names_a_tool, "a tool's name beside the sign of life")
         result.check("tools", beating["liveness"]["state"] == "alive", beating["liveness"])
         rig.let_go()
