@@ -46,7 +46,7 @@ class SessionWatch:
         self._resume()
         while True:
             await anyio.sleep(_ROUND_S)
-            for sign in await anyio.to_thread.run_sync(self._read):
+            for sign in await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True):
                 self.take(sign)
             self._signal_those_that_go_on()
 
