@@ -234,6 +234,8 @@ class Liveness:
             return None
         summary, progress = lease.summary, lease.progress
         lease.summary = lease.progress = None
+        if task.session is not None and task.status is TaskStatus.WAITING:
+            summary = None  # the tool that a session was at is no word in place of what it asks
         if lease.seen_at is None:
             lease.seen_at = rfc3339(lease.seen_ms)
         return Beat(

@@ -184,6 +184,7 @@ def _opencode_settings(place: Place) -> dict[str, Any]:
         "models": {"fake-model": model},
     }
     return {
+        "$schema": "https://opencode.ai/config.json",  # it adds that itself
         "autoupdate": False,
         "share": "disabled",
         "model": "fake/fake-model",

@@ -127,6 +127,16 @@ async def test_a_question_is_shown_until_the_agent_works_again(hook: PlayedSessi
     assert (await hook.at_backend())["status"] == "running"
 
 
+async def test_what_it_asks_is_not_covered_by_the_tool_that_it_was_at(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    await hook("prompt", prompt="Go", pid=os.getpid())
+    await hook("tool.before", tool="Bash")
+    await a_moment_later()
+    await hook("waiting", tool="Bash")
+    beat = daemon.services.liveness.beat(hook.task, _now())
+    assert beat is not None
+    assert beat.summary is None
+
+
 async def test_after_a_turn_only_a_prompt_goes_on(hook: PlayedSession) -> None:
     await hook("prompt", prompt="Go")
     await hook("turn.ended")
