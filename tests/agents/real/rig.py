@@ -19,6 +19,7 @@ from typing import Any, Self
 from agents.real.cache import packages
 from agents.real.processes import Family, until
 from agents.real.programs import PROGRAMS, Place
+from agents.real.terminal import Terminal
 from support.backend_process import BackendProcess
 from support.models.script import Script, play
 from support.models.server import ModelServer
@@ -144,6 +145,17 @@ class Rig:
         output = self.folder / f"run-{self._runs}.txt"
         command = [str(self._bin / self.program.command_name), *self.program.arguments(f"{say} {play(script)}", resumed)]
         return Run(self._family.start(command, env=self.env, cwd=self.project, output=output), output)
+
+    def start_in(self, terminal: Terminal, script: str, *, say: str = "Go") -> Run:
+        """Starts the agent in a terminal, as a person does."""
+        assert self.program.in_terminal is not None, f"{self.name} is not run in a terminal"
+        arguments = self.program.in_terminal.arguments(f"{say} {play(script)}")
+        command = [str(self._bin / self.program.command_name), *arguments]
+        env = {**self.env, "TERM": "xterm-256color"}
+        output = self.folder / "terminal.txt"
+        output.touch()
+        far_end = terminal.far_end
+        return Run(self._family.start_at(command, env=env, cwd=self.project, stdin=far_end, output=far_end), output)
 
     def run(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
         """Runs the agent to its end."""
