@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from clawlog import spool
@@ -58,7 +59,6 @@ async def test_a_report_does_not_overtake_what_waits_in_the_spool(daemon: Runnin
 async def test_a_new_session_waits_in_the_spool_while_there_is_no_room_and_holds_up_no_other(
     daemon: RunningDaemon, hook: PlayedSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import msgspec
 
     await hook("prompt", prompt="One")
     live = daemon.services.live_settings
