@@ -43,11 +43,15 @@ _folder = folders.in_home(".copilot", "COPILOT_HOME")
 def _changes(place: Place) -> Sequence[Change]:
     folder = _folder(place.env) if place.project is None else os.path.join(place.project, ".github")
     hooks = {
-        event: [{"type": "command", "command": commands.command(place.hooks, NAME, event), "timeout": commands.TIMEOUT_S}]
-        for event in EVENTS
+        event: [{"type": "command", "command": _command(place.hooks, event), "timeout": commands.TIMEOUT_S}] for event in EVENTS
     }
     content = json.dumps({"version": 1, "hooks": hooks}, indent=2) + "\n"
     return [OwnFile(os.path.join(folder, "hooks", "clawlog.json"), content.encode("utf-8"))]
+
+
+def _command(hooks: str, event: str) -> str:
+    """A command that is there, too, where the hook is not: Copilot takes every status but 0 for a refusal."""
+    return f"[ ! -x {commands.program(hooks)} ] || {commands.command(hooks, NAME, event)}"
 
 
 def _is_failed(payload: Mapping[str, Any]) -> bool | None:

@@ -148,6 +148,13 @@ def end_session(chain: Chain, report: Report) -> None:
     chain.note(activity=Activity.IDLE, turn_step=None, rested_ms=report.at_ms)
 
 
+def leave(chain: Chain, at_ms: int) -> None:
+    """The agent's process has ended while nothing was under way: some agents end without a word, or a terminal is closed."""
+    chain.set_status(TaskStatus.DONE)
+    chain.note_task(session=lifted(chain.session))
+    chain.note(rested_ms=at_ms)
+
+
 def start_again(chain: Chain, report: Report) -> None:
     """A session that had ended, was lost or was closed is there again, and waits for what a person says."""
     if may_start_again(chain, report):

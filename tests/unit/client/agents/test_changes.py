@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,22 @@ def test_copilot_is_asked_in_a_file_of_our_own_by_claudes_names() -> None:
     assert content["version"] == 1
     assert list(content["hooks"]) == ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd"]
     assert {hook["timeout"] for (hook,) in content["hooks"].values()} == {2}
+
+
+def test_copilot_goes_on_where_the_hook_is_not_there_any_more(tmp_path: Path) -> None:
+    (file,) = AGENTS["copilot-cli"].changes(Place(ENV, str(tmp_path / "it's")))
+    assert isinstance(file, OwnFile)
+    ((hook,), *_) = json.loads(file.content)["hooks"].values()
+
+    def status() -> int:
+        return subprocess.run(["/bin/sh", "-c", hook["command"]], check=False).returncode
+
+    assert status() == 0
+    program = tmp_path / "it's" / "hook"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\n[ "$*" = "copilot-cli SessionStart" ] && exit 7\n')
+    program.chmod(0o755)
+    assert status() == 7
 
 
 def test_the_plugins_are_named_where_their_agents_look() -> None:
