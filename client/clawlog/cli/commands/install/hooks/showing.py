@@ -32,7 +32,7 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
                 "agents": plan.agents,
                 "actions": [action.describe() for action in actions if action.lines()],
                 "left_alone": [{**asdict(each), "paste": list(each.paste)} for each in plan.left],
-                "notes": [{"agent": title, "text": text} for title, text in plan.notes],
+                "notes": [{"about": about, "text": text} for about, text in plan.notes],
             }
         )
     else:
@@ -44,8 +44,8 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
         output.warn("nothing was done")
     for each in plan.left:
         output.warn(f"{each.path} was left alone: {each.reason}{'; add the lines above' if each.paste else ''}")
-    for title, text in plan.notes:
-        output.warn(f"{title}: {text}")
+    for about, text in plan.notes:
+        output.warn(f"{about}: {text}")
     return exits.REFUSED if plan.left else exits.SUCCESS
 
 
