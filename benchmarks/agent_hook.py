@@ -24,12 +24,12 @@ SETTLED_S = 0.3
 
 SESSION = "5a3b5f0c-1d2e-4f5a-8b9c-0d1e2f3a4b5c"
 TOOL = {
-    "session_id": SESSION, "transcript_path": "/home/user/.agent/projects/-home-user-project/session.jsonl",
-    "cwd": "/home/user/project", "permission_mode": "default", "hook_event_name": "PreToolUse", "tool_name": "Bash",
+    "session_id": SESSION, "transcript_path": "/srv/user/.agent/projects/-home-user-project/session.jsonl",
+    "cwd": "/srv/user/project", "permission_mode": "default", "hook_event_name": "PreToolUse", "tool_name": "Bash",
     "tool_input": {"command": "make test", "description": "Run the tests"},
 }  # fmt: skip
 LARGE = {**TOOL, "tool_input": {"content": 'a "line" of a file\n' * 50_000}}
-PROMPT = {"session_id": SESSION, "cwd": "/home/user/project", "prompt": "Run the tests"}
+PROMPT = {"session_id": SESSION, "cwd": "/srv/user/project", "prompt": "Run the tests"}
 
 
 def run() -> list[Figure]:

@@ -20,9 +20,6 @@ AGENTS = ("claude-code", "codex", "gemini-cli", "qwen-code", "copilot-cli", "ope
 ENDED_BY_HOOK = frozenset({"claude-code", "gemini-cli", "qwen-code", "opencode"})
 """The agents whose loop a hook can end; the others can only be refused each tool."""
 
-SILENT_AT_END = frozenset({"qwen-code", "openclaw"})
-"""The agents that do not always say that a session is over: one that waits for a prompt when its process ends was over."""
-
 AGENT_EVENTS = ("session.started", "prompt", "plan", "tool.before", "tool.after", "waiting", "turn.ended", "session.ended")
 
 SIGN_WORDS = ("before", "after")

@@ -163,7 +163,7 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     if not after.status.ended and _is_news(after, report):
         tool = wording.tool(report.tool) if report.is_tool else None
         services.liveness.record_command(after, at_ms=context.spooled_at_ms, summary=tool)
-    services.sessions.signs.listen(after)
+    services.sessions.signs.listen(services.registry.get(task.task_id))
     return Taken(answer, reply, durable)
 
 
@@ -173,7 +173,9 @@ def _apply(chain: Chain, report: Report, wording: Wording, *, opened: bool, reti
         return
     match report.event:
         case "session.started":
-            turns.begin_waiting(chain) if opened else turns.start_again(chain, report)
+            if opened:
+                turns.begin_waiting(chain)
+            turns.start_again(chain, report)
         case "prompt":
             turns.prompt(chain, report, wording, retitles=retitles)
         case "plan":

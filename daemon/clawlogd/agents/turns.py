@@ -107,6 +107,8 @@ def ask(chain: Chain, report: Report, wording: Wording) -> None:
         return
     if session.activity is Activity.IDLE and session.rested_ms:
         return  # that it still waits for the next prompt
+    if session.activity is Activity.ASKING and not report.tool and not report.question:
+        return  # the same again, in fewer words: some agents report a question by two events
     chain.set_status(TaskStatus.WAITING, wording.question(report))
     chain.note(activity=Activity.ASKING, rested_ms=report.at_ms)
 
@@ -146,6 +148,13 @@ def end_session(chain: Chain, report: Report) -> None:
         chain.set_status(TaskStatus.FAILED if report.failed else TaskStatus.DONE)
     chain.note_task(session=lifted(chain.session))
     chain.note(activity=Activity.IDLE, turn_step=None, rested_ms=report.at_ms)
+
+
+def leave(chain: Chain, at_ms: int) -> None:
+    """The agent's process has ended while nothing was under way: some agents end without a word, or a terminal is closed."""
+    chain.set_status(TaskStatus.DONE)
+    chain.note_task(session=lifted(chain.session))
+    chain.note(rested_ms=at_ms)
 
 
 def start_again(chain: Chain, report: Report) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import msgspec
 
-from clawlog.protocol.agents import ENDED_BY_HOOK, SILENT_AT_END
+from clawlog.protocol.agents import ENDED_BY_HOOK
 from clawlogd.agents import turns
 from clawlogd.agents.chain import Chain
 from clawlogd.agents.report import Wording
@@ -19,7 +19,7 @@ from clawlogd.errors import OutboxError
 from clawlogd.liveness.processes import runs
 from clawlogd.liveness.signs import Sign
 from clawlogd.logs import Log
-from clawlogd.model import Activity, Task, TaskStatus
+from clawlogd.model import Activity, Task
 from clawlogd.services import Services
 from clawlogd.tasks.registry import ObserverOrder
 
@@ -39,8 +39,8 @@ class SessionWatch:
     def __init__(self, services: Services) -> None:
         self._services = services
         self._signalled: set[str] = set()
-        self._resting: set[str] = set()  # tasks of sessions whose end nothing but their process may tell
         services.registry.observe(ObserverOrder.SESSIONS, self._task_changed)
+        services.liveness.ends_well = self._leave
 
     async def run(self) -> None:
         """Reads signs once a second, until cancelled."""
@@ -50,7 +50,6 @@ class SessionWatch:
             for sign in await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True):
                 self.take(sign)
             self._signal_those_that_go_on()
-            self._end_those_that_are_gone()
 
     def _read(self) -> list[Sign]:
         self._services.sessions.signs.restore_folders()
@@ -74,14 +73,24 @@ class SessionWatch:
         summary = f"{tool} failed" if tool and sign.failed else tool
         services.liveness.record_command(services.registry.get(task.task_id), summary=summary)
 
+    def _leave(self, task: Task) -> bool | None:
+        """Ends a session whose process has ended between two turns. Returns None for one that was at work, or asked."""
+        if task.session is None or task.session.activity is not Activity.IDLE:
+            return None
+        services, now_ms = self._services, self._services.clock.wall_ms()
+        chain = Chain(task, now_ms)
+        turns.leave(chain, now_ms)
+        try:
+            services.accept(msgspec.structs.replace(chain.changes[-1], task=chain.task, head=True), _now(services, now_ms))
+        except OutboxError as error:
+            _log.warning("end_not_recorded", task_id=task.task_id, error=str(error))
+            return False
+        return True
+
     # ── Stops ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         """A stop between two turns has nothing to hold back: it is acknowledged here."""
-        if after is not None and _rests_in_silence(after):
-            self._resting.add(after.task_id)
-        elif before is not None:
-            self._resting.discard(before.task_id)
         if after is None or after.session is None or not after.interrupt_pending:
             return
         if after.session.activity is Activity.IDLE and (before is None or not before.interrupt_pending):
@@ -91,8 +100,6 @@ class SessionWatch:
     def _resume(self) -> None:
         """Acknowledges what an earlier run could not."""
         for task in list(self._services.registry):
-            if _rests_in_silence(task):
-                self._resting.add(task.task_id)
             if task.session is not None and task.session.activity is Activity.IDLE and task.interrupt_pending:
                 self._acknowledge(task.task_id)
 
@@ -109,20 +116,6 @@ class SessionWatch:
             services.accept(chain.changes[-1], _now(services, now_ms))
         except OutboxError as error:
             _log.warning("stop_not_acknowledged", task_id=task_id, error=str(error))
-
-    def _end_those_that_are_gone(self) -> None:
-        """Ends sessions between two turns whose agent has gone, of agents that do not say so."""
-        services = self._services
-        for task_id in list(self._resting):
-            task = services.registry.find(task_id)
-            if task is None or not _rests_in_silence(task) or services.liveness.judge(task).evidence is not None:
-                continue
-            chain = Chain(task, services.clock.wall_ms())
-            chain.set_status(TaskStatus.DONE)
-            try:
-                services.accept(chain.changes[-1], _now(services, services.clock.wall_ms()))
-            except OutboxError as error:
-                _log.warning_seldom("end_not_recorded", error=str(error))
 
     def _signal_those_that_go_on(self) -> None:
         """Interrupts headless agents that were refused tools for long and go on all the same, where that is wanted."""
@@ -153,13 +146,6 @@ class SessionWatch:
             _log.warning("interrupt_failed", task_id=task.task_id, pid=process.pid, error=str(error))
         else:
             _log.info("interrupted", task_id=task.task_id, pid=process.pid)
-
-
-def _rests_in_silence(task: Task) -> bool:
-    session = task.session
-    if session is None or session.agent not in SILENT_AT_END or session.activity is not Activity.IDLE:
-        return False
-    return task.watched is not None and task.live and task.status is TaskStatus.WAITING
 
 
 def is_headless(pid: int) -> bool:

@@ -117,6 +117,8 @@ class Liveness:
         self._unsaved: set[str] = set()
         self._processes: ProcessWatcher | None = None
         self._reconsider = reconsider
+        self.ends_well: Callable[[Task], bool | None] = lambda _: None
+        """Records a task's end where that of its process is no loss. Returns None where it is one, False to be called again."""
         self._offset_s = clock.wall_ms() / 1000 - clock.monotonic()
         registry.observe(ObserverOrder.LIVENESS, self._task_changed)
 
@@ -232,6 +234,8 @@ class Liveness:
             return None
         summary, progress = lease.summary, lease.progress
         lease.summary = lease.progress = None
+        if task.session is not None and task.status is TaskStatus.WAITING:
+            summary = None  # the tool that a session was at is no word in place of what it asks
         if lease.seen_at is None:
             lease.seen_at = rfc3339(lease.seen_ms)
         return Beat(
@@ -259,6 +263,8 @@ class Liveness:
 
     def declare_lost(self, task: Task, reason: str) -> bool:
         """Reports that a task's agent is lost. Returns False when that cannot be recorded now: then it is to be tried again."""
+        if task.watched is not None and (recorded := self.ends_well(task)) is not None:
+            return recorded
         now_ms = self._clock.wall_ms()
         event = Event(event_id=new_uuid(), task_id=task.task_id, kind=EventKind.AGENT_LOST, at=rfc3339(now_ms), summary=reason)
         try:

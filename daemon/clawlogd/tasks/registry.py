@@ -178,6 +178,9 @@ class Registry:
             # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
             # one, too, but the receipt of that is gone: it is delivered again.
             before = msgspec.structs.replace(before, interrupt=msgspec.structs.replace(kept, delivered=False))
+            if before.session is not None and now is not None and now.session is not None and now.session.held:
+                held = {"held": now.session.held, "held_ms": now.session.held_ms}  # and so is that its session is held
+                before = msgspec.structs.replace(before, session=msgspec.structs.replace(before.session, **held))
         self._set(task_id, now, before)
         if head:
             self._notify(now, before)

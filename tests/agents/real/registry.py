@@ -9,6 +9,7 @@ from agents.real import scenarios
 from agents.real.cost import cost
 from agents.real.scenarios import Progress, Result
 from agents.real.settings import settings
+from agents.real.waits import waits
 
 Scenario = Callable[[str, Result, Progress], None]
 
@@ -18,6 +19,7 @@ SCENARIOS: dict[str, Scenario] = {
     "killed": scenarios.killed,
     "two": scenarios.two,
     "daemon-killed": scenarios.daemon_killed,
+    "waits": waits,
     "settings": settings,
     "cost": cost,
 }

@@ -27,7 +27,7 @@ TITLES = {
     "openclaw": "OpenClaw",
 }
 _SEEN = (
-    "title", "plan", "turn as a step", "tools", "failing tool", "parallel tools", "subagent", "turn's end", "end", "resume",
+    "title", "plan", "turns", "tools", "failing tool", "parallel tools", "subagent", "waits", "end", "resume",
     "two tasks",
 )  # fmt: skip
 

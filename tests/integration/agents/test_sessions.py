@@ -117,6 +117,9 @@ async def test_a_question_is_shown_until_the_agent_works_again(hook: PlayedSessi
     task = await hook.at_backend()
     assert (task["status"], task["summary"], task["attention"]["reason"]) == ("waiting", "may it use Bash?", "waiting")
     await a_moment_later()
+    await hook("waiting")  # the same, by another event
+    assert (await hook.at_backend())["summary"] == "may it use Bash?"
+    await a_moment_later()
     await hook("tool.after", tool="Bash")
     assert (await hook.at_backend())["status"] == "running"
     await a_moment_later()
@@ -125,6 +128,16 @@ async def test_a_question_is_shown_until_the_agent_works_again(hook: PlayedSessi
     await a_moment_later()
     await hook.sign("after AskUserQuestion")
     assert (await hook.at_backend())["status"] == "running"
+
+
+async def test_what_it_asks_is_not_covered_by_the_tool_that_it_was_at(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    await hook("prompt", prompt="Go", pid=os.getpid())
+    await hook("tool.before", tool="Bash")
+    await a_moment_later()
+    await hook("waiting", tool="Bash")
+    beat = daemon.services.liveness.beat(hook.task, _now())
+    assert beat is not None
+    assert beat.summary is None
 
 
 async def test_after_a_turn_only_a_prompt_goes_on(hook: PlayedSession) -> None:
@@ -209,6 +222,30 @@ async def test_an_agent_that_ends_before_its_last_report_is_heard_was_never_lost
     task = await hook.at_backend()
     assert task["status"] == "done"
     assert "agent_lost" not in [each["kind"] for each in task["events"]]
+
+
+async def test_an_agent_that_ends_between_two_turns_without_a_word_is_done(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    await hook("prompt", prompt="Go", pid=process.pid)
+    await hook("turn.ended")
+    process.kill()
+    await process.wait()
+    await until(lambda: hook.task.status.ended)
+    task = await hook.at_backend()
+    assert (task["status"], [each["kind"] for each in task["events"]].count("agent_lost")) == ("done", 0)
+    assert not hook.hold.exists()
+    await a_moment_later()
+    await hook("prompt", prompt="Go on", pid=os.getpid())
+    assert (await hook.at_backend())["status"] == "running"
+
+
+async def test_an_agent_that_ends_while_it_asks_is_lost(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    await hook("prompt", prompt="Go", pid=process.pid)
+    await hook("waiting", question="Which?")
+    process.kill()
+    await process.wait()
+    await until(lambda: hook.task.lost_ms is not None)
 
 
 async def test_what_a_killed_agent_had_said_is_no_sign_of_life(daemon: RunningDaemon, hook: PlayedSession) -> None:

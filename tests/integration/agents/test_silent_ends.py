@@ -46,16 +46,9 @@ async def test_a_session_that_waits_for_a_prompt_is_done_when_its_silent_agent_e
     assert session.task.status is TaskStatus.RUNNING
 
 
-@pytest.mark.parametrize(("name", "ends"), [("qwen-code", False), ("claude-code", True)])
-async def test_a_killed_one_is_lost_be_it_at_work_or_one_that_would_have_said_so(
-    play: Play, daemon: RunningDaemon, agent: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch, name: str, ends: bool
-) -> None:
-    monkeypatch.setattr("clawlogd.liveness.evidence._LAST_WORDS_S", 0.2)
-    session = play(daemon, name)
+async def test_one_that_is_killed_at_work_is_lost(play: Play, daemon: RunningDaemon, agent: subprocess.Popen[bytes]) -> None:
+    session = play(daemon, "qwen-code")
     await session("prompt", prompt="Go", pid=agent.pid)
-    if ends:
-        await a_moment_later()
-        await session("turn.ended", reason="completed", pid=agent.pid)
     agent.kill()
     agent.wait()
     await until(lambda: session.task.lost_ms is not None)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import random
+from typing import get_args
 
 import msgspec
 import pytest
 
+from clawlog.protocol.agents import AGENT_EVENTS
 from clawlogd.agents import turns
 from clawlogd.agents.chain import Chain
 from clawlogd.agents.report import AgentEvent, PlannedStep, Report, Wording, title_without_prompt
@@ -113,6 +115,10 @@ def test_a_question_is_shown_where_prompts_are(more: dict[str, str], here: str, 
     assert Wording(Settings(), HERE).question(asks) == here
     assert Wording(Settings(), ELSEWHERE).question(asks) == elsewhere
     assert Wording(Settings(agents=Agents(share_prompts=True)), ELSEWHERE).question(asks) == here
+
+
+def test_the_events_are_those_of_the_protocol() -> None:
+    assert get_args(AgentEvent) == AGENT_EVENTS
 
 
 def test_a_title_without_a_prompt_says_where_and_since_when() -> None:
