@@ -13,7 +13,7 @@ from clawlog.agents.events import Dialect, reader
 from clawlog.agents.installation import Change, OwnFile
 
 NAME = "copilot-cli"
-EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
+EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop", "SessionEnd")
 
 _OWN_NAMES = {
     "sessionStart": "SessionStart",
@@ -26,7 +26,8 @@ _OWN_NAMES = {
     "agentStop": "Stop",
     "sessionEnd": "SessionEnd",
 }
-"""Its own events. ``permissionRequest`` is no sign of waiting: it comes before each tool, also where all are allowed."""
+"""Its own events. ``permissionRequest`` is no sign of waiting: it comes before each tool, also where all are allowed.
+``Notification`` is one: it comes where a person is asked, in a terminal."""
 
 _OWN_MEMBERS = {
     "sessionId": "session_id",

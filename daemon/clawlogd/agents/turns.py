@@ -107,6 +107,8 @@ def ask(chain: Chain, report: Report, wording: Wording) -> None:
         return
     if session.activity is Activity.IDLE and session.rested_ms:
         return  # that it still waits for the next prompt
+    if session.activity is Activity.ASKING and not report.tool and not report.question:
+        return  # the same again, in fewer words: some agents report a question by two events
     chain.set_status(TaskStatus.WAITING, wording.question(report))
     chain.note(activity=Activity.ASKING, rested_ms=report.at_ms)
 

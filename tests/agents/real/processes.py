@@ -84,14 +84,10 @@ class Family:
                     left.append(_command_line(pid).decode(errors="replace")[:200])
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self.reap()
             time.sleep(0.02)
-        self.reap()
-        return left
-
-    def reap(self) -> None:
         for process in self._started:
-            process.poll()
+            process.wait(10)
+        return left
 
     def _is_member(self, pid: int) -> bool:
         if pid == os.getpid() or _is_ended(pid):

@@ -292,7 +292,7 @@ PROGRAMS = {
             "qwen-code",
             "qwen",
             ".qwen/settings.json",
-            lambda _: {".qwen/settings.json": _json(_gemini_settings("openai"))},
+            lambda _: {".qwen/settings.json": _json({**_gemini_settings("openai"), "$version": 4})},  # it adds that itself
             _qwen_env,
             _qwen_arguments,
             InTerminal(lambda prompt: ["--approval-mode", "default", "--auth-type", "openai", "-i", prompt]),

@@ -57,7 +57,7 @@ def _play(rig: Rig, run: Run, terminal: Terminal, result: Result) -> None:
 
 
 def _asks(task: Task) -> bool:
-    return task["status"] == "waiting" and str(task["summary"]).startswith("may it use ")
+    return task["status"] == "waiting" and str(task["summary"]).startswith(("may it use ", "it asks"))
 
 
 def _is_between_turns(task: Task) -> bool:

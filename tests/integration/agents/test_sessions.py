@@ -117,6 +117,9 @@ async def test_a_question_is_shown_until_the_agent_works_again(hook: PlayedSessi
     task = await hook.at_backend()
     assert (task["status"], task["summary"], task["attention"]["reason"]) == ("waiting", "may it use Bash?", "waiting")
     await a_moment_later()
+    await hook("waiting")  # the same, by another event
+    assert (await hook.at_backend())["summary"] == "may it use Bash?"
+    await a_moment_later()
     await hook("tool.after", tool="Bash")
     assert (await hook.at_backend())["status"] == "running"
     await a_moment_later()
