@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -49,10 +50,14 @@ def write(path: str, text: str) -> list[str]:
     Raises:
         CommandError: It cannot be written.
     """
+    made: list[str] = []
     try:
         made = make_folders(os.path.dirname(path))
         files.write(path, text.encode("utf-8"))
     except OSError as error:
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
         raise CommandError(f"{path} cannot be written: {error.strerror}", exits.UNAVAILABLE) from None
     return made
 

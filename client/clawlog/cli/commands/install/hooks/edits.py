@@ -10,6 +10,7 @@ import difflib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from clawlog import exits
 from clawlog.agents.installation import JsonEntry, JsonMember, TomlMember
@@ -231,17 +232,20 @@ def _is_wanted(own: Own, wanted: Sequence[Wanted]) -> bool:
 
 
 def _with(text: str, wanted: Wanted, splices: list[changes.Splice] | None) -> tuple[str, Own | None]:
-    """Returns the text with one more thing, and what that was; the change is added to the splices."""
-    edit, before, own = wanted.edit, text, None
+    """Returns the text with one more thing, and what that was; each change of the text is added to the splices."""
+    edit = wanted.edit
+    own = Own.of(edit, kept=len(edit.where), agent=wanted.agent)
+    steps = [text]
     if isinstance(edit, JsonEntry) and changes.state(text, edit) == "different":
-        text = changes.remove(text, Own.of(edit, kept=len(edit.where), agent=wanted.agent))
-    if _is_missing(text, edit):
-        text, own = changes.add(text, edit, wanted.agent)
-    elif isinstance(edit, JsonEntry):
-        own = Own.of(edit, kept=len(edit.where), agent=wanted.agent)
-    if splices is not None and text != before:
-        splices.append(changes.splice(before, text))
-    return text, own
+        steps.append(changes.remove(text, own))
+    if _is_missing(steps[-1], edit):
+        after, own = changes.add(steps[-1], edit, wanted.agent)
+        steps.append(after)
+    elif not isinstance(edit, JsonEntry):
+        return text, None
+    if splices is not None:
+        splices += [changes.splice(before, after) for before, after in pairwise(steps)]
+    return steps[-1], own
 
 
 def _with_found(former: Edited | None, text: str, wanted: Sequence[Wanted]) -> Edited | None:
