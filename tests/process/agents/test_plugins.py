@@ -43,7 +43,8 @@ def hook(folder: Path) -> Hook:
 @pytest.fixture
 def play(hook: Hook) -> Play:
     def play(agent: str, *calls: tuple[Any, ...], word: str = "") -> dict[str, Any]:
-        file = hook.hooks / "openclaw" / "index.js"
+        file = hook.folder / "copy" / "index.js"
+        shutil.copytree(hook.hooks / "openclaw", file.parent, dirs_exist_ok=True)  # OpenClaw runs a copy of the plugin's folder
         if agent == "opencode":
             (change,) = AGENTS[agent].changes(Place(hook.env, str(hook.hooks)))
             assert isinstance(change, OwnFile)

@@ -154,6 +154,12 @@ def test_a_folder_that_the_agent_was_told_of_is_where_its_settings_are(agent: st
     assert all(each.path.startswith("/else/where/") for each in AGENTS[agent].changes(Place(env, HOOKS)))
 
 
+def test_gemini_and_openclaw_are_found_where_people_moved_them() -> None:
+    env = {**ENV, "GEMINI_CLI_HOME": "/else/where", "OPENCLAW_CONFIG_PATH": "/my/claw.json"}
+    assert AGENTS["gemini-cli"].folder(env) == "/else/where/.gemini"
+    assert {each.path for each in AGENTS["openclaw"].changes(Place(env, HOOKS))} == {"/my/claw.json"}
+
+
 def test_the_hooks_files_are_whole_and_say_where_the_daemon_and_the_interpreter_are() -> None:
     env = {"HOME": "/nowhere/home", "XDG_DATA_HOME": "/nowhere/data"}
     folder = Path(hooks_folder(env))
@@ -163,6 +169,7 @@ def test_the_hooks_files_are_whole_and_say_where_the_daemon_and_the_interpreter_
     assert files["python"].content == b"/usr/bin/python3\n\n"
     assert files["hook"].mode == 0o755
     assert files["hook"].content.startswith(b"#!/bin/sh\n")
+    assert files["openclaw/folder.js"].content == b'export const folder = "/nowhere/data/clawlog/hooks"\n'
     assert {"opencode.js", "plugin.js", "openclaw/index.js", "openclaw/plugin.js", "openclaw/package.json"} <= set(files)
     assert hooks_folder(ENV) == "/nowhere/home/.local/share/clawlog/hooks"
 

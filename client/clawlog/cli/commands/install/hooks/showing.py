@@ -11,7 +11,7 @@ import click
 from clawlog import exits
 from clawlog.cli.commands.install.hooks import former
 from clawlog.cli.commands.install.hooks.planning import KIND, HooksPlan
-from clawlog.cli.commands.install.plan import execute
+from clawlog.cli.commands.install.plan import check, execute
 from clawlog.cli.render import output
 from clawlog.cli.render.texts import escaped
 
@@ -24,7 +24,7 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
     Raises:
         CommandError: It must not be executed, or failed.
     """
-    actions = [*plan.actions, *plan.former]
+    actions = [*plan.former, *plan.actions]
     if as_json:
         output.print_json(
             {
@@ -38,8 +38,9 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
     else:
         _show(plan)
     if not dry_run:
-        execute(plan.actions, KIND, os.environ)
+        check(plan.actions, KIND, os.environ)
         execute(plan.former, former.KIND, os.environ)
+        execute(plan.actions, KIND, os.environ)
     elif actions:
         output.warn("nothing was done")
     for each in plan.left:
@@ -50,7 +51,7 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
 
 
 def _show(plan: HooksPlan) -> None:
-    for action in (*plan.actions, *plan.former):
+    for action in (*plan.former, *plan.actions):
         for line in action.lines():
             _echo(line)
     for each in plan.left:
