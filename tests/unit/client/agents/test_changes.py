@@ -73,7 +73,15 @@ def test_copilot_is_asked_in_a_file_of_our_own_by_claudes_names() -> None:
     assert file.path == "/nowhere/home/.copilot/hooks/clawlog.json"
     content = json.loads(file.content)
     assert content["version"] == 1
-    assert list(content["hooks"]) == ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop", "SessionEnd"]
+    assert list(content["hooks"]) == [
+        "SessionStart",
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PostToolUse",
+        "Notification",
+        "Stop",
+        "SessionEnd",
+    ]
     assert {hook["timeout"] for (hook,) in content["hooks"].values()} == {2}
 
 
