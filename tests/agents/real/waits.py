@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
+from agents.real.processes import until
 from agents.real.rig import Rig, Run, Task
 from agents.real.scenarios import Progress, Result, hooked, is_done
 from agents.real.terminal import Terminal
@@ -51,9 +53,18 @@ def _play(rig: Rig, run: Run, terminal: Terminal, result: Result) -> None:
     asking = rig.until_task(_asks, "the question to stay")
     result.check("asks", asking["attention"]["reason"] == "waiting", asking["attention"])
     result.check("not answered by itself", rig.ran() == [], rig.ran())
-    terminal.press("\r")
+    _answer(rig, terminal)
     between = rig.until_task(_is_between_turns, "the task to wait for the next prompt")
     result.check("waits", rig.ran() == ["hello"] and between["liveness"]["state"] in {"alive", "waiting"}, between["liveness"])
+
+
+def _answer(rig: Rig, terminal: Terminal) -> None:
+    """Says yes: the question may be reported before it is shown, and takes keys."""
+    for _ in range(10):
+        terminal.press("\r")
+        with contextlib.suppress(AssertionError):
+            until(rig.ran, 3, "the tool to run")
+            return
 
 
 def _asks(task: Task) -> bool:
