@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from agents.real.cache import packages
-from agents.real.processes import Family, until
+from agents.real.processes import Family, command_line, until
 from agents.real.programs import PROGRAMS, Place
 from agents.real.terminal import Terminal
 from support.backend_process import BackendProcess
@@ -178,6 +178,10 @@ class Rig:
         """What the script's commands wrote: each writes its name when it runs."""
         file = self.project / "ran"
         return file.read_text(encoding="utf-8").split() if file.exists() else []
+
+    def commands(self) -> list[int]:
+        """The script's commands that run, whoever their parents are by now."""
+        return [pid for pid in self._family.members() if b"./say " in command_line(pid) and b"sh" in command_line(pid)[:10]]
 
     def until_there(self, name: str, limit_s: float = RUN_LIMIT_S) -> None:
         """Waits for a file of the project, which one of the script's commands makes."""

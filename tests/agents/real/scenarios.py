@@ -215,6 +215,7 @@ def killed(name: str, result: Result, progress: Progress) -> None:
         rig.until_there("long-runs")
         rig.until_task(lambda task: task["status"] == "running", "a running task")
         rig.kill_agent(run)
+        result.figures["commands left behind"] = len(rig.commands())
         took_s = until(lambda: rig.only_task()["liveness"]["state"] == "lost", LOST_WITHIN_S, "the task to be lost")
         result.figures["lost after, s"] = took_s
         result.check("lost", True)
