@@ -90,13 +90,13 @@ class Rig:
 
     Attributes:
         home, project: The agent's home folder, and where it works.
-        hooked: Whether the hooks are installed.
+        trusted: What was added to the agent's settings when its question was answered whether the hooks may run.
     """
 
     def __init__(self, name: str, *scripts: Script, progress: Callable[[str], None] = lambda _: None) -> None:
         self.program = PROGRAMS[name]
         self.name = name
-        self.hooked = False
+        self.trusted = ""
         self.progress = progress
         self.model = ModelServer(*scripts)
         self._stack = contextlib.ExitStack()
@@ -210,7 +210,7 @@ class Rig:
         """``clawlog install hooks`` for this agent."""
         done = self.clawlog("install", "hooks", self.name, "--with-plans", *flags)
         assert done.returncode == 0, f"install hooks ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-        self.hooked = True
+        self.trusted = self.program.trust(self.place)
 
     def files(self) -> dict[str, bytes]:
         """The files of the home folder that are the agent's settings, by their paths in it."""

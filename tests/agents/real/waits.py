@@ -33,6 +33,8 @@ def waits(name: str, result: Result, progress: Progress) -> None:
                 raise
             finally:
                 rig.kill_agent(run)
+        if rig.only_task()["liveness"]["pid"] is None:
+            return  # a server runs the hooks of all its terminals: that one is closed is not seen
         ended = rig.until_task(is_done, "the session to be over once its terminal is closed")
         kinds = [event["kind"] for event in ended["events"]]
         result.check("closed between turns is no loss", "agent_lost" not in kinds, kinds)
