@@ -65,7 +65,6 @@ class Run:
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
         self.process = process
         self.output = output
-        self.started = time.time()
 
     def wait(self, limit_s: float = RUN_LIMIT_S) -> int:
         """Its exit status, once it has ended."""
@@ -86,18 +85,16 @@ class Rig:
     Args:
         name: The agent.
         scripts: What the model can play.
-        progress: Is told what is going on.
 
     Attributes:
         home, project: The agent's home folder, and where it works.
         trusted: What was added to the agent's settings when its question was answered whether the hooks may run.
     """
 
-    def __init__(self, name: str, *scripts: Script, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, name: str, *scripts: Script) -> None:
         self.program = PROGRAMS[name]
         self.name = name
         self.trusted = ""
-        self.progress = progress
         self.model = ModelServer(*scripts)
         self._stack = contextlib.ExitStack()
         self._runs = 0

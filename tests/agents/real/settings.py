@@ -13,7 +13,7 @@ DATA_ERROR = 65
 
 def settings(name: str, result: Result, progress: Progress) -> None:
     """The agent's settings survive, whatever they are, and the hook works from each."""
-    with Rig(name, HELLO, progress=progress) as rig:
+    with Rig(name, HELLO) as rig:
         progress("settings")
         rig.start_daemon()
         if rig.program.settings is None:

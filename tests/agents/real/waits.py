@@ -20,7 +20,7 @@ START_S = 60.0
 
 def waits(name: str, result: Result, progress: Progress) -> None:
     """A permission is asked for and given, the turn ends, and the terminal is closed."""
-    with hooked(name, CODEX_ASKS if name == "codex" else ASKS, progress=progress) as rig:
+    with hooked(name, CODEX_ASKS if name == "codex" else ASKS) as rig:
         if rig.program.in_terminal is None:
             return
         progress("in a terminal")
