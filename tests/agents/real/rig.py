@@ -104,7 +104,7 @@ class Rig:
         with contextlib.ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agent", ignore_cleanup_errors=True)))
             self.home, self.project, self._bin = (self.folder / name for name in ("home", "project", "bin"))
-            for each in (self.home, self.project, self._bin, self.folder / "backend"):
+            for each in (self.home, self.project, self._bin, self.folder / "backend", self.folder / "tmp"):
                 each.mkdir(mode=0o700)
             self._family = Family(self.folder)
             self.backend = BackendProcess(self.folder / "backend")
@@ -133,7 +133,8 @@ class Rig:
         node = packages()["node"].find()
         assert node is not None
         path = f"{self._bin}:{node.parent}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", "HOME": str(self.home)}
+        own = {"HOME": str(self.home), "TMPDIR": str(self.folder / "tmp")}  # agents leave libraries and sockets there
+        basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **own}
         return {**basic, **self.program.env(self.place)}
 
     def start(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
