@@ -61,7 +61,7 @@ class ListQuery(TaskFilter):
     )
     steps: bool = Field(
         default=True,
-        description="`false`: each task without its steps and without what it does not have, as the stream has it.",
+        description="`false`: tasks as the stream has them, without their steps and without nulls.",
     )
     limit: Annotated[int, Field(ge=1, le=500)] = 50
     cursor: Annotated[str, Field(max_length=64)] | None = Field(
