@@ -99,7 +99,7 @@ class ChangeSet:
     Attributes:
         outcomes: One per event, in order.
         changed: The numbers of the tasks that changed, by their ids.
-        moved: The numbers of those that stand otherwise than before; the others gave a sign of life, or reported more of the same.
+        moved: The numbers of those that stand otherwise than before; the others lived, or reported more of the same.
         controls: The ids of the tasks that are now to stop, or closed, or no longer.
         position: The store's position after it.
     """
