@@ -33,6 +33,7 @@ BENCHMARKS = (
     "backend_load",
     "stop_latency",
     "fair_turns",
+    "dashboard",
 )
 
 

@@ -19,17 +19,18 @@ def test_a_link_to_a_task_shows_its_steps_with_durations_and_its_history(backend
     task.step(2, "running", "80 of 200 files", at=ago(240))
 
     page = open_page(backend.url + task.path)
-    expect(page).to_have_title("Running 1/3 – Build the release · ClawLog")
+    expect(page).to_have_title("Working 1/3 – Build the release · ClawLog")
     steps = page.locator(".step-row")
     expect(steps.nth(0)).to_have_text(re.compile(r"Check.*clean tree.*Done.*1 min"))
-    expect(steps.nth(1)).to_have_text(re.compile(r"Compile.*80 of 200 files.*Running.*4 min \d+ s"))
+    expect(steps.nth(1)).to_have_text(re.compile(r"Compile.*80 of 200 files.*Working.*4 min \d+ s"))
     expect(steps.nth(2)).to_have_text(re.compile(r"Publish.*Pending.*not started"))
     expect(page.locator(".metadata")).to_have_text(re.compile("repo.*shop.*branch.*主干"))
 
     events = page.locator(".event .event-what")
-    expect(events.first).to_have_text(re.compile(r"Step status.*Compile.*Running.*80 of 200 files"))
+    expect(page.locator(".task-now")).to_have_text(re.compile(r"Now Compile for 4 min.*“80 of 200 files”"))
+    expect(events.first).to_have_text(re.compile(r"Step status.*Compile.*Working.*80 of 200 files"))
     expect(events.last).to_have_text("Task created")
-    expect(page.locator(".event-late").first).to_have_text(re.compile(r"arrived \d+ min( \d+ s)? later"))
+    expect(page.locator(".event-late")).to_have_text(re.compile(r"3 events arrived up to \d+ min( \d+ s)? later"))
     assert re.search(r"\d{4}", page.locator(".event-time time").first.get_attribute("title") or "")
 
     task.step(2, "done")
@@ -51,6 +52,8 @@ def test_the_heartbeat_strip_shows_beats_and_the_gap_between_them(backend: Backe
     expect(page.get_by_role("img", name=re.compile("39 heartbeats in 15 min · longest gap 5 min"))).to_be_visible()
     expect(page.locator(".event")).to_have_count(1)
     page.get_by_label("Show heartbeats (39)").check()
+    expect(page.locator(".event")).to_have_count(2)
+    page.get_by_role("button", name="39 alike, show all").click()
     expect(page.locator(".event")).to_have_count(40)
 
 
@@ -58,17 +61,26 @@ def test_a_long_history_can_be_read_to_its_beginning(backend: BackendProcess, op
     task = backend.create("Chatty", "Only")
     backend.send(
         *(
-            {"kind": "step_status", "task_id": task.id, "step_id": task.steps[0], "status": "running", "summary": f"line {n}"}
-            for n in range(999)
+            {
+                "kind": "step_status",
+                "task_id": task.id,
+                "step_id": task.steps[0],
+                "status": "running",
+                "summary": f"line {'abcdefghij'[n % 10]}",
+            }
+            for n in range(499)
         )
     )
     page = open_page(backend.url + task.path)
     events = page.locator(".event")
-    expect(events.first).to_contain_text("line 998")
-    # The newest, and three pages more unasked, since the heartbeat strip shows the last half hour.
-    expect(events).to_have_count(800)
-    page.get_by_role("button", name="Load older").click()
-    expect(events).to_have_count(1000)
+    expect(events.first).to_contain_text("line i")
+    expect(events).to_have_count(200)
+    for _ in range(2):
+        page.get_by_role("button", name="Load older").click()
+    expect(page.get_by_role("button", name="Load older")).to_be_hidden()
+    for left in (300, 100):
+        page.get_by_role("button", name=f"Show {left} more").click()
+    expect(events).to_have_count(500)
     expect(events.last).to_contain_text("Task created")
     expect(page.get_by_role("button", name="Load older")).to_have_count(0)
 

@@ -34,7 +34,12 @@ _WORK = (
     ("Write the release notes", ("Collect the changes", "Write", "Proofread"), "41 entries"),
 )
 _QUESTIONS = ('approve "DROP COLUMN legacy_total"?', "which of the two accounts is the right one?", "may I push to main?")
-_FAILURES = ("exit status 137: killed for its memory", "disk full on /var/backups", "3 of 318 tests failed", "certificate expired")
+_FAILURES = (
+    "exit status 137: killed for its memory",
+    "disk full on /var/backups",
+    "3 of 318 tests failed",
+    "certificate expired",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ def large(total: int, live: int) -> Shares:
 def send(backend: BackendProcess, shares: Shares = SIXTY, *, seed: int = 11) -> None:
     """Fill a backend with the crowd, then stop and acknowledge what people would have."""
     events: list[dict[str, Any]] = []
-    for event in _events(shares, random.Random(seed)):  # noqa: S311 - the same crowd each time
+    for event in _events(shares, random.Random(seed)):
         events.append(event)
         if len(events) == 500:
             backend.send(*events)
@@ -126,7 +131,12 @@ def _task(state: str, n: int, number: int, chance: random.Random) -> Iterator[di
             yield {"kind": "task_status", "task_id": task_id, "status": "failed", "at": ago(end_s)}
         case "lost":
             yield step(current, "running", end_s + 20, summary)
-            yield {"kind": "agent_lost", "task_id": task_id, "summary": f"process {4000 + number} ended: exit 137", "at": ago(end_s)}
+            yield {
+                "kind": "agent_lost",
+                "task_id": task_id,
+                "summary": f"process {4000 + number} ended: exit 137",
+                "at": ago(end_s),
+            }
         case "stalled":
             yield beat | {"agent_seen_at": ago(13 * MINUTE_S), "stalled": True}
         case "waiting":

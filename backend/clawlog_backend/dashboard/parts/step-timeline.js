@@ -39,7 +39,7 @@ export class StepTimeline {
       "section",
       { class: "card", "aria-labelledby": "steps-title" },
       h("div", { class: "card-head" }, h("h2", { id: "steps-title" }, t("task.steps")), this.#figures),
-      h("div", { class: "step-row step-axis", "aria-hidden": "true" }, this.#axis.element),
+      h("div", { class: "step-axis", "aria-hidden": "true" }, this.#axis.element),
       this.#fold,
       this.#list,
       this.#none,

@@ -17,6 +17,7 @@ export class VirtualList {
   #onShow;
   #rows = new Map();
   #spare = new Map();
+  #idle = new Set();
   #items = [];
   #offsets = [0];
   #frame = null;
@@ -84,10 +85,11 @@ export class VirtualList {
       const row = this.#rowFor(item);
       row.update(item);
       this.#put(row, top, item.height);
-      while (next?.hidden) next = next.nextElementSibling;
+      while (next !== null && this.#idle.has(next)) next = next.nextElementSibling;
       if (row.element === next) next = next.nextElementSibling;
       else this.element.insertBefore(row.element, next);
     }
+    for (const element of this.#idle) element.remove();
     // Moving a row in the document takes the focus from it.
     if (focused !== document.activeElement && this.element.contains(focused)) focused.focus({ preventScroll: true });
     this.shown = visible.map(({ item }) => item);
@@ -106,7 +108,7 @@ export class VirtualList {
         row.element.remove();
         continue;
       }
-      row.element.hidden = true;
+      this.#idle.add(row.element);
       if (!this.#spare.has(row.kind)) this.#spare.set(row.kind, []);
       this.#spare.get(row.kind).push(row);
     }
@@ -117,7 +119,7 @@ export class VirtualList {
     if (row) return row;
     row = this.#spare.get(item.kind)?.pop() ?? this.#makeRow(item);
     row.kind = item.kind;
-    row.element.hidden = false;
+    this.#idle.delete(row.element);
     this.#rows.set(item.key, row);
     return row;
   }
