@@ -6,7 +6,6 @@ wire, by a relay between browser and backend), frames while 1,000 updates a seco
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import socket
@@ -70,39 +69,30 @@ class Relay:
 
     def __init__(self, port: int) -> None:
         self.received = 0
-        self._to = port
-        self._loop = asyncio.new_event_loop()
-        self._ended = asyncio.Event()
+        self._port = port
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """End it."""
-        self._loop.call_soon_threadsafe(self._ended.set)
-        self._thread.join()
+        """Take no more; what is open ends with the browser's page."""
+        self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
 
-    def _run(self) -> None:
-        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # which ends what is still being passed on
-            runner.run(self._listen())
-
-    async def _listen(self) -> None:
-        server = await asyncio.start_server(self._serve, sock=self._listening)
-        await self._ended.wait()
-        server.close()
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        from_backend, to_backend = await asyncio.open_connection("127.0.0.1", self._to)
-        await asyncio.gather(self._pass(reader, to_backend, 0), self._pass(from_backend, writer, 1), return_exceptions=True)
-
-    async def _pass(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, counted: int) -> None:
+    def _accept(self) -> None:
         with contextlib.suppress(OSError):
-            while data := await source.read(65_536):
+            while True:
+                browser, _ = self._listening.accept()
+                backend = socket.create_connection(("127.0.0.1", self._port))
+                threading.Thread(target=self._pass, args=(browser, backend, 0), daemon=True).start()
+                threading.Thread(target=self._pass, args=(backend, browser, 1), daemon=True).start()
+
+    def _pass(self, source: socket.socket, target: socket.socket, counted: int) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65_536):
                 self.received += counted * len(data)
-                target.write(data)
-                await target.drain()
-        target.close()
+                target.sendall(data)
+            target.shutdown(socket.SHUT_RDWR)
 
 
 def measure(browser: Browser, source: Path | None) -> dict[str, float]:
@@ -182,7 +172,9 @@ def _until_quiet(relay: Relay) -> float:
 def _open(backend: BackendProcess, relay: Relay, live: list[str]) -> float:
     """How much comes to a page that stays open while its tasks live and move on, each at its own time."""
     before, begun = relay.received, time.monotonic()
-    for second in range(int(OPEN_S)):
+    for second in range(int(BEAT_EVERY_S + OPEN_S)):
+        if second == BEAT_EVERY_S:  # from here on each has shown that it lives
+            before = relay.received
         phase = second % int(BEAT_EVERY_S)
         _beat(backend, live[phase :: int(BEAT_EVERY_S)])
         moving = int(len(live) * MOVES_PER_HOUR / 3600 * (second + 1)) - int(len(live) * MOVES_PER_HOUR / 3600 * second)

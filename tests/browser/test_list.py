@@ -48,6 +48,7 @@ def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, o
 
     task.beat(reported_ago=4)
     expect(shown.locator(".evidence")).to_have_text(re.compile(r"last report \d+ s ago"))
+    shown.hover()
     expect(shown.locator(".evidence")).to_have_attribute("title", re.compile(r"last report \d+ s ago.*process seen \d+ s ago"))
 
     task.step(2, "done")

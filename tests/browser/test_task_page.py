@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 
@@ -100,3 +101,51 @@ def test_a_task_that_does_not_exist_says_so(backend: BackendProcess, open_page: 
     expect(page.get_by_role("heading", name="Task not found")).to_be_visible()
     page.get_by_role("link", name="All tasks").click()
     expect(page).to_have_url(f"{backend.url}/")
+
+
+def test_ended_steps_are_folded_and_the_current_one_is_in_sight(backend: BackendProcess, open_page: Open) -> None:
+    task = backend.create("Forty services", *(f"service-{n}" for n in range(1, 41)))
+    for position in range(1, 38):
+        task.step(position, "failed" if position == 5 else "done")
+    task.step(38, "running", "reading retry.py")
+    page = open_page(backend.url + task.path)
+    expect(page.locator(".task-now")).to_have_text(re.compile("Now service-38 .*“reading retry.py”"))
+    shown = page.locator(".step-row:visible .step-title")
+    expect(shown).to_have_text(["service-36", "service-37", "service-38", "service-39", "service-40"])
+    expect(page.locator(".step-row[data-status=running]")).to_be_in_viewport()
+    fold = page.get_by_role("button", name="34 done · 1 failed")
+    fold.click()
+    expect(shown).to_have_count(40)
+    page.mouse.wheel(0, 2000)
+    expect(page.locator(".task-head")).to_be_in_viewport(ratio=1)
+
+
+def test_a_history_is_narrowed_searched_folded_and_taken_away(backend: BackendProcess, open_page: Open) -> None:
+    task = backend.create("=Count the files", "Count", "Report")
+    report = {"kind": "step_status", "task_id": task.id, "step_id": task.steps[0], "status": "running"}
+    backend.send(*({**report, "summary": f"file {n} of 300"} for n in range(300)))
+    task.step(1, "failed", "disk full")
+    task.request_stop(reason="=1+1")
+    page = open_page(backend.url + task.path)
+    events = page.locator(".event")
+    expect(events.nth(2)).to_have_text(re.compile(r"Count\s*Working\s*file 299 of 300\s*× 19\d"))
+    page.get_by_role("button", name="Load older").click()
+    expect(events.nth(2)).to_have_text(re.compile(r"Count\s*Working\s*file 299 of 300\s*× 300"))
+    kinds = page.get_by_role("group", name="Kinds of events")
+    kinds.get_by_role("button", name="Failed").click()
+    expect(events).to_have_text([re.compile(r"Step status\s*Count\s*Failed\s*disk full")])
+    kinds.get_by_role("button", name="Stops").click()
+    expect(events).to_have_text([re.compile(r"Stop requested\s*=1")])
+    kinds.get_by_role("button", name="All").click()
+    page.get_by_label("Search the history").fill("disk")
+    expect(events).to_have_count(1)
+
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="Download CSV").click()
+    lines = begun.value.path().read_text(encoding="utf-8-sig").splitlines()
+    assert lines[0].startswith("seq,at,received_at,kind")
+    assert len(lines) == 304
+    assert ",'=1+1," in lines[-1], "a spreadsheet must not take it for a formula"
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="Download JSON").click()
+    assert len(json.loads(begun.value.path().read_text(encoding="utf-8"))) == 303

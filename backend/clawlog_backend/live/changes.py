@@ -227,15 +227,14 @@ class ChangeFeed:
             numbers = queries.tasks_changed_since(connection, since, limit=_RESUMABLE_TASKS + 1)
             if len(numbers) > _RESUMABLE_TASKS:
                 return encode_message("reset", b"{}", upto)
-            if subscription.task_n is not None:
-                numbers = [number for number in numbers if number == subscription.task_n]
-            parts = []
-            for number, view in queries.tasks_by_number(connection, numbers, now=now):
-                if subscription.task_n is not None:
-                    parts.append(_history(connection, number, since, None))
-                whole = subscription.task_n is not None
-                parts.append(encode_message("task", views.task_json.dump_json(view) if whole else views.row_json(view), since))
-            return b"".join((*parts, b"id: %d\n\n" % upto))
+            if subscription.task_n is None:
+                shown = queries.tasks_by_number(connection, numbers, now=now)
+                missed = [encode_message("task", views.row_json(view), since) for _, view in shown]
+                return b"".join((*missed, b"id: %d\n\n" % upto))
+            return b"".join(
+                _history(connection, number, since, None) + encode_message("task", views.task_json.dump_json(view), since)
+                for number, view in queries.tasks_by_number(connection, set(numbers) & {subscription.task_n}, now=now)
+            )
 
         return await self._database.read(look_up)
 

@@ -10,7 +10,7 @@ import { StatusBadge } from "./status-badge.js";
 import { clockEnd, hasEnded, isDead, isNew, isStopping, nowOf, stateOf, stopStage, unreportedSteps, usualAction } from "../api/states.js";
 import { t } from "../texts/i18n.js";
 import { STAGES } from "./receipts.js";
-import { clock, roughAge, setTime, timeElement } from "../texts/time.js";
+import { absolute, clock, roughAge } from "../texts/time.js";
 
 /** The columns that a list has where a task's metadata have them. */
 export const PLACES = Object.freeze(["agent", "host", "project"]);
@@ -29,8 +29,8 @@ export class TaskRow {
   #summary = h("bdi", { class: "summary" });
   #places = new Map(PLACES.map((name) => [name, h("bdi", { class: "row-place", "data-column": name })]));
   #progress = new ProgressBar();
-  #evidence = timeElement("evidence");
-  #elapsed = timeElement("elapsed");
+  #evidence = h("span", { class: "evidence" });
+  #elapsed = h("span", { class: "elapsed" });
   #action = null;
   #buttonIcon = icon("stopping");
   #buttonWord = h("span");
@@ -50,7 +50,7 @@ export class TaskRow {
     this.#check.addEventListener("click", (event) => onSelect(this.#task, this.#check.checked, event));
     this.element = h(
       "li",
-      { class: "row" },
+      { class: "row", pointerenter: () => this.#showHints() },
       h("span", { class: "row-select" }, this.#check),
       this.#badge.element,
       h("div", { class: "row-text" }, this.#parent, this.#title, h("span", { class: "row-now" }, this.#step, this.#measure, this.#summary)),
@@ -71,11 +71,22 @@ export class TaskRow {
     setAttribute(this.element, "data-selected", isSelected);
     this.#parent.hidden = task.parentId === null || depth > 0;
     this.#check.checked = isSelected;
-    const { time, text } = evidence(task, now);
-    setTime(this.#evidence, time, text, ages(task, now).map((line) => line.text).join(" · "));
+    setText(this.#evidence, evidence(task, now).text);
     const isOver = hasEnded(task) || isDead(task);
     const elapsed = roughAge(clockEnd(task, now) - task.createdAt);
-    setTime(this.#elapsed, task.createdAt, isOver ? t("list.ran", { age: elapsed }) : elapsed);
+    setText(this.#elapsed, isOver ? t("list.ran", { age: elapsed }) : elapsed);
+  }
+
+  /** What is cut short, and the times in full: put together only where somebody points at the row. */
+  #showHints() {
+    const task = this.#task;
+    const now = clock.now();
+    const { time } = evidence(task, now);
+    setAttribute(this.#title, "title", task.title);
+    setAttribute(this.#summary, "title", this.#summary.textContent || null);
+    for (const cell of this.#places.values()) setAttribute(cell, "title", cell.textContent || null);
+    setAttribute(this.#evidence, "title", [absolute(time), ...ages(task, now).map((line) => line.text)].join(" · "));
+    setAttribute(this.#elapsed, "title", t("task.created", { when: absolute(task.createdAt) }));
   }
 
   #showFacts(task) {
@@ -86,18 +97,13 @@ export class TaskRow {
     this.#badge.show(state);
     setText(this.#title, task.title);
     setAttribute(this.#title, "href", at(`/tasks/${encodeURIComponent(task.id)}`));
-    setAttribute(this.#title, "title", task.title);
     setAttribute(this.#check, "aria-label", t("list.select", { title: task.title }));
     const { step, words } = nowOf(task);
     const unreported = unreportedSteps(task);
     setText(this.#step, unreported ? t("task.unreported", { n: unreported }) : step);
     setText(this.#measure, task.measure === null || hasEnded(task) ? "" : measureText(task.measure));
     setText(this.#summary, words);
-    setAttribute(this.#summary, "title", words || null);
-    for (const [name, cell] of this.#places) {
-      setText(cell, task.pairs[name] ?? "");
-      setAttribute(cell, "title", task.pairs[name]);
-    }
+    for (const [name, cell] of this.#places) setText(cell, task.pairs[name] ?? "");
     this.#progress.update(task);
     this.#showAction(task);
   }

@@ -7,7 +7,7 @@
  */
 
 /** Pixels above and below the window that are kept ready. */
-const OVERSCAN = 300;
+const OVERSCAN = 200;
 
 /** What of the window lies under what stays in it, at the top. */
 const COVERED = 110;
@@ -117,7 +117,8 @@ export class VirtualList {
   #rowFor(item) {
     let row = this.#rows.get(item.key);
     if (row) return row;
-    row = this.#spare.get(item.kind)?.pop() ?? this.#makeRow(item);
+    // The first that was put aside lies first in the document: where all are used again, none has to move.
+    row = this.#spare.get(item.kind)?.shift() ?? this.#makeRow(item);
     row.kind = item.kind;
     this.#idle.delete(row.element);
     this.#rows.set(item.key, row);
