@@ -56,7 +56,7 @@ _SCROLL = """(frames) => new Promise((resolve) => {
         if (last !== null) times.push(now - last);
         last = now;
         if (times.length >= frames) return resolve(times);
-        window.scrollBy(0, 1500);
+        window.scrollBy(0, 400);
         if (window.innerHeight + window.scrollY >= document.documentElement.scrollHeight - 10) window.scrollTo(0, 0);
         requestAnimationFrame(step);
     };
@@ -230,7 +230,7 @@ def run() -> list[Figure]:
         figure("load", f"dashboard: until it is quiet, {crowd_of}", 0.5, "MB"),
         figure("hour", f"dashboard: an hour open, {crowd_of}", 30, "MB"),
         figure("updates", f"dashboard: p95 frame at {UPDATES_PER_S:,} updates/s", 33, "ms"),
-        figure("scroll", "dashboard: p50 frame of a fast scroll", 25, "ms"),
+        figure("scroll", "dashboard: p50 frame of a fast scroll, 400 pixels a frame", 25, "ms"),
     ]
 
 

@@ -23,7 +23,8 @@ def sixty(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
     backend = BackendProcess(tmp_path_factory.mktemp("sixty"))
     backend.start()
     crowd.send(backend)
-    yield backend
+    with crowd.beating(backend):
+        yield backend
     backend.stop()
 
 
@@ -106,6 +107,7 @@ def test_groups_have_their_counts_and_fold_and_all_of_it_is_in_the_address(sixty
 def test_a_search_takes_pairs_states_and_words(sixty: BackendProcess, open_page: Open) -> None:
     page = open_page(sixty.url, **sized("desk"))
     search = page.get_by_role("searchbox")
+    expect(page.locator(".filter[data-filter=all] .filter-count")).to_have_text("60")
     search.fill("host:gpu-07")
     expect(page.locator(".filter[data-filter=all] .filter-count")).not_to_have_text("60")
     assert set(page.locator(".row-place[data-column=host]").all_inner_texts()) == {"gpu-07"}

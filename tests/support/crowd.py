@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +13,7 @@ from support.backend_process import BackendProcess, ago
 
 MINUTE_S = 60.0
 HOUR_S = 3600.0
+BEAT_EVERY_S = 5.0
 
 PROJECTS = ("payments-api", "web-shop", "data-platform", "infra", "docs")
 HOSTS = ("mac-07", "ci-runner-03", "gpu-07", "db-01", "build-7", "laptop-mei")
@@ -87,6 +90,27 @@ def send(backend: BackendProcess, shares: Shares = SIXTY, *, seed: int = 11) -> 
     if shares.acknowledged:
         ids = [f"failed-{shares.failed - 1 - n}" for n in range(shares.acknowledged)]
         backend.call("POST", "/api/actions", {"action": "acknowledge", "task_ids": ids, "by": "Mei"})
+
+
+@contextmanager
+def beating(backend: BackendProcess, shares: Shares = SIXTY) -> Iterator[None]:
+    """Have the crowd's live tasks live on, as their sidecar would, for as long as the block lasts."""
+    states = ("working", "subtasks", "stopping")
+    live = [f"{state}-{n}" for state in states for n in range(getattr(shares, state))]
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_EVERY_S):
+            said = {"kind": "heartbeat", "evidence": "process", "pid": 4242, "agent_seen_at": ago(5)}
+            backend.send(*({**said, "task_id": task_id} for task_id in live))
+
+    beats = threading.Thread(target=beat)
+    beats.start()
+    try:
+        yield
+    finally:
+        over.set()
+        beats.join()
 
 
 def _events(shares: Shares, chance: random.Random) -> Iterator[dict[str, Any]]:

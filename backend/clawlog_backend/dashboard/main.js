@@ -116,7 +116,7 @@ function onVisibility() {
 }
 
 async function refreshHidden() {
-  if (!(await view?.refresh())) return;
+  if (!(await (view?.refreshHidden ?? view?.refresh)?.call(view))) return;
   clock.noteContact();
   clock.noteLoss();
 }
@@ -177,7 +177,7 @@ function onClick(event) {
 }
 
 function onKey(event) {
-  if (document.querySelector("dialog[open]") || session.required > session.authenticated) return;
+  if (document.querySelector("dialog[open]") || (session.required && !session.authenticated)) return;
   if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
     openPalette({ tasks: view?.tasks?.() ?? listView?.tasks() ?? [], navigate });

@@ -18,6 +18,9 @@ const PAGE = 500;
 /** How many tasks of the time range are loaded unasked. */
 const MOST = 5_000;
 
+/** Agents' clocks, by which changes are told, may differ from the server's by this much. */
+const CLOCKS_APART_MS = 60_000;
+
 /** Loads for one time range and search at a time. */
 export class ListLoader {
   #store;
@@ -92,6 +95,16 @@ export class ListLoader {
       this.#isLoading = false;
     }
     this.#onChange();
+  }
+
+  /** Loads what changed since a time; resolves with whether that worked. */
+  async catchUp(since) {
+    try {
+      await this.#all({ since: new Date(since - CLOCKS_APART_MS).toISOString() }, this.#abort.signal);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
   async #range(query, signal) {

@@ -32,8 +32,8 @@ export const State = Object.freeze({
 /** A reader that scrolls has its stream opened anew, for other tasks' signs of life, once it rests for this long. */
 const WATCH_AFTER_MS = 400;
 
-/** The server sends the signs of life of at most this many tasks. */
-const MOST_WATCHED = 200;
+/** Beside the tasks on the screen, those that were on it stay watched up to this many: a list that moves asks less often. */
+const MOST_WATCHED = 80;
 
 /** One subscription; `close` ends it for good. */
 export class ChangeStream {
@@ -47,7 +47,8 @@ export class ChangeStream {
   #abort = null;
   #wake = null;
   #failingSince = null;
-  #watched = "";
+  #watched = [];
+  #asked = [];
   #watchTimer = null;
   #isReopening = false;
 
@@ -78,12 +79,19 @@ export class ChangeStream {
 
   /** Asks for the signs of life of these tasks as well: those that are on the screen. */
   watch(taskIds) {
-    const watched = new URLSearchParams(taskIds.slice(0, MOST_WATCHED).sort().map((id) => ["task_ids", id])).toString();
-    if (watched === this.#watched) return;
-    this.#watched = watched;
+    if (taskIds.every((id) => this.#watched.includes(id))) return;
+    this.#watched = [...new Set([...taskIds, ...this.#watched])].slice(0, MOST_WATCHED);
+    this.#askSoon();
+  }
+
+  #askSoon() {
     clearTimeout(this.#watchTimer);
     this.#watchTimer = setTimeout(() => {
-      if (this.#lastEventId === null || this.#failingSince !== null) return; // whatever comes next asks for them
+      if (this.#closed || this.#asked === this.#watched) return;
+      if (this.#lastEventId === null || this.#failingSince !== null) {
+        this.#askSoon();
+        return;
+      }
       this.#isReopening = true;
       this.#abort?.abort();
     }, WATCH_AFTER_MS);
@@ -147,7 +155,9 @@ export class ChangeStream {
     };
     restartWatchdog();
     try {
-      const path = this.#watched === "" ? this.#path : `${this.#path}?${this.#watched}`;
+      this.#asked = this.#watched;
+      const watched = new URLSearchParams(this.#watched.map((id) => ["task_ids", id])).toString();
+      const path = watched === "" ? this.#path : `${this.#path}?${watched}`;
       const response = await request(path, { headers, signal: this.#abort.signal });
       onOpen();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();

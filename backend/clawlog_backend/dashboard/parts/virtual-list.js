@@ -83,7 +83,8 @@ export class VirtualList {
     let next = this.element.firstElementChild;
     for (const { item, top } of visible) {
       const row = this.#rowFor(item);
-      row.update(item);
+      if (row.item !== item) row.update(item); // while one scrolls, most are shown as they were
+      row.item = item;
       this.#put(row, top, item.height);
       while (next !== null && this.#idle.has(next)) next = next.nextElementSibling;
       if (row.element === next) next = next.nextElementSibling;

@@ -106,7 +106,7 @@ export class ListView {
   /** Takes an event of the change stream. */
   onEvent(name, data) {
     if (name === "reset") this.#store.clear();
-    if (name === "reset" || (name === "hello" && !data.isResumed)) void this.refresh();
+    if (name === "reset" || (name === "hello" && (!data.isResumed || this.#loader.state === "failed"))) void this.refresh();
     if (name === "task") this.#takeIn(readTask(data));
     if (name === "liveness") this.#takeInSign(data);
   }
@@ -121,6 +121,11 @@ export class ListView {
   async refresh() {
     await this.#loader.start({ range: this.#query.range, search: this.#search });
     return this.#loader.state === "ready";
+  }
+
+  /** Brings the title and the icon up to date while the page is out of sight; resolves with whether that worked. */
+  async refreshHidden() {
+    return this.#loader.catchUp(clock.lastContact);
   }
 
   /** The server refused the stream; loading the list shows why. */

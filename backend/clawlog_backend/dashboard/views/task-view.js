@@ -88,7 +88,7 @@ export class TaskView {
 
   /** Takes an event of the change stream. */
   onEvent(name, data) {
-    if (name === "reset" || (name === "hello" && !data.isResumed)) void this.refresh();
+    if (name === "reset" || (name === "hello" && (!data.isResumed || this.#error !== null))) void this.refresh();
     if (name === "task") {
       const known = this.#task;
       this.#takeIn({ ...readTask(data), parent: known?.parent ?? null, subtasks: known?.subtasks ?? [] });
