@@ -34,6 +34,7 @@ BENCHMARKS = (
     "backend_load",
     "stop_latency",
     "fair_turns",
+    "dashboard",
 )
 
 

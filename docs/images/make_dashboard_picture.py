@@ -1,7 +1,7 @@
 """Takes the pictures of the dashboard that the documents show: `python docs/images/make_dashboard_picture.py`.
 
-Starts a backend on temporary state, sends it what agents and their sidecars would have sent over the last half hour, and
-photographs the real pages in a real Chromium. Nothing on the pictures is drawn by hand.
+Starts backends on temporary state, sends one a crowd of sixty tasks and one what agents and their sidecars would have sent over
+the last half hour, and photographs the real pages in a real Chromium. Nothing on the pictures is drawn by hand.
 """
 
 # ruff: noqa: INP001, T201 -- a program, run in place, that prints what it made
@@ -21,6 +21,7 @@ from playwright.sync_api import Browser, sync_playwright
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent.parent / "tests"))
 
+from support import crowd  # noqa: E402 - the tests know what a crowd is
 from support.backend_process import BackendProcess, ago  # noqa: E402 - the tests know how to start a backend
 from support.chromium import CHROMIUM, launch_options  # noqa: E402 - found by the line above
 
@@ -33,15 +34,15 @@ class Picture(NamedTuple):
 
     file: str
     task: str | None
-    width: int = 1280
-    height: int = 800
+    width: int = 1440
+    height: int = 900
     scheme: str = "light"
     locale: str = "en-US"
 
 
 PICTURES = (
     Picture("dashboard.png", None),
-    Picture("dashboard-task.png", "orders", height=1040),
+    Picture("dashboard-task.png", "orders"),
     Picture("dashboard-dark.png", None, scheme="dark", locale="zh-CN"),
     Picture("dashboard-phone.png", None, width=390, height=844),
 )
@@ -243,7 +244,7 @@ def photograph(browser: Browser, backend: BackendProcess, picture: Picture) -> N
     page.locator(".row, .strip-beat").first.wait_for()
     page.locator(".connection[data-state=live]").wait_for()
     if picture.task is None:
-        page.wait_for_function("(tasks) => document.querySelector('.rows').offsetHeight > tasks * 66", arg=len(STORIES))
+        page.locator(".filter[data-filter=all]").get_by_text(str(crowd.SIXTY.total)).wait_for()
     page.screenshot(path=HERE / picture.file)
     context.close()
     print(f"{picture.file}: {(HERE / picture.file).stat().st_size // 1024} KiB")
@@ -255,16 +256,18 @@ def main() -> int:
         print("no chromium on PATH (Debian: apt-get install chromium)", file=sys.stderr)
         return 1
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        backend = BackendProcess(Path(folder))
-        backend.start()
-        try:
-            send(backend, STORIES)
-            browser = playwright.chromium.launch(**launch_options())
-            for picture in PICTURES:
-                photograph(browser, backend, picture)
-            browser.close()
-        finally:
-            backend.stop()
+        browser = playwright.chromium.launch(**launch_options())
+        for fill, is_list in ((crowd.send, True), (lambda backend: send(backend, STORIES), False)):
+            backend = BackendProcess(Path(tempfile.mkdtemp(dir=folder)))
+            backend.start()
+            try:
+                fill(backend)
+                for picture in PICTURES:
+                    if (picture.task is None) is is_list:
+                        photograph(browser, backend, picture)
+            finally:
+                backend.stop()
+        browser.close()
     return 0
 
 

@@ -43,13 +43,12 @@ def test_while_the_server_is_away_no_task_is_called_silent(own_backend: Callable
     page = open_page(backend.url)
     page.clock.install()
     page.reload()
-    expect(page.locator(".row .pill")).to_have_text("Alive")
+    expect(page.locator(".row .badge")).to_have_text("Working")
     backend.stop()
     expect(page.locator(".connection")).not_to_have_text("Live")
     page.clock.run_for(300_000)
     expect(page.locator(".connection")).to_have_text("Disconnected")
-    expect(page.locator(".row .pill")).to_have_text("Alive")
-    expect(page.locator(".row .badge")).to_have_text("Running")
+    expect(page.locator(".row .badge")).to_have_text("Working")
     expect(page.get_by_text("The server cannot be reached. This page shows the state of 5 min ago.")).to_be_visible()
     expect(page).to_have_title("⚠ 1 in progress · ClawLog")
 
@@ -100,23 +99,32 @@ def eventually(condition: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-def test_silence_alone_turns_alive_into_quiet_and_running_into_stale(backend: BackendProcess, open_page: Open) -> None:
+def test_each_task_is_in_one_state(backend: BackendProcess, open_page: Open) -> None:
     page = open_page(backend.url)
-    stages = page.evaluate("""async () => {
-        const { livenessAt, statusAt, attentionAt } = await import("/static/api/liveness.js");
-        const task = {
-            status: "running", createdAt: 0, updatedAt: 0, endedAt: null, stop: null, attention: null,
-            liveness: { state: "alive", agentSeenAt: 1000, vouchedAt: 10_000 },
+    states = page.evaluate("""async () => {
+        const { stateOf, needsAttention } = await import("/static/api/states.js");
+        const stop = { requestedAt: 0, acknowledgedAt: null };
+        const at = (status, liveness, others = {}) => {
+            const task = { status, endedAt: null, stop: null, attention: null, liveness: { state: liveness }, ...others };
+            return [stateOf(task), needsAttention(task, 121_000)];
         };
-        return [0, 19, 20, 59, 60].map((seconds) => {
-            const now = 10_000 + 1000 * seconds;
-            return [livenessAt(task, now), statusAt(task, now), attentionAt(task, now)];
-        });
+        return [
+            at("pending", "unknown"), at("running", "alive"), at("running", "quiet"),
+            at("stale", "quiet"), at("running", "stalled"),
+            at("waiting", "waiting"), at("running", "alive", { stop }), at("stale", "lost", { stop }),
+            at("failed", "ended", { endedAt: 1, attention: { reason: "failed", acknowledgedAt: null } }),
+            at("failed", "ended", { endedAt: 1, attention: { reason: "failed", acknowledgedAt: 5 } }),
+        ];
     }""")
-    assert stages == [
-        ["alive", "running", None],
-        ["alive", "running", None],
-        ["quiet", "running", None],
-        ["quiet", "running", None],
-        ["quiet", "stale", "stale"],
+    assert states == [
+        ["running", False],
+        ["running", False],
+        ["stale", True],
+        ["stale", True],
+        ["stale", True],
+        ["waiting", False],
+        ["stopping", True],
+        ["lost", False],
+        ["failed", True],
+        ["failed", False],
     ]

@@ -32,7 +32,7 @@ def test_the_browser_s_language_is_used_and_another_choice_is_remembered(backend
     expect(page.locator("html")).to_have_attribute("lang", "zh-CN")
     expect(page.get_by_role("button", name="停止任务：双语任务")).to_be_visible()
     expect(page.get_by_role("heading", name="心跳")).to_be_visible()
-    expect(page.locator(".card-head .pill")).to_have_text("存活")
+    expect(page.locator(".task-facts .badge")).to_have_text("工作中")
 
     page.get_by_label("语言").select_option("en")
     expect(page.get_by_role("button", name="Stop task: 双语任务")).to_be_visible()

@@ -3,6 +3,10 @@
 import { pathOf } from "./api/address.js";
 import { UNAUTHORIZED, apiEvents, getSession, logOut } from "./api/api.js";
 import { isPlainClick, setText } from "./parts/element.js";
+import { openHelpDialog } from "./parts/help-dialog.js";
+import { notifies } from "./parts/notifier.js";
+import { openPalette } from "./parts/palette.js";
+import { onSettingChange } from "./parts/settings.js";
 import { language, onLanguageChange, t } from "./texts/i18n.js";
 import { ListView } from "./views/list-view.js";
 import { loginView } from "./views/login-view.js";
@@ -62,6 +66,7 @@ function route({ anew = false } = {}) {
   leave();
   view = viewFor(url);
   main.replaceChildren(view.element);
+  masthead.place(view.tools?.element ?? null);
   view.open(url);
   connect();
 }
@@ -85,11 +90,14 @@ function connect() {
     onState: showConnection,
     onRefused: (error) => current.onRefused(error),
   });
+  const opened = stream;
+  current.onWatch?.((ids) => opened.watch(ids));
 }
 
 /**
  * A tab that has been out of sight for a while gives its connection back: a browser holds only six to one server, and a
- * person may leave many tabs open. Until it is seen again, it refreshes its title and icon now and then.
+ * person may leave many tabs open. Until it is seen again, it refreshes its title and icon now and then. One that is to notify
+ * its reader keeps it.
  */
 function onVisibility() {
   clearTimeout(hiddenTimer);
@@ -98,6 +106,7 @@ function onVisibility() {
     if (stream === null && view !== null) connect();
     return;
   }
+  if (notifies()) return;
   hiddenTimer = setTimeout(() => {
     stream?.close();
     stream = null;
@@ -107,7 +116,7 @@ function onVisibility() {
 }
 
 async function refreshHidden() {
-  if (!(await view?.refresh())) return;
+  if (!(await (view?.refreshHidden ?? view?.refresh)?.call(view))) return;
   clock.noteContact();
   clock.noteLoss();
 }
@@ -123,6 +132,7 @@ function showConnection(state) {
 }
 
 function showFrame() {
+  const tools = view?.tools?.element ?? null;
   document.documentElement.lang = language();
   setText(document.getElementById("skip-link"), t("skip"));
   masthead = new Masthead({
@@ -135,6 +145,7 @@ function showFrame() {
     },
   });
   masthead.show(connection);
+  masthead.place(tools);
 }
 
 function showLogin() {
@@ -166,11 +177,21 @@ function onClick(event) {
 }
 
 function onKey(event) {
-  const isTyping = event.target.closest("input, textarea, select, dialog");
-  if (event.key === "/" && !isTyping && view === listView && listView !== null) {
+  if (document.querySelector("dialog[open]") || (session.required && !session.authenticated)) return;
+  if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey)) {
     event.preventDefault();
-    listView.focusSearch();
+    openPalette({ tasks: view?.tasks?.() ?? listView?.tasks() ?? [], navigate });
+    return;
   }
+  const isTyping = event.target.closest("textarea, select, input:not([type=checkbox])");
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (isTyping) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.key === "?") openHelpDialog();
+  else if (!view?.onKey?.(event.key)) return;
+  event.preventDefault();
 }
 
 function onSecond() {
@@ -207,6 +228,7 @@ async function start() {
       route({ anew: true });
     } else showLogin();
   });
+  onSettingChange(onSecond);
   setInterval(onSecond, 1000);
 }
 

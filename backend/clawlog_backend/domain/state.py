@@ -286,6 +286,18 @@ class TaskState:
         return found
 
 
+def standing(task: TaskState, now: UtcMs) -> tuple[object, ...]:
+    """What people see of a task at a glance: while it stays the same, all goes on as before.
+
+    Args:
+        task: Its state.
+        now: This instant.
+    """
+    stale = task.sign_ms < now - STALE_AFTER_MS
+    counters = (task.steps_total, task.steps_done, task.steps_failed, task.steps_started)
+    return task.status, task.lost, stale, liveness(task, now), task.attention, task.evidence, counters
+
+
 def liveness(task: Any, now: UtcMs) -> Liveness:
     """Whether a task's agent is alive, as far as is known.
 

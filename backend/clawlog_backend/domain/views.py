@@ -71,7 +71,7 @@ class StepView:
 
 @dataclass(frozen=True, slots=True)
 class CurrentStepView:
-    """The step that is under way, or else the last one that ended."""
+    """The step that is under way, or else the last one that ended; of a task that failed, the one that failed."""
 
     step_id: str
     position: int
@@ -251,6 +251,35 @@ class Control:
     closed: bool
 
 
+@dataclass(frozen=True, slots=True)
+class SignView:
+    """What a sign of life, or a report of more of the same, changes of a task."""
+
+    task_id: str
+    updated_at: UtcMs
+    summary: str | None
+    measure: MeasureView | None
+    current_step: CurrentStepView | None
+    liveness: LivenessView
+
+
+def row_json(view: TaskView) -> bytes:
+    """A task as a row of a list: without its steps, and without what it does not have."""
+    return task_json.dump_json(view, exclude={"steps"}, exclude_none=True)
+
+
+def rows_json(page: TaskPage) -> bytes:
+    """A page of rows."""
+    return page_json.dump_json(page, exclude={"tasks": {"__all__": {"steps"}}}, exclude_none=True)
+
+
+def sign_json(view: TaskView) -> bytes:
+    """What a sign of life changes of a task."""
+    sign = SignView(view.task_id, view.updated_at, view.summary, view.measure, view.current_step, view.liveness)
+    return _sign_json.dump_json(sign, exclude_none=True)
+
+
+_sign_json: TypeAdapter[SignView] = TypeAdapter(SignView)
 task_json: TypeAdapter[TaskView] = TypeAdapter(TaskView)
 detail_json: TypeAdapter[TaskDetail] = TypeAdapter(TaskDetail)
 page_json: TypeAdapter[TaskPage] = TypeAdapter(TaskPage)

@@ -30,7 +30,7 @@ def create_app(backend: Backend) -> ASGIApp:
     openapi.install(app, token_required=backend.access.required)
     for routes in (lists, plain, batch, people, stream, session, operations, dashboard):
         app.include_router(routes.router)
-    app.mount("/static", dashboard.Assets(), name="static")
+    app.mount("/static", dashboard.assets(), name="static")
     # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
     settings = backend.settings
     secured = SecurityMiddleware(

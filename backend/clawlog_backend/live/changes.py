@@ -1,5 +1,8 @@
 """The change feed: sends every change to all open event streams, having read it and encoded it as JSON once for all of them.
 
+A reader of all tasks gets a task's row when it stands otherwise than before. Signs of life, which are many and mostly say that
+all goes on, it gets of the tasks that it watches: those that are on its screen.
+
 Changes that come close together are sent together, so that a flood of events costs each reader little more than the last state.
 Each flush is one entry of a short ring buffer that all readers share; a reader that falls behind it has to reload. Nothing here
 waits for a reader.
@@ -32,9 +35,10 @@ _EVENTS_PER_FLUSH = 1_000
 
 @dataclass(frozen=True, slots=True)
 class _Flush:
-    """What one flush sends: to readers of all tasks, and to those of one task."""
+    """What one flush sends: to readers of all tasks, to those that watch a task, and to those of one task alone."""
 
     everyone: bytes
+    signs: dict[int, bytes]
     of_task: dict[int, bytes]
 
 
@@ -44,12 +48,14 @@ class Subscription:
 
     Attributes:
         task_n: The number of the one task that it reads, or ``None`` for all.
+        watched: Where it reads all: the numbers of the tasks whose signs of life it reads, too.
         upto: The number of the event up to which it knows everything at its start.
         next_flush: The number of the first flush that it has not read.
         woken: Set when there may be something to read, or the feed closed.
     """
 
     task_n: int | None
+    watched: frozenset[int]
     upto: int
     next_flush: int
     woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -76,6 +82,8 @@ class ChangeFeed:
         self._flushes = 0
         self._flushed_upto = 0
         self._pending: set[int] = set()
+        self._pending_signs: set[int] = set()
+        self._watched: Counter[int] = Counter()
         self._flushing: asyncio.Task[None] | None = None
         self.closing = False
 
@@ -88,20 +96,22 @@ class ChangeFeed:
 
     def publish(self, changes: ChangeSet) -> None:
         """Send what a group of events changed."""
-        self.publish_tasks(changes.changed.values())
+        if self._subscriptions:
+            self._pending_signs.update(changes.changed.values())
+            self.publish_tasks(changes.moved)
 
     def publish_tasks(self, numbers: Iterable[int]) -> None:
         """Send the present state of these tasks."""
         if not self._subscriptions or self.closing:
             return
         self._pending.update(numbers)
-        if self._pending and self._flushing is None:
+        if self._is_pending and self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_until_idle(), name="change-feed")
 
     def reset(self) -> None:
         """Have every reader reload: tasks were removed."""
         reset = encode_message("reset", b"{}", self._store.position.seq)
-        self._append(_Flush(reset, dict.fromkeys(self._subscribers_of, reset)))
+        self._append(_Flush(reset, {}, dict.fromkeys(self._subscribers_of, reset)))
 
     def close(self) -> None:
         """End every stream."""
@@ -111,35 +121,42 @@ class ChangeFeed:
 
     async def _flush_until_idle(self) -> None:
         try:
-            while self._pending and not self.closing:
-                numbers, self._pending = self._pending, set()
-                await self._flush(numbers)
+            while self._is_pending and not self.closing:
+                moved, self._pending = self._pending, set()
+                signs, self._pending_signs = self._pending_signs - moved, set()
+                await self._flush(moved, signs)
                 await asyncio.sleep(_FLUSH_INTERVAL_S)  # what changes meanwhile is sent together
         except DatabaseError:
             self.reset()  # the changes that could not be read are lost to the readers
         finally:
             self._flushing = None
 
-    async def _flush(self, numbers: set[int]) -> None:
+    @property
+    def _is_pending(self) -> bool:
+        return bool(self._pending or self._pending_signs)
+
+    async def _flush(self, moved: set[int], signs: set[int]) -> None:
         # Everything up to here was either sent already or is among these numbers; what is read may be newer, and is sent again.
         before, upto = self._flushed_upto, self._store.position.seq
-        read_alone = numbers & self._subscribers_of.keys()
+        alone, watched = (moved | signs) & self._subscribers_of.keys(), signs & self._watched.keys()
         now = self._clock()
 
         def look_up(connection: Connection) -> _Flush:
-            shown = queries.tasks_by_number(connection, numbers, now=now)
-            as_json = [(number, views.task_json.dump_json(view)) for number, view in shown]
+            shown = dict(queries.tasks_by_number(connection, moved | alone | watched, now=now))
             # A reader that resumes after any but the last message has to get all of this flush again.
-            everyone = [encode_message("task", data, before) for _, data in as_json[:-1]]
-            everyone += [encode_message("task", data, upto) for _, data in as_json[-1:]]
+            everyone = [encode_message("task", views.row_json(view), before) for n, view in shown.items() if n in moved]
             of_task = {
-                number: _history(connection, number, before, upto) + encode_message("task", data, upto)
-                for number, data in as_json
-                if number in read_alone
+                n: _history(connection, n, before, upto) + encode_message("task", views.task_json.dump_json(shown[n]), upto)
+                for n in alone & shown.keys()
             }
-            return _Flush(b"".join(everyone), of_task)
+            return _Flush(
+                b"".join((*everyone, b"id: %d\n\n" % upto)),
+                {n: _sign(shown[n], before) for n in watched & shown.keys()},
+                of_task,
+            )
 
-        self._append(await self._database.read(look_up))
+        nothing = _Flush(b"id: %d\n\n" % upto, {}, {})
+        self._append(await self._database.read(look_up) if moved or alone or watched else nothing)
         self._flushed_upto = upto
 
     def _append(self, flush: _Flush) -> None:
@@ -151,11 +168,12 @@ class ChangeFeed:
 
     # ── For readers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def subscribe(self, task_n: int | None) -> Subscription:
+    def subscribe(self, task_n: int | None, watched: frozenset[int] = frozenset()) -> Subscription:
         """Begin to read what changes from now on.
 
         Args:
             task_n: The number of the one task to read, with its events; ``None`` for all tasks.
+            watched: The numbers of the tasks whose signs of life to read beside all tasks.
 
         Raises:
             Busy: Too many streams are open already.
@@ -164,7 +182,8 @@ class ChangeFeed:
             raise Busy("Too many streams are open already: close one, or try again later.", retry_after_s=15)
         if not self._subscriptions:
             self._flushed_upto = self._store.position.seq
-        subscription = Subscription(task_n, self._flushed_upto, self._flushes)
+        subscription = Subscription(task_n, watched, self._flushed_upto, self._flushes)
+        self._watched.update(watched)
         self._subscriptions.add(subscription)
         if task_n is not None:
             self._subscribers_of[task_n] += 1
@@ -173,6 +192,10 @@ class ChangeFeed:
     def unsubscribe(self, subscription: Subscription) -> None:
         """End a subscription."""
         self._subscriptions.discard(subscription)
+        self._watched.subtract(subscription.watched)
+        for n in subscription.watched:
+            if not self._watched[n]:
+                del self._watched[n]
         if subscription.task_n is not None:
             self._subscribers_of[subscription.task_n] -= 1
             if not self._subscribers_of[subscription.task_n]:
@@ -188,7 +211,7 @@ class ChangeFeed:
         unread = [self._ring[index - oldest] for index in range(subscription.next_flush, self._flushes)]
         subscription.next_flush = self._flushes
         if subscription.task_n is None:
-            return b"".join(flush.everyone for flush in unread)
+            return b"".join(part for flush in unread for part in (*_watched_signs(flush, subscription.watched), flush.everyone))
         return b"".join(flush.of_task.get(subscription.task_n, b"") for flush in unread)
 
     async def catch_up(self, subscription: Subscription, since: int) -> bytes:
@@ -204,16 +227,35 @@ class ChangeFeed:
             numbers = queries.tasks_changed_since(connection, since, limit=_RESUMABLE_TASKS + 1)
             if len(numbers) > _RESUMABLE_TASKS:
                 return encode_message("reset", b"{}", upto)
-            if subscription.task_n is not None:
-                numbers = [number for number in numbers if number == subscription.task_n]
-            parts = []
-            for number, view in queries.tasks_by_number(connection, numbers, now=now):
-                if subscription.task_n is not None:
-                    parts.append(_history(connection, number, since, None))
-                parts.append(encode_message("task", views.task_json.dump_json(view), since))
-            return b"".join(parts)
+            if subscription.task_n is None:
+                shown = queries.tasks_by_number(connection, numbers, now=now)
+                missed = [encode_message("task", views.row_json(view), since) for _, view in shown]
+                return b"".join((*missed, b"id: %d\n\n" % upto))
+            return b"".join(
+                _history(connection, number, since, None) + encode_message("task", views.task_json.dump_json(view), since)
+                for number, view in queries.tasks_by_number(connection, set(numbers) & {subscription.task_n}, now=now)
+            )
 
         return await self._database.read(look_up)
+
+    async def signs(self, subscription: Subscription) -> bytes:
+        """The signs of life of the tasks that a reader watches, as of now."""
+        if not subscription.watched:
+            return b""
+        now = self._clock()
+        return await self._database.read(
+            lambda connection: b"".join(
+                _sign(view, subscription.upto) for _, view in queries.tasks_by_number(connection, subscription.watched, now=now)
+            )
+        )
+
+
+def _sign(view: views.TaskView, seq: int) -> bytes:
+    return encode_message("liveness", views.sign_json(view), seq)
+
+
+def _watched_signs(flush: _Flush, watched: frozenset[int]) -> list[bytes]:
+    return [flush.signs[n] for n in flush.signs.keys() & watched]
 
 
 def encode_message(name: str, data: bytes, seq: int) -> bytes:

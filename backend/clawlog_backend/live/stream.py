@@ -19,17 +19,20 @@ class EventStream:
         feed: Where changes come from.
         clock: What time it is.
         task_n: The number of the one task to read, with its events; ``None`` for all tasks.
+        watched: Of a reader of all tasks: the numbers of those whose signs of life it reads, too.
         since: The number of the last event that the reader knows, if it resumes.
 
     Raises:
         Busy: Too many streams are open already.
     """
 
-    def __init__(self, feed: ChangeFeed, *, clock: Clock, task_n: int | None, since: int | None) -> None:
+    def __init__(
+        self, feed: ChangeFeed, *, clock: Clock, task_n: int | None, watched: frozenset[int], since: int | None
+    ) -> None:
         self._feed = feed
         self._clock = clock
         self._since = since
-        self._subscription = feed.subscribe(task_n)
+        self._subscription = feed.subscribe(task_n, watched)
         self._left = False
 
     @property
@@ -42,9 +45,9 @@ class EventStream:
         hello = {"version": __version__, "server_time": self._clock().rfc3339()}
         data = json.dumps(hello).encode()
         if self._since is None:
-            return encode_message("hello", data, self._subscription.upto)
+            return encode_message("hello", data, self._subscription.upto) + await self._feed.signs(self._subscription)
         missed = await self._feed.catch_up(self._subscription, self._since)
-        return encode_message("hello", data, self._since) + missed
+        return encode_message("hello", data, self._since) + missed + await self._feed.signs(self._subscription)
 
     async def next(self) -> bytes:
         """The next messages; a comment where there are none for a while, nothing where the stream may have ended."""

@@ -110,6 +110,12 @@ def task_number(connection: Connection, task_id: str) -> int:
     return int(n)
 
 
+def task_numbers(connection: Connection, task_ids: Iterable[str]) -> frozenset[int]:
+    """The numbers of tasks; ids that no task has are passed over."""
+    found = (select(tasks.c.n).where(tasks.c.task_id.in_(chunk)) for chunk in chunks(task_ids))
+    return frozenset(n for query in found for n in connection.execute(query).scalars())
+
+
 def control(connection: Connection, task_id: str) -> Control:
     """Whether a task's agent is to stop.
 

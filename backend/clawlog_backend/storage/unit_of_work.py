@@ -22,6 +22,7 @@ from clawlog_backend.domain import transitions
 from clawlog_backend.domain.errors import DomainError, UnknownTask
 from clawlog_backend.domain.events import (
     Event,
+    Heartbeat,
     InterruptAcknowledged,
     InterruptDelivered,
     InterruptRequested,
@@ -34,12 +35,13 @@ from clawlog_backend.domain.events import (
     assigned_id,
 )
 from clawlog_backend.domain.fields import TaskStatus
-from clawlog_backend.domain.state import Change, InterruptState, StepState, TaskState
+from clawlog_backend.domain.state import Change, InterruptState, StepState, TaskState, standing
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import rows, schema
 
 _CACHED_TASKS = 10_000  # about 2 kB each, with five steps
 
+_OF_MANY = (Heartbeat, StepStatusChanged)  # what comes often, and mostly says that all goes on as before
 _OF_STEPS = (StepStatusChanged, Planned, StepAdded, MetadataChanged)
 _OF_INTERRUPTS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
 
@@ -97,12 +99,14 @@ class ChangeSet:
     Attributes:
         outcomes: One per event, in order.
         changed: The numbers of the tasks that changed, by their ids.
+        moved: The numbers of those that stand otherwise than before; the others lived, or reported more of the same.
         controls: The ids of the tasks that are now to stop, or closed, or no longer.
         position: The store's position after it.
     """
 
     outcomes: tuple[EventOutcome, ...]
     changed: dict[str, int]
+    moved: frozenset[int]
     controls: frozenset[str]
     position: Position
 
@@ -189,6 +193,7 @@ class _UnitOfWork:
         self._steps: dict[tuple[int, int], StepState] = {}
         self._interrupts: dict[str, tuple[int, InterruptState]] = {}
         self._new_interrupts: set[str] = set()
+        self._moved: set[int] = set()
         self._controls: set[str] = set()
 
     def run(self, incoming: Sequence[Event]) -> ChangeSet:
@@ -197,7 +202,7 @@ class _UnitOfWork:
         self._write()
         changed = {task_id: task.n for task_id, task in self._touched.items()}
         after = replace(self._start, seq=self._seq, task_n=self._task_n)
-        return ChangeSet(outcomes, changed, frozenset(self._controls), after)
+        return ChangeSet(outcomes, changed, frozenset(self._moved), frozenset(self._controls), after)
 
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -233,15 +238,18 @@ class _UnitOfWork:
         try:
             if task is not None:
                 control_before = (task.stop_requested, task.stop_id, task.closed is not None)
+                before = standing(task, self._received) if isinstance(event, _OF_MANY) else None
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
-                control_before = (False, None, False)
+                control_before, before = (False, None, False), None
                 task = self._create(event)
             else:
                 raise UnknownTask(event.task_id)
         except DomainError as error:
             return EventOutcome(event.event_id, EventStatus.REJECTED, error=error)
         self._record(event, task)
+        if before is None or before != standing(task, self._received):
+            self._moved.add(task.n)
         if control_before != (task.stop_requested, task.stop_id, task.closed is not None):
             task.control_seq = self._seq
             task.mark(Change.STANDING)

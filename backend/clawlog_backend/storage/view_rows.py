@@ -117,7 +117,7 @@ def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, n
         links=[] if row.links == "[]" else [LinkView(**link) for link in json.loads(row.links)],
         progress=ProgressView(row.steps_done, row.steps_failed, row.steps_total),
         measure=_measure(row.measure),
-        current_step=_current(its_steps),
+        current_step=_current(its_steps, failed=row.status == TaskStatus.FAILED),
         steps=its_steps,
         liveness=LivenessView(state, row.agent_seen_ms, row.vouched_ms, evidence, row.pid, row.stalled, row.lost_reason),
         stop=its_stop,
@@ -134,8 +134,10 @@ def _measure(stored: str | None) -> MeasureView | None:
     return None if stored is None else MeasureView(**json.loads(stored))
 
 
-def _current(its_steps: Sequence[StepView]) -> CurrentStepView | None:
+def _current(its_steps: Sequence[StepView], *, failed: bool) -> CurrentStepView | None:
     begun = [step for step in its_steps if step.status is not StepStatus.PENDING]
+    if failed:
+        begun = [step for step in begun if step.status is StepStatus.FAILED] or begun
     if not begun:
         return None
     newest = max(

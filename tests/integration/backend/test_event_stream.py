@@ -41,11 +41,13 @@ class Stream:
                 if block[0].startswith(":"):
                     continue
                 fields = dict(line.split(": ", 1) for line in block)
+                if fields.keys() == {"id"}:  # how far everything is known
+                    continue
                 return Message(int(fields["id"]), fields["event"], json.loads(fields["data"]))
 
 
 @asynccontextmanager
-async def opened(api: Api, last_event_id: int | None = None, **query: str) -> AsyncIterator[Stream]:
+async def opened(api: Api, last_event_id: int | None = None, **query: str | list[str]) -> AsyncIterator[Stream]:
     headers = {} if last_event_id is None else {"Last-Event-ID": str(last_event_id)}
     async with api.session.get(api.url + "/api/stream", params=query, headers=headers) as response:
         assert (response.status, response.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
@@ -60,8 +62,9 @@ async def test_a_change_is_told_as_the_list_shows_it(api: Api) -> None:
         await api.task("t1", title="部署 \n </script>")
         created = await stream.message()
         assert created.event == "task"
-        _, page = await api("GET", "/api/tasks")
+        _, page = await api("GET", "/api/tasks?steps=false")
         assert created.data == page["tasks"][0]
+        assert "steps" not in created.data
         await api("PATCH", "/api/tasks/t1/steps/s1", {"status": "running"})
         changed = await stream.message()
         assert (changed.data["status"], changed.id > created.id) == ("running", True)
@@ -93,6 +96,35 @@ async def test_one_task_is_told_with_its_events_and_nothing_of_others(api: Api) 
         assert messages[2].data["task_id"] == "t1"
     status, problem = await api("GET", "/api/stream?task_id=none")
     assert (status, problem["code"]) == (404, "unknown_task")
+
+
+async def test_signs_of_life_are_told_of_the_tasks_that_a_reader_watches_alone(api: Api) -> None:
+    for name in ("seen", "unseen"):
+        await api.task(name)
+        await api.events(event("heartbeat", f"{name}-1", name, **BEAT))
+    async with opened(api, task_ids=["seen", "no-such-task"]) as stream:
+        assert (await stream.message()).event == "hello"
+        now = await stream.message()
+        assert (now.event, now.data["task_id"], now.data["liveness"]["state"]) == ("liveness", "seen", "alive")
+        for name in ("unseen", "seen"):
+            await api.events(event("heartbeat", f"{name}-2", name, summary=f"reading {name}.py", **BEAT))
+        beat = await stream.message()
+        assert (beat.event, beat.data["task_id"], beat.data["summary"]) == ("liveness", "seen", "reading seen.py")
+        assert not beat.data.keys() & {"title", "status", "steps"}
+        await api("PATCH", "/api/tasks/unseen/steps/s1", {"status": "running"})
+        began = await stream.message()
+        assert (began.event, began.data["task_id"]) == ("task", "unseen")
+        await api("PATCH", "/api/tasks/unseen/steps/s1", {"status": "running", "summary": "more of the same"})
+        await api.events(event("heartbeat", "unseen-3", "unseen", **{**BEAT, "evidence": "command"}))
+        other = await stream.message()
+        assert (other.event, other.data["current_step"]["summary"]) == ("task", "more of the same")
+
+
+async def test_what_a_reader_watches_is_bounded(api: Api) -> None:
+    async with opened(api, task_ids=[f"t{n}" for n in range(200)]) as stream:
+        assert (await stream.message()).event == "hello"
+    too_many = "&".join(f"task_ids=t{n}" for n in range(201))
+    assert (await api("GET", f"/api/stream?{too_many}"))[0] == 422
 
 
 async def test_a_reader_that_comes_back_is_told_what_it_missed(api: Api) -> None:
@@ -232,7 +264,7 @@ async def test_a_reader_that_fell_behind_is_told_to_reload(
     steps = [{"step_id": f"s{n}", "title": "x" * 200} for n in range(200)]
     await api("POST", "/api/tasks", {"task_id": "t1", "title": "T", "steps": steps})
     async with connected(api.url) as (reader, writer):
-        writer.write(b"GET /api/stream HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        writer.write(b"GET /api/stream?task_id=t1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await reader.readuntil(b"event: hello")
         for n in range(200):  # meanwhile nothing is read; this is more than the buffers between the two hold
             await api.events(event("step_status", f"e{n}", step_id="s1", status="running", summary=f"summary {n}"))

@@ -77,3 +77,28 @@ async def test_hostile_text_comes_back_as_one_clean_line(api: Api) -> None:
     assert (task["title"], task["summary"]) == (clean, clean)
     ((key, value),) = task["metadata"].items()
     assert (clean.startswith(key), value) == (True, clean)
+
+
+async def test_a_list_of_rows_leaves_out_what_rows_do_not_show_and_names_the_step_that_failed(api: Api) -> None:
+    await api.task("t1", steps=3)
+    for step, status in (("s1", "failed"), ("s2", "done"), ("s3", "done")):
+        await api("PATCH", f"/api/tasks/t1/steps/{step}", {"status": status, "summary": f"{step} {status}"})
+    _, page = await api("GET", "/api/tasks?steps=false")
+    (row,) = page["tasks"]
+    assert not row.keys() & {"steps", "parent_task_id", "measure", "stop"}
+    assert (row["current_step"]["step_id"], row["current_step"]["summary"]) == ("s1", "s1 failed")
+    _, whole = await api("GET", "/api/tasks")
+    assert len(whole["tasks"][0]["steps"]) == 3
+
+
+async def test_a_long_list_is_compressed_for_those_who_take_that(api: Api) -> None:
+    await api.events(*(event("task_created", f"e{n}", f"t{n}", title=f"Task {n}") for n in range(50)))
+    sizes = {}
+    for taken in ("gzip", "br, gzip;q=0.5", "gzip;q=0", "identity"):
+        headers = {"Accept-Encoding": taken}
+        async with api.session.get(f"{api.url}/api/tasks", headers=headers) as response:
+            assert len((await response.json())["tasks"]) == 50
+            assert response.headers["vary"] == "Accept-Encoding"
+            sizes[taken] = (response.headers.get("content-encoding"), int(response.headers["content-length"]))
+    assert [encoding for encoding, _ in sizes.values()] == ["gzip", "gzip", None, None]
+    assert sizes["gzip"][1] * 5 < sizes["identity"][1]

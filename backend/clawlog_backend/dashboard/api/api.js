@@ -15,6 +15,9 @@ export class ApiError extends Error {
 export const UNAUTHORIZED = "unauthorized";
 export const apiEvents = new EventTarget();
 
+/** The server does one thing to at most this many tasks at once. */
+const MOST_AT_ONCE = 1000;
+
 let csrfToken = null;
 
 /** A request to the server; resolves with a 2xx `Response`, rejects with an `ApiError`. */
@@ -71,13 +74,10 @@ function adopt(session) {
   return session;
 }
 
-/** One page of tasks: `{tasks, next_cursor, counts}`. */
-export function listTasks({ status = null, attention = null, q = "", limit, cursor = null }, signal = null) {
-  const query = new URLSearchParams({ limit: String(limit) });
-  if (status) query.set("status", status);
-  if (attention) query.set("attention", attention);
-  if (q) query.set("q", q);
-  if (cursor) query.set("cursor", cursor);
+/** One page of rows: `{tasks, next_cursor}`, by the list's own parameters; those that are null are left out. */
+export function listTasks(asked, signal = null) {
+  const query = new URLSearchParams({ steps: "false" });
+  for (const [name, value] of Object.entries(asked)) if (value !== null) query.set(name, value);
   return json(`/api/tasks?${query}`, { signal });
 }
 
@@ -86,9 +86,11 @@ export function getTask(taskId, signal = null) {
   return json(`/api/tasks/${encodeURIComponent(taskId)}`, { signal });
 }
 
-/** The events before sequence number `before`, newest last. */
-export function listEvents(taskId, { before, limit }) {
-  const query = new URLSearchParams({ before: String(before), limit: String(limit) });
+/** Events of these kinds (of all, without any), newest last; those before sequence number `before`, where that is given. */
+export function listEvents(taskId, { before = null, kinds = [], limit }) {
+  const query = new URLSearchParams({ limit: String(limit) });
+  if (before !== null) query.set("before", String(before));
+  for (const kind of kinds) query.append("kind", kind);
   return json(`/api/tasks/${encodeURIComponent(taskId)}/events?${query}`);
 }
 
@@ -111,6 +113,20 @@ export function closeTask(taskId, { status, reason, by, key }) {
 /** Says that a person has seen that the task failed, or that its agent is gone. */
 export function acknowledgeTask(taskId, { by, key }) {
   return act(taskId, "acknowledge", by ? { by } : {}, key);
+}
+
+/** Does one thing (`stop`, `close` or `acknowledge`) to many tasks; resolves with one result for each. */
+export async function actOnMany(action, taskIds, { status, reason, by, key }) {
+  const results = [];
+  for (let i = 0; i < taskIds.length; i += MOST_AT_ONCE) {
+    const body = { action, task_ids: taskIds.slice(i, i + MOST_AT_ONCE) };
+    if (action === "close") body.status = status;
+    if (reason) body.reason = reason;
+    if (by) body.by = by;
+    const headers = { "Idempotency-Key": i === 0 ? key : `${key}-${i}` };
+    results.push(...(await json("/api/actions", { method: "POST", body, headers })).results);
+  }
+  return results;
 }
 
 function act(taskId, what, body, key) {

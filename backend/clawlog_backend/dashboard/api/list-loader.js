@@ -1,27 +1,37 @@
 /**
- * Brings tasks from the server's list into the store, page by page.
+ * Brings tasks from the server's list into the store.
  *
- * Tasks in progress are loaded in full, and with them what needs attention: how much of that is shown must not depend on
- * how far somebody scrolled. Ended tasks, of which there can be any number, come as the reader scrolls.
+ * The most pressing come first, in one small page, so that something is on the screen at once. Then the whole time range in
+ * pages, and of what is older all that is under way or needs a person: how much of that is shown must not depend on how far
+ * somebody scrolled. Beyond a bound, what has ended comes as the reader scrolls.
  */
 
 import { listTasks } from "./api.js";
 import { readTask } from "./model.js";
+import { RANGES } from "./query.js";
+import { serverSearch } from "./search.js";
+import { clock } from "../texts/time.js";
 
-const PAGE = 200;
+const FIRST = 60;
+const PAGE = 500;
 
-/** Loads for one filter and search at a time. */
+/** How many tasks of the time range are loaded unasked. */
+const MOST = 5_000;
+
+/** Agents' clocks, by which changes are told, may differ from the server's by this much. */
+const CLOCKS_APART_MS = 60_000;
+
+/** Loads for one time range and search at a time. */
 export class ListLoader {
   #store;
   #onChange;
   #abort = new AbortController();
   #cursor = null;
-  #query = { filter: "all", q: "" };
+  #rest = {};
   #isLoading = false;
 
-  /** The ids that the server found for the current search. */
+  /** The ids that the server found for the words of the current search. */
   found = new Set();
-  counts = {};
   /** `loading`, `ready`, or `failed` with the reason in `error`. */
   state = "loading";
   error = null;
@@ -31,7 +41,7 @@ export class ListLoader {
     this.#onChange = onChange;
   }
 
-  /** Whether the server has more for the current filter. */
+  /** Whether the server has more of the time range. */
   get hasMore() {
     return this.#cursor !== null;
   }
@@ -40,19 +50,27 @@ export class ListLoader {
     return this.#isLoading && this.state === "ready";
   }
 
-  /** Starts over with another filter and search. What is known stays shown meanwhile. */
-  async start({ filter, q }) {
+  /** Starts over with another time range and search. What is known stays shown meanwhile. */
+  async start({ range, search }) {
     this.#abort.abort();
     this.#abort = new AbortController();
     const { signal } = this.#abort;
-    this.#query = { filter, q };
     this.#cursor = null;
     this.found = new Set();
     this.state = "loading";
     this.error = null;
     this.#onChange();
+    const span = RANGES[range];
+    const since = span === null ? null : new Date(clock.now() - span).toISOString();
     try {
-      await Promise.all([this.#loadActive(signal), this.#loadNeedy(signal), this.#loadFirst(signal)]);
+      if (this.#store.size === 0) await this.#page({ sort: "attention", limit: FIRST }, signal);
+      const older = since === null ? [] : [{ status: "active", until: since }, { attention: "open", until: since }];
+      const asked = serverSearch(search);
+      await Promise.all([
+        this.#range(since === null ? {} : { since }, signal),
+        ...older.map((query) => this.#all(query, signal)),
+        asked === null ? null : this.#search({ ...asked, ...(since === null ? {} : { since }) }, signal),
+      ]);
       this.state = "ready";
     } catch (error) {
       if (signal.aborted) return;
@@ -62,14 +80,14 @@ export class ListLoader {
     this.#onChange();
   }
 
-  /** Loads the next page of the current filter, if there is one and it is not on its way. */
+  /** Loads the next page of the time range, if there is one and it is not on its way. */
   async more() {
     if (this.#isLoading || this.#cursor === null || this.state !== "ready") return;
     const { signal } = this.#abort;
     this.#isLoading = true;
     this.#onChange();
     try {
-      await this.#loadPage({ ...serverQuery(this.#query), cursor: this.#cursor }, signal);
+      this.#cursor = await this.#page({ ...this.#rest, cursor: this.#cursor }, signal);
     } catch (error) {
       if (signal.aborted) return;
       // A page that never arrived is asked for again at the next scroll; a broken connection has its own notice.
@@ -79,57 +97,46 @@ export class ListLoader {
     this.#onChange();
   }
 
-  /** Asks for the counts alone. */
-  async refreshCounts() {
-    const { signal } = this.#abort;
+  /** Loads what changed since a time; resolves with whether that worked. */
+  async catchUp(since) {
     try {
-      this.counts = (await listTasks({ limit: 1 }, signal)).counts ?? {};
-      this.#onChange();
+      await this.#all({ since: new Date(since - CLOCKS_APART_MS).toISOString() }, this.#abort.signal);
+      return true;
     } catch {
-      // The next change asks again.
+      return false;
     }
   }
 
-  #loadActive(signal) {
-    return this.#loadAll({ status: "active" }, signal);
+  async #range(query, signal) {
+    this.#rest = query;
+    let cursor = null;
+    let loaded = 0;
+    do {
+      cursor = await this.#page({ ...query, cursor }, signal);
+      loaded += PAGE;
+    } while (cursor !== null && loaded < MOST);
+    this.#cursor = cursor;
   }
 
-  #loadNeedy(signal) {
-    return this.#loadAll({ attention: "open" }, signal);
-  }
-
-  async #loadAll(query, signal) {
+  async #all(query, signal) {
     let cursor = null;
     do {
-      const page = await listTasks({ ...query, limit: PAGE, cursor }, signal);
-      this.#take(page);
-      cursor = page.next_cursor;
+      cursor = await this.#page({ ...query, cursor }, signal);
     } while (cursor !== null);
   }
 
-  async #loadFirst(signal) {
-    await this.#loadPage(serverQuery(this.#query), signal);
+  async #search(query, signal) {
+    await this.#page(query, signal, query.q ? this.found : null);
   }
 
-  async #loadPage(query, signal) {
-    const page = await listTasks({ ...query, limit: PAGE }, signal);
-    // Counts beside a search may be those of its results; the filters show those of all tasks.
-    const tasks = this.#take(query.q ? { ...page, counts: null } : page);
-    if (query.q) for (const task of tasks) this.found.add(task.id);
-    this.#cursor = page.next_cursor;
-  }
-
-  #take(page) {
-    const tasks = page.tasks.map(readTask);
-    for (const task of tasks) this.#store.offer(task);
-    if (page.counts) this.counts = page.counts;
+  /** Loads one page into the store, notes its ids in `found`, and resolves with the cursor of the next. */
+  async #page(query, signal, found = null) {
+    const page = await listTasks({ limit: PAGE, ...query }, signal);
+    for (const task of page.tasks.map(readTask)) {
+      this.#store.offer(task);
+      found?.add(task.id);
+    }
     this.#onChange();
-    return tasks;
+    return page.next_cursor ?? null;
   }
-}
-
-/** What the server is asked for a filter; what the page itself finds to need attention is in progress, and here already. */
-function serverQuery({ filter, q }) {
-  if (filter === "attention") return { attention: "open", q };
-  return { status: filter === "all" ? null : filter, q };
 }

@@ -10,7 +10,7 @@ import { parseTime } from "../texts/time.js";
 /** One task, as the list and the task page show it. */
 export function readTask(json) {
   const hasEnded = parseTime(json.ended_at) !== null;
-  return {
+  const task = {
     id: json.task_id,
     parentId: json.parent_task_id ?? null,
     title: json.title,
@@ -33,7 +33,33 @@ export function readTask(json) {
     // A task of the change stream comes without these two.
     parent: json.parent ? readReference(json.parent) : null,
     subtasks: (json.subtasks ?? []).map(readReference),
+    // Of a row, the steps are not known.
+    hasSteps: json.steps !== undefined,
   };
+  task.pairs = Object.fromEntries(task.metadata);
+  task.haystack = haystack(task);
+  return task;
+}
+
+/** The task after a sign of life, or a report of more of the same. */
+export function withSign(task, json) {
+  const hasEnded = task.endedAt !== null;
+  const changed = {
+    ...task,
+    updatedAt: Math.max(task.updatedAt, parseTime(json.updated_at)),
+    summary: json.summary ?? "",
+    measure: json.measure ?? null,
+    currentStep: json.current_step ? readStep(json.current_step, hasEnded) : null,
+    liveness: readLiveness(json.liveness),
+  };
+  changed.haystack = haystack(changed);
+  return changed;
+}
+
+/** What a search looks through. */
+function haystack({ id, title, summary, currentStep, liveness, metadata }) {
+  const words = [id, title, summary, currentStep?.title, currentStep?.summary, liveness.reason, ...metadata.flat()];
+  return words.join("\n").toLocaleLowerCase();
 }
 
 /** Nothing else is ever offered as a link, whatever a server sends. */

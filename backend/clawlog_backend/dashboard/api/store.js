@@ -1,32 +1,8 @@
 /** The tasks that the page knows: merged from the list and the change stream, and chosen for showing. No I/O, no DOM. */
 
-import { hasEnded, isStopping, statusAt, attentionAt } from "./liveness.js";
-
-/** The groups of the list, in the order of how soon a person wants to see them. */
-export const Group = Object.freeze({ ATTENTION: 0, ACTIVE: 1, ENDED: 2 });
-
-/** The filters, in the order they are shown. All but `attention` are known to the server. */
-export const FILTERS = Object.freeze([
-  "active", "attention", "stopping", "waiting", "all", "done", "failed", "interrupted", "stale",
-]);
-
-const MATCHES = {
-  all: () => true,
-  active: (task) => !hasEnded(task),
-  attention: (task, now) => attentionAt(task, now) !== null,
-  stopping: (task) => isStopping(task),
-  waiting: (task, now) => statusAt(task, now) === "waiting",
-  stale: (task, now) => statusAt(task, now) === "stale",
-  failed: (task) => task.status === "failed",
-  interrupted: (task) => task.status === "interrupted",
-  done: (task) => task.status === "done",
-};
-
-/** The group in which the task is listed at `now`. */
-function groupOf(task, now) {
-  if (attentionAt(task, now) !== null) return Group.ATTENTION;
-  return hasEnded(task) ? Group.ENDED : Group.ACTIVE;
-}
+import { RANGES } from "./query.js";
+import { matches } from "./search.js";
+import { STATES, hasEnded, isNew, needsAttention, stateOf } from "./states.js";
 
 /** All known tasks by id. */
 export class TaskStore {
@@ -44,9 +20,11 @@ export class TaskStore {
     this.#tasks.clear();
   }
 
-  /**
-   * Takes in a task from the list; what the stream brought meanwhile is newer and stays.
-   */
+  values() {
+    return this.#tasks.values();
+  }
+
+  /** Takes in a task from the list; what the stream brought meanwhile is newer and stays. */
   offer(task) {
     const known = this.#tasks.get(task.id);
     if (known && isNewer(known, task)) return;
@@ -58,36 +36,41 @@ export class TaskStore {
     this.#tasks.set(task.id, task);
   }
 
-  /** The tasks of a filter whose words contain `q` (or whose ids the server found for it), grouped, newest first. */
-  select({ filter, q, found, now }) {
-    const needle = q.toLocaleLowerCase();
+  /** The tasks of a time range that match a search: those under way, and those that need a person, however old they are. */
+  inRange({ range, search, found, now }) {
+    const span = RANGES[range];
+    const since = span === null ? -Infinity : now - span;
     const chosen = [];
     for (const task of this.#tasks.values()) {
-      if (!MATCHES[filter](task, now)) continue;
-      if (needle && !found.has(task.id) && !contains(task, needle)) continue;
-      chosen.push({ task, group: groupOf(task, now) });
+      const isShown = task.updatedAt >= since || !hasEnded(task) || isNew(task);
+      if (isShown && matches(task, search, found)) chosen.push(task);
     }
-    return chosen.sort((a, b) => a.group - b.group || compareByAge(a.task, b.task));
+    return chosen;
   }
+}
 
-  /** How many of the known tasks belong to each of these filters at `now`. */
-  count(filters, now) {
-    const counts = Object.fromEntries(filters.map((filter) => [filter, 0]));
-    for (const task of this.#tasks.values()) {
-      for (const filter of filters) if (MATCHES[filter](task, now)) counts[filter] += 1;
-    }
-    return counts;
+/** The tasks among these that a filter shows. */
+export function filtered(tasks, filter, now) {
+  if (filter === "all") return tasks;
+  if (filter === "attention") return tasks.filter((task) => needsAttention(task, now));
+  if (filter === "active") return tasks.filter((task) => !hasEnded(task));
+  return tasks.filter((task) => stateOf(task) === filter);
+}
+
+/** How many of these tasks there are in each state; `new`: failed ones that nobody has acknowledged; `attention`, `active`, `all`. */
+export function countStates(tasks, now) {
+  const counts = Object.fromEntries(["all", "attention", "active", "new", ...STATES].map((name) => [name, 0]));
+  for (const task of tasks) {
+    const state = stateOf(task);
+    counts.all += 1;
+    counts[state] += 1;
+    if (state === "failed" && isNew(task)) counts.new += 1;
+    if (!hasEnded(task)) counts.active += 1;
+    if (needsAttention(task, now)) counts.attention += 1;
   }
+  return counts;
 }
 
 function isNewer(known, offered) {
   return known.updatedAt > offered.updatedAt || known.liveness.vouchedAt > offered.liveness.vouchedAt;
-}
-
-function contains(task, needle) {
-  return task.title.toLocaleLowerCase().includes(needle) || task.summary.toLocaleLowerCase().includes(needle);
-}
-
-function compareByAge(a, b) {
-  return b.createdAt - a.createdAt || (a.id < b.id ? 1 : -1);
 }

@@ -29,6 +29,12 @@ export const State = Object.freeze({
   REFUSED: "refused",
 });
 
+/** A reader that scrolls has its stream opened anew, for other tasks' signs of life, once it rests for this long. */
+const WATCH_AFTER_MS = 400;
+
+/** Beside the tasks on the screen, those that were on it stay watched up to this many: a list that moves asks less often. */
+const MOST_WATCHED = 80;
+
 /** One subscription; `close` ends it for good. */
 export class ChangeStream {
   #path;
@@ -41,6 +47,10 @@ export class ChangeStream {
   #abort = null;
   #wake = null;
   #failingSince = null;
+  #watched = [];
+  #asked = [];
+  #watchTimer = null;
+  #isReopening = false;
 
   /**
    * `onEvent(name, data)` gets each event with its parsed JSON, `onData()` each time that the server sent something,
@@ -60,10 +70,31 @@ export class ChangeStream {
 
   close() {
     this.#closed = true;
+    clearTimeout(this.#watchTimer);
     window.removeEventListener("online", this.retryNow);
     document.removeEventListener("visibilitychange", this.retryNow);
     this.#abort?.abort();
     this.#wake?.();
+  }
+
+  /** Asks for the signs of life of these tasks as well: those that are on the screen. */
+  watch(taskIds) {
+    if (taskIds.every((id) => this.#watched.includes(id))) return;
+    this.#watched = [...new Set([...taskIds, ...this.#watched])].slice(0, MOST_WATCHED);
+    this.#askSoon();
+  }
+
+  #askSoon() {
+    clearTimeout(this.#watchTimer);
+    this.#watchTimer = setTimeout(() => {
+      if (this.#closed || this.#asked === this.#watched) return;
+      if (this.#lastEventId === null || this.#failingSince !== null) {
+        this.#askSoon();
+        return;
+      }
+      this.#isReopening = true;
+      this.#abort?.abort();
+    }, WATCH_AFTER_MS);
   }
 
   /** Ends a wait between two attempts. */
@@ -87,6 +118,10 @@ export class ChangeStream {
         }
       }
       if (this.#closed) return;
+      if (this.#isReopening) {
+        this.#isReopening = false;
+        continue;
+      }
       this.#failingSince ??= performance.now();
       const isLong = performance.now() - this.#failingSince >= DISCONNECTED_AFTER_MS || navigator.onLine === false;
       this.#onState(isLong ? State.DISCONNECTED : State.RECONNECTING);
@@ -120,7 +155,10 @@ export class ChangeStream {
     };
     restartWatchdog();
     try {
-      const response = await request(this.#path, { headers, signal: this.#abort.signal });
+      this.#asked = this.#watched;
+      const watched = new URLSearchParams(this.#watched.map((id) => ["task_ids", id])).toString();
+      const path = watched === "" ? this.#path : `${this.#path}?${watched}`;
+      const response = await request(path, { headers, signal: this.#abort.signal });
       onOpen();
       const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
       const parser = new EventParser();
@@ -130,8 +168,10 @@ export class ChangeStream {
         restartWatchdog();
         this.#onData();
         for (const { id, name, data } of parser.feed(value)) {
+          const isResumed = this.#lastEventId !== null;
           if (id !== null) this.#lastEventId = id;
-          if (!this.#closed) this.#onEvent(name, data === "" ? null : JSON.parse(data));
+          if (name === null || this.#closed) continue;
+          this.#onEvent(name, { ...(data === "" ? {} : JSON.parse(data)), isResumed });
         }
       }
     } finally {
@@ -148,7 +188,7 @@ class EventParser {
   #name = "";
   #data = [];
 
-  /** The events completed by `text`, as `{id, name, data}`. */
+  /** The events completed by `text`, as `{id, name, data}`; without a name where there is only an id. */
   feed(text) {
     const lines = (this.#rest + text).split(/\r\n|\n|\r(?!$)/);
     this.#rest = lines.pop();
@@ -168,10 +208,10 @@ class EventParser {
   }
 
   #finish() {
-    const event = { id: this.#id, name: this.#name || "message", data: this.#data.join("\n") };
     const isEmpty = this.#name === "" && this.#data.length === 0;
+    const event = { id: this.#id, name: isEmpty ? null : this.#name || "message", data: this.#data.join("\n") };
     this.#name = "";
     this.#data = [];
-    return isEmpty ? null : event;
+    return event;
   }
 }

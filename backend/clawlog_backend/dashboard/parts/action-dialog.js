@@ -1,8 +1,9 @@
-/** Asks a person whether a task should be stopped, closed or acknowledged, and why; then asks the server. */
+/** Asks a person whether tasks should be stopped, closed or acknowledged, and why; then asks the server. */
 
-import { acknowledgeTask, closeTask, mintKey, requestStop } from "../api/api.js";
+import { acknowledgeTask, actOnMany, closeTask, mintKey, requestStop } from "../api/api.js";
+import { openDialog } from "./dialog.js";
 import { h, setText } from "./element.js";
-import { readSetting, t, writeSetting } from "../texts/i18n.js";
+import { count, readSetting, t, writeSetting } from "../texts/i18n.js";
 
 const NAME = "clawlog.name";
 
@@ -12,18 +13,20 @@ const LONGEST_REASON = 1000;
 /** How a task can be closed, the usual way first. */
 const CLOSED_AS = ["failed", "interrupted", "done"];
 
+/** Of many tasks, this many are named. */
+const MOST_NAMED = 6;
+
 const SENDERS = { stop: requestStop, close: closeTask, acknowledge: acknowledgeTask };
 
 /**
- * Opens the dialog of an action (`stop`, `close` or `acknowledge`) for a task; `onDone(task)` is called once the server
- * has done it.
- *
- * The focus goes back to where it was when the dialog closes, or to the page's content when that place is gone.
+ * Opens the dialog of an action (`stop`, `close` or `acknowledge`) for one task or many; `onDone(tasks)` is called once the
+ * server has done it. What it could not do for some of many is said before the dialog closes.
  */
-export function openActionDialog(action, task, { onDone }) {
-  const opener = document.activeElement;
+export function openActionDialog(action, tasks, { onDone }) {
   const key = mintKey();
   const hasReason = action !== "acknowledge";
+  const isMany = tasks.length > 1;
+  const words = (name) => (isMany ? t(`dialog.${name}.${action}.many`, { n: count(tasks.length) }) : t(`dialog.${name}.${action}`));
   const reason = h("textarea", {
     id: "dialog-reason", name: "reason", rows: 2, maxlength: LONGEST_REASON, autofocus: true, dir: "auto",
     placeholder: action === "stop" ? t("dialog.reason.placeholder") : null,
@@ -32,13 +35,13 @@ export function openActionDialog(action, task, { onDone }) {
   const by = h("input", { id: "dialog-by", name: "by", maxlength: 200, autocomplete: "name", dir: "auto", autofocus: !hasReason });
   by.value = readSetting(NAME) ?? "";
   const error = h("p", { class: "form-error", role: "alert" });
-  const cancel = h("button", { type: "button", class: "button" }, t(action === "stop" ? "dialog.keep" : "dialog.cancel"));
-  const confirm = h("button", { type: "submit", class: `button ${action === "acknowledge" ? "primary" : "danger"}` }, t(`dialog.confirm.${action}`));
+  const cancel = h("button", { type: "button", class: "button" }, t(action === "stop" && !isMany ? "dialog.keep" : "dialog.cancel"));
+  const confirm = h("button", { type: "submit", class: `button ${action === "acknowledge" ? "primary" : "danger"}` }, words("confirm"));
   const form = h(
     "form",
     { method: "dialog" },
-    h("h2", { id: "dialog-title" }, t(`dialog.title.${action}`)),
-    h("p", { class: "dialog-task", dir: "auto" }, task.title),
+    h("h2", { id: "dialog-title" }, words("title")),
+    named(tasks),
     h("p", { class: "muted", id: "dialog-explain" }, t(`dialog.explain.${action}`)),
     action === "close" ? [h("label", { for: "dialog-status" }, t("dialog.status")), status] : null,
     hasReason ? [label("dialog-reason", t(`dialog.reason.${action}`)), reason] : null,
@@ -47,11 +50,7 @@ export function openActionDialog(action, task, { onDone }) {
     error,
     h("div", { class: "dialog-actions" }, cancel, confirm),
   );
-  const dialog = h(
-    "dialog",
-    { class: "dialog", "aria-labelledby": "dialog-title", "aria-describedby": "dialog-explain" },
-    form,
-  );
+  const dialog = openDialog({ "aria-labelledby": "dialog-title", "aria-describedby": "dialog-explain" }, form);
 
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -61,12 +60,14 @@ export function openActionDialog(action, task, { onDone }) {
     try {
       writeSetting(NAME, by.value.trim());
       const said = { status: status.value, reason: reason.value.trim(), by: by.value.trim(), key };
-      await SENDERS[action](task.id, said);
-      dialog.close();
-      onDone(task);
+      const refused = isMany ? refusals(await actOnMany(action, tasks.map(({ id }) => id), said), tasks) : [];
+      if (!isMany) await SENDERS[action](tasks[0].id, said);
+      onDone(tasks);
+      if (refused.length === 0) dialog.close();
+      else showRefused(refused);
     } catch (failure) {
       setText(error, t("dialog.failed", { detail: failure.message || t("error.network") }));
-      setText(confirm, t(`dialog.confirm.${action}`));
+      setText(confirm, words("confirm"));
       confirm.disabled = false;
     }
   });
@@ -74,17 +75,25 @@ export function openActionDialog(action, task, { onDone }) {
     if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) form.requestSubmit();
   });
   cancel.addEventListener("click", () => dialog.close());
-  // Pressed, not clicked: a selection dragged out of the text must not throw away what was written.
-  dialog.addEventListener("pointerdown", (event) => {
-    if (event.target === dialog) dialog.close();
-  });
-  dialog.addEventListener("close", () => {
-    dialog.remove();
-    const isThere = opener?.isConnected && opener.checkVisibility();
-    (isThere ? opener : document.getElementById("main")).focus({ preventScroll: true });
-  });
-  document.body.append(dialog);
-  dialog.showModal();
+
+  function showRefused(refused) {
+    setText(error, t("dialog.refused", { n: count(refused.length), detail: refused.slice(0, MOST_NAMED).join(" · ") }));
+    confirm.hidden = true;
+    setText(cancel, t("dialog.close"));
+    cancel.focus();
+  }
+}
+
+function refusals(results, tasks) {
+  const titles = new Map(tasks.map(({ id, title }) => [id, title]));
+  return results.filter(({ status }) => status === "rejected").map(({ task_id: id, detail }) => `${titles.get(id)}: ${detail}`);
+}
+
+function named(tasks) {
+  if (tasks.length === 1) return h("p", { class: "dialog-task", dir: "auto" }, tasks[0].title);
+  const rest = tasks.length - MOST_NAMED;
+  const more = rest > 0 ? h("li", { class: "muted" }, t("dialog.more", { n: count(rest) })) : null;
+  return h("ul", { class: "dialog-task" }, tasks.slice(0, MOST_NAMED).map(({ title }) => h("li", { dir: "auto" }, title)), more);
 }
 
 function label(field, text) {

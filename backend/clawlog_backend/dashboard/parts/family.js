@@ -28,7 +28,7 @@ export class Family {
 
 function row({ id, title, status }, role) {
   const badge = new StatusBadge();
-  badge.show(status);
+  badge.show(status === "pending" ? "running" : status); // a task that has not begun is under way all the same
   const link = h("a", { href: at(`/tasks/${encodeURIComponent(id)}`), dir: "auto" }, title);
   const item = h("li", {}, h("span", { class: "muted" }, role), link, badge.element);
   setAttribute(item, "data-status", status);

@@ -6,9 +6,9 @@
 import { h, setAttribute, setText, svg } from "./element.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "./icons.js";
-import { QUIET_AFTER_MS, clockEnd, hasEnded, isDead } from "../api/liveness.js";
-import { LivenessLabel } from "./status-badge.js";
-import { absolute, age, duration, timeOfDay } from "../texts/time.js";
+import { QUIET_AFTER_MS, clockEnd, hasEnded, isDead } from "../api/states.js";
+import { ages } from "./evidence.js";
+import { absolute, age, duration, setTime, timeElement, timeOfDay } from "../texts/time.js";
 
 /** The strip shows at most this much time, up to now or to the task's end. */
 export const STRIP_SPAN_MS = 30 * 60_000;
@@ -26,7 +26,7 @@ const MARGIN_PART = 0.005;
 const LABEL_WIDTH = 96;
 
 export class HeartbeatStrip {
-  #label = new LivenessLabel();
+  #ages = [timeElement(), timeElement()];
   #drawn = null;
   #reason = h("p", { class: "attention-line" });
   #chart = svg("svg", { class: "strip", role: "img" });
@@ -45,7 +45,7 @@ export class HeartbeatStrip {
   element = h(
     "section",
     { class: "card", "aria-labelledby": "strip-title" },
-    h("div", { class: "card-head" }, h("h2", { id: "strip-title" }, icon("beat"), t("task.liveness")), this.#label.element),
+    h("div", { class: "card-head" }, h("h2", { id: "strip-title" }, icon("beat"), t("task.liveness")), h("span", { class: "ages" }, this.#ages)),
     this.#reason,
     this.#frame,
     this.#summary,
@@ -53,7 +53,8 @@ export class HeartbeatStrip {
 
   /** Shows the beats among `events`, which are in the order in which they happened. */
   update(task, events, now) {
-    this.#label.update(task, now);
+    const lines = ages(task, now);
+    this.#ages.forEach((node, i) => setTime(node, lines[i]?.time ?? null, lines[i]?.text, t(`liveness.explain.${hasEnded(task) ? "ended" : task.liveness.state}`)));
     setText(this.#reason, hasEnded(task) ? "" : task.liveness.reason);
     const losses = events.filter(({ kind, at }) => kind === "agent_lost" && at !== null);
     const end = isDead(task) ? Math.max(clockEnd(task, now), ...losses.map(({ at }) => at)) : clockEnd(task, now);

@@ -6,6 +6,15 @@ import { t } from "../texts/i18n.js";
 /** With more steps than this, neighbours of the same status share a segment. */
 const MOST_SEGMENTS = 30;
 
+/** What stands for the steps of a row, which are not known one by one. */
+function ofRow({ currentStep, progress: { done, failed, total }, status }) {
+  const isOpen = currentStep !== null && ["running", "unfinished"].includes(currentStep.status);
+  const rest = total - done - failed - (isOpen ? 1 : 0);
+  const parts = [["done", done], ["failed", failed], [currentStep?.status, isOpen ? 1 : 0], ["pending", rest]];
+  const known = parts.filter(([, length]) => length > 0).map(([name, length]) => ({ status: name, length }));
+  return known.length > 0 ? known : [{ status: status === "done" ? "done" : "pending", length: 1 }];
+}
+
 /** A bar and its figures; `update` shows a task. */
 export class ProgressBar {
   #segments = h("span", { class: "segments" });
@@ -21,7 +30,7 @@ export class ProgressBar {
     setAttribute(this.element, "aria-label", label);
     setAttribute(this.element, "title", label);
     setText(this.#figures, total ? `${done}/${total}` : "–");
-    this.#draw(runs(task));
+    this.#draw(task.hasSteps ? runs(task) : ofRow(task));
   }
 
   #draw(parts) {
@@ -29,7 +38,9 @@ export class ProgressBar {
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
     this.#segments.replaceChildren(
-      ...parts.map(({ status, length }) => {
+      ...parts.flatMap(({ status, length }) => {
+        // Short runs are drawn step by step.
+        if (length > 1 && parts.length < 5 && length <= 12) return Array.from({ length }, () => h("span", { class: "segment", "data-status": status }));
         const segment = h("span", { class: "segment", "data-status": status });
         segment.style.flexGrow = String(length);
         return segment;

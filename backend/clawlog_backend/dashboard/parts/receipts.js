@@ -3,7 +3,7 @@
 import { h, setAttribute, setText } from "./element.js";
 import { t } from "../texts/i18n.js";
 import { icon } from "./icons.js";
-import { hasEnded } from "../api/liveness.js";
+import { hasEnded } from "../api/states.js";
 import { age, duration, setTime, timeElement, timeOfDay } from "../texts/time.js";
 
 /** The stages of a stop, in their order. */

@@ -1,25 +1,50 @@
-/** The steps of a task as a timeline: when each began, how long it took, how it ended. */
+/** The steps of a task as a timeline: when each began, how long it took, how it ended. What has ended is folded once it is much. */
 
+import { clockEnd } from "../api/states.js";
 import { h, setAttribute, setText } from "./element.js";
-import { t } from "../texts/i18n.js";
-import { clockEnd } from "../api/liveness.js";
+import { icon } from "./icons.js";
 import { MeasureBar } from "./measure-bar.js";
 import { StatusBadge } from "./status-badge.js";
+import { TimeAxis } from "./time-axis.js";
+import { count, t } from "../texts/i18n.js";
 import { absolute, duration } from "../texts/time.js";
+
+/** So many ended steps before the current one are folded. */
+const FOLDED_FROM = 8;
+
+/** Of those, the last ones stay in sight. */
+const KEPT = 2;
+
+const ENDED = new Set(["done", "failed", "skipped"]);
 
 export class StepTimeline {
   #rows = new Map();
+  #isUnfolded = false;
   #list = h("ol", { class: "steps" });
   #none = h("p", { class: "muted" }, t("task.steps.none"));
   #figures = h("span", { class: "muted" });
+  #axis = new TimeAxis();
+  #foldText = h("span");
+  #fold;
 
-  element = h(
-    "section",
-    { class: "card", "aria-labelledby": "steps-title" },
-    h("div", { class: "card-head" }, h("h2", { id: "steps-title" }, t("task.steps")), this.#figures),
-    this.#list,
-    this.#none,
-  );
+  element;
+
+  constructor() {
+    const toggle = () => {
+      this.#isUnfolded = !this.#isUnfolded;
+      this.#showFold();
+    };
+    this.#fold = h("button", { type: "button", class: "steps-fold", click: toggle }, icon("fold"), this.#foldText);
+    this.element = h(
+      "section",
+      { class: "card", "aria-labelledby": "steps-title" },
+      h("div", { class: "card-head" }, h("h2", { id: "steps-title" }, t("task.steps")), this.#figures),
+      h("div", { class: "step-axis", "aria-hidden": "true" }, this.#axis.element),
+      this.#fold,
+      this.#list,
+      this.#none,
+    );
+  }
 
   update(task, now) {
     const begin = Math.min(task.createdAt, ...task.steps.map((step) => step.startedAt ?? step.endedAt ?? task.createdAt));
@@ -27,12 +52,33 @@ export class StepTimeline {
     const { done, failed, total } = task.progress;
     setText(this.#figures, total ? t(failed ? "list.steps.failed" : "list.steps", { done, failed, total }) : "");
     this.#none.hidden = task.steps.length > 0;
+    this.#axis.update(begin, end, task.steps.length > 0);
     const isSame = task.steps.length === this.#rows.size && task.steps.every((step) => this.#rows.has(step.id));
     if (!isSame) {
       this.#rows = new Map(task.steps.map((step) => [step.id, new StepRow()]));
       this.#list.replaceChildren(...[...this.#rows.values()].map((row) => row.element));
     }
     for (const step of task.steps) this.#rows.get(step.id).update(step, { begin, end, now });
+    this.#showFold(task.steps);
+  }
+
+  #steps = [];
+
+  #showFold(steps = this.#steps) {
+    this.#steps = steps;
+    const first = steps.findIndex(({ status }) => !ENDED.has(status));
+    const before = steps.slice(0, first < 0 ? 0 : Math.max(0, first - KEPT));
+    const isFoldable = before.length >= FOLDED_FROM;
+    const isFolded = isFoldable && !this.#isUnfolded;
+    steps.forEach(({ id }, i) => {
+      this.#rows.get(id).element.hidden = isFolded && i < before.length;
+    });
+    this.#fold.hidden = !isFoldable;
+    setAttribute(this.#fold, "aria-expanded", String(!isFolded));
+    const failed = before.filter(({ status }) => status === "failed").length;
+    const parts = [t("steps.folded.done", { n: count(before.length - failed) })];
+    if (failed) parts.push(t("steps.folded.failed", { n: count(failed) }));
+    setText(this.#foldText, parts.join(" · "));
   }
 }
 

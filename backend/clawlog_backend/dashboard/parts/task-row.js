@@ -1,94 +1,115 @@
-/** A task in the list: its title, its state, its liveness, and what a person can do about it. */
+/** A task in the list, on one line (on a phone, two): its state once, what it is on, where, how far, and what a person can do. */
 
 import { at } from "../api/address.js";
 import { h, setAttribute, setText } from "./element.js";
-import { t } from "../texts/i18n.js";
+import { ages, evidence } from "./evidence.js";
 import { icon, setIcon } from "./icons.js";
-import {
-  attentionAt, canAcknowledge, canStop, clockEnd, hasEnded, isDead, isStopping, stopStage, unreportedSteps,
-} from "../api/liveness.js";
-import { MeasureBar } from "./measure-bar.js";
+import { measureText } from "./measure-bar.js";
 import { ProgressBar } from "./progress-bar.js";
+import { StatusBadge } from "./status-badge.js";
+import { clockEnd, hasEnded, isDead, isNew, isStopping, nowOf, stateOf, stopStage, unreportedSteps, usualAction } from "../api/states.js";
+import { t } from "../texts/i18n.js";
 import { STAGES } from "./receipts.js";
-import { LivenessLabel, StatusBadge, labelAt } from "./status-badge.js";
-import { age, clock, setTime, timeElement } from "../texts/time.js";
+import { absolute, clock, roughAge } from "../texts/time.js";
 
-/** Reasons for attention that the row's status says already. */
-const SAID_BY_STATUS = new Set([null, "failed", "waiting"]);
+/** The columns that a list has where a task's metadata have them. */
+export const PLACES = Object.freeze(["agent", "host", "project"]);
 
-const ACTION_ICONS = { stop: "stopping", close: "close", acknowledge: "acknowledge" };
+/** The icon of each action. */
+export const ACTION_ICONS = Object.freeze({ stop: "stopping", close: "close", acknowledge: "acknowledge" });
 
 export class TaskRow {
   #task = null;
+  #check = h("input", { type: "checkbox", class: "row-check" });
   #badge = new StatusBadge();
-  #elapsed = timeElement("elapsed");
   #title = h("a", { class: "title", dir: "auto" });
-  #attention = h("span", { class: "attention-reason" });
+  #parent = h("span", { class: "row-parent", "aria-hidden": "true" }, "↳");
   #step = h("bdi", { class: "step" });
+  #measure = h("bdi", { class: "measure-words" });
   #summary = h("bdi", { class: "summary" });
+  #places = new Map(PLACES.map((name) => [name, h("bdi", { class: "row-place", "data-column": name })]));
   #progress = new ProgressBar();
-  #measure = new MeasureBar();
-  #liveness = new LivenessLabel();
+  #evidence = h("span", { class: "evidence" });
+  #elapsed = h("span", { class: "elapsed" });
   #action = null;
-  #button;
   #buttonIcon = icon("stopping");
   #buttonWord = h("span");
-  #stage = h("span", { class: "stage" });
-  #receipts = h("span", { class: "mini-receipts" }, this.#stage);
+  #button;
+  #receipts = h("span", { class: "mini-receipts", "aria-hidden": "true" }, STAGES.map((stage) => h("span", { class: "mini-receipt", "data-stage": stage })));
 
   element;
 
-  /** `onAction(action, task)` is called when the row's button is pressed: `stop`, `close` or `acknowledge`. */
-  constructor({ onAction }) {
+  /** `onAction(action, task)` is called when the row's button is pressed, `onSelect(task, isSelected, event)` by its box. */
+  constructor({ onAction, onSelect }) {
     this.#button = h(
       "button",
       { type: "button", class: "row-button", click: () => onAction(this.#action, this.#task) },
       this.#buttonIcon,
       this.#buttonWord,
     );
-    this.#receipts.prepend(...STAGES.map((stage) => h("span", { class: "mini-receipt", "data-stage": stage })));
+    this.#check.addEventListener("click", (event) => onSelect(this.#task, this.#check.checked, event));
     this.element = h(
       "li",
-      { class: "row" },
-      h("div", { class: "row-status" }, this.#badge.element, this.#elapsed),
-      h(
-        "div",
-        { class: "row-text" },
-        h("div", { class: "row-title" }, this.#title),
-        h("div", { class: "row-now" }, this.#attention, this.#step, this.#summary),
-      ),
-      h("div", { class: "row-progress" }, this.#progress.element, this.#measure.element),
-      this.#liveness.element,
+      { class: "row", pointerenter: () => this.#showHints() },
+      h("span", { class: "row-select" }, this.#check),
+      this.#badge.element,
+      h("div", { class: "row-text" }, this.#parent, this.#title, h("span", { class: "row-now" }, this.#step, this.#measure, this.#summary)),
+      [...this.#places.values()],
+      this.#progress.element,
+      this.#evidence,
+      this.#elapsed,
       h("div", { class: "row-action" }, this.#button, this.#receipts),
     );
   }
 
-  update({ task, index, size }) {
+  update({ task, index, size, depth, isSelected }) {
     const now = clock.now();
-    const attention = attentionAt(task, now);
     if (task !== this.#task) this.#showFacts(task);
     setAttribute(this.element, "aria-posinset", index);
     setAttribute(this.element, "aria-setsize", size);
-    setAttribute(this.element, "data-status", labelAt(task, now));
-    setAttribute(this.element, "data-attention", attention);
-    setAttribute(this.element, "data-dead", isDead(task));
-    this.#badge.show(labelAt(task, now));
-    this.#showElapsed(task, now);
-    setText(this.#attention, SAID_BY_STATUS.has(attention) ? "" : t(`attention.${attention}`));
-    this.#liveness.update(task, now);
+    setAttribute(this.element, "data-depth", depth || null);
+    setAttribute(this.element, "data-selected", isSelected);
+    this.#parent.hidden = task.parentId === null || depth > 0;
+    this.#check.checked = isSelected;
+    setText(this.#evidence, evidence(task, now).text);
+    const isOver = hasEnded(task) || isDead(task);
+    const elapsed = roughAge(clockEnd(task, now) - task.createdAt);
+    setText(this.#elapsed, isOver ? t("list.ran", { age: elapsed }) : elapsed);
+  }
+
+  /** What is cut short, and the times in full: put together only where somebody points at the row. */
+  #showHints() {
+    const task = this.#task;
+    const now = clock.now();
+    const { time } = evidence(task, now);
+    setAttribute(this.#title, "title", task.title);
+    setAttribute(this.#summary, "title", this.#summary.textContent || null);
+    for (const cell of this.#places.values()) setAttribute(cell, "title", cell.textContent || null);
+    setAttribute(this.#evidence, "title", [absolute(time), ...ages(task, now).map((line) => line.text)].join(" · "));
+    setAttribute(this.#elapsed, "title", t("task.created", { when: absolute(task.createdAt) }));
   }
 
   #showFacts(task) {
     this.#task = task;
+    const state = stateOf(task);
+    setAttribute(this.element, "data-status", state);
+    setAttribute(this.element, "data-new", isNew(task));
+    this.#badge.show(state);
     setText(this.#title, task.title);
     setAttribute(this.#title, "href", at(`/tasks/${encodeURIComponent(task.id)}`));
-    setAttribute(this.#title, "title", task.title);
-    const { step, words } = whatMatters(task);
-    setText(this.#step, step);
+    setAttribute(this.#check, "aria-label", t("list.select", { title: task.title }));
+    const { step, words } = nowOf(task);
+    const unreported = unreportedSteps(task);
+    setText(this.#step, unreported ? t("task.unreported", { n: unreported }) : step);
+    setText(this.#measure, task.measure === null || hasEnded(task) ? "" : measureText(task.measure));
     setText(this.#summary, words);
+    for (const [name, cell] of this.#places) setText(cell, task.pairs[name] ?? "");
     this.#progress.update(task);
-    this.#measure.update(task.measure);
-    this.#action = actionFor(task);
+    this.#showAction(task);
+  }
+
+  #showAction(task) {
+    this.#action = usualAction(task);
     this.#button.hidden = this.#action === null;
     if (this.#action !== null) {
       setAttribute(this.#button, "data-action", this.#action);
@@ -96,54 +117,11 @@ export class TaskRow {
       setIcon(this.#buttonIcon, ACTION_ICONS[this.#action]);
       setText(this.#buttonWord, t(`action.${this.#action}`));
     }
-    const isOpen = isStopping(task) && !isDead(task);
-    this.#receipts.hidden = !isOpen;
-    if (!isOpen) return;
+    this.#receipts.hidden = !isStopping(task) || isDead(task);
+    if (this.#receipts.hidden) return;
     const stage = stopStage(task.stop);
-    setText(this.#stage, t(`receipt.${stage}`));
-    for (const dot of this.#receipts.querySelectorAll(".mini-receipt")) {
+    for (const dot of this.#receipts.children) {
       setAttribute(dot, "data-reached", STAGES.indexOf(dot.dataset.stage) <= STAGES.indexOf(stage));
     }
-  }
-
-  #showElapsed(task, now) {
-    if (hasEnded(task) || isDead(task)) {
-      setTime(this.#elapsed, task.createdAt, t("task.ran", { duration: age(clockEnd(task, now) - task.createdAt) }));
-    } else {
-      const key = task.status === "pending" ? "list.pending" : "list.elapsed";
-      setTime(this.#elapsed, task.createdAt, t(key, { age: age(now - task.createdAt) }));
-    }
-  }
-}
-
-/** What a person most likely wants to do about the task: stop it; if nobody is there to hear that, put it away. */
-function actionFor(task) {
-  if (canStop(task)) return "stop";
-  if (isDead(task)) return "close";
-  return canAcknowledge(task) ? "acknowledge" : null;
-}
-
-/** The step and the text that best describe the state of the task. */
-function whatMatters(task) {
-  const { currentStep, liveness, status, stop, summary } = task;
-  const failed = status === "failed" ? task.steps.find((step) => step.status === "failed") : null;
-  if (failed) return { step: failed.title, words: failed.summary || summary };
-  const unreported = unreportedSteps(task);
-  if (unreported) return { step: t("task.unreported", { n: unreported }), words: summary };
-  if (status === "waiting") return { step: "", words: summary };
-  if (hasEnded(task)) return { step: "", words: (status === "interrupted" && stop?.answer) || summary };
-  if (liveness.state === "lost" && liveness.reason) return { step: "", words: liveness.reason };
-  return { step: currentStep?.title ?? "", words: currentStep?.summary || summary };
-}
-
-/** The heading of a group of rows. */
-export class GroupRow {
-  #heading = h("h2");
-
-  element = h("li", { class: "group" }, this.#heading);
-
-  update({ name, n }) {
-    setAttribute(this.element, "data-group", name);
-    setText(this.#heading, `${t(`list.group.${name}`)} · ${n}`);
   }
 }

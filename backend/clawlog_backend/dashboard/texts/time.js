@@ -6,6 +6,7 @@
  */
 
 import { h, setAttribute, setText } from "../parts/element.js";
+import { setting } from "../parts/settings.js";
 import { language, t } from "./i18n.js";
 
 const SECOND = 1000;
@@ -73,6 +74,13 @@ export function age(length_ms) {
   return pair("time.d", Math.floor(length / DAY), "time.h", Math.floor((length % DAY) / HOUR));
 }
 
+/** A length of time in its largest unit alone, where there is little room: `41 min`, `5 h`, `2 d`. */
+export function roughAge(length_ms) {
+  const length = Math.max(0, length_ms);
+  if (length < HOUR) return age(length);
+  return length < DAY ? t("time.h", { n: Math.floor(length / HOUR) }) : t("time.d", { n: Math.floor(length / DAY) });
+}
+
 /** A length of time as measured, for durations and delays: `40 ms`, `3.2 s`, `4 min 12 s`, `3 h 5 min`. */
 export function duration(length_ms) {
   const length = Math.max(0, length_ms);
@@ -111,6 +119,14 @@ export function timeOfDay(time) {
   return formatter("time", options).format(time);
 }
 
+/** When something was, as the reader wants it said: how long ago, or at what time. */
+export function when(time, now) {
+  if (setting("times") === "relative") return t("time.ago", { age: roughAge(now - time) });
+  if (now - time < DAY / 2) return timeOfDay(time);
+  const options = { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", hourCycle: "h23" };
+  return formatter("short", options).format(time);
+}
+
 /** The day, without the time. */
 export function day(time) {
   return formatter("day", { year: "numeric", month: "long", day: "numeric", weekday: "long" }).format(time);
@@ -121,11 +137,14 @@ export function timeElement(className = null) {
   return h("time", { class: className });
 }
 
-/** Shows `text` for `time`, with the absolute time on hover; hides the element where there is no time. */
-export function setTime(node, time, text) {
+/** Shows `text` for `time`, with the absolute time (and `more`) on hover; hides the element where there is no time. */
+export function setTime(node, time, text, more = "") {
   node.hidden = time === null;
   if (time === null) return;
-  setAttribute(node, "datetime", new Date(time).toISOString());
-  setAttribute(node, "title", absolute(time));
+  if (node.dataset.time !== `${time} ${more}`) {
+    node.dataset.time = `${time} ${more}`;
+    setAttribute(node, "datetime", new Date(time).toISOString());
+    setAttribute(node, "title", more ? `${absolute(time)} · ${more}` : absolute(time));
+  }
   setText(node, text);
 }

@@ -1,43 +1,58 @@
-/** The page of all tasks: filters, search, and the live list. */
+/** The page of all tasks: counts that filter, groups, and the live list. */
 
 import { at } from "../api/address.js";
+import { arrange } from "../api/arrange.js";
+import { ListLoader } from "../api/list-loader.js";
+import { readTask, withSign } from "../api/model.js";
+import { GROUPS, listAddress, readQuery } from "../api/query.js";
+import { parseSearch } from "../api/search.js";
+import { CAN } from "../api/states.js";
+import { TaskStore, countStates, filtered } from "../api/store.js";
+import { openActionDialog } from "../parts/action-dialog.js";
+import { CountsBar } from "../parts/counts-bar.js";
 import { h, setAttribute } from "../parts/element.js";
 import { showAttention } from "../parts/favicon.js";
-import { FilterBar, listAddress } from "../parts/filter-bar.js";
-import { count, t } from "../texts/i18n.js";
-import { ListLoader } from "../api/list-loader.js";
-import { readTask } from "../api/model.js";
-import { openActionDialog } from "../parts/action-dialog.js";
-import { FILTERS, Group, TaskStore } from "../api/store.js";
-import { GroupRow, TaskRow } from "../parts/task-row.js";
-import { clock } from "../texts/time.js";
+import { GroupRow } from "../parts/group-row.js";
+import { ListTools } from "../parts/list-tools.js";
+import { notify } from "../parts/notifier.js";
+import { SelectionBar } from "../parts/selection-bar.js";
+import { setting } from "../parts/settings.js";
+import { PLACES, TaskRow } from "../parts/task-row.js";
 import { VirtualList } from "../parts/virtual-list.js";
+import { count, t } from "../texts/i18n.js";
+import { clock } from "../texts/time.js";
+import { onListKey } from "./list-keys.js";
+import { stateNodes } from "./list-state.js";
 
 /** Changes are drawn together; with very many tasks, less often. */
 const DRAW_AFTER_MS = 60;
-const DRAW_MANY_AFTER_MS = 300;
+const DRAW_MANY_AFTER_MS = 400;
 const MANY = 1000;
 
-/** Counts of ended tasks come from the server, at most this often. */
-const COUNTS_AFTER_MS = 1500;
-
-const HEIGHTS = { wide: { row: 66, measure: 0, group: 46 }, narrow: { row: 168, measure: 20, group: 44 } };
+const HEIGHTS = { normal: { row: 36, group: 28 }, compact: { row: 28, group: 26 }, narrow: { row: 64, group: 30 } };
 const NARROW = window.matchMedia("(max-width: 920px)");
 
 export class ListView {
   streamPath = "/api/stream";
+  tools;
 
   #navigate;
   #store = new TaskStore();
   #loader = new ListLoader({ store: this.#store, onChange: () => this.#schedule() });
-  #query = { filter: "all", q: "" };
+  #query = readQuery(new URL("http://list/"));
+  #search = parseSearch("");
+  #selection = new Set();
+  #lastSelected = null;
+  #groups = [];
+  #items = [];
   #isOpen = false;
   #scrollY = 0;
   #drawTimer = null;
-  #countsTimer = null;
   #isOnline = true;
+  #onWatch = () => {};
 
-  #filterBar;
+  #countsBar = new CountsBar();
+  #selectionBar;
   #rows = h("ul", { class: "rows", "aria-label": t("list.label") });
   #list;
   #state = h("div", { class: "list-state" });
@@ -48,17 +63,20 @@ export class ListView {
   /** `navigate(address, {replace})` goes to another page of the dashboard. */
   constructor({ navigate }) {
     this.#navigate = navigate;
-    this.#filterBar = new FilterBar({
-      onSearch: (q) => navigate(listAddress({ ...this.#query, q }), { replace: true }),
+    this.tools = new ListTools({ onChange: (changes) => this.#change(changes, { replace: "q" in changes }) });
+    this.#selectionBar = new SelectionBar({
+      onAction: (action) => this.#act(action, this.#selected().filter(CAN[action])),
+      onClear: () => this.#select([]),
     });
-    this.#list = new VirtualList({ element: this.#rows, makeRow: (item) => this.#makeRow(item) });
+    this.#list = new VirtualList({ element: this.#rows, makeRow: (item) => this.#makeRow(item), onShow: (items) => this.#watch(items) });
     this.element = h(
       "div",
       { class: "list-page" },
       h("h1", { class: "visually-hidden" }, t("list.title")),
-      this.#filterBar.element,
+      this.#countsBar.element,
       this.#rows,
       this.#state,
+      this.#selectionBar.element,
     );
     window.addEventListener("scroll", () => this.#loadMoreNearEnd(), { passive: true });
     NARROW.addEventListener("change", () => this.#draw());
@@ -66,17 +84,16 @@ export class ListView {
 
   /** Shows the view for an address. What is known is shown at once; the stream's greeting brings it up to date. */
   open(url) {
-    const filter = url.searchParams.get("status");
-    const query = { filter: FILTERS.includes(filter) ? filter : "all", q: url.searchParams.get("q") ?? "" };
-    const isChanged = query.filter !== this.#query.filter || query.q !== this.#query.q;
+    const before = this.#query;
     const wasOpen = this.#isOpen;
-    this.#query = query;
+    this.#query = readQuery(url);
+    this.#search = parseSearch(this.#query.q);
     this.#isOpen = true;
-    this.#filterBar.select(query);
-    if (wasOpen && isChanged) {
-      window.scrollTo(0, 0);
-      void this.#loader.start(query);
-    }
+    this.tools.select(this.#query);
+    this.#countsBar.select(this.#query);
+    const isNew = ["filter", "q", "group", "sort", "range"].some((name) => before[name] !== this.#query[name]);
+    if (wasOpen && isNew) window.scrollTo(0, 0);
+    if (wasOpen && (before.q !== this.#query.q || before.range !== this.#query.range)) void this.refresh();
     this.#draw();
     if (!wasOpen) window.scrollTo(0, this.#scrollY);
   }
@@ -89,14 +106,26 @@ export class ListView {
   /** Takes an event of the change stream. */
   onEvent(name, data) {
     if (name === "reset") this.#store.clear();
-    if (name === "hello" || name === "reset") void this.refresh();
+    if (name === "reset" || (name === "hello" && (!data.isResumed || this.#loader.state === "failed"))) void this.refresh();
     if (name === "task") this.#takeIn(readTask(data));
+    if (name === "liveness") this.#takeInSign(data);
+  }
+
+  /** Has `watch(ids)` called with the tasks on the screen, whose signs of life are wanted. */
+  onWatch(watch) {
+    this.#onWatch = watch;
+    this.#watch(this.#list.shown);
   }
 
   /** Brings what is shown up to date; resolves with whether that worked. */
   async refresh() {
-    await this.#loader.start(this.#query);
+    await this.#loader.start({ range: this.#query.range, search: this.#search });
     return this.#loader.state === "ready";
+  }
+
+  /** Brings the title and the icon up to date while the page is out of sight; resolves with whether that worked. */
+  async refreshHidden() {
+    return this.#loader.catchUp(clock.lastContact);
   }
 
   /** The server refused the stream; loading the list shows why. */
@@ -111,26 +140,101 @@ export class ListView {
     this.#draw();
   }
 
-  /** A second has passed. */
+  /** A second has passed, or a setting changed. */
   tick() {
     this.#draw();
   }
 
-  /** The key `/` leads to the search. */
-  focusSearch() {
-    this.#filterBar.focusSearch();
+  /** Does what a key asks for; returns whether it asked for anything. */
+  onKey(key) {
+    if (key === "/") this.tools.focusSearch();
+    return key === "/" || onListKey(key, {
+      move: (step) => this.#move(step),
+      current: () => this.#store.get(this.#list.focused ?? ""),
+      selected: () => this.#selected(),
+      toggle: (task) => this.#toggle(task),
+      act: (action, tasks) => this.#act(action, tasks),
+      nextGroup: () => this.#change({ group: GROUPS[(GROUPS.indexOf(this.#query.group) + 1) % GROUPS.length], folded: new Set() }),
+      clear: () => this.#select([]),
+    });
+  }
+
+  /** All tasks that the page knows, for the palette. */
+  tasks() {
+    return [...this.#store.values()];
+  }
+
+  // ── What changes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+  #change(changes, { replace = false } = {}) {
+    this.#navigate(listAddress({ ...this.#query, ...changes }), { replace });
   }
 
   #takeIn(task) {
-    const known = this.#store.get(task.id);
+    notify(this.#store.get(task.id), task);
     this.#store.put(task);
     this.#schedule();
-    if (known?.status === task.status && known.attention?.acknowledgedAt === task.attention?.acknowledgedAt) return;
-    this.#countsTimer ??= setTimeout(() => {
-      this.#countsTimer = null;
-      void this.#loader.refreshCounts();
-    }, COUNTS_AFTER_MS);
   }
+
+  #takeInSign(data) {
+    const known = this.#store.get(data.task_id);
+    if (known === null) return;
+    this.#store.put(withSign(known, data));
+    this.#schedule();
+  }
+
+  #watch(items) {
+    this.#onWatch(items.filter(({ kind }) => kind === "task").map(({ key }) => key));
+  }
+
+  #selected() {
+    return [...this.#selection].map((id) => this.#store.get(id)).filter((task) => task !== null);
+  }
+
+  #select(ids) {
+    this.#selection = new Set(ids);
+    this.#draw();
+  }
+
+  #toggle(task, isSelected = !this.#selection.has(task.id)) {
+    if (isSelected) this.#selection.add(task.id);
+    else this.#selection.delete(task.id);
+    this.#lastSelected = task.id;
+    this.#draw();
+  }
+
+  /** Selects from the last one on, where the shift key is held. */
+  #onSelect(task, isSelected, event) {
+    const ids = this.#items.filter(({ kind }) => kind === "task").map(({ key }) => key);
+    const [from, to] = [ids.indexOf(this.#lastSelected), ids.indexOf(task.id)].sort((a, b) => a - b);
+    if (event.shiftKey && from >= 0) for (const id of ids.slice(from, to + 1)) this.#selection.add(id);
+    this.#toggle(task, isSelected);
+  }
+
+  #move(step) {
+    const ids = this.#items.filter(({ kind }) => kind === "task").map(({ key }) => key);
+    const place = ids.indexOf(this.#list.focused ?? "");
+    const next = ids[place < 0 ? 0 : Math.max(0, Math.min(ids.length - 1, place + step))];
+    if (next !== undefined) this.#list.focus(next);
+  }
+
+  #act(action, tasks) {
+    openActionDialog(action, tasks, {
+      onDone: () => {
+        this.#select([]);
+        // After a stop was asked for, the task's page shows its receipts as they come.
+        if (action === "stop" && tasks.length === 1) this.#navigate(at(`/tasks/${encodeURIComponent(tasks[0].id)}`));
+      },
+    });
+  }
+
+  #fold(name) {
+    const folded = new Set(this.#query.folded);
+    if (!folded.delete(name)) folded.add(name);
+    this.#change({ folded }, { replace: true });
+  }
+
+  // ── What is shown ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   #schedule() {
     this.#drawTimer ??= setTimeout(() => this.#draw(), this.#store.size > MANY ? DRAW_MANY_AFTER_MS : DRAW_AFTER_MS);
@@ -141,57 +245,70 @@ export class ListView {
     this.#drawTimer = null;
     if (!this.#isOpen) return;
     const now = clock.now();
-    const chosen = this.#store.select({ ...this.#query, found: this.#loader.found, now });
-    const counts = this.#counts(now);
-    this.#filterBar.showCounts(counts);
-    this.#list.show(this.#items(chosen));
+    const inRange = this.#store.inRange({ range: this.#query.range, search: this.#search, found: this.#loader.found, now });
+    const counts = countStates(inRange, now);
+    const chosen = filtered(inRange, this.#query.filter, now);
+    this.#countsBar.show(counts, inRange, { isCut: this.#loader.hasMore, now });
+    this.#groups = arrange(chosen, { ...this.#query, now });
+    this.#items = this.#itemsOf(this.#groups, now);
+    this.#showColumns(chosen);
+    this.#list.show(this.#items);
+    this.#selectionBar.update(this.#selected());
     this.#showState(chosen.length);
     this.#loadMoreNearEnd();
-    showAttention({
-      attention: counts.attention,
-      isOnline: this.#isOnline,
-      title: t("title.list", { active: count(counts.active ?? 0) }),
-    });
-  }
-
-  /** All tasks in progress are here, so that what concerns them alone is counted on the spot. */
-  #counts(now) {
-    const counts = { ...this.#loader.counts };
-    if (this.#loader.state === "ready") Object.assign(counts, this.#store.count(["active", "stopping", "waiting", "stale"], now));
-    counts.attention = this.#store.count(["attention"], now).attention;
-    return counts;
+    showAttention({ attention: counts.attention, isOnline: this.#isOnline, title: t("title.list", { active: count(counts.active) }) });
   }
 
   /** The rows to show: the tasks, with a heading before each group when there is more than one. */
-  #items(chosen) {
-    const heights = NARROW.matches ? HEIGHTS.narrow : HEIGHTS.wide;
-    const sizes = new Map();
-    for (const { group } of chosen) sizes.set(group, (sizes.get(group) ?? 0) + 1);
+  #itemsOf(groups, now) {
+    const heights = NARROW.matches ? HEIGHTS.narrow : HEIGHTS[setting("density")];
+    const { folded, group } = this.#query;
+    const hasHeadings = groups.length > 1 || (groups.length === 1 && PLACES.includes(group));
+    const size = groups.reduce((sum, { rows }) => sum + rows.length, 0);
     const items = [];
-    let last = null;
-    chosen.forEach(({ task, group }, i) => {
-      if (group !== last && sizes.size > 1) {
-        const name = { [Group.ATTENTION]: "attention", [Group.ACTIVE]: "active", [Group.ENDED]: "ended" }[group];
-        const isCut = group === Group.ENDED && this.#loader.hasMore;
-        const n = count(sizes.get(group)) + (isCut ? "+" : "");
-        items.push({ key: `group ${name}`, height: heights.group, kind: "group", name, n });
+    let index = 0;
+    for (const { name, rows } of groups) {
+      const isFolded = hasHeadings && folded.has(name);
+      if (hasHeadings) items.push(this.#heading({ name, rows, isFolded, height: heights.group, now }));
+      for (const { task, depth } of rows) {
+        index += 1;
+        if (isFolded) continue;
+        items.push({ key: task.id, height: heights.row, kind: "task", task, depth, index, size, isSelected: this.#selection.has(task.id) });
       }
-      last = group;
-      const height = heights.row + (task.measure === null ? 0 : heights.measure);
-      items.push({ key: task.id, height, kind: "task", task, index: i + 1, size: chosen.length });
-    });
+    }
     return items;
   }
 
-  #makeRow(item) {
-    if (item.kind === "group") return new GroupRow();
-    const onDone = (action, task) => (action === "stop" ? this.#showStopped(task) : void this.refresh());
-    return new TaskRow({ onAction: (action, task) => openActionDialog(action, task, { onDone: () => onDone(action, task) }) });
+  #heading({ name, rows, isFolded, height, now }) {
+    const { group } = this.#query;
+    const tasks = rows.map(({ task }) => task);
+    const isCut = this.#loader.hasMore && name === "ended";
+    const possible = Object.fromEntries(Object.entries(CAN).map(([action, can]) => [action, tasks.filter(can).length]));
+    const fixed = { attention: `list.group.${name}`, state: `status.${name}` }[group];
+    const label = fixed ? t(fixed) : name || t(`list.group.without.${group}`);
+    const n = count(tasks.length) + (isCut ? "+" : "");
+    return { key: `group ${name}`, height, kind: "group", name, label, n, isFolded, possible, hasChips: !fixed, counts: countStates(tasks, now) };
   }
 
-  /** After a stop was asked for, the task's page shows its receipts as they come. */
-  #showStopped(task) {
-    this.#navigate(at(`/tasks/${encodeURIComponent(task.id)}`));
+  /** Shows the columns that any of these tasks has something for, but not the one by which they are grouped. */
+  #showColumns(tasks) {
+    for (const name of PLACES) {
+      const isShown = name !== this.#query.group && tasks.some((task) => name in task.pairs);
+      setAttribute(this.#rows, `data-${name}`, isShown);
+    }
+  }
+
+  #makeRow(item) {
+    if (item.kind === "group") {
+      return new GroupRow({
+        onFold: (name) => this.#fold(name),
+        onAll: (action, name) => this.#act(action, this.#groups.find((group) => group.name === name).rows.map(({ task }) => task).filter(CAN[action])),
+      });
+    }
+    return new TaskRow({
+      onAction: (action, task) => this.#act(action, [task]),
+      onSelect: (task, isSelected, event) => this.#onSelect(task, isSelected, event),
+    });
   }
 
   #loadMoreNearEnd() {
@@ -200,40 +317,14 @@ export class ListView {
 
   #showState(shown) {
     const { state, error, isLoadingMore } = this.#loader;
-    const { filter, q } = this.#query;
     let name = null;
     if (state === "failed" && this.#isOnline) name = "failed";
     else if (shown > 0) name = isLoadingMore ? "more" : null;
     else if (state === "loading") name = "loading";
-    else if (state === "ready") name = this.#store.size === 0 && !q ? "empty" : "none";
-    const key = [name, filter, q, error?.message].join(" ");
+    else if (state === "ready") name = this.#store.size === 0 && this.#search.text === "" ? "empty" : "none";
+    const key = [name, listAddress(this.#query), error?.message].join(" ");
     if (key === this.#shownState) return;
     this.#shownState = key;
-    this.#state.replaceChildren(...this.#stateNodes(name));
-  }
-
-  #stateNodes(name) {
-    const { filter, q } = this.#query;
-    switch (name) {
-      case "loading":
-        return [h("p", { class: "muted" }, t("list.loading")), ...Array.from({ length: 6 }, () => h("div", { class: "ghost" }))];
-      case "more":
-        return [h("p", { class: "muted" }, t("list.more"))];
-      case "failed":
-        return [h("p", { class: "form-error", role: "alert" }, t("list.failed", { detail: this.#loader.error.message || t("error.network") }))];
-      case "empty":
-        return [
-          h("h2", {}, t("list.empty")),
-          h("p", { class: "muted" }, t("list.empty.hint")),
-          h("pre", { class: "command", tabindex: "0" }, `clawlog run --title "…" -- sleep 60`),
-        ];
-      case "none": {
-        const text = q ? t("list.none.search", { q }) : t(filter === "attention" ? "list.none.attention" : "list.none.filter");
-        const all = h("a", { class: "button", href: at("/") }, t("list.show.all"));
-        return [h("h2", {}, t("list.none")), h("p", { class: "muted", dir: "auto" }, text), all];
-      }
-      default:
-        return [];
-    }
+    this.#state.replaceChildren(...stateNodes(name, { query: this.#query, error }));
   }
 }

@@ -7,9 +7,10 @@ from typing import Annotated
 
 from fastapi import APIRouter
 from fastapi import Path as PathParameter
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.responses import FileResponse, HTMLResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Scope
 
 from clawlog_backend.http.dependencies import BackendDep
 from clawlog_backend.http.problems import Problem
@@ -19,6 +20,11 @@ FOLDER = Path(__file__).resolve().parent.parent.parent / "dashboard"
 _CACHING = {"Cache-Control": "no-cache"}
 
 router = APIRouter(include_in_schema=False)
+
+
+def assets() -> ASGIApp:
+    """The dashboard's files, compressed for clients that take that."""
+    return GZipMiddleware(Assets(), minimum_size=1_400, compresslevel=6)
 
 
 class Assets(StaticFiles):

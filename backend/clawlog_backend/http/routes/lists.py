@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Connection
 
 from clawlog_backend.domain import views
 from clawlog_backend.domain.fields import ID_CHARS, ID_SUFFIX_CHARS, METADATA_VALUE_CHARS, TITLE_CHARS, Id
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.http.bodies import JsonRoute
+from clawlog_backend.http.compression import json_answer, pack, takes_gzip
 from clawlog_backend.http.dependencies import BackendDep
 from clawlog_backend.http.problems import error_responses
 from clawlog_backend.storage import task_list
@@ -57,6 +59,10 @@ class ListQuery(TaskFilter):
         description="`created`: the newest first. `updated`: the last change first. `attention`: what waits for a person, then "
         "what was lost, then what failed, then the rest.",
     )
+    steps: bool = Field(
+        default=True,
+        description="`false`: tasks as the stream has them, without their steps and without nulls.",
+    )
     limit: Annotated[int, Field(ge=1, le=500)] = 50
     cursor: Annotated[str, Field(max_length=64)] | None = Field(
         default=None, description="A page's `next_cursor`, with the same `sort`."
@@ -64,12 +70,14 @@ class ListQuery(TaskFilter):
 
 
 @router.get("", response_model=views.TaskPage, responses=error_responses(401, 403, 422, 429, 503))
-async def list_tasks(backend: BackendDep, asked: Annotated[ListQuery, Query()]) -> Response:
+async def list_tasks(backend: BackendDep, asked: Annotated[ListQuery, Query()], request: Request) -> Response:
     """The tasks, a page at a time, with the counts of all. A parameter that is not known is refused (422)."""
-    now = backend.clock()
-    page = await backend.database.read(
-        lambda connection: views.page_json.dump_json(
-            task_list.list_tasks(connection, asked.query(), now=now, limit=asked.limit, sort=asked.sort, cursor=asked.cursor)
+    now, packed = backend.clock(), takes_gzip(request)
+
+    def look_up(connection: Connection) -> bytes:
+        found = task_list.list_tasks(
+            connection, asked.query(), now=now, limit=asked.limit, sort=asked.sort, cursor=asked.cursor
         )
-    )
-    return Response(page, media_type="application/json")
+        return pack(views.page_json.dump_json(found) if asked.steps else views.rows_json(found), packed=packed)
+
+    return json_answer(await backend.database.read(look_up), packed=packed)

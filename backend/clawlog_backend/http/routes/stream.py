@@ -17,6 +17,8 @@ from clawlog_backend.storage import queries
 
 router = APIRouter(prefix="/api", tags=["people"])
 
+_WATCHED = 200  # more than a screen shows; their ids have to fit into a request's head
+
 _EXAMPLE = """\
 id: 41
 event: hello
@@ -34,8 +36,10 @@ data: {"task_id":"t-1","title":"Deploy the web server","status":"running"}
     response_class=Response,
     responses={
         200: {
-            "description": "First `hello`, then a `task` for each task that changes (as in the list). With `task_id`, also "
-            "an `event` for each new event of its history. `reset`: what was missed is not available, reload.",
+            "description": "First `hello`, then a `task` for each task that stands otherwise than before (a row of the "
+            "list, as with `steps=false`). Signs of life, and reports of more of the same, come as `liveness`, and only of the "
+            "tasks in `task_ids`. With `task_id`, an `event` for each new event of its history, and after these the whole "
+            "`task`. `reset`: what was missed is not available, reload.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
         **error_responses(401, 403, 404, 422, 429, 503),
@@ -44,16 +48,21 @@ data: {"task_id":"t-1","title":"Deploy the web server","status":"running"}
 async def stream(
     backend: BackendDep,
     task_id: Annotated[Id | None, Query(description="Only this task, with its events.")] = None,
+    task_ids: Annotated[
+        list[Id] | None, Query(max_length=_WATCHED, description="The tasks whose signs of life are wanted, too.")
+    ] = None,
     last_event_id: Annotated[
         str | None, Header(alias="Last-Event-ID", description="The id of the last message that was read.")
     ] = None,
 ) -> Response:
     """Every change as it happens. A client can resume after any message."""
     since = _number(last_event_id) if last_event_id else None
-    task_n = None
+    task_n, watched = None, frozenset[int]()
     if task_id is not None:
         task_n = await backend.database.read(lambda connection: queries.task_number(connection, task_id))
-    return _StreamResponse(EventStream(backend.feed, clock=backend.clock, task_n=task_n, since=since))
+    elif task_ids:
+        watched = await backend.database.read(lambda connection: queries.task_numbers(connection, task_ids))
+    return _StreamResponse(EventStream(backend.feed, clock=backend.clock, task_n=task_n, watched=watched, since=since))
 
 
 def _number(text: str) -> int:
