@@ -84,6 +84,20 @@ def shown(text: str | None, style: str = "") -> Text:
     return Text(one_line(text or ""), style=style)
 
 
+def pieces(found: Sequence[tuple[str, str]]) -> Text:
+    """Returns pieces of one line, each with its style, as text."""
+    from rich.text import Text  # noqa: PLC0415 - see console()
+
+    return Text.assemble(*found)
+
+
+def note(text: str) -> Text:
+    """Returns a remark of the command's own, such as what it leaves out."""
+    from rich.text import Text  # noqa: PLC0415 - see console()
+
+    return Text(text, style="dim")
+
+
 def with_advice(found: str, advice: str | None) -> Text:
     """Returns a finding, with its advice below it."""
     text = shown(found)

@@ -161,7 +161,7 @@ def test_the_chosen_task_is_shown_with_its_steps_and_its_stop() -> None:
     assert 'stop requested: "wrong host"' in lines
     assert "✓ 1 one  went well" in lines
     assert "▶ 2 two" in lines
-    assert lines[2].split()[:3] == ["a", "stopping", "1/2"]
+    assert lines[2].split()[:3] == ["a", "◐", "Stopping"]
 
 
 def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:

@@ -1,0 +1,107 @@
+"""The word for how a task is: one state, one word, the same on every screen and on the dashboard.
+
+It must stay light: ``clawlog status`` loads it on its way to answer at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from clawlog.protocol import vocabulary
+
+STOPPING = "stopping"
+"""The status shown for a task that was asked to stop and has not stopped yet."""
+ALARMING = ("lost", "stalled")
+"""States of an agent's liveness that are shown instead of its task's status."""
+
+NEEDS_YOU, DEAD, FAILED, NO_SIGNAL = "Needs you", "Dead", "Failed", "No signal"
+WORKING, STOPPED, DONE = "Working", "Stopped", "Done"
+
+WORDS = {
+    "waiting": NEEDS_YOU,
+    "lost": DEAD,
+    "failed": FAILED,
+    "stalled": NO_SIGNAL,
+    "stale": NO_SIGNAL,
+    STOPPING: "Stopping",
+    "pending": WORKING,
+    "running": WORKING,
+    "interrupted": STOPPED,
+    "done": DONE,
+}
+"""The word for each status that ``shown_status`` may give. A test checks that none is missing."""
+
+STYLES = {
+    NEEDS_YOU: "bold yellow",
+    DEAD: "bold red",
+    FAILED: "bold red",
+    NO_SIGNAL: "yellow",
+    "Stopping": "yellow",
+    WORKING: "green",
+    STOPPED: "dim",
+    DONE: "dim",
+}
+"""How each word is drawn."""
+
+MARKS = {
+    NEEDS_YOU: "?",
+    DEAD: "✕",
+    FAILED: "✗",
+    NO_SIGNAL: "◌",
+    "Stopping": "◐",
+    WORKING: "●",
+    STOPPED: "■",
+    DONE: "✓",
+}
+"""A sign for each word, so that none is told by its colour alone."""
+
+ATTENTION = (NEEDS_YOU, DEAD, FAILED, NO_SIGNAL)
+"""What needs a person, in the order in which it is shown."""
+ORDER = (*ATTENTION, "Stopping", WORKING, STOPPED, DONE)
+"""All words, in the order in which their tasks are shown; what ended is sorted by time alone."""
+
+_GROUPS = (ATTENTION, (WORKING, "Stopping"), (DONE, STOPPED))
+
+
+def shown_status(status: str, liveness: str | None, *, is_stopping: bool) -> str:
+    """Returns the one status that says how a task is: that it is lost, asked to stop or stalled goes before that it runs."""
+    if status in vocabulary.ENDED_TASK_STATUSES:
+        return status
+    if liveness == "lost":
+        return liveness  # nobody is there to hear a stop
+    if is_stopping:
+        return STOPPING
+    return liveness if liveness in ALARMING else status
+
+
+def word(status: str) -> str:
+    """Returns the word for a shown status; one of a newer daemon stands for itself."""
+    return WORDS.get(status, status)
+
+
+def style(name: str) -> str:
+    """Returns how a word is drawn."""
+    return STYLES.get(name, "")
+
+
+def counted(words: Iterable[str]) -> dict[str, int]:
+    """Returns how often each word occurs."""
+    counts: dict[str, int] = {}
+    for each in words:
+        counts[each] = counts.get(each, 0) + 1
+    return counts
+
+
+def tally(counts: Mapping[str, int]) -> Sequence[tuple[str, str]]:
+    """Returns how many tasks are in each state, as pieces of one line with their styles; what no task is in is left out.
+
+    What needs a person stands first, then what goes on, then what has ended.
+    """
+    pieces: list[tuple[str, str]] = []
+    for group in _GROUPS:
+        found = [(f"{name} {counts[name]:,}", style(name)) for name in group if counts.get(name)]
+        for number, each in enumerate(found):
+            if pieces:
+                pieces.append((" · " if number else " │ ", "dim"))
+            pieces.append(each)
+    return pieces
