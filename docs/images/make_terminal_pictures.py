@@ -116,7 +116,7 @@ def terminal(installation: Installation, arguments: tuple[str, ...], columns: in
     """The command in a terminal; gives what reads its screen, as a command line."""
     tmux = ["tmux", "-L", f"clawlog-{uuid.uuid4()}", "-f", "/dev/null"]
     env = {**installation.env, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-    program = [sys.executable, "-c", "from clawlog.cli.main import main; main()", *arguments]
+    program = [sys.executable, "-c", "from clawlog.cli.entry import main; main()", *arguments]
     start = ["new-session", "-d", "-s", "it", "-x", str(columns), "-y", str(rows), *program]
     keep = ["set-option", "-g", "remain-on-exit", "on", ";", "set-option", "-g", "remain-on-exit-format", "", ";"]
     keep += ["set-option", "-g", "status", "off", ";"]

@@ -19,18 +19,10 @@ STEP_MARKS = {
 EVIDENCE_TEXTS = {"process": "process {pid} is running", "command": "it has called recently"}
 """Why an agent counts as alive."""
 
-_LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
-_BROKEN = "bold red"
-
 
 def step_mark(status: str) -> tuple[str, str]:
     """Returns a step's mark and its style."""
     return STEP_MARKS.get(status, ("?", ""))
-
-
-def lane_style(state: str) -> str:
-    """Returns the style of a lane's state."""
-    return _LANE_STYLES.get(state, _BROKEN)
 
 
 def evidence(liveness: LivenessView) -> str | None:

@@ -7,12 +7,14 @@ the terminal nor act as markup.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from clawlog.cli.render.states import Line, has_colour, painted
 from clawlog.cli.render.texts import escaped
 from clawlog.protocol.summary import one_line
 
@@ -75,6 +77,12 @@ def draw(*parts: RenderableType) -> None:
     with target.capture() as drawn:
         target.print(*parts, sep="\n")
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def print_lines(lines: Iterable[Line]) -> None:
+    """Prints lines of pieces with their styles."""
+    for line in painted(lines, colour=has_colour(os.environ)):
+        click.echo(line)
 
 
 def shown(text: str | None, style: str = "") -> Text:

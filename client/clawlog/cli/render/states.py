@@ -5,7 +5,8 @@ It must stay light: ``clawlog status`` loads it on its way to answer at once.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 
 from clawlog.protocol import vocabulary
 
@@ -60,6 +61,12 @@ ATTENTION = (NEEDS_YOU, DEAD, FAILED, NO_SIGNAL)
 ORDER = (*ATTENTION, "Stopping", WORKING, STOPPED, DONE)
 """All words, in the order in which their tasks are shown; what ended is sorted by time alone."""
 
+Line = tuple[tuple[str, str], ...]
+"""A line: pieces of text, each with its style, such as ``bold red``."""
+
+_CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
+"""How a terminal is told of a style (ECMA-48, SGR)."""
+
 _GROUPS = (ATTENTION, (WORKING, "Stopping"), (DONE, STOPPED))
 
 
@@ -92,7 +99,7 @@ def counted(words: Iterable[str]) -> dict[str, int]:
     return counts
 
 
-def tally(counts: Mapping[str, int]) -> Sequence[tuple[str, str]]:
+def tally(counts: Mapping[str, int]) -> Line:
     """Returns how many tasks are in each state, as pieces of one line with their styles; what no task is in is left out.
 
     What needs a person stands first, then what goes on, then what has ended.
@@ -104,4 +111,24 @@ def tally(counts: Mapping[str, int]) -> Sequence[tuple[str, str]]:
             if pieces:
                 pieces.append((" · " if number else " │ ", "dim"))
             pieces.append(each)
-    return pieces
+    return tuple(pieces)
+
+
+def has_colour(env: Mapping[str, str]) -> bool:
+    """Whether stdout shows colours: a terminal does, unless ``NO_COLOR`` or the kind of terminal says otherwise."""
+    return (
+        sys.stdout is not None
+        and sys.stdout.isatty()
+        and not env.get("NO_COLOR")
+        and env.get("TERM") not in ("dumb", "unknown")
+    )
+
+
+def painted(lines: Iterable[Line], *, colour: bool) -> Iterator[str]:
+    """Returns each line as text, in colours or without."""
+    for line in lines:
+        if not colour:
+            yield "".join(text for text, _ in line).rstrip()
+            continue
+        codes = [(text, ";".join(_CODES[each] for each in style.split())) for text, style in line]
+        yield "".join(f"\x1b[{code}m{text}\x1b[0m" if code and text else text for text, code in codes)
