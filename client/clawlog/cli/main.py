@@ -17,6 +17,7 @@ from clawlog import exits, locations, streams
 from clawlog.cli import version
 from clawlog.cli.epilogs import MEANINGS, epilog
 from clawlog.cli.errors import CommandError, status_of
+from clawlog.cli.suggestions import Group, complete_in_bash
 from clawlog.errors import ClawlogError
 
 COMMANDS = {
@@ -48,7 +49,7 @@ _MODULES = {"uninstall": "install.uninstall"}
 """Where a command's module is not named for it."""
 
 
-class LazyCommands(click.Group):
+class LazyCommands(Group):
     """A group that imports a command's module when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -121,6 +122,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit status."""
+    complete_in_bash()
     try:
         status = cli.main(list(arguments) if arguments is not None else None, prog_name="clawlog", standalone_mode=False)
     except click.ClickException as error:
