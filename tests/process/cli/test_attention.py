@@ -114,10 +114,10 @@ def test_the_page_of_a_task_is_opened_or_its_address_printed(
     page = f"{running.env['CLAWLOG_BASE_URL']}/tasks/{task_id}"
     opened: list[str] = []
     monkeypatch.setattr(open_command.webbrowser, "open", lambda url: not opened.append(url))
-    monkeypatch.setattr(open_command, "has_screen", lambda env: False)
+    monkeypatch.setattr(open_command.browser, "has_screen", lambda env: False)
     assert clawlog(running, "open", task_id[-10:]).stdout == f"{page}\n"
     assert clawlog(running, "open").stdout == f"{running.env['CLAWLOG_BASE_URL']}\n"
-    monkeypatch.setattr(open_command, "has_screen", lambda env: True)
+    monkeypatch.setattr(open_command.browser, "has_screen", lambda env: True)
     assert clawlog(running, "open", task_id, "--print").stdout == f"{page}\n"
     assert opened == []
     ran = clawlog(running, "open", task_id, "--json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from clawlog.cli.render import states
@@ -115,16 +115,17 @@ def _summary(of_task: str | None, step: StepView | BackendStep | None, *, is_wor
 
 def by_attention(rows: Iterable[TaskRow]) -> list[TaskRow]:
     """Returns the rows with what needs a person first, then what goes on, then what has ended; otherwise in the order given."""
-    return sorted(rows, key=_rank)
+    return sorted(rows, key=rank)
 
 
-def _rank(row: TaskRow) -> int:
+def rank(row: TaskRow) -> int:
+    """Returns the place of a row: what needs a person first, by how much, then what goes on, then what has ended."""
     if row.needs_attention:
         return states.ATTENTION.index(row.state)
     return len(states.ATTENTION) + (row.status in vocabulary.ENDED_TASK_STATUSES)
 
 
-def tally(rows: Iterable[TaskRow]) -> Sequence[tuple[str, str]]:
+def tally(rows: Iterable[TaskRow]) -> states.Line:
     """Returns how many are in each state, as ``states.tally`` does; what somebody has seen already is not counted."""
     return states.tally(states.counted(each.state for each in rows if each.needs_attention or each.state not in _SEEN))
 
