@@ -126,8 +126,8 @@ def test_the_page_of_a_task_is_opened_or_its_address_printed(
 
 
 def test_a_browser_of_the_terminal_is_not_opened() -> None:
-    assert not open_command.has_screen({"TERM": "xterm"})
-    assert open_command.has_screen({"WAYLAND_DISPLAY": "wayland-0"})
+    assert not open_command.browser.has_screen({"TERM": "xterm"})
+    assert open_command.browser.has_screen({"WAYLAND_DISPLAY": "wayland-0"})
 
 
 def test_what_happens_to_a_task_is_printed_until_it_ends(running: Installation, clawlog: Clawlog) -> None:

@@ -30,7 +30,8 @@ def test_tasks_are_shown_live_and_keys_act_on_them(running: Installation) -> Non
         screen.shows("daemon ok")
         task = client.create_task("看得见", ["第一步"], watch_pid=os.getpid())
         screen.shows("看得见")
-        screen.type("g")  # the newest stands first
+        screen.type("/看得见\r")
+        screen.shows('with "看得见": 1 of')
         client.update_step(task.task_id, 1, "running", summary="half way")
         screen.shows("half way")
         screen.type("s")
