@@ -7,7 +7,8 @@ import re
 from datetime import UTC, datetime
 
 from process.cli.conftest import Clawlog
-from support.installation import Installation, wait_until
+from support.installation import CLAWLOG, Installation, wait_until
+from support.terminal import on_terminal
 
 
 def test_tasks_are_listed_with_where_they_stand(running: Installation, clawlog: Clawlog) -> None:
@@ -109,7 +110,7 @@ def test_a_task_is_shown_with_steps_life_stop_and_history(running: Installation,
         "created",
         "step 1 done: 一 · went well",
         "step 2 running: 二",
-        "stop requested",
+        "stop requested by someone: wrong host",
         "stop seen",
         "stop delivered",
         "stop acknowledged: stopped after step 1",
@@ -216,3 +217,21 @@ def test_a_history_shows_its_steps_whatever_the_number_of_heartbeats(running: In
 
 def client_time() -> str:
     return datetime.now(UTC).isoformat().replace("+00:00", "Z")
+
+
+def test_a_terminal_shows_what_it_has_room_for_and_says_what_it_leaves_out(running: Installation) -> None:
+    about = {"project": "room"}
+    with running.client() as client:
+        for number in range(12):
+            client.create_task(f"任务 {number}", watch_pid=os.getpid(), metadata=about)
+        asks = client.create_task("问", watch_pid=os.getpid(), metadata=about)
+        client.update_task(asks.task_id, "waiting", summary="a or b?")
+    with on_terminal(running, *CLAWLOG, "tasks", "--project", "room") as screen:
+        screen.resize(14, 80)
+        screen.until_it_ends()
+    plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown).splitlines()
+    assert plain[0] == "Needs you 1 │ Working 12"
+    assert plain[1].split() == ["ID", "STATE", "TITLE", "›", "STEP", "AGE"]
+    assert plain[2].split()[:5] == [asks.task_id[-len(plain[2].split()[0]) :], "?", "Needs", "you", "问"]
+    assert max(map(len, plain)) <= 80
+    assert (len(plain), plain[-1]) == (13, "and 3 more: --limit N shows them")

@@ -126,8 +126,8 @@ def _show(listed: Listed, limit: int | None) -> None:
         return
     left_out = len(listed.rows) - len(shown)
     said = f"and {'more' if listed.more else f'{left_out:,} more'}: --limit N shows them" if left_out or listed.more else ""
-    states_line = [] if listed.more else [output.pieces(rows.tally(listed.rows))]  # of a part they would mislead
-    output.draw(*states_line, table, *([output.note(said)] if said else []))
+    tally = () if listed.more else rows.tally(listed.rows)  # of a part it would mislead
+    output.draw(*map(output.pieces, states.folded(tally, console.width)), table, *([output.note(said)] if said else []))
 
 
 def _of_daemon(status: str | None, wanted: Mapping[str, str]) -> Listed:

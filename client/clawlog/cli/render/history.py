@@ -85,7 +85,8 @@ def describe(event: BackendEvent, task: BackendTask) -> str:
         case "plan" | "step_added" | "link" | "metadata":
             return one_line(_change(event.kind, event.details))
         case "interrupt_requested":
-            return "stop requested"
+            by, reason = (event.details.get(name) for name in ("requested_by", "reason"))
+            return one_line(f"stop requested{f' by {by}' if by else ''}{f': {reason}' if reason else ''}")
         case "interrupt_seen" | "interrupt_delivered":
             return f"stop {event.kind.removeprefix('interrupt_')}{summary}"
         case "interrupt_ack":

@@ -5,6 +5,7 @@ It must stay light: ``clawlog status`` loads it on its way to answer at once.
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -67,6 +68,7 @@ Line = tuple[tuple[str, str], ...]
 _CODES = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33"}
 """How a terminal is told of a style (ECMA-48, SGR)."""
 
+_BETWEEN = " ·│"
 _GROUPS = (ATTENTION, (WORKING, "Stopping"), (DONE, STOPPED))
 
 
@@ -112,6 +114,28 @@ def tally(counts: Mapping[str, int]) -> Line:
                 pieces.append((" · " if number else " │ ", "dim"))
             pieces.append(each)
     return tuple(pieces)
+
+
+def folded(line: Line, columns: int | None) -> list[Line]:
+    """Returns a line as several, broken between its pieces, where it is longer than the terminal is wide."""
+    lines: list[list[tuple[str, str]]] = [[]]
+    for text, name in line:
+        width = sum(len(each) for each, _ in lines[-1])
+        if columns is not None and lines[-1] and width + len(text.rstrip()) > columns:
+            if not lines[-1][-1][0].strip(_BETWEEN):
+                lines[-1].pop()
+            lines.append([])
+        if lines[-1] or text.strip(_BETWEEN):  # what stands between two pieces is not needed between two lines
+            lines[-1].append((text, name))
+    return [tuple(each) for each in lines if each]
+
+
+def columns() -> int | None:
+    """Returns how wide the terminal is; None where stdout is none."""
+    try:
+        return os.get_terminal_size(1).columns
+    except OSError:
+        return None
 
 
 def has_colour(env: Mapping[str, str]) -> bool:
