@@ -24,6 +24,7 @@ if TYPE_CHECKING:  # what loads this counts its milliseconds
 MOST_ACTIVE, MOST_ENDED = 500, 100
 """How many tasks are asked for: the newest of those that have not ended, and of those that have."""
 _DAY_S = 86_400.0
+_LEAST_COLUMNS = 20
 _LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
 _BROKEN = "bold red"
 
@@ -77,11 +78,22 @@ def screen(answer: Mapping[str, Any], tasks: Line, problems: Sequence[Problem], 
 
 
 def wrong(problems: Sequence[Problem]) -> Iterator[Line]:
-    """Returns the lines about what is wrong, each with its advice."""
+    """Returns the lines about what is wrong, each with its advice, as wide as the terminal."""
     for found, advice in problems:
-        yield (" ! ", "bold red"), (one_line(found), "")
+        yield from _wrapped((" ! ", "bold red"), one_line(found), "")
         if advice:
-            yield ("   → ", "dim"), (one_line(advice), "bold")
+            yield from _wrapped(("   → ", "dim"), one_line(advice), "bold")
+
+
+def _wrapped(mark: tuple[str, str], text: str, style: str) -> Iterator[Line]:
+    from textwrap import wrap  # noqa: PLC0415 - where nothing is wrong nothing is wrapped
+
+    columns = states.columns()
+    room = len(text) + 1 if columns is None else max(columns - len(mark[0]), _LEAST_COLUMNS)
+    first, *rest = wrap(text, room, break_on_hyphens=False) or [""]
+    yield mark, (first, style)
+    for each in rest:
+        yield (" " * len(mark[0]), ""), (each, style)
 
 
 def _details(answer: Mapping[str, Any]) -> Iterator[Line]:
