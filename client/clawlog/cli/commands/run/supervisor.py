@@ -124,8 +124,9 @@ class Supervisor:
         if self._tee is not None:
             await asyncio.to_thread(self._tee.drain)
         await self._reporter.conclude(begun, [self._end(code)], PATIENCE_S)
-        if begun.done() and (created := begun.result()) is not None:  # a short command has ended before it was known
-            self._remarks.created(created)
+        created = begun.result() if begun.done() and not begun.cancelled() else None
+        if created is not None:
+            self._remarks.created(created)  # if not yet: a short command has ended before it was known
         if self._stop is not None:
             self._remarks.stopped(await self._asked_by(), self._stop.reason)
 
