@@ -194,11 +194,9 @@ def get_task(task_id: str) -> Call[JsonObject]:
 
 
 def list_tasks(*, active: bool | None = None, limit: int | None = None) -> Call[JsonObject]:
-    """Asks for the tasks that the daemon knows: all, those that have not ended (``active``), or those that have.
+    """Asks for the tasks that the daemon knows: all, those that have not ended (``active``), or those that have; or the newest.
 
-    Args:
-        active: Which.
-        limit: At most so many, the newest; the answer then says by ``next_cursor`` whether there are more.
+    With a ``limit`` the answer's ``next_cursor`` says whether there are more.
     """
     return Call("task.list", _present(active=active, limit=limit), results.raw)
 

@@ -226,7 +226,8 @@ def test_a_terminal_shows_what_it_has_room_for_and_says_what_it_leaves_out(runni
             client.create_task(f"任务 {number}", watch_pid=os.getpid(), metadata=about)
         asks = client.create_task("问", watch_pid=os.getpid(), metadata=about)
         client.update_task(asks.task_id, "waiting", summary="a or b?")
-    with on_terminal(running, *CLAWLOG, "tasks", "--project", "room") as screen:
+    once_sized = ["sh", "-c", 'until [ "$(stty size)" = "14 80" ]; do :; done; exec "$@"', "sh"]
+    with on_terminal(running, *once_sized, *CLAWLOG, "tasks", "--project", "room") as screen:
         screen.resize(14, 80)
         screen.until_it_ends()
     plain = re.sub(r"\x1b\[[0-9;]*m", "", screen.shown).splitlines()

@@ -19,7 +19,7 @@ DEFAULT_INTERVAL_S = 1.0
 @click.command(
     short_help="Show all tasks live in the terminal.",
     epilog=epilog(
-        ("clawlog top", "the tasks that have not ended, or have failed of late"),
+        ("clawlog top", "what goes on, and what failed of late"),
         ("clawlog top --all --interval 5", "all of them, every five seconds"),
         s0="quit with q",
         s2="wrong usage, or no terminal (use: clawlog tasks)",
