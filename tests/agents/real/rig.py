@@ -65,7 +65,6 @@ class Run:
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
         self.process = process
         self.output = output
-        self.started = time.time()
 
     def wait(self, limit_s: float = RUN_LIMIT_S) -> int:
         """Its exit status, once it has ended."""
@@ -86,18 +85,16 @@ class Rig:
     Args:
         name: The agent.
         scripts: What the model can play.
-        progress: Is told what is going on.
 
     Attributes:
         home, project: The agent's home folder, and where it works.
-        hooked: Whether the hooks are installed.
+        trusted: What was added to the agent's settings when its question was answered whether the hooks may run.
     """
 
-    def __init__(self, name: str, *scripts: Script, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, name: str, *scripts: Script) -> None:
         self.program = PROGRAMS[name]
         self.name = name
-        self.hooked = False
-        self.progress = progress
+        self.trusted = ""
         self.model = ModelServer(*scripts)
         self._stack = contextlib.ExitStack()
         self._runs = 0
@@ -107,7 +104,7 @@ class Rig:
         with contextlib.ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agent", ignore_cleanup_errors=True)))
             self.home, self.project, self._bin = (self.folder / name for name in ("home", "project", "bin"))
-            for each in (self.home, self.project, self._bin, self.folder / "backend"):
+            for each in (self.home, self.project, self._bin, self.folder / "backend", self.folder / "tmp"):
                 each.mkdir(mode=0o700)
             self._family = Family(self.folder)
             self.backend = BackendProcess(self.folder / "backend")
@@ -136,7 +133,8 @@ class Rig:
         node = packages()["node"].find()
         assert node is not None
         path = f"{self._bin}:{node.parent}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", "HOME": str(self.home)}
+        own = {"HOME": str(self.home), "TMPDIR": str(self.folder / "tmp")}  # agents leave libraries and sockets there
+        basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **own}
         return {**basic, **self.program.env(self.place)}
 
     def start(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
@@ -210,7 +208,7 @@ class Rig:
         """``clawlog install hooks`` for this agent."""
         done = self.clawlog("install", "hooks", self.name, "--with-plans", *flags)
         assert done.returncode == 0, f"install hooks ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-        self.hooked = True
+        self.trusted = self.program.trust(self.place)
 
     def files(self) -> dict[str, bytes]:
         """The files of the home folder that are the agent's settings, by their paths in it."""

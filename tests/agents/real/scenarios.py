@@ -82,9 +82,9 @@ FIRST, SECOND = (
 
 
 @contextlib.contextmanager
-def hooked(name: str, *scripts: Script, progress: Progress) -> Iterator[Rig]:
+def hooked(name: str, *scripts: Script) -> Iterator[Rig]:
     """A rig with a daemon and the hooks installed; what went on is told with an error."""
-    with Rig(name, *scripts, progress=progress) as rig:
+    with Rig(name, *scripts) as rig:
         rig.start_daemon()
         rig.install()
         try:
@@ -108,7 +108,7 @@ def is_done(task: Task) -> bool:
 
 def session(name: str, result: Result, progress: Progress) -> None:
     """A session from its first prompt to its end, and the same resumed."""
-    with hooked(name, SESSION, HELLO, progress=progress) as rig:
+    with hooked(name, SESSION, HELLO) as rig:
         progress("a session")
         run = rig.start("session", say="Tidy the cellar")
         rig.until_there("two-runs")
@@ -164,7 +164,7 @@ def _reopened(task: Task) -> bool:
 
 def stop(name: str, result: Result, progress: Progress) -> None:
     """Stop is pressed while "two" runs: nothing runs after it, until a person speaks again."""
-    with hooked(name, STOPPED, progress=progress) as rig:
+    with hooked(name, STOPPED) as rig:
         progress("stop in the middle")
         run = rig.start("stopped", say="Count to five")
         rig.until_there("two-runs")
@@ -209,7 +209,7 @@ def _check_receipts(task: Task, pressed: float, let_go: float, result: Result) -
 
 def killed(name: str, result: Result, progress: Progress) -> None:
     """SIGKILL of the agent: the task is lost within 20 s."""
-    with hooked(name, KILLED, progress=progress) as rig:
+    with hooked(name, KILLED) as rig:
         progress("the agent is killed")
         run = rig.start("killed", say="Wait long")
         rig.until_there("long-runs")
@@ -223,7 +223,7 @@ def killed(name: str, result: Result, progress: Progress) -> None:
 
 def two(name: str, result: Result, progress: Progress) -> None:
     """Two sessions at once: one is stopped, the other goes on."""
-    with hooked(name, FIRST, SECOND, progress=progress) as rig:
+    with hooked(name, FIRST, SECOND) as rig:
         progress("two sessions at once")
         first = rig.start("first", say="Alpha")
         rig.until_there("first-runs")
@@ -245,7 +245,7 @@ def two(name: str, result: Result, progress: Progress) -> None:
 
 def daemon_killed(name: str, result: Result, progress: Progress) -> None:
     """SIGKILL of the daemon in the middle: the agent works on, and all arrives."""
-    with hooked(name, STOPPED, progress=progress) as rig:
+    with hooked(name, STOPPED) as rig:
         progress("the daemon is killed")
         run = rig.start("stopped", say="Count")
         rig.until_there("two-runs")
