@@ -5,19 +5,29 @@ BIN := .venv/bin
 # One more than two processors: much of a test's time is waiting for programs.
 WORKERS ?= 3
 
+NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
+
 .PHONY: venv demo test faults agents lint format bench docs man clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
 
 .venv/.stamp: pyproject.toml
-	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
+	@$(PYTHON) -c '$(NEW_ENOUGH)'
+	@echo "Installing clawlog, its libraries and the developers' tools into .venv (once; a minute or two) …"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
-demo: venv  ## a complete run on temporary state: ends by itself
-	$(BIN)/clawlog demo
+# What a user needs, and none of the developers' tools; where those are there, nothing is to be done.
+.venv/.runtime: pyproject.toml
+	@if [ .venv/.stamp -nt pyproject.toml ]; then touch $@; else \
+	  $(PYTHON) -c '$(NEW_ENOUGH)' && \
+	  echo "Installing clawlog and its libraries into .venv (once; half a minute with a quick network) …" && \
+	  $(PYTHON) -m venv .venv && $(BIN)/pip install --quiet --disable-pip-version-check --editable . && touch $@; fi
+
+demo: .venv/.runtime  ## a complete run on temporary state: ends by itself, with what to open then
+	@$(BIN)/clawlog demo
 
 test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the floor in pyproject.toml (nearly twice the work)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)

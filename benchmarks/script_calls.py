@@ -38,6 +38,8 @@ def run() -> list[Figure]:
         for name, command in calls.items():
             figures.append(_against(f"update_status.py {name} / bare python", command, bare, env, 1.25))
         figures.append(_against("create_task.py, 3 steps / bare python", create, bare, env, 1.4))
+        status = [sys.executable, "-c", "from clawlog.cli.entry import main; main()", "status"]
+        figures.append(_against("clawlog status / bare python", status, bare, env, 4.3))
         slower, ours = _pairs(direct, calls["heartbeat"], env)
         detail = f"{_ms(slower)} direct, {_ms(ours)} ours"
         figures.append(ratio("direct argparse + urllib / update_status.py heartbeat", slower, ours, 4.5, ">=", detail))

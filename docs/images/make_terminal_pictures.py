@@ -2,7 +2,7 @@
 
 Starts a backend and a daemon on temporary state, reports tasks in every state through the client, runs the real commands in a
 real terminal (tmux), and draws what stands on its screen as SVG. With a folder as its argument it writes every screen there
-instead, at 80 and at 200 columns and as text, too: to be looked at.
+instead, at 80, 120 and 200 columns and as text, too: to be looked at.
 """
 
 # ruff: noqa: INP001, T201 -- a program, run in place, that prints what it made
@@ -104,6 +104,10 @@ def tell(installation: Installation) -> str:
         installation.end(gone)
         wait_until(lambda: client.get_task(lost.task_id)["liveness"]["state"] == "lost", "the agent is lost")
         wait_until(lambda: client.get_task(stalled.task_id)["liveness"]["state"] == "stalled", "the agent is stalled")
+        asks = client.create_task("Migrate the orders table", ["copy", "compare", "swap"], watch_pid=agent)
+        client.update_step(asks.task_id, 1, "done")
+        client.update_step(asks.task_id, 2, "running")
+        client.update_task(asks.task_id, "waiting", summary='drop the column "legacy_total"?')
         running = client.create_task("部署 Nginx 服务", ["检查本地环境", "编写配置文件", "启动并测试"], watch_pid=agent)
         client.update_step(running.task_id, 1, "done", summary="Debian 12, nginx 1.22 is there")
         client.update_step(running.task_id, 2, "running", summary="writing the config template")
@@ -116,7 +120,7 @@ def terminal(installation: Installation, arguments: tuple[str, ...], columns: in
     """The command in a terminal; gives what reads its screen, as a command line."""
     tmux = ["tmux", "-L", f"clawlog-{uuid.uuid4()}", "-f", "/dev/null"]
     env = {**installation.env, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8"}
-    program = [sys.executable, "-c", "from clawlog.cli.main import main; main()", *arguments]
+    program = [sys.executable, "-c", "from clawlog.cli.entry import main; main()", *arguments]
     start = ["new-session", "-d", "-s", "it", "-x", str(columns), "-y", str(rows), *program]
     keep = ["set-option", "-g", "remain-on-exit", "on", ";", "set-option", "-g", "remain-on-exit-format", "", ";"]
     keep += ["set-option", "-g", "status", "off", ";"]
@@ -175,6 +179,8 @@ def main() -> None:
             Screen("status", ("status",), "BACKEND", 24),
             Screen("show", ("show", looked_at), "stop delivered", 40),
             Screen("tasks", ("tasks",), "Nightly", 24),
+            Screen("watch", ("watch", looked_at), "stop delivered", 24),
+            Screen("run", ("run", "--", "echo", "compiled 318 files"), "clawlog: task", 6),
             Screen("doctor", ("doctor",), "nothing is wrong", 24),
         ]
         for screen in screens:
@@ -195,7 +201,7 @@ def take(installation: Installation, screen: Screen, folder: Path | None) -> Non
     wanted = [(HERE / name, columns) for name, (which, columns) in PICTURES.items() if which == screen.name]
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)
-        wanted = [(folder / f"{screen.name}-{columns}.svg", columns) for columns in (80, 200)]
+        wanted = [(folder / f"{screen.name}-{columns}.svg", columns) for columns in (80, 120, 200)]
     for path, columns in wanted:
         shown = screen_of(installation, screen, columns).replace(str(installation.folder), "~/.local/state/clawlog")
         path.write_text(svg(shown, columns, "clawlog " + screen.arguments[0]), encoding="utf-8")

@@ -11,7 +11,7 @@ from typing import get_args
 import pydantic
 import pytest
 
-from clawlog.cli.render import marks, views
+from clawlog.cli.render import marks, states, views
 from clawlog.connection.results import StopPhase
 from clawlog.protocol import summary, types, vocabulary
 from clawlog_backend.domain import events, fields, texts
@@ -83,9 +83,13 @@ def test_every_step_status_has_its_mark_in_the_terminal(status: str) -> None:
     assert status in marks.STEP_MARKS, f"cli/render/marks.py: STEP_MARKS lacks {status!r}"
 
 
-@pytest.mark.parametrize("status", [*vocabulary.TASK_STATUSES, views.STOPPING, *views.ALARMING])
-def test_every_task_status_has_its_style_in_the_terminal(status: str) -> None:
-    assert status in marks.TASK_STYLES, f"cli/render/marks.py: TASK_STYLES lacks {status!r}"
+@pytest.mark.parametrize("status", [*vocabulary.TASK_STATUSES, "stale", states.STOPPING, *states.ALARMING])
+def test_every_task_status_has_its_word_in_the_terminal(status: str) -> None:
+    assert status in states.WORDS, f"cli/render/states.py: WORDS lacks {status!r}"
+
+
+def test_every_word_of_a_state_is_drawn_and_has_its_place() -> None:
+    assert set(states.WORDS.values()) == set(states.STYLES) == set(states.MARKS) == set(states.ORDER)
 
 
 @pytest.mark.parametrize("evidence", vocabulary.EVIDENCE)
@@ -96,7 +100,7 @@ def test_every_evidence_has_its_words_in_the_terminal(evidence: str) -> None:
 
 
 def test_what_the_terminal_takes_for_alarming_is_a_state_of_liveness() -> None:
-    assert set(views.ALARMING) <= set(vocabulary.LIVENESS_STATES)
+    assert set(states.ALARMING) <= set(vocabulary.LIVENESS_STATES)
     assert set(marks.STEP_MARKS) == set(vocabulary.STEP_STATUSES)
 
 

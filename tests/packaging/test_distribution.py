@@ -9,9 +9,12 @@ import sysconfig
 import tarfile
 import venv
 import zipfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
+
+from clawlog.cli.main import COMMANDS
 
 pytestmark = pytest.mark.xdist_group("distribution")  # one worker builds, once
 
@@ -59,7 +62,7 @@ def test_the_wheel_holds_every_file_of_the_three_packages_and_nothing_else(wheel
             if path.is_file() and "__pycache__" not in path.parts:
                 expected.add(f"clawlog/cli/commands/install/files/{path.relative_to(project)}")
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name}
+        held = {name for name in archive.namelist() if ".dist-info/" not in name and "/share/man/" not in name}
     assert held == expected
     assert {f"{name}/py.typed" for name in PACKAGES} <= held
     assert any(name.startswith("clawlog_backend/dashboard/") and name.endswith(".html") for name in held)
@@ -72,6 +75,12 @@ def test_the_wheel_bears_the_licence_and_both_programs(wheel: Path) -> None:
     assert any(name.endswith("/LICENSE") for name in names)
     assert "clawlog = " in entry_points
     assert "clawlogd = " in entry_points
+
+
+def test_a_manual_page_of_every_program_and_command_is_installed(installed: Path) -> None:
+    pages = {path.name: path.read_text(encoding="utf-8") for path in (installed / "share" / "man" / "man1").iterdir()}
+    assert {"clawlogd.1", "update_status.py.1", "clawlog.1"} | {f"clawlog-{name}.1" for name in COMMANDS} <= pages.keys()
+    assert f'"clawlog {version("clawlog-status-sync")}"' in pages["clawlog.1"]
 
 
 def test_the_sdist_holds_the_skill_the_scripts_and_the_units(built: Path) -> None:

@@ -20,7 +20,7 @@ from clawlog.cli.sources.backend import Backend
 from clawlog.client import Client
 from clawlog.errors import DaemonUnreachable
 
-CLAWLOG = [sys.executable, "-c", "from clawlog.cli.main import main; main()"]
+CLAWLOG = [sys.executable, "-c", "from clawlog.cli.entry import main; main()"]
 LIMIT_S = 30.0
 
 

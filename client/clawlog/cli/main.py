@@ -6,7 +6,6 @@ A command's module is imported when that command is called, and rich by those al
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -15,8 +14,10 @@ from typing import NoReturn
 import click
 
 from clawlog import exits, locations, streams
+from clawlog.cli import version
 from clawlog.cli.epilogs import MEANINGS, epilog
 from clawlog.cli.errors import CommandError, status_of
+from clawlog.cli.suggestions import Group, complete_in_bash
 from clawlog.errors import ClawlogError
 
 COMMANDS = {
@@ -48,10 +49,8 @@ COMMANDS = {
 _MODULES = {"uninstall": "install.uninstall"}
 """Where a command's module is not named for it."""
 
-_DIST_INFO = "clawlog_status_sync-"
 
-
-class LazyCommands(click.Group):
+class LazyCommands(Group):
     """A group that imports a command's module when it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -86,23 +85,8 @@ class LazyCommands(click.Group):
 def _print_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's own signature
     del option
     if value:
-        click.echo(f"clawlog {_installed_version()}")
+        click.echo(f"clawlog {version.installed()}")
         ctx.exit()
-
-
-def _installed_version() -> str:
-    """The distribution's version, from the name of its ``.dist-info`` folder: reading its metadata would double the start."""
-    for folder in sys.path:
-        try:
-            names = os.listdir(folder or os.curdir)
-        except OSError:
-            continue
-        for name in names:
-            if name.startswith(_DIST_INFO) and name.endswith(".dist-info"):
-                return name.removeprefix(_DIST_INFO).removesuffix(".dist-info")
-    from importlib.metadata import version  # noqa: PLC0415 - it knows of other ways to be installed, and is slow
-
-    return version("clawlog-status-sync")
 
 
 _EPILOG = epilog(
@@ -139,6 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Runs the program; returns its exit status."""
+    complete_in_bash()
     try:
         status = cli.main(list(arguments) if arguments is not None else None, prog_name="clawlog", standalone_mode=False)
     except click.ClickException as error:

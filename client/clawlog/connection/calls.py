@@ -193,9 +193,12 @@ def get_task(task_id: str) -> Call[JsonObject]:
     return Call("task.get", _present(task_id=task_id), results.raw)
 
 
-def list_tasks(*, active: bool | None = None) -> Call[JsonObject]:
-    """Asks for all tasks that the daemon knows, or those that have not ended (``active``)."""
-    return Call("task.list", _present(active=active), results.raw)
+def list_tasks(*, active: bool | None = None, limit: int | None = None) -> Call[JsonObject]:
+    """Asks for the tasks that the daemon knows: all, those that have not ended (``active``), or those that have; or the newest.
+
+    With a ``limit`` the answer's ``next_cursor`` says whether there are more.
+    """
+    return Call("task.list", _present(active=active, limit=limit), results.raw)
 
 
 def update_step(

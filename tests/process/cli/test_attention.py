@@ -38,7 +38,7 @@ def failed(where: Installation, title: str) -> str:
 
 def test_a_task_whose_agent_is_gone_is_closed(running: Installation, clawlog: Clawlog) -> None:
     task_id = lost(running, "gone")
-    assert "attention  lost; seen by nobody yet" in clawlog(running, "show", task_id).stdout
+    assert "attention  Dead; seen by nobody yet" in clawlog(running, "show", task_id).stdout
     ran = clawlog(running, "close", task_id[-8:], "--status", "interrupted", "--reason", "machine was taken away")
     assert (ran.status, ran.stdout, ran.stderr) == (0, f"closed {task_id}\n", "")
     shown = running.backend.task_answer(task_id)
@@ -66,7 +66,7 @@ def test_a_failure_that_was_seen_asks_for_attention_no_longer(running: Installat
     task_ids = [failed(running, "seen"), failed(running, "too")]
     assert clawlog(running, "acknowledge", *task_ids).stdout == "".join(f"acknowledged {each}\n" for each in task_ids)
     assert all(running.backend.task(each).attention.acknowledged_at for each in task_ids)
-    assert "attention  failed; seen by " in clawlog(running, "show", task_ids[0]).stdout
+    assert "attention  Failed; seen by " in clawlog(running, "show", task_ids[0]).stdout
     assert clawlog(running, "acknowledge").status == 2
 
 
@@ -79,10 +79,9 @@ def test_a_task_that_waits_wants_an_answer_and_not_to_be_seen(running: Installat
     assert (ran.status, ran.stdout) == (65, "")
     assert "(HTTP 409)" in ran.stderr
     row = next(line for line in clawlog(running, "tasks").stdout.splitlines() if line.startswith(task_id))
-    assert row.split()[1] == "waiting"
-    assert row.endswith('waits  "drop the column?"')
+    assert row.split()[1:8] == ["?", "Needs", "you", "waits", "drop", "the", "column?"]
     shown = clawlog(running, "show", task_id).stdout
-    assert shown.splitlines()[2] == "drop the column?"
+    assert shown.splitlines()[3] == "drop the column?"
     assert "it waits for an answer" in shown
 
 
@@ -96,14 +95,14 @@ def test_a_task_is_shown_with_its_plan_progress_links_parent_and_parts(running: 
         client.link_task(task_id, "https://git.example/pulls/7")
         assert client.flush().flushed
     lines = clawlog(running, "show", task_id).stdout.splitlines()
-    assert lines[0] == "part  running  318/2480 files"
-    assert f"part of    whole (pending) {parent}" in lines
+    assert lines[0] == "part  ● Working  318/2480 files"
+    assert f"part of    whole (Working) {parent}" in lines
     assert lines[lines.index("links      log: https://ci.example/7") + 1] == "           https://git.example/pulls/7"
     assert "▶ 1 一  318/2480 files" in lines
     assert "· 2 二" in lines
-    assert f"parts      part (running) {task_id}" in clawlog(running, "show", parent).stdout.splitlines()
+    assert f"parts      part (Working) {task_id}" in clawlog(running, "show", parent).stdout.splitlines()
     row = next(line for line in clawlog(running, "tasks").stdout.splitlines() if line.startswith(task_id))
-    assert row.endswith("↳ part › 一 · 318/2480 files")
+    assert "  ↳ part › 一 · 318/2480 files  " in row
 
 
 def test_the_page_of_a_task_is_opened_or_its_address_printed(
@@ -115,10 +114,10 @@ def test_the_page_of_a_task_is_opened_or_its_address_printed(
     page = f"{running.env['CLAWLOG_BASE_URL']}/tasks/{task_id}"
     opened: list[str] = []
     monkeypatch.setattr(open_command.webbrowser, "open", lambda url: not opened.append(url))
-    monkeypatch.setattr(open_command, "has_screen", lambda env: False)
+    monkeypatch.setattr(open_command.browser, "has_screen", lambda env: False)
     assert clawlog(running, "open", task_id[-10:]).stdout == f"{page}\n"
     assert clawlog(running, "open").stdout == f"{running.env['CLAWLOG_BASE_URL']}\n"
-    monkeypatch.setattr(open_command, "has_screen", lambda env: True)
+    monkeypatch.setattr(open_command.browser, "has_screen", lambda env: True)
     assert clawlog(running, "open", task_id, "--print").stdout == f"{page}\n"
     assert opened == []
     ran = clawlog(running, "open", task_id, "--json")
@@ -127,8 +126,8 @@ def test_the_page_of_a_task_is_opened_or_its_address_printed(
 
 
 def test_a_browser_of_the_terminal_is_not_opened() -> None:
-    assert not open_command.has_screen({"TERM": "xterm"})
-    assert open_command.has_screen({"WAYLAND_DISPLAY": "wayland-0"})
+    assert not open_command.browser.has_screen({"TERM": "xterm"})
+    assert open_command.browser.has_screen({"WAYLAND_DISPLAY": "wayland-0"})
 
 
 def test_what_happens_to_a_task_is_printed_until_it_ends(running: Installation, clawlog: Clawlog) -> None:
@@ -139,7 +138,10 @@ def test_what_happens_to_a_task_is_printed_until_it_ends(running: Installation, 
         assert clawlog(running, "watch", task_id, "--timeout", "0").status == 75
         watch = running.start_clawlog("watch", task_id[-8:], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert watch.stdout is not None
-        assert [watch.stdout.readline().split()[1:] for _ in range(2)] == [[b"created"], [b"step", b"1", b"running"]]
+        assert [watch.stdout.readline().split()[1:] for _ in range(2)] == [
+            [b"created"],
+            [b"step", b"1", b"running:", "一".encode()],
+        ]
         client.update_task(task_id, "waiting", summary="go on?")
         assert watch.stdout.readline().rstrip().endswith(b"task waiting: go on?")
         client.add_step(task_id, "二")

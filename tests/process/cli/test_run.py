@@ -253,3 +253,20 @@ def test_ctrl_z_stops_both_and_fg_continues_both(running: Installation, tmp_path
         screen.shows("&")
         screen.type("kill %1; wait %1; echo status $?\n")
         screen.shows("status 143")
+
+
+def test_a_person_at_a_terminal_reads_which_task_it_is_and_who_stopped_it(running: Installation) -> None:
+    with running.client() as client:
+        client.create_task("first, so that the backend is known")
+        assert client.flush().flushed
+    program = f"{PRINT_TASK}; import time; time.sleep(60)"
+    with on_terminal(running, *CLAWLOG, "run", "--", sys.executable, "-c", program) as screen:
+        screen.until(lambda shown: "clawlog: task" in shown and shown.count("\n") == 2, "both lines")
+        task_id = next(line.strip() for line in screen.shown.splitlines() if not line.startswith("clawlog"))
+        assert f"clawlog: task {task_id[-4:]} · {running.env['CLAWLOG_BASE_URL']}/tasks/{task_id}" in screen.shown
+        wait_until(lambda: running.backend.tasks(q=task_id), "the backend has the task")
+        running.backend.request_stop(task_id, reason="wrong branch", requested_by="anna")
+        screen.shows("clawlog: stopped by anna: wrong branch")
+    with on_terminal(running, *CLAWLOG, "run", "--quiet", "--", "echo", "said") as screen:
+        screen.until_it_ends()
+        assert screen.shown == "said\r\n"

@@ -84,7 +84,7 @@ def test_an_ending_signal_that_the_caller_ignores_or_blocks_ends_it_all_the_same
 def test_ctrl_c_before_the_command_has_begun_ends_it_by_that_signal(quiet: Installation) -> None:
     program = (
         "import os; from clawlog.cli.commands import run; run.title_of = lambda *_: os.kill(os.getpid(), 2); "
-        "from clawlog.cli.main import main; main()"
+        "from clawlog.cli.entry import main; main()"
     )
     ran = ended(quiet, [sys.executable, "-c", program, "run", "--", "echo", "begun"])
     assert (ran.status, ran.stdout, ran.stderr.strip()) == (-signal.SIGINT, b"", b"")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.metadata import version
@@ -83,6 +84,9 @@ def test_every_help_shows_examples_and_exit_statuses(names: tuple[str, ...], fre
     ("arguments", "said"),
     [
         (["nonesuch"], "No such command 'nonesuch'"),
+        (["stauts"], "No such command 'stauts'. Did you mean status?"),
+        (["kill"], "Did you mean stop?"),
+        (["contract", "shwo"], "Did you mean show?"),
         (["status", "--nonesuch"], "No such option"),
         (["show"], "Missing argument"),
         (["up", "--port", "70000"], "is not in the range"),
@@ -134,7 +138,7 @@ def test_a_shell_completes_commands_and_the_ids_of_tasks(running: Installation) 
             "COMP_WORDS": " ".join(["clawlog", *words]),
             "COMP_CWORD": str(len(words)),
         }
-        return running.clawlog(env=told).stdout.split()
+        return [line.partition("\t")[0] for line in running.clawlog(env=told).stdout.splitlines()]
 
     assert completions("sta") == ["plain,status"]
     assert completions("show", "complete-m") == ["plain,complete-me-7"]
@@ -145,3 +149,27 @@ def test_a_shell_completes_commands_and_the_ids_of_tasks(running: Installation) 
     offered = {command: completions(command, "") for command in ("show", "stop")}
     for end, commands in (("7f3e", ["show"]), ("7f3d", ["show", "stop"])):  # as lists show them: by their last characters
         assert [each for each in offered if any(word.endswith(end) for word in offered[each])] == commands
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="wants bash")
+def test_bash_lists_ids_with_their_titles_and_types_the_id_alone(running: Installation) -> None:
+    with running.client() as client:
+        client.create_task('Fix * and $(date); it\'s "urgent"', task_id="titled-a-77c1")
+        client.create_task("the other", task_id="titled-b-77c2")
+    asks = """
+        eval "$(clawlog completion bash)"
+        ask() { COMP_WORDS=(clawlog show "$1") COMP_CWORD=2 COMP_TYPE=9 COMPREPLY=(); _clawlog_completion clawlog; }
+        ask titled-; printf '%s\\n' "${COMPREPLY[@]}"
+        ask titled-b; printf '%s\\n' "${COMPREPLY[@]}"
+    """
+    program = running.folder / "bin" / "clawlog"
+    program.parent.mkdir(exist_ok=True)
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{CLAWLOG[2]}' \"$@\"\n")
+    program.chmod(0o755)
+    env = {**running.env, "PATH": f"{program.parent}:{os.environ['PATH']}"}
+    ran = subprocess.run(["bash", "--norc", "-c", asks], env=env, capture_output=True, text=True, check=True, timeout=30)
+    assert ran.stdout.splitlines() == [
+        "titled-b-77c2  (the other)",
+        'titled-a-77c1  (Fix * and $(date); it\'s "urgent")',
+        "titled-b-77c2",
+    ]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
+import sys
 
 import pytest
 
+from clawlog.cli import quick_status
 from clawlog.cli.sources import daemon
 from process.cli.conftest import Clawlog
 from support.installation import Installation, wait_until
@@ -19,10 +21,46 @@ def test_a_healthy_daemon_is_shown_on_one_screen(running: Installation, clawlog:
         assert client.flush().flushed
     ran = clawlog(running, "status")
     assert (ran.status, ran.stderr) == (0, "")
-    assert ran.stdout.startswith("● healthy   clawlogd ")
+    assert ran.stdout.splitlines()[1].startswith("● daemon ok   clawlogd ")
     assert running.env["CLAWLOG_BASE_URL"] in ran.stdout
     assert len(ran.stdout.splitlines()) < 24
     assert all(line == line.rstrip() for line in ran.stdout.splitlines())
+
+
+QUICK = """
+import os, sys
+from clawlog.cli.entry import main
+os._exit = lambda status: (print(*sys.modules, file=sys.stderr), sys.exit(status))
+sys.argv[1:] = ["status"]
+main()
+"""
+"""The program, which says at its end what it has loaded."""
+SLOW = {"click", "rich", "dataclasses", "socket", "typing", "urllib.request", "asyncio", "clawlog.client"}
+
+
+def test_where_all_is_well_it_is_answered_at_once_and_as_the_command_itself_answers(
+    fresh: Installation, clawlog: Clawlog
+) -> None:
+    fresh.start_backend()
+    fresh.start_daemon()
+    assert quick_status.run(fresh.env) is None  # nothing was sent yet, so nobody knows whether the backend is there
+    with fresh.client() as client:
+        asked = client.create_task("问", ["一"], watch_pid=os.getpid())
+        client.update_task(asked.task_id, "waiting", summary="a or b?")
+        gone = fresh.start("sleep", "60")
+        lost = client.create_task("没了", ["一"], watch_pid=gone.pid)
+        fresh.end(gone)
+        failed = client.create_task("坏了", ["一"])
+        client.update_task(failed.task_id, "failed")
+        wait_until(lambda: client.get_task(lost.task_id)["liveness"]["state"] == "lost", "its agent is lost")
+        assert client.flush().flushed
+    env = {name: value for name, value in fresh.env.items() if not name.startswith("COV")}  # it loads much of its own
+    ran = subprocess.run([sys.executable, "-c", QUICK], env=env, capture_output=True, text=True, check=True, timeout=20)
+    assert "clawlog.cli.quick_status" in ran.stderr.split()
+    assert not SLOW & set(ran.stderr.split())
+    quick, whole = ran.stdout.splitlines(), clawlog(fresh, "status").stdout.splitlines()
+    assert quick[0] == "Needs you 1 · Dead 1 · Failed 1 (24 h)"
+    assert [line.partition(", up ")[0] for line in quick] == [line.partition(", up ")[0] for line in whole]
 
 
 def test_programs_get_the_daemons_own_answer(running: Installation, clawlog: Clawlog) -> None:
@@ -43,7 +81,7 @@ def test_an_outage_is_told_with_since_when_why_how_much_and_for_how_long(fresh: 
         lane = wait_until(lambda: next((x for x in client.daemon_status()["backends"] if x["outage_since"]), None), "an outage")
     ran = clawlog(fresh, "status")
     assert ran.status == 1
-    assert "● degraded" in ran.stdout
+    assert "● daemon degraded" in ran.stdout
     assert f"is unavailable since {lane['outage_since']}" in ran.stdout
     assert "cannot connect" in ran.stdout
     assert "waiting  2 events" in ran.stdout

@@ -14,6 +14,7 @@ import pytest
 from clawlog.cli import servers
 from clawlog.cli.commands import up as up_command
 from clawlog.cli.sources.backend import Backend
+from process.cli.conftest import Clawlog
 from support.installation import Installation, children, is_running, wait_until
 
 
@@ -82,6 +83,21 @@ def test_a_daemon_that_runs_already_is_used_and_left_running(fresh: Installation
     up.process.send_signal(signal.SIGTERM)
     assert up.ends() == (143, "")
     assert fresh.daemon_answers()
+
+
+def test_a_second_one_says_where_the_first_is_and_can_open_it(
+    running: Installation, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setattr(up_command.webbrowser, "open", lambda url: not opened.append(url))
+    with running.client() as client:
+        pid = client.daemon_status()["pid"]
+    url = f"http://localhost:{running.backend_port}"
+    ran = clawlog(running, "up", "--port", str(running.backend_port), "--open")
+    assert (ran.status, ran.stdout) == (0, f"ClawLog already runs: {url} (process {pid})\n")
+    assert opened == [url]
+    ran = clawlog(running, "up", "--port", str(running.backend_port), "--json")
+    assert (ran.status, ran.json["dashboard"], ran.json["pid"], ran.json["ran_already"]) == (0, url, pid, True)
 
 
 def test_a_port_in_use_is_said_and_nothing_is_left_running(fresh: Installation) -> None:

@@ -14,6 +14,7 @@ from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import CommandError
 from clawlog.cli.render import contracts, output
+from clawlog.cli.suggestions import Group
 from clawlog.client import Client
 from clawlog.connection import calls
 from clawlog.connection.call import Call
@@ -27,6 +28,7 @@ _ROOM_BYTES = 4096  # for what stands around a contract in a call
 
 
 @click.group(
+    cls=Group,
     short_help="Show or try how a backend is spoken to.",
     epilog=epilog(
         ("clawlog contract show", "the default backend"),

@@ -13,11 +13,13 @@ from clawlog.cli.errors import CommandError
 from clawlog.cli.render import output, times, views
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.views import DeadLetter
+from clawlog.cli.suggestions import Group
 from clawlog.client import Client
 from clawlog.connection.results import JsonObject
 
 
 @click.group(
+    cls=Group,
     short_help="List, retry or drop the events that a backend refused.",
     epilog=epilog(
         ("clawlog dead-letter list", ""),

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import sys
 import webbrowser
-from collections.abc import Mapping
 
 import click
 
@@ -13,7 +11,7 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
-from clawlog.cli.sources import configuration, lookup
+from clawlog.cli.sources import browser, configuration, lookup
 from clawlog.cli.sources.backend import Backend
 
 
@@ -33,7 +31,7 @@ from clawlog.cli.sources.backend import Backend
 def command(*, task: str | None, only_print: bool, as_json: bool) -> int:
     """Open the dashboard, or a task's page, in a browser. TASK is an id, or at least four of its last characters."""
     url = configuration.load(os.environ).base_url if task is None else _page(task)
-    opened = not only_print and has_screen(os.environ) and webbrowser.open(url)
+    opened = not only_print and browser.has_screen(os.environ) and webbrowser.open(url)
     if as_json:
         output.print_json({"url": url, "opened": opened})
     elif not opened:
@@ -47,8 +45,3 @@ def _page(task: str) -> str:
     if page is None:
         output.warn(f"{found.base_url} does not say where a task's page is; this is where it begins")
     return page or found.base_url
-
-
-def has_screen(env: Mapping[str, str]) -> bool:
-    """Whether a browser could show itself; one for the terminal would take that over."""
-    return sys.platform == "darwin" or any(env.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import click
@@ -12,7 +13,7 @@ import click
 from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
-from clawlog.cli.render import output, rows, tables, views
+from clawlog.cli.render import output, rows, states, tables, views
 from clawlog.cli.render.rows import TaskRow
 from clawlog.cli.render.views import TaskView
 from clawlog.cli.sources.backend import DEFAULT_LIMIT, Backend
@@ -21,10 +22,14 @@ from clawlog.protocol import vocabulary
 
 GROUPS: Mapping[str, Callable[[TaskView], bool]] = {
     "active": lambda task: task.status not in views.ENDED,
-    "stopping": lambda task: task.shown_status == views.STOPPING,
+    "stopping": lambda task: task.shown_status == states.STOPPING,
     "stale": lambda task: task.liveness.state in ("quiet", "stalled", "lost"),
 }
 """Words for several statuses, and which of the daemon's tasks they mean; a backend knows them itself."""
+
+_LINES_BESIDE = 5
+"""The lines of a terminal that are not a task's: the states (two), the table's head, what is left out, and the prompt."""
+_LEAST_ROWS = 10
 
 STATUSES = (*GROUPS, *vocabulary.TASK_STATUSES)
 
@@ -47,7 +52,8 @@ STATUSES = (*GROUPS, *vocabulary.TASK_STATUSES)
 @click.option("--host", help="Only those on this machine, as their metadata say.")
 @click.option("--project", help="Only those of this project.")
 @click.option("--agent", help="Only those of this agent.")
-@click.option("--limit", type=click.IntRange(1, 500), help=f"At most so many (of a backend: {DEFAULT_LIMIT} by default).")
+@click.option("--limit", type=click.IntRange(1, 500),
+    help=f"At most so many.  [default: what a terminal has room for, else all; of a backend {DEFAULT_LIMIT}]")  # fmt: skip
 @click.option("--backend", "url", metavar="URL", help="Ask this backend instead of the daemon.")
 @options.as_json
 def command(
@@ -61,23 +67,21 @@ def command(
     url: str | None,
     as_json: bool,
 ) -> int:
-    """List the tasks: the status of each, when its agent last reported, and what it is doing.
+    """List the tasks: the state of each, what it is doing, and for how long it has been so.
 
-    What needs a person comes first: a question, a lost agent, a failure; then the newest. With --backend no daemon is needed.
+    What needs a person comes first: a question, a dead agent, a failure, no signal; then the newest. A wide terminal shows more
+    of each: from 120 columns on its summary and host, from 200 on its agent, its progress and its last report. With --backend
+    no daemon is needed.
     """
     if active and status not in (None, "active"):
         raise click.UsageError("--active is --status active: give one of them")
     status = "active" if active else status
     wanted = {name: value for name, value in (("host", host), ("project", project), ("agent", agent)) if value is not None}
-    if url is not None:
-        answer, found, known = _of_backend(url, {"status": status, **wanted, "limit": limit})
-    else:
-        answer, found, known = _of_daemon(status, wanted, limit)
+    listed = _of_daemon(status, wanted) if url is None else _of_backend(url, {"status": status, **wanted, "limit": limit})
     if as_json:
-        output.print_json(answer)
-    elif found:
-        chars = tables.id_chars(known) if sys.stdout.isatty() else None
-        output.draw(tables.tasks(found, width=output.console().width, id_chars=chars))
+        output.print_json(listed.printed(limit))
+    elif listed.rows:
+        _show(listed, limit)
     else:
         output.warn(
             "no such tasks" if wanted or status not in (None, "active") else "no active tasks" if status else "no tasks"
@@ -85,20 +89,53 @@ def command(
     return exits.SUCCESS
 
 
-def _of_daemon(status: str | None, wanted: Mapping[str, str], limit: int | None) -> tuple[Any, list[TaskRow], Sequence[str]]:
-    """Returns the daemon's answer without what was not asked for, its rows, and the ids of all of its tasks."""
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What was found.
+
+    Attributes:
+        answer: The answer that it is from.
+        rows: The tasks, what needs attention first.
+        known: The ids that a short one is told apart from.
+        more: Whether there are more than were asked for.
+    """
+
+    answer: Any
+    rows: Sequence[TaskRow]
+    known: Sequence[str]
+    more: bool
+
+    def printed(self, limit: int | None) -> Any:
+        """Returns the answer, with those tasks alone that the table would show."""
+        shown = {each.task_id for each in self.rows[:limit]}
+        return {**self.answer, "tasks": [each for each in self.answer["tasks"] if each["task_id"] in shown]}
+
+
+def _show(listed: Listed, limit: int | None) -> None:
+    """Prints the table; on a terminal with the number of tasks in each state above, and what it leaves out below.
+
+    A terminal shows what it has room for unless told otherwise: what needs attention stands first, and must not scroll away.
+    """
+    on_terminal, console = sys.stdout.isatty(), output.console()
+    room = max(console.height - _LINES_BESIDE, _LEAST_ROWS) if on_terminal else None
+    shown = listed.rows[: limit or room]
+    chars = tables.id_chars(listed.known) if on_terminal else None
+    table = tables.tasks(shown, width=console.width, id_chars=chars)
+    if not on_terminal:
+        output.draw(table)
+        return
+    left_out = len(listed.rows) - len(shown)
+    said = f"and {'more' if listed.more else f'{left_out:,} more'}: --limit N shows them" if left_out or listed.more else ""
+    tally = () if listed.more else rows.tally(listed.rows)  # of a part it would mislead
+    output.draw(*map(output.pieces, states.folded(tally, console.width)), table, *([output.note(said)] if said else []))
+
+
+def _of_daemon(status: str | None, wanted: Mapping[str, str]) -> Listed:
     with Client(autostart=False) as client:
         answer = client.list_tasks()
     every = views.tasks(answer)
-    chosen = [
-        (raw, view)
-        for raw, view in zip(answer["tasks"], every, strict=True)
-        if _is(view, status) and all(view.metadata.get(name) == value for name, value in wanted.items())
-    ]
-    shown = rows.by_attention(rows.of_daemon(view) for _, view in chosen)[:limit]
-    left = {each.task_id for each in shown}
-    printed = {**answer, "tasks": [raw for raw, view in chosen if view.task_id in left]}
-    return printed, shown, [each.task_id for each in every]
+    chosen = [each for each in every if _is(each, status) and all(each.metadata.get(k) == v for k, v in wanted.items())]
+    return Listed(answer, rows.by_attention(map(rows.of_daemon, chosen)), [each.task_id for each in every], more=False)
 
 
 def _is(task: TaskView, status: str | None) -> bool:
@@ -106,9 +143,9 @@ def _is(task: TaskView, status: str | None) -> bool:
     return status in (None, task.status) or (status in GROUPS and GROUPS[status](task))
 
 
-def _of_backend(url: str, query: Mapping[str, str | int | None]) -> tuple[Any, list[TaskRow], Sequence[str]]:
-    """Returns the backend's answer, its rows, and the ids of its tasks."""
+def _of_backend(url: str, query: Mapping[str, str | int | None]) -> Listed:
     backend = Backend(url, os.environ)
     answer = backend.tasks_answer(**query, sort="attention")
     found = backend.read_tasks(answer)
-    return answer, rows.by_attention(map(rows.of_backend, found)), [each.task_id for each in found]
+    more = answer.get("next_cursor") is not None
+    return Listed(answer, rows.by_attention(map(rows.of_backend, found)), [each.task_id for each in found], more=more)

@@ -16,12 +16,15 @@ from clawlog import exits, locations
 from clawlog.async_client import AsyncClient
 from clawlog.cli import options, servers, signals
 from clawlog.cli.epilogs import epilog
-from clawlog.cli.errors import ServerFailed
+from clawlog.cli.errors import CommandError, ServerFailed
 from clawlog.cli.render import output
 from clawlog.cli.servers import Server
+from clawlog.cli.sources.backend import Backend
 from clawlog.errors import DaemonUnreachable
 
 DEFAULT_PORT = 8000
+_ANSWER_S = 3.0
+"""How long a server at the port is waited for, to find out whether it is a backend."""
 
 
 @click.command(
@@ -29,7 +32,7 @@ DEFAULT_PORT = 8000
     epilog=epilog(
         ("clawlog up", "the usual port and state"),
         ("clawlog up --port 8080 --open", "another port; opens the dashboard"),
-        s0="",
+        s0="both run already",
         s1="one of the two ended unexpectedly; the other was stopped, too",
         s69="one of the two could not start",
         s130="Ctrl-C: both were stopped (143 after SIGTERM)",
@@ -44,13 +47,23 @@ def command(*, port: int, in_browser: bool, as_json: bool) -> int:
     """Run the embedded backend and the daemon together, in the foreground.
 
     The state is kept in the usual folder, so tasks and events are there again next time. Ctrl-C stops both. If one of them
-    ends, the other is stopped, too. A daemon that is already running is used, and left running at the end.
+    ends, the other is stopped, too. A daemon that is already running is used, and left running at the end. Where both run
+    already, it says so, and where.
     """
     return signals.run(_up(port=port, in_browser=in_browser, as_json=as_json))
 
 
 async def _up(*, port: int, in_browser: bool, as_json: bool) -> int:
     env = dict(os.environ)
+    running_pid = await _running_daemon()
+    if running_pid is not None and port and _is_backend(url := f"http://localhost:{port}"):
+        if as_json:
+            _announce_json(url, running_pid, used=True)
+        else:
+            click.echo(f"ClawLog already runs: {url} (process {running_pid})")
+        if in_browser:
+            webbrowser.open(url)
+        return exits.SUCCESS
     async with servers.backend(env) as backend:
         answered_at = await servers.start_backend(backend, port=port)
         url = f"http://localhost:{answered_at.rpartition(':')[2]}"  # the name that tasks use: the daemon's token is bound to it
@@ -90,6 +103,14 @@ async def _running_daemon() -> int | None:
             return int((await client.daemon_status())["pid"])
         except DaemonUnreachable:
             return None
+
+
+def _is_backend(url: str) -> bool:
+    """Whether the embedded backend answers there: one with pages of tasks."""
+    try:
+        return Backend(url, os.environ, timeout_s=_ANSWER_S).page("any") is not None
+    except CommandError:
+        return False
 
 
 def _announce(url: str, daemon_pid: int, *, used: bool) -> None:

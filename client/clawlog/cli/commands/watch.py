@@ -97,7 +97,7 @@ class Watcher:
         for _ in range(_MOST_PAGES):
             if self._last_seq is None or not events or events[0].seq <= self._last_seq + 1:
                 break
-            older = self._backend.events_before(self._task_id, events[0].seq, limit=_PAGE)
+            older, _ = self._backend.events_before(self._task_id, events[0].seq, limit=_PAGE)
             if not older:
                 break
             events = [*older, *events]

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
-from clawlog.cli.render import views
+from clawlog.cli.render import states, views
 from clawlog.cli.render.views import LinkView, Measure
 from clawlog.protocol.summary import one_line
 
@@ -34,6 +34,7 @@ class Receipts:
         delivered_at: When the agent received it.
         acknowledged_at: When the agent had stopped.
         ack_summary: The agent's own summary.
+        requested_by: Who asked for it.
     """
 
     interrupt_id: str
@@ -43,6 +44,7 @@ class Receipts:
     delivered_at: str | None
     acknowledged_at: str | None
     ack_summary: str | None
+    requested_by: str | None = None
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -65,6 +67,7 @@ class Receipts:
             delivered_at=_text(view, "delivered_at"),
             acknowledged_at=_text(view, "acknowledged_at"),
             ack_summary=_text(view, "ack_summary"),
+            requested_by=_text(view, "requested_by"),
         )
 
 
@@ -190,6 +193,7 @@ class BackendTask:
         parent_task_id: The task that it is a part of.
         parent: The same, as far as the backend knows it.
         subtasks: Its parts, the newest first.
+        lost_reason: Why its agent is taken to be gone.
     """
 
     task_id: str
@@ -212,12 +216,13 @@ class BackendTask:
     parent_task_id: str | None = None
     parent: Relative | None = None
     subtasks: tuple[Relative, ...] = ()
+    lost_reason: str | None = None
 
     @property
     def shown_status(self) -> str:
         """The one word that says how it is."""
         is_stopping = self.stop is not None and self.stop.requested_at is not None and self.stop.acknowledged_at is None
-        return views.shown_status(self.status, self.liveness, is_stopping=is_stopping)
+        return states.shown_status(self.status, self.liveness, is_stopping=is_stopping)
 
     @classmethod
     def read(cls, view: Mapping[str, Any]) -> Self:
@@ -244,6 +249,7 @@ class BackendTask:
             parent_task_id=_text(view, "parent_task_id"),
             parent=Relative.read(view["parent"]) if view.get("parent") else None,
             subtasks=tuple(Relative.read(each) for each in view.get("subtasks") or ()),
+            lost_reason=_text(life, "reason"),
         )
 
 

@@ -1,4 +1,4 @@
-"""The mark and the colour of each status, so that all screens show a status alike.
+"""The mark and the colour of steps and lanes, so that all screens show them alike; those of tasks are in ``states``.
 
 A test checks that every word of ``protocol.vocabulary`` has its entry; an unknown word of a newer daemon is shown plainly.
 """
@@ -16,39 +16,13 @@ STEP_MARKS = {
 }
 """A step's mark and its style, by status."""
 
-TASK_STYLES = {
-    "pending": "",
-    "running": "green",
-    "waiting": "bold yellow",
-    "done": "dim",
-    "failed": "bold red",
-    "interrupted": "dim",
-    "stopping": "bold yellow",
-    "lost": "bold red",
-    "stalled": "bold yellow",
-}
-"""The style of a task, by ``TaskView.shown_status``."""
-
 EVIDENCE_TEXTS = {"process": "process {pid} is running", "command": "it has called recently"}
 """Why an agent counts as alive."""
-
-_LANE_STYLES = {"idle": "green", "delivering": "green", "retrying": "yellow"}
-_BROKEN = "bold red"
 
 
 def step_mark(status: str) -> tuple[str, str]:
     """Returns a step's mark and its style."""
     return STEP_MARKS.get(status, ("?", ""))
-
-
-def task_style(status: str) -> str:
-    """Returns the style of a task's status."""
-    return TASK_STYLES.get(status, "")
-
-
-def lane_style(state: str) -> str:
-    """Returns the style of a lane's state."""
-    return _LANE_STYLES.get(state, _BROKEN)
 
 
 def evidence(liveness: LivenessView) -> str | None:

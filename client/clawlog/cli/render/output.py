@@ -7,12 +7,14 @@ the terminal nor act as markup.
 from __future__ import annotations
 
 import json
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 import click
 
+from clawlog.cli.render.states import Line, has_colour, painted
 from clawlog.cli.render.texts import escaped
 from clawlog.protocol.summary import one_line
 
@@ -77,11 +79,31 @@ def draw(*parts: RenderableType) -> None:
     click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
+def print_lines(lines: Iterable[Line]) -> None:
+    """Prints lines of pieces with their styles."""
+    for line in painted(lines, colour=has_colour(os.environ)):
+        click.echo(line)
+
+
 def shown(text: str | None, style: str = "") -> Text:
     """Returns foreign text made safe to show: one line, without control characters."""
     from rich.text import Text  # noqa: PLC0415 - see console()
 
     return Text(one_line(text or ""), style=style)
+
+
+def pieces(found: Sequence[tuple[str, str]]) -> Text:
+    """Returns pieces of one line, each with its style, as text."""
+    from rich.text import Text  # noqa: PLC0415 - see console()
+
+    return Text.assemble(*found)
+
+
+def note(text: str) -> Text:
+    """Returns a remark of the command's own, such as what it leaves out."""
+    from rich.text import Text  # noqa: PLC0415 - see console()
+
+    return Text(text, style="dim")
 
 
 def with_advice(found: str, advice: str | None) -> Text:

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from clawlog.cli.render.backend_views import BackendTask
-from clawlog.cli.render.views import Measure, TaskView
+from clawlog.cli.render import states
+from clawlog.cli.render.backend_views import BackendStep, BackendTask
+from clawlog.cli.render.views import Measure, StepView, TaskView
 from clawlog.protocol import vocabulary
-
-_FIRST = ("waiting", "lost", "failed", "stalled", "stopping")
-"""What needs a person comes first, in this order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +18,15 @@ class TaskRow:
     Attributes:
         task_id: Its id.
         title: What it does.
-        status: The one word that says how it is.
+        status: The one status that says how it is; ``state`` is the word for it.
+        since: Since when it is so, as far as that is known: since it asked, ended, or
+            last gave a sign; else since it began.
         reported_at: Its end, else its agent's last sign.
         steps_ended: How many of its steps have ended.
         steps: How many it has.
         step: The title of the running step.
         measure: How far that has come.
-        summary: The question where it waits for a person, else the last summary.
+        summary: The question where it waits for a person, else what is known of the work.
         host: Where it runs, as its metadata say.
         agent: Who does it.
         is_subtask: Whether it is a part of another task.
@@ -36,6 +36,7 @@ class TaskRow:
     task_id: str
     title: str
     status: str
+    since: str | None
     reported_at: str | None
     steps_ended: int
     steps: int
@@ -47,20 +48,37 @@ class TaskRow:
     is_subtask: bool
     is_acknowledged: bool = False
 
+    @property
+    def state(self) -> str:
+        """How it is, as every screen and the dashboard call it."""
+        return states.word(self.status)
+
+    @property
+    def needs_attention(self) -> bool:
+        """Whether a person should look at it."""
+        return self.state in states.ATTENTION and not self.is_acknowledged
+
+    @property
+    def style(self) -> str:
+        """How its state is drawn: what somebody has seen already no longer shouts."""
+        return "dim" if self.is_acknowledged else states.style(self.state)
+
 
 def of_daemon(view: TaskView) -> TaskRow:
     """Returns the row of a task that the daemon knows."""
-    step = view.current_step
+    step, ended_at, seen_at = view.current_step, view.ended_at, view.liveness.agent_seen_at
+    silent = seen_at if view.shown_status in states.ALARMING else None
     return TaskRow(
         task_id=view.task_id,
         title=view.title,
         status=view.shown_status,
-        reported_at=view.ended_at or view.liveness.agent_seen_at,
+        since=ended_at or view.waiting_since or silent or view.created_at,
+        reported_at=ended_at or seen_at,
         steps_ended=view.steps_ended,
         steps=len(view.steps),
         step=step.title if step is not None else None,
         measure=view.newest_measure,
-        summary=view.summary,
+        summary=_summary(view.summary, step, is_working=view.status == "running"),
         host=view.metadata.get("host"),
         agent=view.metadata.get("agent"),
         is_subtask=view.parent_task_id is not None,
@@ -69,16 +87,20 @@ def of_daemon(view: TaskView) -> TaskRow:
 
 def of_backend(view: BackendTask) -> TaskRow:
     """Returns the row of a task that a backend knows."""
+    step = next((each for each in view.steps if each.status == "running"), None)
+    silent = view.agent_seen_at if states.word(view.shown_status) in (states.DEAD, states.NO_SIGNAL) else None
     return TaskRow(
         task_id=view.task_id,
         title=view.title,
         status=view.shown_status,
+        since=view.ended_at or view.waiting_since or silent or view.created_at,
         reported_at=view.ended_at or view.agent_seen_at,
-        steps_ended=sum(step.status in vocabulary.ENDED_STEP_STATUSES for step in view.steps),
+        steps_ended=sum(each.status in vocabulary.ENDED_STEP_STATUSES for each in view.steps),
         steps=len(view.steps),
-        step=next((step.title for step in view.steps if step.status == "running"), None),
+        step=step.title if step is not None else None,
         measure=view.measure,
-        summary=view.summary,
+        summary=(view.lost_reason if view.shown_status == "lost" else None)
+        or _summary(view.summary, step, is_working=view.status == "running"),
         host=view.metadata.get("host"),
         agent=view.metadata.get("agent"),
         is_subtask=view.parent_task_id is not None,
@@ -86,12 +108,26 @@ def of_backend(view: BackendTask) -> TaskRow:
     )
 
 
+def _summary(of_task: str | None, step: StepView | BackendStep | None, *, is_working: bool) -> str | None:
+    """What is known of the work: of what goes on, its running step says more than the task as a whole."""
+    return (step.summary if is_working and step is not None else None) or of_task
+
+
 def by_attention(rows: Iterable[TaskRow]) -> list[TaskRow]:
-    """Returns the rows with what needs a person first; otherwise in the order given."""
-    return sorted(rows, key=_rank)
+    """Returns the rows with what needs a person first, then what goes on, then what has ended; otherwise in the order given."""
+    return sorted(rows, key=rank)
 
 
-def _rank(row: TaskRow) -> int:
-    if row.status in _FIRST and not row.is_acknowledged:
-        return _FIRST.index(row.status)
-    return len(_FIRST) + (row.status in vocabulary.ENDED_TASK_STATUSES)
+def rank(row: TaskRow) -> int:
+    """Returns the place of a row: what needs a person first, by how much, then what goes on, then what has ended."""
+    if row.needs_attention:
+        return states.ATTENTION.index(row.state)
+    return len(states.ATTENTION) + (row.status in vocabulary.ENDED_TASK_STATUSES)
+
+
+def tally(rows: Iterable[TaskRow]) -> states.Line:
+    """Returns how many are in each state, as ``states.tally`` does; what somebody has seen already is not counted."""
+    return states.tally(states.counted(each.state for each in rows if each.needs_attention or each.state not in _SEEN))
+
+
+_SEEN = (states.DEAD, states.FAILED)

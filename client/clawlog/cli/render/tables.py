@@ -6,18 +6,19 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from clawlog.cli.render import marks, output, times
+from clawlog.cli.render import output, states, times
 from clawlog.cli.render.rows import TaskRow
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-_SHORTEST_ID = 4
+SHORTEST_ID = 4
 LISTED_CHARS = 8
 """How many of an id's last characters stand before a line about one of several tasks."""
 _WIDE, _WIDEST = 120, 200
-"""From how many columns on a table says where a task runs, and who does it."""
+"""From how many columns on a table has room for what was last said and where, and for who does it."""
+_BAR_CELLS = 5
 
 
 def tasks(found: Sequence[TaskRow], *, width: int, id_chars: int | None = None) -> Table:
@@ -31,46 +32,63 @@ def tasks(found: Sequence[TaskRow], *, width: int, id_chars: int | None = None) 
     from rich.table import Table  # noqa: PLC0415 - see output.console
     from rich.text import Text  # noqa: PLC0415 - as above
 
+    wide, widest = width >= _WIDE, width >= _WIDEST
     shown = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim", expand=False)
-    shown.add_column("TASK", no_wrap=True)
-    shown.add_column("STATUS", no_wrap=True)
-    shown.add_column("STEPS", no_wrap=True, justify="right")
-    shown.add_column("LAST REPORT", no_wrap=True, justify="right")
-    if width >= _WIDE:
-        shown.add_column("HOST", no_wrap=True, max_width=24)
-    if width >= _WIDEST:
+    shown.add_column("ID", no_wrap=True)
+    shown.add_column("STATE", no_wrap=True)
+    shown.add_column("TITLE › STEP", ratio=3)  # spare width goes to the title and what was said
+    if wide:
+        shown.add_column("SUMMARY", ratio=2)
+        shown.add_column("HOST", no_wrap=True, max_width=20)
+    if widest:
         shown.add_column("AGENT", no_wrap=True, max_width=16)
-    shown.add_column("TITLE", ratio=1)  # spare width goes to the title
+        shown.add_column("PROGRESS", no_wrap=True)
+        shown.add_column("LAST REPORT", no_wrap=True, justify="right")
+    shown.add_column("AGE", no_wrap=True, justify="right")
     for each in found:
-        place = [output.shown(each.host or "-")] if width >= _WIDE else []
-        place += [output.shown(each.agent or "-")] if width >= _WIDEST else []
-        shown.add_row(
+        cells: list[str | Text] = [
             short_id(each.task_id, id_chars) if id_chars else each.task_id,
-            Text(each.status, style=marks.task_style("done" if each.is_acknowledged else each.status)),
-            f"{each.steps_ended}/{each.steps}",
-            f"{times.age(times.age_s(each.reported_at))} ago" if each.reported_at else "-",
-            *place,
-            output.one_row(_title(each)),
-        )
+            Text(f"{states.MARKS.get(each.state, ' ')} {each.state}", style=each.style),
+            output.one_row(_title(each, with_summary=not wide)),
+        ]
+        if wide:
+            cells += [output.one_row(output.shown(each.summary, each.style if each.needs_attention else "dim"))]
+            cells += [output.shown(each.host or "-")]
+        if widest:
+            cells += [output.shown(each.agent or "-"), _progress(each)]
+            cells += [f"{times.age(times.age_s(each.reported_at))} ago" if each.reported_at else "-"]
+        shown.add_row(*cells, times.age(times.age_s(each.since)) if each.since else "-")
     return shown
 
 
-def _title(row: TaskRow) -> Text:
-    """The title, and what is going on: the running step, how far it has come, and the question to a person."""
+def _title(row: TaskRow, *, with_summary: bool) -> Text:
+    """The title, and what is going on: the running step and how far it has come, or the question to a person."""
     title = output.shown(f"↳ {row.title}" if row.is_subtask else row.title)
-    if row.step is not None:
+    asks = with_summary and row.needs_attention and row.summary
+    if row.step is not None and not (asks and row.state == states.NEEDS_YOU):
         title.append(" › ", "dim").append_text(output.shown(row.step, "dim"))
-    if row.measure is not None:
-        title.append(" · ", "dim").append_text(output.shown(row.measure.text, "dim"))
-    if row.summary and row.status in ("waiting", "failed"):
-        title.append("  ").append_text(output.shown(f'"{row.summary}"', marks.task_style(row.status)))
+        if row.measure is not None:
+            title.append(" · ", "dim").append_text(output.shown(row.measure.text, "dim"))
+    if asks:
+        title.append(" › ", "dim").append_text(output.shown(row.summary, row.style))
     return title
+
+
+def _progress(row: TaskRow) -> Text:
+    """How many of the steps have ended, as numbers and as a bar."""
+    from rich.text import Text  # noqa: PLC0415 - see output.console
+
+    if not row.steps:
+        return Text("-", "dim")
+    filled = row.steps_ended * _BAR_CELLS // row.steps
+    bar = "▓" * filled + "░" * (_BAR_CELLS - filled)
+    return Text(f"{row.steps_ended}/{row.steps} ".rjust(6)).append(bar, "dim")
 
 
 def id_chars(task_ids: Sequence[str]) -> int:
     """Returns how many last characters keep these ids distinct."""
     ordered = sorted(each[::-1] for each in task_ids)
-    return max(_SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
+    return max(SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
 
 
 def short_id(task_id: str, chars: int) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, TypeVar
 
+from clawlog.cli.render.states import shown_status
 from clawlog.cli.render.texts import cleaned
 from clawlog.connection.results import JsonObject, StopState, stop_state
 from clawlog.errors import ProtocolViolation
@@ -18,10 +19,6 @@ from clawlog.protocol.types import StepStatus, TaskStatus
 T = TypeVar("T")
 
 ENDED = frozenset(vocabulary.ENDED_TASK_STATUSES)
-STOPPING = "stopping"
-"""The status shown for a task that was asked to stop and has not stopped yet."""
-ALARMING = ("lost", "stalled")
-"""States of an agent's liveness that are shown instead of its task's status."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,17 +205,6 @@ class DeadLetter:
     backend_reply: str
     refused_at: str
     waiting_behind: int
-
-
-def shown_status(status: str, liveness: str | None, *, is_stopping: bool) -> str:
-    """Returns the one word that says how a task is."""
-    if status in ENDED:
-        return status
-    if liveness == "lost":
-        return liveness  # nobody is there to hear a stop
-    if is_stopping:
-        return STOPPING
-    return liveness if liveness in ALARMING else status
 
 
 def daemon(answer: JsonObject) -> DaemonView:

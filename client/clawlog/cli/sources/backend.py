@@ -11,7 +11,7 @@ import json
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import quote, urlencode
@@ -87,10 +87,25 @@ class Backend:
         """Reads such an answer. Raises ``BackendUnreachable`` where its shape is unknown."""
         return self._read(lambda view: tuple(BackendTask.read(each) for each in view["tasks"]), answer)
 
-    def events_before(self, task_id: str, seq: int, *, limit: int) -> tuple[BackendEvent, ...]:
-        """Returns the newest events of a task before one, the newest last. Raises as ``task`` does."""
-        page = self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}/events?{urlencode({'before': seq, 'limit': limit})}")
-        return self._read(lambda view: tuple(BackendEvent.read(each) for each in view["events"]), page)
+    def events_before(
+        self, task_id: str, seq: int, *, limit: int, kinds: Sequence[str] = ()
+    ) -> tuple[tuple[BackendEvent, ...], bool]:
+        """Returns the newest events of a task before one, the newest last, and whether there are older ones.
+
+        Args:
+            task_id: The task.
+            seq: The number of that one.
+            limit: At most so many.
+            kinds: Only those of these kinds; all without any.
+
+        Raises:
+            BackendUnreachable: It did not answer.
+            BackendRefused: It does not know the task, or has no such route.
+        """
+        query = urlencode({"before": seq, "limit": limit, "kind": kinds}, doseq=True)
+        page = self._ask("GET", f"/api/tasks/{quote(task_id, safe='')}/events?{query}")
+        events = self._read(lambda view: tuple(BackendEvent.read(each) for each in view["events"]), page)
+        return events, page.get("next_before") is not None
 
     def close(self, task_id: str, status: str, *, summary: str | None = None, by: str | None = None) -> None:
         """Ends a task whose agent is gone.

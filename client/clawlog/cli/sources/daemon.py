@@ -9,6 +9,7 @@ from clawlog import exits, locations
 from clawlog.cli.errors import CommandError
 from clawlog.cli.render import contracts
 from clawlog.cli.render.contracts import ContractView
+from clawlog.cli.render.daemon_lines import MOST_ACTIVE, MOST_ENDED
 from clawlog.client import Client
 from clawlog.connection import calls
 from clawlog.connection.address import NO_LISTENER
@@ -39,6 +40,16 @@ def status() -> JsonObject:
             if isinstance(error.__context__, NO_LISTENER):
                 raise NotRunning(f"no daemon at {client.address}") from None
             raise
+
+
+def newest_tasks() -> tuple[JsonObject | None, JsonObject | None]:
+    """Returns the newest tasks that have not ended, and those that have; None for both where the daemon does not say."""
+    with Client(autostart=False, timeout_s=TIMEOUT_S) as client:
+        try:
+            active = client.perform(calls.list_tasks(active=True, limit=MOST_ACTIVE))
+            return active, client.perform(calls.list_tasks(active=False, limit=MOST_ENDED))
+        except ClawlogError:
+            return None, None
 
 
 def contract_of(base_url: str) -> ContractView | None:

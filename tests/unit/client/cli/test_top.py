@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
 
-from clawlog.cli.commands.top.keyboard import parse
-from clawlog.cli.commands.top.model import Key, Model
+from clawlog.cli.commands.top.keyboard import take
+from clawlog.cli.commands.top.model import Key, Model, Order, View
 from clawlog.cli.commands.top.screen import draw
 from clawlog.cli.render.views import DaemonView, LivenessView, OutboxView, StepView, TaskCounts, TaskView
 from clawlog.connection.results import StopPhase, StopState
@@ -119,16 +120,78 @@ def test_all_keys_do_nothing_to_an_empty_list() -> None:
     assert model.to_stop is None
 
 
+def taken(data: bytes, *, typing: bool = False) -> Iterator[Key | str]:
+    while data:
+        key, data = take(data, typing=typing)
+        yield key
+
+
+def test_a_query_is_typed_letter_by_letter() -> None:
+    assert list(taken("q é部\x7f\x1b[A\r".encode(), typing=True)) == ["q", " ", "é", "部", Key.ERASE, Key.UP, Key.OPEN]
+
+
+def test_what_needs_attention_stands_first_unless_another_order_is_chosen() -> None:
+    failed, asks = task("f", "failed"), task("w", "waiting")
+    gone = replace(task("l"), liveness=LivenessView("lost", None, "2026-01-02T03:04:09Z", None))
+    model = Model().polled(DAEMON, (TASKS[0], failed, gone, TASKS[2], asks))
+    assert [each.task_id for each in model.tasks] == ["w", "l", "f", "a", "c"]
+    model = press(model, Key.ORDER)
+    assert (model.order, [each.task_id for each in model.tasks]) == (Order.NEWEST, ["a", "f", "l", "c", "w"])
+    model = press(model, Key.ORDER)
+    assert (model.order, model.tasks[0].task_id) == (Order.REPORT, "l")
+    assert press(model, Key.ORDER).order is Order.ATTENTION
+    assert shown(model)[0] == "Needs you 1 · Dead 1 · Failed 1 │ Working 1 │ Done 1"
+
+
+def test_a_search_shows_what_has_every_word() -> None:
+    about = {"host": "gpu-07", "project": "infra"}
+    tasks = (replace(task("a"), metadata=about), replace(task("b"), summary="Reading retry.py"), task("c", "waiting"))
+    for query, found in (
+        ("TITLE", "cab"),
+        ("host:gpu", "a"),
+        ("host:gpu retry", ""),
+        ("retry of", "b"),
+        ("state:needs-you", "c"),
+    ):
+        model = press(Model().polled(DAEMON, tasks), Key.SEARCH)
+        for letter in query:
+            model = model.pressed(letter)
+        assert "".join(each.task_id for each in model.tasks) == found, query
+        assert shown(model)[-1].startswith(f"/{query}")
+        assert press(model, Key.QUIT).typing  # a letter, and no command
+        kept = press(model, Key.OPEN)
+        assert (kept.typing, kept.query) == (False, query)
+        assert f'with "{query}": {len(found)} of 3' in shown(kept)
+        assert len(press(kept, Key.BACK).tasks) == 3
+    assert [press(model, Key.ERASE).query, press(model, Key.BACK).query] == ["state:needs-yo", ""]
+
+
+def test_one_task_fills_the_screen_and_any_key_leaves_the_help() -> None:
+    steps = tuple(StepView(str(n), n, f"part {n}", "running" if n == 30 else "done", None) for n in range(1, 41))
+    model = press(Model().polled(DAEMON, (replace(task("a"), steps=steps, metadata={"host": "gpu-07"}), TASKS[1])), Key.OPEN)
+    lines = shown(model)
+    assert model.view is View.TASK
+    assert {"a at http://localhost:8000", "host=gpu-07", "▶ 30 part 30"} <= set(lines)
+    assert len(lines) == 24
+    assert not any("title of b" in line for line in lines)
+    assert press(model, Key.BACK).view is press(model, Key.OPEN).view is View.LIST
+    helped = press(model, Key.HELP)
+    assert any(line.split()[:3] == ["s", "s", "ask"] for line in shown(helped))
+    assert press(helped, Key.STOP).to_stop is None
+    assert press(helped, Key.STOP).view is View.LIST
+
+
 @pytest.mark.parametrize(
     ("data", "keys"),
     [
         (b"q", [Key.QUIT]),
-        (b"\x1b", [Key.OTHER]),  # perhaps the first half of a sequence, on a slow line
+        (b"\x1b", [Key.BACK]),
         (b"\x1b[A\x1b[Bjk", [Key.UP, Key.DOWN, Key.DOWN, Key.UP]),
         (b"\x1bOA\x1bOB", [Key.UP, Key.DOWN]),
         (b"\x1b[5~\x1b[6~ ", [Key.PAGE_UP, Key.PAGE_DOWN, Key.PAGE_DOWN]),
         (b"\x1b[H\x1b[F\x1b[1~\x1b[4~gG", [Key.FIRST, Key.LAST] * 3),
         (b"sa", [Key.STOP, Key.ALL]),
+        (b"\r/\x7f?ob", [Key.OPEN, Key.SEARCH, Key.ERASE, Key.HELP, Key.ORDER, Key.BROWSER]),
         (b"\x1b[1;5Cq", [Key.OTHER, Key.QUIT]),
         (b"\x1bxq", [Key.OTHER, Key.QUIT]),
         (b"\x1b[", [Key.OTHER]),
@@ -137,7 +200,7 @@ def test_all_keys_do_nothing_to_an_empty_list() -> None:
     ],
 )
 def test_keys_are_told_apart_however_they_arrive(data: bytes, keys: list[Key]) -> None:
-    assert parse(data) == keys
+    assert list(taken(data)) == keys
 
 
 @pytest.mark.parametrize("width", [80, 200])
@@ -161,7 +224,7 @@ def test_the_chosen_task_is_shown_with_its_steps_and_its_stop() -> None:
     assert 'stop requested: "wrong host"' in lines
     assert "✓ 1 one  went well" in lines
     assert "▶ 2 two" in lines
-    assert lines[2].split()[:3] == ["a", "stopping", "1/2"]
+    assert lines[3].split()[:3] == ["a", "◐", "Stopping"]
 
 
 def test_where_no_daemon_answers_that_is_shown_above_what_was_known() -> None:

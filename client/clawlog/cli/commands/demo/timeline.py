@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
+from clawlog import locations
 from clawlog.cli.render import output
 
 
@@ -99,4 +100,5 @@ class Timeline:
         self._console.print(f"\n{verdict} ({self.elapsed_s:.1f} s).")
         if holds:
             program = "clawlog" if shutil.which("clawlog") else sys.argv[0]
-            self._console.print(f"To keep it, with the dashboard in a browser: {program} up --open", soft_wrap=True)
+            self._console.print(f"Now with your own tasks, and the dashboard at {locations.DEFAULT_BASE_URL} in a browser:")
+            self._console.print(f"  {program} up --open", soft_wrap=True)

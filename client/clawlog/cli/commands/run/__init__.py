@@ -1,9 +1,10 @@
 """``clawlog run``: a command as a task.
 
 ``front`` is the process that the caller knows, ``program`` starts the command's own, and ``companion`` is the one that reports
-to the daemon (``supervisor``, ``reporter``), copies output and keeps its last line (``tee``), and stops all that the command
-has started (``tree``). ``inheritance`` is what the caller gave and the command gets. Even if reporting fails, the command runs,
-and what it does to its caller is what it would do alone: docs/command-line.md has the table.
+to the daemon (``supervisor``, ``reporter``), copies output and keeps its last line (``tee``), says to a person at the terminal
+which task it is (``remarks``), and stops all that the command has started (``tree``). ``inheritance`` is what the caller gave
+and the command gets. Even if reporting fails, the command runs, and what it does to its caller is what it would do alone:
+docs/command-line.md has the table.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ def _signal(ctx: click.Context, param: click.Parameter, value: str) -> signal.Si
 @click.option("--stop-signal", default="TERM", show_default=True, callback=_signal, metavar="NAME",
     help="Signal that a stop sends to the command and its children.")  # fmt: skip
 @click.option("--summary-from-output", is_flag=True, help="Report its last line of output as the heartbeat's summary.")
+@click.option("--quiet", is_flag=True, help="Say nothing of the task, also at a terminal.")
 @click.option("--base-url", metavar="URL", help="The ClawLog backend.  [default: the daemon's]")
 @click.argument("command_line", nargs=-1, required=True, type=click.UNPROCESSED, metavar="[--] COMMAND...")
 def command(
@@ -60,6 +62,7 @@ def command(
     grace_s: float,
     stop_signal: signal.Signals,
     summary_from_output: bool,
+    quiet: bool,
     base_url: str | None,
     command_line: tuple[str, ...],
 ) -> int:
@@ -67,6 +70,7 @@ def command(
 
     Input, output and exit status are the command's own. When a person asks for a stop, the command gets the stop signal, and
     is killed after the grace period; then the stop is acknowledged. CLAWLOG_TASK_ID holds the task's id for the command.
+    At a terminal one line on stderr says which task it is, and at the end of a stop one who asked for it, and why.
     Without a daemon the command runs all the same, and its events wait in the spool.
     """
     from clawlog.cli.commands.run import front  # noqa: PLC0415 - the help need not pay for it
@@ -82,6 +86,7 @@ def command(
             stop_signal=stop_signal,
             grace_s=grace_s,
             summary_from_output=summary_from_output,
+            quiet=quiet,
         )
         return front.run(plan)
     except KeyboardInterrupt:  # before the command has begun; a shell that sees a plain status would go on with its loop

@@ -18,6 +18,7 @@ class RunPlan:
         stop_signal: What asks the command to stop.
         grace_s: How long it may take over that before it is killed.
         summary_from_output: Whether its last line of output is the heartbeat's summary.
+        quiet: Whether nothing is said of the task on a terminal.
     """
 
     command: Sequence[str]
@@ -26,3 +27,4 @@ class RunPlan:
     stop_signal: signal.Signals
     grace_s: float
     summary_from_output: bool
+    quiet: bool = False

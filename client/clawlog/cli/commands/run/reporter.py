@@ -15,7 +15,7 @@ from clawlog import origin, spool
 from clawlog.async_client import AsyncClient
 from clawlog.connection import calls
 from clawlog.connection.call import Call
-from clawlog.connection.results import StopState
+from clawlog.connection.results import CreatedTask, StopState
 from clawlog.errors import ClawlogError, Refused
 from clawlog.protocol.errors import NOT_NOW
 from clawlog.tasks.failures import LOGGER, Failures
@@ -45,8 +45,8 @@ class Reporter:
         self.unwatched = False
         self._unsent: list[Call[Any]] = []
 
-    async def begin(self, title: str, base_url: str | None, front: int, command: Sequence[str]) -> None:
-        """Creates the task.
+    async def begin(self, title: str, base_url: str | None, front: int, command: Sequence[str]) -> CreatedTask | None:
+        """Creates the task; returns it, if the daemon has taken it.
 
         The daemon watches the front process, and not the command's: that one ends after it is reported how the command ended,
         so that the daemon never takes an ended command for a lost one. It may be in a container, where it cannot be seen.
@@ -65,10 +65,11 @@ class Reporter:
         )
         update = calls.update_task(self._task_id, "running")
         self._unsent = [create, update]
-        await self._send(create)
+        created = await self._send(create)
         await self._send(update)
+        return created
 
-    async def conclude(self, begun: asyncio.Task[None], last: Sequence[Call[Any]], patience_s: float) -> None:
+    async def conclude(self, begun: asyncio.Task[CreatedTask | None], last: Sequence[Call[Any]], patience_s: float) -> None:
         """Reports how the command ended, after what was to be reported before.
 
         Args:
@@ -107,24 +108,26 @@ class Reporter:
             except ClawlogError:
                 await asyncio.sleep(_WATCH_RETRY_S)
 
-    async def _send(self, call: Call[T]) -> None:
+    async def _send(self, call: Call[T]) -> T | None:
+        """Sends a call, and sees to it that it is not lost; returns its result, if the daemon has taken it."""
         if self._refused:
-            return  # the task itself was refused, with a warning: the daemon does not know it
+            return None  # the task itself was refused, with a warning: the daemon does not know it
+        result = None
         if not self._failures.should_try_daemon():
             await asyncio.to_thread(self._failures.handle, call, None)
         else:
             try:
-                await self._client.perform(call)
+                result = await self._client.perform(call)
             except ClawlogError as error:
                 if (without := call.without_implied(error)) is not None:
                     self.unwatched = True
                     self._unsent[self._unsent.index(call)] = without
-                    await self._send(without)
-                    return
+                    return await self._send(without)
                 declined = isinstance(error, Refused) and error.code not in NOT_NOW
                 self._refused = declined and call.method == "task.create"
                 await asyncio.to_thread(self._failures.handle, call, error)
         self._unsent.remove(call)
+        return result
 
     def _spool(self) -> None:
         """Each call carries its event's id: one that the daemon takes late, and finds in the spool again, counts once."""

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 
 from clawlog.async_client import AsyncClient
 from clawlog.cli.commands.run.plan import RunPlan
+from clawlog.cli.commands.run.remarks import Remarks
 from clawlog.cli.commands.run.reporter import Reporter
 from clawlog.cli.commands.run.tee import Tee
 from clawlog.cli.commands.run.tree import Tree, state_of
 from clawlog.cli.commands.run.witness import Witness
+from clawlog.cli.errors import CommandError
 from clawlog.cli.render import times
 from clawlog.connection import calls
 from clawlog.connection.call import Call
-from clawlog.connection.results import Accepted, StopState
+from clawlog.connection.results import Accepted, CreatedTask, StopState
 from clawlog.protocol.types import ReportedTaskStatus
 
 HEARTBEAT_S = 2.0
@@ -35,6 +37,9 @@ HELD_LOOK_EVERY_S = 0.25
 PATIENCE_S = 3.0
 """For how long a daemon that does not answer is waited for, once the command has ended. What was not told then is spooled."""
 
+
+_ASKER_S = 1.0
+"""How long the backend is waited for, to say who asked for a stop."""
 
 _HELD_OR_ENDED = ("T", "t", "Z", "")
 """States of a process, as ``/proc`` names them."""
@@ -88,6 +93,9 @@ class Supervisor:
         self._front = processes.front
         self._tee = tee
         self._reporter = reporter
+        self._remarks = Remarks(quiet=plan.quiet)
+        self._asker: asyncio.Task[str | None] | None = None
+        self._base_url: str | None = None
         mark = f"CLAWLOG_TASK_ID={processes.task_id}".encode()
         self._tree = Tree(processes.command, mark, frozenset({processes.front, os.getpid()}))
         self._stop: StopState | None = None
@@ -116,11 +124,19 @@ class Supervisor:
         if self._tee is not None:
             await asyncio.to_thread(self._tee.drain)
         await self._reporter.conclude(begun, [self._end(code)], PATIENCE_S)
+        created = begun.result() if begun.done() and not begun.cancelled() else None
+        if created is not None:
+            self._remarks.created(created)  # if not yet: a short command has ended before it was known
+        if self._stop is not None:
+            self._remarks.stopped(await self._asked_by(), self._stop.reason)
 
-    async def _meanwhile(self, begun: asyncio.Task[None]) -> None:
+    async def _meanwhile(self, begun: asyncio.Task[CreatedTask | None]) -> None:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._hold(), name="hold with the front process")
-            await asyncio.shield(begun)
+            created = await asyncio.shield(begun)
+            if created is not None:
+                self._base_url = created.base_url
+                self._remarks.created(created)
             group.create_task(self._reporter.watch(self._ask_to_stop), name="watch for stops")
             if self._reporter.unwatched:
                 group.create_task(self._vouch(), name="tell that it runs")
@@ -161,10 +177,20 @@ class Supervisor:
         self._stop = stop
         if first:
             self._asked_at = time.monotonic()
+            if self._remarks.wanted and self._base_url is not None:
+                question = asyncio.to_thread(_who_asked, self._base_url, self._task_id)
+                self._asker = asyncio.create_task(question, name="ask who wants the stop")
             self._tree.send(self._plan.stop_signal, signal.SIGCONT)  # one that is stopped is woken to hear it
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._front, signal.SIGCONT)
             asyncio.get_running_loop().call_later(self._plan.grace_s, self._kill)
+
+    async def _asked_by(self) -> str | None:
+        """Who asked for the stop, as far as the backend has said meanwhile."""
+        if self._asker is None:
+            return None
+        await asyncio.wait([self._asker], timeout=_ASKER_S)
+        return self._asker.result() if self._asker.done() else None
 
     def _kill(self) -> None:
         if self._tree.living():
@@ -194,6 +220,17 @@ class Supervisor:
         last = self._tee.last_line if self._tee is not None else None
         status: ReportedTaskStatus = "done" if code == 0 else "interrupted" if code == -signal.SIGINT else "failed"
         return calls.update_task(self._task_id, status, summary=last if code == 0 else f"{how}: {last}" if last else how)
+
+
+def _who_asked(base_url: str, task_id: str) -> str | None:
+    """Returns who asked for the task's stop; None where its backend does not say."""
+    from clawlog.cli.sources.backend import Backend  # noqa: PLC0415 - most commands are never stopped
+
+    try:
+        stop = Backend(base_url, os.environ, timeout_s=_ASKER_S).task(task_id).stop
+    except CommandError:
+        return None
+    return stop.requested_by if stop is not None else None
 
 
 def _name(number: int) -> str:

@@ -19,7 +19,7 @@ DEFAULT_INTERVAL_S = 1.0
 @click.command(
     short_help="Show all tasks live in the terminal.",
     epilog=epilog(
-        ("clawlog top", "the tasks that have not ended"),
+        ("clawlog top", "what goes on, and what failed of late"),
         ("clawlog top --all --interval 5", "all of them, every five seconds"),
         s0="quit with q",
         s2="wrong usage, or no terminal (use: clawlog tasks)",
@@ -38,8 +38,9 @@ DEFAULT_INTERVAL_S = 1.0
 def command(*, show_all: bool, interval_s: float) -> int:
     """Show the tasks live, and the selected one with its steps. No daemon is started.
 
-    Keys: up and down (or k and j) select a task, a shows all tasks or only the active ones, s pressed twice asks the selected
-    one to stop, q quits.
+    What needs attention stands first. Keys: up and down (or k and j) select a task, Enter shows it alone, b opens its page in a
+    browser, / searches, o changes the order, a shows ended tasks, too, s pressed twice asks the selected one to stop, ? shows
+    all keys, q quits.
     """
     if not (os.isatty(0) and os.isatty(1)):
         raise click.UsageError("top needs a terminal; without one, use: clawlog tasks")

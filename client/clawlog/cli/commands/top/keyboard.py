@@ -7,7 +7,6 @@ import select
 import signal
 import termios
 import tty
-from collections.abc import Sequence
 from types import FrameType
 from typing import Self
 
@@ -33,6 +32,15 @@ _KEYS = {
     b"G": Key.LAST,
     b"a": Key.ALL,
     b"s": Key.STOP,
+    b"\r": Key.OPEN,
+    b"\n": Key.OPEN,
+    b"\x1b": Key.BACK,
+    b"b": Key.BROWSER,
+    b"/": Key.SEARCH,
+    b"\x7f": Key.ERASE,
+    b"\x08": Key.ERASE,
+    b"o": Key.ORDER,
+    b"?": Key.HELP,
 }
 
 
@@ -63,27 +71,34 @@ class Keyboard:
         os.close(self._woken_fd)
         os.close(self._wake_fd)
 
-    def pressed(self, timeout_s: float) -> Sequence[Key]:
-        """Returns the keys pressed within the time; none also after a resize."""
+    def pressed(self, timeout_s: float) -> bytes:
+        """Returns what was pressed within the time, as the terminal sends it; nothing also after a resize."""
         ready, _, _ = select.select([self._fd, self._woken_fd], [], [], max(0.0, timeout_s))
         if self._woken_fd in ready:
             os.read(self._woken_fd, 4096)
         if self._fd not in ready:
-            return []
-        data = os.read(self._fd, 1024)
-        return parse(data) if data else [Key.QUIT]  # the terminal has gone away
+            return b""
+        return os.read(self._fd, 1024) or b"\x03"  # the terminal has gone away
 
 
-def parse(data: bytes) -> list[Key]:
-    """Returns the keys in a terminal's input: letters, or escape sequences (ECMA-48)."""
-    keys: list[Key] = []
-    while data:
-        length = next((length for length in (4, 3, 1) if data[:length] in _KEYS and len(data) >= length), 0)
-        if data.startswith(b"\x1b") and len(data) > 1 and length < 2:
-            length = _sequence_length(data)
-        keys.append(_KEYS.get(data[: max(length, 1)], Key.OTHER))
-        data = data[max(length, 1) :]
-    return keys
+def take(data: bytes, *, typing: bool = False) -> tuple[Key | str, bytes]:
+    """Returns the first key in a terminal's input, and the rest.
+
+    Args:
+        data: Letters, or escape sequences (ECMA-48).
+        typing: Whether letters are themselves, and no commands.
+    """
+    length = next((length for length in (4, 3, 1) if data[:length] in _KEYS and len(data) >= length), 0)
+    if data.startswith(b"\x1b") and len(data) > 1 and length < 2:
+        length = _sequence_length(data)
+    elif typing and data[0] >= 0x20 and data[0] != 0x7F:
+        length = _UTF8_BYTES.get(data[0] >> 4, 1)
+        return data[:length].decode("utf-8", "ignore"), data[length:]
+    return _KEYS.get(data[: max(length, 1)], Key.OTHER), data[max(length, 1) :]
+
+
+_UTF8_BYTES = {0xC: 2, 0xD: 2, 0xE: 3, 0xF: 4}
+"""How long a letter is, by its first four bits."""
 
 
 def _sequence_length(data: bytes) -> int:

@@ -6,24 +6,32 @@ import os
 import signal
 import sys
 import time
+import webbrowser
 from collections.abc import Callable
+from dataclasses import replace
 from types import FrameType
 from typing import NoReturn
 
 from rich.console import Console
 from rich.live import Live
 
-from clawlog.cli.commands.top.keyboard import Keyboard
+from clawlog.cli.commands.top.keyboard import Keyboard, take
 from clawlog.cli.commands.top.model import Key, Model
 from clawlog.cli.commands.top.screen import draw
 from clawlog.cli.errors import CommandError
-from clawlog.cli.render import output, views
-from clawlog.cli.sources import lookup, person
+from clawlog.cli.render import output, times, views
+from clawlog.cli.render.views import TaskView
+from clawlog.cli.sources import browser, lookup, person
 from clawlog.cli.sources.backend import Backend
 from clawlog.client import Client
-from clawlog.errors import ClawlogError
+from clawlog.errors import ClawlogError, Refused
 
 _TIMEOUT_S = 2.0
+_MOST_ENDED = 100
+_LATE_S = 86_400.0
+"""Of the tasks that have ended, those that failed within a day are shown, too: somebody should look at them."""
+_LINES_BESIDE = 16
+"""The lines that are not tasks: what stands above and below them."""
 
 
 def run(interval_s: float, *, show_all: bool) -> int:
@@ -58,25 +66,59 @@ def _show(client: Client, console: Console, model: Model, interval_s: float, sus
             if time.monotonic() >= next_poll:
                 model = _poll(client, model)
                 next_poll = time.monotonic() + interval_s
+            model = replace(model, page_rows=max(console.size.height - _LINES_BESIDE, 1))
             live.update(draw(model, console.size.height, console.size.width), refresh=True)
-            for key in keyboard.pressed(next_poll - time.monotonic()):
+            data = keyboard.pressed(next_poll - time.monotonic())
+            while data:
+                key, data = take(data, typing=model.typing)
                 if key is Key.QUIT:
                     return 0
-                to_stop = model.stops(key)
-                model = model.pressed(key)
-                if to_stop is not None:
-                    model = model.noted(_ask_to_stop(to_stop))
+                acted, model = _acted(model, key), model.pressed(key)
+                model = model.noted(acted) if acted else model
                 if key in (Key.ALL, Key.STOP):
                     next_poll = 0.0
     return model
 
 
 def _poll(client: Client, model: Model) -> Model:
-    active = None if model.show_all else True
     try:
-        return model.polled(views.daemon(client.daemon_status()), views.tasks(client.list_tasks(active=active)))
+        return model.polled(views.daemon(client.daemon_status()), _tasks(client, show_all=model.show_all))
     except ClawlogError as error:
         return model.poll_failed(str(error))
+
+
+def _tasks(client: Client, *, show_all: bool) -> tuple[TaskView, ...]:
+    """Returns the tasks to show: all, or those that have not ended and those that failed of late."""
+    if show_all:
+        return views.tasks(client.list_tasks())
+    active = views.tasks(client.list_tasks(active=True))
+    try:
+        ended = views.tasks(client.list_tasks(active=False, limit=_MOST_ENDED))
+    except Refused:  # a daemon of an earlier version
+        return active
+    late = [each for each in ended if each.status == "failed" and times.age_s(each.ended_at or "") <= _LATE_S]
+    return (*active, *late)
+
+
+def _acted(model: Model, key: Key | str) -> str:
+    """Does what a key asks for outside the screen; returns the note to show, if there is one."""
+    if (to_stop := model.stops(key)) is not None:
+        return _ask_to_stop(to_stop)
+    if key is Key.BROWSER and not model.typing and model.selected_task is not None:
+        return _open(model.selected_task)
+    return ""
+
+
+def _open(task: TaskView) -> str:
+    """Opens a task's page; returns its address, or why there is none."""
+    try:
+        page = Backend(task.base_url, os.environ).page(task.task_id)
+    except CommandError as error:
+        return str(error)
+    if page is None:
+        return f"{task.base_url} does not say where a task's page is"
+    opened = browser.has_screen(os.environ) and webbrowser.open(page)
+    return f"opened {page}" if opened else page
 
 
 def _ask_to_stop(task_id: str) -> str:
