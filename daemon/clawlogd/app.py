@@ -29,10 +29,12 @@ from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
 from clawlogd.instance import access_of, bind_unix, check_files, path_of, private_folder, state_lock
 from clawlogd.interrupts.state import Interrupts
+from clawlogd.interrupts.views import Views
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
 from clawlogd.rpc.dispatcher import Dispatcher
+from clawlogd.rpc.drops import Drops, project_drop
 from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
@@ -40,6 +42,7 @@ from clawlogd.services import RuntimeInfo, Services
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.loading import LoadedState, load_state
+from clawlogd.tasks.projects import Projects
 from clawlogd.text import path_text
 from clawlogd.upstream.network import Network
 from clawlogd.upstream.tokens import TokenSource
@@ -132,7 +135,10 @@ async def run(
         services = assemble(state, live_settings, where, supervisor.spawn_isolated, closing, faults=faults)
         spool, dispatcher = _make_dispatcher(services, where)
         stack.callback(spool.close)
-        await _resume(services, spool)
+        clock, projects = where.clock.monotonic, services.projects
+        drops = Drops(env=where.env, state_dir=where.state_dir, spool=spool, projects=projects, monotonic=clock)
+        stack.callback(drops.close)
+        await _resume(services, spool, drops)
 
         manager = ServiceManager(where.env)
         places = Places(services.outbox.check_place, partial(setattr, services.runtime, "lost_places"))
@@ -147,6 +153,7 @@ async def run(
             connections=lambda: listeners.connections,
             last_command=lambda: dispatcher.last_command,
         )
+        supervisor.spawn_isolated("drops", drops.run)
         _spawn_loops(services, housekeeping, manager, supervisor)
         _report_ready(services, manager)
         if ready is not None:
@@ -186,7 +193,33 @@ def assemble(
         faults: Where faults of the daemon's own are noted.
     """
     outbox, registry, clock, folder = state.outbox, state.registry, where.clock, private_folder(where.state_dir / "run")
-    # Liveness, heartbeats and backends know each other in a ring: calls of what is built below close it, made by none yet.
+    interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=folder / "stop")
+    liveness, heartbeats, backends = _make_ring(state, settings, where, spawn, interrupts, faults)
+    views = Views(registry=registry, interrupts=interrupts, clock=clock, folder=folder / "view", freshen=backends.freshen)
+    closing.push_async_callback(backends.close)
+    closing.callback(liveness.close)
+    return Services(
+        live_settings=settings,
+        clock=clock,
+        outbox=outbox,
+        registry=registry,
+        liveness=liveness,
+        heartbeats=heartbeats,
+        interrupts=interrupts,
+        views=views,
+        backends=backends,
+        detector=closing.enter_context(contextlib.closing(MetadataDetector())),
+        projects=closing.enter_context(contextlib.closing(Projects(project_drop(where.state_dir)))),
+        faults=faults,
+        runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
+    )
+
+
+def _make_ring(
+    state: LoadedState, settings: LiveSettings, where: Environment, spawn: Spawn, interrupts: Interrupts, faults: Faults
+) -> tuple[Liveness, HeartbeatSchedule, Backends]:
+    """Builds what knows each other in a ring: calls of what is built below close it, made by none yet."""
+    outbox, registry, clock = state.outbox, state.registry, where.clock
     liveness = Liveness(
         registry=registry,
         outbox=outbox,
@@ -202,7 +235,6 @@ def assemble(
         wake=lambda base_url: backends.wake(base_url),  # noqa: PLW0108 - built below
         slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
     )
-    interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=folder / "stop")
     backends = Backends(
         outbox=outbox,
         registry=registry,
@@ -217,21 +249,7 @@ def assemble(
         network=Network(where.env, settings),
         folder=where.state_dir / "contracts",
     )
-    closing.push_async_callback(backends.close)
-    closing.callback(liveness.close)
-    return Services(
-        live_settings=settings,
-        clock=clock,
-        outbox=outbox,
-        registry=registry,
-        liveness=liveness,
-        heartbeats=heartbeats,
-        interrupts=interrupts,
-        backends=backends,
-        detector=closing.enter_context(contextlib.closing(MetadataDetector())),
-        faults=faults,
-        runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
-    )
+    return liveness, heartbeats, backends
 
 
 def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dispatcher]:
@@ -241,6 +259,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
         perform=lambda method, params, context, after: dispatcher.perform(method, params, context, after),  # noqa: PLW0108 - built below
         known=lambda task_id: services.registry.find(task_id) is not None,
         runtime=services.runtime,
+        seen=services.views.add,
     )
     dispatcher = Dispatcher(services=services, gate=spool)
     return spool, dispatcher
@@ -249,10 +268,12 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
 # ── Starting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _resume(services: Services, spool: Spool) -> None:
+async def _resume(services: Services, spool: Spool, drops: Drops) -> None:
     """Resumes the work of an earlier run. The order matters."""
     services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
     services.backends.resume()
+    services.views.resume()
+    drops.resume()
     await spool.drain()
     # Last, because only now everything that the agents reported is known: none is declared lost before.
     services.liveness.resume()
@@ -304,6 +325,7 @@ def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: Servic
     supervisor.spawn("outbox", services.outbox.until_broken)
     supervisor.spawn_isolated("heartbeats", services.heartbeats.run)
     supervisor.spawn_isolated("housekeeping", housekeeping.run)
+    supervisor.spawn_isolated("views", services.views.run)
     if (interval_s := manager.watchdog_s) is not None:
         supervisor.spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))
 

@@ -9,6 +9,7 @@ from clawlogd.clock import Clock
 from clawlogd.context import CallContext
 from clawlogd.faults import Faults
 from clawlogd.interrupts.state import Interrupts
+from clawlogd.interrupts.views import Views
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.outbox.queue import Outbox
@@ -16,6 +17,7 @@ from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.detector import MetadataDetector
+from clawlogd.tasks.projects import Projects
 from clawlogd.tasks.registry import Registry
 
 
@@ -64,8 +66,10 @@ class Services:
         liveness: Which agents are alive, and on what evidence.
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
+        views: The same for agents that cannot ask.
         backends: A lane and a watcher for each backend.
         detector: What can be found out about callers and their folders.
+        projects: Where agents are at work.
         faults: The faults of the daemon's own.
         runtime: What was found or chosen at the start.
     """
@@ -77,8 +81,10 @@ class Services:
     liveness: Liveness
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
+    views: Views
     backends: Backends
     detector: MetadataDetector
+    projects: Projects
     faults: Faults
     runtime: RuntimeInfo
 

@@ -237,6 +237,11 @@ def watch_interrupt(task_id: str) -> Call[StopState]:
     return Call("interrupt.watch", _present(task_id=task_id), results.stop_state)
 
 
+def report_delivered(task_id: str, interrupt_id: str) -> Call[JsonObject]:
+    """Reports that the agent knows of a stop which it read of elsewhere; a check over the connection says so by itself."""
+    return Call("interrupt.delivered", _present(task_id=task_id, interrupt_id=interrupt_id), results.raw)
+
+
 def ack_interrupt(
     task_id: str, *, interrupt_id: str | None = None, summary: str | None = None, event_id: str | None = None
 ) -> Call[Accepted]:

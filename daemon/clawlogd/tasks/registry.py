@@ -43,6 +43,8 @@ class ObserverOrder(IntEnum):
     """Schedule by what liveness knows."""
     WATCHERS = 4
     """Poll each backend for the tasks that it has; there is one for each backend."""
+    VIEWS = 5
+    """Write what an agent in a sandbox reads."""
 
 
 def place_of(task: Task) -> Place:

@@ -20,6 +20,7 @@ VERBS: tuple[Verb[Any], ...] = (
     steps.UPDATE,
     interrupts.CHECK,
     interrupts.WATCH,
+    interrupts.DELIVERED,
     interrupts.ACK,
     daemon.STATUS,
     daemon.FLUSH,
