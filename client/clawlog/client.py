@@ -96,6 +96,7 @@ class Client:
     check_interrupt = _verb(calls.check_interrupt)
     report_delivered = _verb(calls.report_delivered)
     ack_interrupt = _verb(calls.ack_interrupt)
+    agent_event = _verb(calls.agent_event)
     daemon_status = _verb(calls.daemon_status)
     flush = _verb(calls.flush)
     list_dead_letters = _verb(calls.list_dead_letters)

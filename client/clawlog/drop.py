@@ -2,7 +2,8 @@
 
 A sandbox forbids the daemon's socket, and its spool is read-only there. What is written in its place has the spool's own
 format. A folder is used only where it is a real folder of one's own that nobody else may enter, within one in which nobody
-else could replace it. The daemon says in ``run/drops`` of its state folder which ones it empties; that file's age shows whether it lives.
+else could replace it. The daemon says in ``run/drops`` of its state folder which ones it empties; that file's age shows
+whether it lives.
 
 A script in a sandbox loads this module at every call, so it imports next to nothing.
 """
@@ -83,10 +84,10 @@ def places(env: "Mapping[str, str]") -> list[str]:
     Raises:
         Unfit: The user has no home folder, and nothing names a state folder.
     """
-    key = locations.drop_key(locations.state_dir(env))
-    found = locations.drop_places(env, key)
+    state = locations.state_dir(env)
+    found = locations.drop_places(env, locations.drop_key(state))
     if (root := _project()) is not None:
-        found.append(f"{root}/{locations.PROJECT_DROP}/{key}")
+        found.append(f"{root}/{locations.project_drop(state)}")
     return list(dict.fromkeys(found))
 
 

@@ -73,6 +73,11 @@ def drop_key(state: str) -> str:
     return f"{crc32(os.fsencode(os.path.abspath(state))):08x}"
 
 
+def project_drop(state: str) -> str:
+    """Where in a project the drop of a state folder's daemon is."""
+    return f"{PROJECT_DROP}/{drop_key(state)}"
+
+
 def drop_places(env: "Mapping[str, str]", key: str) -> list[str]:
     """The folders outside of projects through which calls may come out of a sandbox, in the order in which they are tried.
 
@@ -119,6 +124,18 @@ def project_root(path: str) -> "str | None":
         if path == before:
             break
     return None
+
+
+def machine_id() -> str:
+    """What tells this machine from others, also after its next start; its name where the system has no such number."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                if text := file.read(64).strip():
+                    return text
+        except OSError:
+            continue
+    return os.uname().nodename
 
 
 def home(env: "Mapping[str, str]") -> str:

@@ -103,11 +103,6 @@ class Drops:
             self._log.warning_seldom("drops_not_told", path=str(self._path), error=str(error))
 
 
-def project_drop(state_dir: Path) -> str:
-    """Where in a project its drop is."""
-    return f"{locations.PROJECT_DROP}/{locations.drop_key(str(state_dir))}"
-
-
 def _places(env: Mapping[str, str], key: str) -> list[str]:
     """The folders outside of projects: the client's own, and that of an agent that gives its sandbox a folder of its own."""
     uid = os.geteuid()

@@ -41,7 +41,9 @@ class ObserverOrder(IntEnum):
     """Write the stop's file, and notify the callers that wait."""
     HEARTBEATS = 3
     """Schedule by what liveness knows."""
-    WATCHERS = 4
+    SESSIONS = 4
+    """Write the files by which hooks of coding agents and the daemon meet."""
+    WATCHERS = 5
     """Poll each backend for the tasks that it has; there is one for each backend."""
     VIEWS = 5
     """Write what an agent in a sandbox reads."""
