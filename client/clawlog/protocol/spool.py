@@ -37,7 +37,10 @@ SPOOLABLE = frozenset(
 )
 """The verbs that may wait: each is an event. A heartbeat is true only at its time, and a query needs its answer."""
 
-DROPPABLE = SPOOLABLE | {"task.heartbeat", "interrupt.delivered"}
+PASSING = frozenset({"task.heartbeat"})
+"""The verbs that say something of their own time alone."""
+
+DROPPABLE = SPOOLABLE | PASSING | {"interrupt.delivered"}
 """The verbs that come as files while a daemon is there to take them, from where its socket is forbidden."""
 
 

@@ -161,6 +161,10 @@ def task_id_of(values: "Values", env: "Mapping[str, str]") -> str:
         raise UsageError("--task-id is empty: an earlier create_task.py failed, or its id was not kept")
     task_id = values.get("task_id") or env.get("CLAWLOG_TASK_ID")
     if not task_id:
+        from clawlog import origin  # noqa: PLC0415 - only here
+
+        task_id = origin.own_task(env)
+    if not task_id:
         raise UsageError("--task-id is missing, and CLAWLOG_TASK_ID is not set: give the id that create_task.py printed")
     return str(task_id)
 

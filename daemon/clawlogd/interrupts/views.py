@@ -1,5 +1,7 @@
 """What agents in sandboxes read in place of asking: a file for each of their tasks, with what ``interrupt.check`` would answer.
 
+Those are the tasks of which a call came out of a sandbox, and the sessions of coding agents, of which that is not known.
+
 A file's time is when that was known to be so. It is written anew at each change, and given a new time every two seconds as long
 as the backend confirms it, which is asked for that: nobody else asks on behalf of an agent that cannot.
 """
@@ -63,6 +65,7 @@ class Views:
             InstanceError: The folder is none, a link or somebody else's.
         """
         private_folder(self._folder)
+        self.add([task.task_id for task in self._registry if _is_of_session(task)])
         for path in self._folder.iterdir():
             task = self._registry.find(path.name)
             if task is not None and not task.status.ended:
@@ -156,6 +159,8 @@ class Views:
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         task = after or before
+        if after is not None and _is_of_session(after):
+            self.add([after.task_id])
         if task is None or task.task_id not in self._written:
             return
         if after is None:
@@ -165,3 +170,7 @@ class Views:
         if before is not None and before.status is TaskStatus.WAITING and after.status is not TaskStatus.WAITING:
             self._since[task.task_id] = self._clock.monotonic()
             self._begun.set()
+
+
+def _is_of_session(task: Task) -> bool:
+    return task.session is not None and not task.status.ended

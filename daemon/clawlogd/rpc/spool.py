@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from clawlog.protocol.errors import NOT_NOW, RpcError
-from clawlog.protocol.spool import DROPPABLE, SPOOLABLE, SpooledCalls
+from clawlog.protocol.spool import DROPPABLE, PASSING, SPOOLABLE, SpooledCalls
 from clawlogd.clock import parse_rfc3339
 from clawlogd.context import CallContext, Origin, Peer
 from clawlogd.errors import StorageFailed
@@ -44,7 +44,7 @@ _RETRY_S = 0.05  # how long a drain that was refused is not tried again
 _RETRY_HELD_S = 1.0  # as long for tasks that are held, or
 _RETRY_HELD_SHARE = 20.0  # this often as long as the last try took, where they are many
 _DROPS_LOOK_S = 0.01  # how often callers have the drops looked at: the next call of a program is later than that
-_BEAT_OLD_MS = 60_000  # a sign of life that was read so much later says nothing any more
+_PAST_MS = 60_000  # what says something of its own time alone says nothing any more when it is read so much later
 
 _Stamps = tuple[Stamp | None, ...]
 
@@ -251,7 +251,7 @@ class Spool:
         writer = Peer(Origin.SPOOL, pid_namespace=calls.pid_namespace)
         at_ms = parse_rfc3339(calls.at)
         for method, params in calls.requests:
-            if method == "task.heartbeat" and at_ms < time.time() * 1000 - _BEAT_OLD_MS:
+            if method in PASSING and at_ms < time.time() * 1000 - _PAST_MS:
                 continue
             try:
                 commit = await self._perform(method, params, CallContext(at_ms, None, writer), commits)
