@@ -174,6 +174,17 @@ def config_dir(env: "Mapping[str, str]") -> str:
     return f"{home(env)}/.config"
 
 
+def data_dir(env: "Mapping[str, str]") -> str:
+    """The folder of the user's data: ``XDG_DATA_HOME`` unless that is somebody else's, else ``~/.local/share``.
+
+    Raises:
+        Unfit: As ``home``.
+    """
+    if (path := env.get("XDG_DATA_HOME", "")).startswith("/") and (_is_own_folder(path) or not os.path.lexists(path)):
+        return path
+    return f"{home(env)}/.local/share"
+
+
 def config_file(env: "Mapping[str, str]") -> "str | None":
     """The settings' file: the one that ``CLAWLOG_CONFIG`` names, else the first of the usual ones that is there.
 

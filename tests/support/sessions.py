@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from clawlog.protocol.agents import HOLDS, SIGNS, session_file
+from clawlogd.model import Task
 from support.running_backend import Api
 from support.running_daemon import RunningDaemon, until
 
@@ -55,8 +56,13 @@ class PlayedSession:
         await self._daemon.flush()
         status, body = await self._api("POST", f"/api/tasks/{self.task_id}/interrupt", {"reason": reason})
         assert status == 201, body
-        await until(lambda: self._daemon.services.registry.get(self.task_id).interrupt is not None)
+        await until(lambda: self.task.interrupt is not None)
         return str(body["interrupt_id"])
+
+    @property
+    def task(self) -> Task:
+        """The task, as the daemon keeps it."""
+        return self._daemon.services.registry.get(self.task_id)
 
     @property
     def hold(self) -> Path:

@@ -145,7 +145,8 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     wording = Wording(services.settings, task.base_url)
     held_back = _is_held_back(task, report)
     if held_back:
-        services.interrupts.mark_delivered(task.task_id, f"held back: {wording.tool(report.tool) or 'a tool'}")
+        told = f"held back: {wording.tool(report.tool) or 'a tool'}"
+        services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms)
         task = _adopted(services.registry.get(task.task_id), report)
     chain = Chain(task, report.at_ms)
     _watch(chain, report)

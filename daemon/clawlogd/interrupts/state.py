@@ -304,17 +304,18 @@ class Interrupts:
             age_s=age_s,
         )
 
-    def mark_delivered(self, task_id: str, summary: str | None = None) -> bool:
+    def mark_delivered(self, task_id: str, summary: str | None = None, *, at_ms: int | None = None) -> bool:
         """Notes that the agent has been answered with its interrupt. Returns whether that is news, and a receipt is queued.
 
         Args:
             task_id: The task.
             summary: How, such as what was held back.
+            at_ms: When; now if None.
         """
         task = self._registry.find(task_id)
         if task is None or task.interrupt is None or not task.interrupt_pending or task.interrupt.delivered:
             return False
-        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt, summary):
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt, summary, at_ms):
             return False
         self._put(task, msgspec.structs.replace(task.interrupt, delivered=True))
         return True
@@ -337,13 +338,15 @@ class Interrupts:
 
         return unsubscribe
 
-    def _receipt(self, task: Task, kind: EventKind, interrupt: Interrupt, summary: str | None = None) -> bool:
+    def _receipt(
+        self, task: Task, kind: EventKind, interrupt: Interrupt, summary: str | None = None, at_ms: int | None = None
+    ) -> bool:
         now_ms = self._clock.wall_ms()
         event = Event(
             event_id=new_uuid(),
             task_id=task.task_id,
             kind=kind,
-            at=rfc3339(now_ms),
+            at=rfc3339(now_ms if at_ms is None else at_ms),
             interrupt_id=interrupt.backend_id,
             summary=summary,
         )

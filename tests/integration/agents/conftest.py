@@ -16,6 +16,13 @@ from support.sessions import PlayedSession
 Play = Callable[..., PlayedSession]
 
 
+@pytest.fixture(autouse=True)
+def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Signs are read more often, and a prompt is not waited for so long, so that tests need not wait either."""
+    monkeypatch.setattr("clawlogd.agents.watching._ROUND_S", 0.05)
+    monkeypatch.setattr("clawlogd.agents.sessions._OPENING_S", 0.4)
+
+
 @pytest.fixture
 async def daemon(new_daemon: Callable[..., RunningDaemon], embedded: BackendProcess) -> RunningDaemon:
     started = new_daemon(msgspec.structs.replace(QUICK, base_url=embedded.url))
