@@ -245,7 +245,9 @@ def private_folder(path: str) -> None:
         if found.st_mode & 0o077:
             os.chmod(path, 0o700)
     except OSError as error:
-        raise Unfit(f"{path}: cannot be made: {error.strerror}; choose another with CLAWLOG_STATE_DIR or --state-dir") from None
+        raise Unfit(
+            f"{path}: cannot be made: {error.strerror}; choose another with CLAWLOG_STATE_DIR or --state-dir"
+        ) from error
 
 
 def check_parent(path: str) -> None:

@@ -11,7 +11,7 @@ from clawlog import drop, spool, view
 from clawlog.client import Client
 from clawlog.connection import address
 from clawlog.connection.call import Call
-from clawlog.connection.results import JsonObject, raw
+from clawlog.connection.results import JsonObject, StopState, raw, stop_state
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused, SpoolFailed
 from clawlog.protocol import errors, jsonrpc, vocabulary
 from clawlog.protocol import spool as proto
@@ -97,8 +97,10 @@ def _outcome(request: PlannedRequest, result: JsonObject | Refused) -> Outcome:
 
 def is_forbidden(error: ClawlogError) -> bool:
     """Whether the daemon cannot be reached because this program may not: it runs in a sandbox."""
-    cause = error.__cause__
-    return isinstance(cause, OSError) and cause.errno in (errno.EPERM, errno.EACCES, errno.EROFS)
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__
+    return cause is not None and cause.errno in (errno.EPERM, errno.EACCES, errno.EROFS)
 
 
 def _by_files(requests: Sequence[PlannedRequest], env: Mapping[str, str], cause: ClawlogError) -> Delivery:
@@ -138,17 +140,26 @@ def _checked(request: PlannedRequest, env: Mapping[str, str], daemon: drop.Daemo
     """What a check for a stop is answered from the task's view; that somebody asked is a sign of life, as over the socket."""
     task_id = request.params["task_id"]
     if is_sign and daemon.alive:
-        tell([sandboxed.sign_of_life(task_id)], env, daemon)
+        _tell([sandboxed.sign_of_life(task_id)], env, daemon)
     max_age_s = request.params.get("max_age_s", vocabulary.DEFAULT_MAX_AGE_S)
     seen = view.wait(task_id, env, max_age_s) if daemon.alive else view.look(task_id, env, max_age_s)
+    return _told(task_id, seen, env, daemon)
+
+
+def view_of(task_id: str, env: Mapping[str, str]) -> StopState:
+    """Returns what a task's view says now; where that is a stop, the daemon is told that it was read."""
+    return stop_state(_told(task_id, view.look(task_id, env), env, drop.daemon(env)))
+
+
+def _told(task_id: str, seen: view.View, env: Mapping[str, str], daemon: drop.Daemon) -> JsonObject:
     answer: JsonObject = jsonrpc.loads(seen.answer)
     if seen.state == "requested" and daemon.alive:
         params = {"task_id": task_id, "interrupt_id": answer.get("interrupt_id")}
-        tell([PlannedRequest("delivered", "interrupt.delivered", params)], env, daemon)
+        _tell([PlannedRequest("delivered", "interrupt.delivered", params)], env, daemon)
     return answer
 
 
-def tell(requests: Sequence[PlannedRequest], env: Mapping[str, str], daemon: drop.Daemon) -> None:
+def _tell(requests: Sequence[PlannedRequest], env: Mapping[str, str], daemon: drop.Daemon) -> None:
     """Lets the daemon know of what is true now. Where that cannot be written, it is not: nothing depends on it alone."""
     with contextlib.suppress(ClawlogError):
         spool.keep_from_sandbox([(each.method, each.params) for each in requests], env, daemon.drained)
