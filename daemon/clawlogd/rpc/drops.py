@@ -104,7 +104,10 @@ class Drops:
 
 
 def _places(env: Mapping[str, str], key: str) -> list[str]:
-    """The folders outside of projects: the client's own, and that of an agent that gives its sandbox a folder of its own."""
+    """The folders outside of projects: the client's own, and those of an agent that gives its sandbox a $TMPDIR of its own."""
     uid = os.geteuid()
-    of_claude_code = f"/tmp/claude-{uid}/clawlog-{uid}/{key}"  # noqa: S108 - whose it is, is checked
-    return list(dict.fromkeys([*locations.drop_places(env, key), of_claude_code]))
+    found = locations.drop_places(env, key)
+    for temporary in (env.get("TMPDIR", "").rstrip("/"), "/tmp"):  # noqa: S108 - whose it is, is checked
+        if temporary.startswith("/"):
+            found += locations.drop_places({"TMPDIR": f"{temporary}/claude-{uid}"}, key)
+    return list(dict.fromkeys(found))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from agents.real import scenarios
 from agents.real.cost import cost
+from agents.real.sandboxes import sandbox
 from agents.real.scenarios import Progress, Result
 from agents.real.settings import settings
 
@@ -19,6 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
     "two": scenarios.two,
     "daemon-killed": scenarios.daemon_killed,
     "settings": settings,
+    "sandbox": sandbox,
     "cost": cost,
 }
 

@@ -8,7 +8,7 @@ from agents.real import cache
 from agents.real.registry import run
 
 AGENTS = ("claude-code", "codex", "gemini-cli")
-SCENARIOS = ("session", "stop", "killed", "two", "daemon-killed", "settings")
+SCENARIOS = ("session", "stop", "killed", "two", "daemon-killed", "settings", "sandbox")
 
 pytestmark = pytest.mark.agents
 
