@@ -14,6 +14,7 @@ venv: .venv/.stamp  ## .venv with the project (editable) and all tools
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m compileall -q client/clawlog  # in an agent's sandbox, where it cannot be written, each call would do it anew
 	@touch $@
 
 demo: venv  ## a complete run on temporary state: ends by itself

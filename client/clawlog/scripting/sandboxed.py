@@ -11,7 +11,7 @@ import os
 import time
 from zlib import crc32
 
-from clawlog import drop, locations, view
+from clawlog import drop, locations
 from clawlog.protocol import ids
 from clawlog.protocol.vocabulary import (
     DEFAULT_MAX_AGE_S,
@@ -29,6 +29,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
+
+    from clawlog.view import View
 
 _EVENTS = ("task.create", "task.update", "task.link", "step.update", "step.add", "interrupt.ack")
 _SECRETS = (
@@ -49,6 +51,8 @@ def perform(requests: "Sequence[PlannedRequest]", env: "Mapping[str, str]") -> "
     seen = None
     for each in requests:
         if each.method == "interrupt.check":
+            from clawlog import view  # noqa: PLC0415 - only here
+
             seen = view.look(each.params["task_id"], env, each.params.get("max_age_s", DEFAULT_MAX_AGE_S))
             if seen.state == "unknown":
                 return None
@@ -69,7 +73,7 @@ def sign_of_life(task_id: str) -> PlannedRequest:
     return PlannedRequest("heartbeat", "task.heartbeat", {"task_id": task_id})
 
 
-def receipts(task_id: str, seen: view.View) -> "list[PlannedRequest]":
+def receipts(task_id: str, seen: "View") -> "list[PlannedRequest]":
     """What tells the daemon that the agent knows of its stop."""
     if seen.state != "requested" or (interrupt_id := interrupt_of(seen.answer)) is None:
         return []
