@@ -57,6 +57,8 @@ def main(script: str) -> int:
             status = run_fast(plain[1])
         except TimeoutError:  # it would not answer a second time either: what can be spooled is
             status, answered = None, False
+        except OSError:  # the full path says what is wrong, if that is still so
+            status = None
         if status is None:
             # Repeating is safe: each event carries its event_id, which the daemon accepts once.
             return run_full(script, arguments, plain, answered=answered)
