@@ -41,14 +41,27 @@ class Daemon:
 
     Attributes:
         alive: Whether one has been there within the last seconds.
-        drained: The folders that it empties, or that the last one emptied.
+        marks: The folders that it empties, or that the last one emptied, each with its mark.
     """
 
-    __slots__ = ("alive", "drained")
+    __slots__ = ("alive", "marks")
 
-    def __init__(self, *, alive: bool, drained: "Sequence[str]") -> None:
+    def __init__(self, *, alive: bool, marks: "Mapping[str, str]") -> None:
         self.alive = alive
-        self.drained = drained
+        self.marks = marks
+
+    def empties(self, path: str) -> bool:
+        """Whether a folder is one of those: the same, not another that it sees by the same path."""
+        return self.rank(path) == 0
+
+    def rank(self, path: str) -> int:
+        """How likely it is that the daemon finds what is put into a folder: the lower the better."""
+        mark = self.marks.get(path)
+        if mark is None:
+            return 2
+        if mark == "-":  # to be made
+            return 1
+        return 0 if mark == locations.drop_mark(path) else 3
 
 
 def daemon(env: "Mapping[str, str]") -> Daemon:
@@ -57,8 +70,10 @@ def daemon(env: "Mapping[str, str]") -> Daemon:
         path = f"{locations.state_dir(env)}/{locations.DROPS_NAME}"
         content, changed_s = read_own(path, _MAX_LIST_BYTES)
     except (OSError, ValueError, locations.Unfit):
-        return Daemon(alive=False, drained=())
-    return Daemon(alive=-ALIVE_S < time.time() - changed_s < ALIVE_S, drained=os.fsdecode(content).splitlines())
+        return Daemon(alive=False, marks={})
+    parts = [line.partition(" ") for line in os.fsdecode(content).splitlines()]
+    alive = -ALIVE_S < time.time() - changed_s < ALIVE_S
+    return Daemon(alive=alive, marks={path: mark for mark, _, path in parts})
 
 
 def read_own(path: str, max_bytes: int) -> tuple[bytes, float]:
@@ -91,13 +106,12 @@ def places(env: "Mapping[str, str]") -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def put(content: bytes, env: "Mapping[str, str]", emptied: "Sequence[str]" = (), *, durable: bool = True) -> str:
-    """Adds a file to the first folder that can be used. Returns the folder.
+def put(content: bytes, env: "Mapping[str, str]", *, durable: bool = True) -> tuple[str, str]:
+    """Adds a file to the first folder that can be used; those that the daemon empties come first. Returns folder and file.
 
     Args:
         content: The file's content.
         env: The environment variables.
-        emptied: The folders that a daemon is known to empty: these come first.
         durable: Whether it must survive a power cut.
 
     Raises:
@@ -108,18 +122,19 @@ def put(content: bytes, env: "Mapping[str, str]", emptied: "Sequence[str]" = (),
         known = places(env)
     except locations.Unfit as error:
         raise NoPlace(str(error)) from None
-    for path in sorted(known, key=lambda each: each not in emptied):  # stable
+    known_daemon = daemon(env)
+    for path in sorted(known, key=known_daemon.rank):  # stable
         try:
             descriptor = open_place(path)
         except (OSError, locations.Unfit) as error:
             reasons.append(_why(path, error))
             continue
         try:
-            put_in(descriptor, content, durable=durable, most=MAX_ENTRIES)
+            name = put_in(descriptor, content, durable=durable, most=MAX_ENTRIES)
         except (OSError, locations.Unfit) as error:
             reasons.append(_why(path, error))
         else:
-            return path
+            return path, name
         finally:
             os.close(descriptor)
     raise NoPlace("; ".join(reasons))
@@ -134,8 +149,8 @@ def open_place(path: str) -> int:
     """
     parent = os.path.dirname(path)
     is_of_project = parent.endswith("/" + locations.PROJECT_DROP)
-    if is_of_project or os.path.basename(parent) == f"clawlog-{os.geteuid()}":
-        locations.check_parent(os.path.dirname(parent))
+    if (around := locations.around_drop(path)) != parent:
+        locations.check_parent(around)
         _make(parent)
     locations.check_drop(path)
     _make(path)
@@ -156,8 +171,8 @@ def _make(path: str) -> None:
         return
 
 
-def put_in(folder_fd: int, content: bytes, *, durable: bool = True, most: "int | None" = None) -> None:
-    """Adds a file to a folder, behind those that are there; it is there whole or not at all.
+def put_in(folder_fd: int, content: bytes, *, durable: bool = True, most: "int | None" = None) -> str:
+    """Adds a file to a folder, behind those that are there; it is there whole or not at all. Returns its name.
 
     Args:
         folder_fd: The folder.
@@ -198,6 +213,7 @@ def put_in(folder_fd: int, content: bytes, *, durable: bool = True, most: "int |
         _remove(draft, folder_fd)
     if durable:
         os.fsync(folder_fd)
+    return name
 
 
 def _next_name(existing: "Sequence[str]") -> str:

@@ -94,6 +94,26 @@ def drop_places(env: "Mapping[str, str]", key: str) -> list[str]:
     return found
 
 
+def around_drop(path: str) -> str:
+    """The folder in which a drop is: it is there whether or not there is a drop yet."""
+    parent = os.path.dirname(path)
+    is_ours = os.path.basename(parent) in (f"clawlog-{os.geteuid()}", PROJECT_DROP)
+    return os.path.dirname(parent) if is_ours else parent
+
+
+def drop_mark(path: str) -> str:
+    """What tells a drop from another of the same path, by the folder around it: not all programs see the same /tmp.
+
+    Returns:
+        A word without spaces; ``-`` where it cannot be told.
+    """
+    try:
+        found = os.stat(os.path.dirname(path))
+    except OSError:
+        return "-"
+    return f"{found.st_dev}:{found.st_ino}"
+
+
 def check_drop(path: str) -> None:
     """Checks that nobody else could take away or replace a drop, which need not be there yet.
 
@@ -101,11 +121,10 @@ def check_drop(path: str) -> None:
         OSError: What should be around it is not there.
         Unfit: Somebody else could.
     """
-    parent = os.path.dirname(path)
-    if os.path.basename(parent) not in (f"clawlog-{os.geteuid()}", PROJECT_DROP):
-        check_parent(parent)
+    parent, around = os.path.dirname(path), around_drop(path)
+    check_parent(around)
+    if parent == around:
         return
-    check_parent(os.path.dirname(parent))
     found = os.lstat(parent)
     if S_ISLNK(found.st_mode):
         raise Unfit(f"{parent} is a symbolic link")

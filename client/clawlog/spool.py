@@ -42,19 +42,25 @@ class Kept:
     Attributes:
         results: A result for each request, as the daemon would have given it, with ``"spooled": true``.
         folder: Where.
+        file: The file's name there.
     """
 
     results: list[Mapping[str, Any]]
     folder: str
+    file: str = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the daemon has taken it by now."""
+        return bool(self.file) and not os.path.lexists(os.path.join(self.folder, self.file))
 
 
-def keep_from_sandbox(requests: Sequence[SpooledRequest], env: Mapping[str, str], emptied: Sequence[str]) -> Kept:
+def keep_from_sandbox(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> Kept:
     """Writes the requests of one program call down where the daemon's socket is forbidden: in the spool, else in a drop.
 
     Args:
         requests: As ``keep`` has them; signs of life and receipts may be among them while a daemon is there.
         env: The environment variables.
-        emptied: The folders that a daemon is known to empty.
 
     Raises:
         Refused: The daemon is sure to decline a value; nothing was written.
@@ -71,7 +77,7 @@ def keep_from_sandbox(requests: Sequence[SpooledRequest], env: Mapping[str, str]
     else:
         return Kept(results, folder)
     try:
-        return Kept(results, drop.put(content, env, emptied))
+        return Kept(results, *drop.put(content, env))
     except drop.NoPlace as error:
         spool_why = f"{folder}: {why.strerror}" if isinstance(why, OSError) else str(why)
         raise SpoolFailed(f"nothing can be written from here, neither the spool ({spool_why}) nor a drop ({error})") from error

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from clawlog import drop, spool, view
+from clawlog import drop, locations, spool, view
 from clawlog.client import Client
 from clawlog.connection import address
 from clawlog.connection.call import Call
@@ -18,6 +20,7 @@ from clawlog.protocol import spool as proto
 from clawlog.scripting import sandboxed
 from clawlog.scripting.plan import PlannedRequest, UsageError
 
+_TAKEN_S, _PAUSE_S = 0.7, 0.02
 REMEDY = "set CLAWLOG_DROP, for this program and for clawlogd, to a folder that both may write to; see: clawlog doctor"
 
 
@@ -122,7 +125,7 @@ def _written(
     if not events:
         return {}, ()
     try:
-        kept = spool.keep_from_sandbox([(each.method, each.params) for each in events], env, daemon.drained)
+        kept = spool.keep_from_sandbox([(each.method, each.params) for each in events], env)
     except SpoolFailed as error:
         told = SpoolFailed(f"{cause} (a sandbox?), and {error}; {REMEDY}")
         return {id(each): Outcome(each, error=told) for each in events}, ()
@@ -131,16 +134,26 @@ def _written(
     warnings: tuple[str, ...] = ()
     if not daemon.alive:
         warnings = (f"{cause} (a sandbox?), and no daemon is seen to run; kept in {kept.folder}, the next daemon delivers it",)
-    elif kept.folder not in daemon.drained:
+    elif not _is_emptied(kept, daemon):
         warnings = (f"{cause} (a sandbox?); kept in {kept.folder}, which the daemon does not look into yet; {REMEDY}",)
     return {id(each): Outcome(each, result) for each, result in zip(events, kept.results, strict=True)}, warnings
+
+
+def _is_emptied(kept: spool.Kept, daemon: drop.Daemon) -> bool:
+    """Whether the daemon takes what was written: as it says, or, of a folder that was just made, as is seen in a moment."""
+    if daemon.empties(kept.folder) or os.path.basename(kept.folder) == locations.SPOOL_NAME:
+        return True
+    deadline = time.monotonic() + _TAKEN_S
+    while not kept.is_taken and time.monotonic() < deadline:
+        time.sleep(_PAUSE_S)
+    return kept.is_taken
 
 
 def _checked(request: PlannedRequest, env: Mapping[str, str], daemon: drop.Daemon, *, is_sign: bool) -> JsonObject:
     """What a check for a stop is answered from the task's view; that somebody asked is a sign of life, as over the socket."""
     task_id = request.params["task_id"]
     if is_sign and daemon.alive:
-        _tell([sandboxed.sign_of_life(task_id)], env, daemon)
+        _tell([sandboxed.sign_of_life(task_id)], env)
     max_age_s = request.params.get("max_age_s", vocabulary.DEFAULT_MAX_AGE_S)
     seen = view.wait(task_id, env, max_age_s) if daemon.alive else view.look(task_id, env, max_age_s)
     return _told(task_id, seen, env, daemon)
@@ -155,14 +168,14 @@ def _told(task_id: str, seen: view.View, env: Mapping[str, str], daemon: drop.Da
     answer: JsonObject = jsonrpc.loads(seen.answer)
     if seen.state == "requested" and daemon.alive:
         params = {"task_id": task_id, "interrupt_id": answer.get("interrupt_id")}
-        _tell([PlannedRequest("delivered", "interrupt.delivered", params)], env, daemon)
+        _tell([PlannedRequest("delivered", "interrupt.delivered", params)], env)
     return answer
 
 
-def _tell(requests: Sequence[PlannedRequest], env: Mapping[str, str], daemon: drop.Daemon) -> None:
+def _tell(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> None:
     """Lets the daemon know of what is true now. Where that cannot be written, it is not: nothing depends on it alone."""
     with contextlib.suppress(ClawlogError):
-        spool.keep_from_sandbox([(each.method, each.params) for each in requests], env, daemon.drained)
+        spool.keep_from_sandbox([(each.method, each.params) for each in requests], env)
 
 
 def _keep(requests: Sequence[PlannedRequest], env: Mapping[str, str], cause: ClawlogError) -> Delivery:

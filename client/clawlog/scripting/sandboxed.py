@@ -62,7 +62,7 @@ def perform(requests: "Sequence[PlannedRequest]", env: "Mapping[str, str]") -> "
         prepared = [_prepare(each) for each in writes]
     except UnicodeEncodeError:  # the full path says what is wrong
         return None
-    if not _write(prepared, env, daemon.drained, durable=any(each.method in _EVENTS for each in writes)):
+    if not _write(prepared, env, daemon, durable=any(each.method in _EVENTS for each in writes)):
         return None
     results = {id(each): result for each, (_, result) in zip(writes, prepared, strict=True)}
     return [seen.answer if seen is not None and each.method == "interrupt.check" else results[id(each)] for each in requests]
@@ -87,7 +87,7 @@ def interrupt_of(answer: bytes) -> "str | None":
     return text.decode() if found and b"\\" not in text else None
 
 
-def _write(prepared: "list[tuple[str, bytes]]", env: "Mapping[str, str]", emptied: "Sequence[str]", *, durable: bool) -> bool:
+def _write(prepared: "list[tuple[str, bytes]]", env: "Mapping[str, str]", daemon: drop.Daemon, *, durable: bool) -> bool:
     """Writes the file. Returns False where the daemon would not find it, or it cannot be written."""
     now_ms = time.time_ns() // 1_000_000
     at = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now_ms // 1000))
@@ -104,7 +104,7 @@ def _write(prepared: "list[tuple[str, bytes]]", env: "Mapping[str, str]", emptie
     if _is_spool_written(content, env):
         return True
     for path in drop.places(env):
-        if path in emptied:
+        if daemon.empties(path):
             try:
                 descriptor = drop.open_place(path)
                 try:

@@ -16,7 +16,7 @@ from clawlog import locations
 from clawlogd.logs import Log
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.spool_folder import SpoolFolder
-from clawlogd.tasks.projects import Projects
+from clawlogd.tasks.projects import Projects, mark_of
 
 _LOOK_S = 0.1
 _RENEW_S = 2.0
@@ -52,7 +52,7 @@ class Drops:
             known = os.fsdecode(locations.read_file(str(self._path))).splitlines()
         except OSError:
             known = []
-        self._projects.restore(known)
+        self._projects.restore([line.partition(" ")[2] for line in known])
         self._update()
 
     async def run(self) -> None:
@@ -79,25 +79,27 @@ class Drops:
             kept = {path: self._of_projects.get(path) or SpoolFolder(path, is_drop=True) for path in present}
             self._of_projects = kept
             self._spool.set_drops([*self._fixed, *kept.values()])
-        if self._names() != self._told:
+        if self._lines() != self._told:
             self._renew()
 
-    def _names(self) -> list[str]:
-        return list(dict.fromkeys([*(each.path for each in self._fixed), *self._projects.drops]))
+    def _lines(self) -> list[str]:
+        """A line for each: what tells it from others, and where it is."""
+        marks = {**{each.path: mark_of(each.path) for each in self._fixed}, **self._projects.drops}
+        return [f"{mark} {path}" for path, mark in marks.items()]
 
     def _renew(self) -> None:
         """Writes the file where what it says has changed, else its time alone."""
-        names, draft = self._names(), self._path.with_name(f"{self._path.name}.draft")
+        lines, draft = self._lines(), self._path.with_name(f"{self._path.name}.draft")
         self._renew_at = self._monotonic() + _RENEW_S
         try:
-            if names == self._told:
+            if lines == self._told:
                 os.utime(self._path)
                 return
             draft.unlink(missing_ok=True)
             with draft.open("xb") as file:
-                file.write(b"".join(os.fsencode(each) + b"\n" for each in names if "\n" not in each))
+                file.write(b"".join(os.fsencode(each) + b"\n" for each in lines if "\n" not in each))
             draft.replace(self._path)
-            self._told = names
+            self._told = lines
         except OSError as error:
             self._told = []  # to be written anew
             self._log.warning_seldom("drops_not_told", path=str(self._path), error=str(error))

@@ -191,6 +191,8 @@ class SpoolFolder:
             raise PermissionError(0, f"it belongs to user {found.st_uid}")
         if self.is_drop and found.st_mode & 0o077:
             raise PermissionError(0, "others may enter it (chmod 700)")
+        if self.is_drop and not os.access(self.path, os.W_OK):
+            raise PermissionError(0, "it cannot be emptied from here: its file system is read-only")
 
     def _listed(self, folder: int) -> list[str]:
         found = []

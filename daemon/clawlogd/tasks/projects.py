@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Iterable, Set
+from collections.abc import Iterable, Mapping, Set
+from pathlib import Path
 
 from clawlog import locations
 from clawlogd.logs import Log
@@ -23,11 +24,13 @@ class Projects:
         drop: Where in a project its drop is.
 
     Attributes:
+        drops: Where each would have its drop, with what tells that from others, see ``mark_of``.
         with_drop: The paths of the drops that are there.
     """
 
     def __init__(self, drop: str) -> None:
         self._drop = drop
+        self.drops: Mapping[str, str] = {}
         self.with_drop: Set[str] = frozenset()
         self._log = Log("projects")
         self._roots: dict[str, None] = {}
@@ -35,11 +38,6 @@ class Projects:
         self._changed = threading.Event()
         self._ended = False
         self._thread: threading.Thread | None = None
-
-    @property
-    def drops(self) -> list[str]:
-        """Where each would have its drop."""
-        return [f"{root}/{self._drop}" for root in list(self._roots)]
 
     def note(self, folder: str | None) -> None:
         """Notes where an agent works: an absolute path."""
@@ -82,6 +80,11 @@ class Projects:
             newest = {**{each: None for each in self._roots if each != root}, root: None}
             self._roots = dict.fromkeys(list(newest)[-_MOST:])
             self._folders.pop(folder, None)
-        present = frozenset(each for each in self.drops if os.path.lexists(each))
-        if present != self.with_drop:
-            self.with_drop = present
+        paths = [f"{root}/{self._drop}" for root in self._roots]
+        self.drops = {path: mark_of(path) for path in paths}
+        self.with_drop = frozenset(each for each in paths if os.path.lexists(each))
+
+
+def mark_of(path: str) -> str:
+    """What tells a drop from another that a program may see by the same path; ``-`` where it could not be emptied from here."""
+    return locations.drop_mark(path) if os.access(Path(path).parent, os.W_OK) else "-"

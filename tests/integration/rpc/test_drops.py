@@ -54,7 +54,7 @@ def content(*requests: tuple[str, dict[str, Any]]) -> bytes:
 
 
 def put(env: dict[str, str], *requests: tuple[str, dict[str, Any]]) -> Path:
-    return Path(drop.put(content(*requests), env, drop.daemon(env).drained))
+    return Path(drop.put(content(*requests), env)[0])
 
 
 def created(plain: PlainServer, **more: Any) -> tuple[str, dict[str, Any]]:
@@ -129,8 +129,8 @@ async def test_the_drop_of_a_project_is_emptied_once_a_task_has_named_it(
     (project / "src").mkdir()
     await daemon.call("task.create", title="T", task_id="known", base_url=plain.url, cwd=str(project / "src"))
     monkeypatch.chdir(project / "src")
-    await until(lambda: str(project) in "\n".join(drop.daemon(env).drained))
-    (own,) = [each for each in drop.daemon(env).drained if each.startswith(str(project))]
+    await until(lambda: str(project) in "\n".join(drop.daemon(env).marks))
+    (own,) = [each for each in drop.daemon(env).marks if each.startswith(str(project))]
     descriptor = drop.open_place(own)
     drop.put_in(descriptor, content(created(plain)))
     os.close(descriptor)
@@ -138,7 +138,7 @@ async def test_the_drop_of_a_project_is_emptied_once_a_task_has_named_it(
     assert (project / ".clawlog" / ".gitignore").read_text() == "*\n"
     await daemon.stop()
     await daemon.start()
-    assert own in drop.daemon(env).drained
+    await until(lambda: drop.daemon(env).empties(own))
 
 
 async def test_what_is_only_true_at_its_time_is_no_fault_later(
@@ -324,7 +324,7 @@ async def test_a_drop_that_is_not_ones_own_is_used_by_neither_side_and_told(
     await until(is_told)
     monkeypatch.setattr(locations, "drop_places", lambda env, key: [str(place)])
     monkeypatch.chdir(folder)  # the last place
-    where = Path(drop.put(content(created(plain)), env))
+    where = Path(drop.put(content(created(plain)), env)[0])
     assert where.parts[-2] == ".clawlog"
     assert [each["task_id"] for each in (await daemon.call("task.list"))["tasks"]] == []
 

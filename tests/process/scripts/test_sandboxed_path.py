@@ -37,9 +37,13 @@ def env(tmp_path: Path) -> dict[str, str]:
     """A daemon is there, and empties a folder that can be written to; the spool cannot."""
     env = {"CLAWLOG_STATE_DIR": str(tmp_path / "state"), "CLAWLOG_DROP": str(tmp_path / "drop")}
     (tmp_path / "state" / "run").mkdir(parents=True)
-    (tmp_path / "state" / "run" / "drops").write_text(f"{tmp_path / 'drop'}\n")
+    (tmp_path / "state" / "run" / "drops").write_text(line(tmp_path / "drop"))
     (tmp_path / "state" / "spool").touch()
     return env
+
+
+def line(path: Path) -> str:
+    return f"{locations.drop_mark(str(path))} {path}\n"
 
 
 def files(env: dict[str, str]) -> list[bytes]:
@@ -64,7 +68,7 @@ def test_both_write_the_same_file_and_say_the_same(env: dict[str, str], script: 
     quick = sandboxed.perform(requests, env)
     assert quick is not None
     (by_fast,) = files(env)
-    kept = spool.keep_from_sandbox([(each.method, each.params) for each in requests], env, [env["CLAWLOG_DROP"]])
+    kept = spool.keep_from_sandbox([(each.method, each.params) for each in requests], env)
     (by_full,) = files(env)
     assert [json.loads(each) for each in quick] == kept.results
     assert timeless(by_fast) == timeless(by_full)
@@ -100,9 +104,11 @@ def test_where_no_daemon_is_seen_or_none_finds_it_the_full_path_warns(env: dict[
     plain = fast.prepare("create_task", ["--title", "t"], {})
     assert plain is not None
     told = Path(env["CLAWLOG_STATE_DIR"]) / locations.DROPS_NAME
-    told.write_text("/elsewhere\n")
+    told.write_text("1:1 /elsewhere\n")
     assert sandboxed.perform(plain[1], env) is None
-    told.write_text(f"{env['CLAWLOG_DROP']}\n")
+    told.write_text(f"7:7 {env['CLAWLOG_DROP']}\n")  # what the daemon sees by that path is another folder, as of a private /tmp
+    assert sandboxed.perform(plain[1], env) is None
+    told.write_text(line(Path(env["CLAWLOG_DROP"])))
     os.utime(told, (0, 0))
     assert sandboxed.perform(plain[1], env) is None
     assert files(env) == []

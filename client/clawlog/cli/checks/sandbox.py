@@ -38,7 +38,7 @@ def inside(environment: Environment) -> Iterator[Finding]:
             f"{closed}, and none is seen to run; calls wait in {place}",
             "start one outside of the sandbox: clawlogd, or any call of a script there",
         )
-    elif place not in daemon.drained and not place.endswith(f"/{locations.SPOOL_NAME}"):
+    elif daemon.rank(place) > 1 and not place.endswith(f"/{locations.SPOOL_NAME}"):
         yield warning(
             "sandbox",
             f"{closed}; calls go to {place}, which the daemon does not empty",
@@ -71,7 +71,7 @@ def _place(env: Mapping[str, str], daemon: drop.Daemon) -> str | None:
     spool = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
     if _may_write(spool):
         return spool
-    places = sorted(drop.places(env), key=lambda each: each not in daemon.drained)
+    places = sorted(drop.places(env), key=daemon.rank)
     return next((each for each in places if _is_own(each) and _may_write(each)), None)
 
 
