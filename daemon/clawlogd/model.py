@@ -285,7 +285,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
         status: A task's or step's new status.
         summary: One line.
         interrupt_id: The stop that a receipt or an ack answers.
-        title: Of a created task, or of a step that is added.
+        title: Of a created task, or of a step that is added; or a task's new one, beside metadata.
         steps: Of a created task, or all of a changed plan, in order.
         metadata: Of a created task; or the pairs that change, None for one that is removed.
         parent_task_id: Of a created task.

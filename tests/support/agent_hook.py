@@ -30,14 +30,18 @@ class Hook:
     Attributes:
         folder: A folder for the test; names in it hold a space and a quotation mark.
         shell: The shell that is to run the hook; empty for the one that it names itself.
+        env: The environment, besides what every agent has.
+        state: The daemon's state folder; by default one in the folder.
     """
 
     folder: Path
     shell: Sequence[str] = ()
     env: dict[str, str] = field(default_factory=dict)
+    state: Path = field(default_factory=Path)
 
     def __post_init__(self) -> None:
-        self.state = self.folder / "st ate"
+        if self.state == Path():
+            self.state = self.folder / "st ate"
         self.env = {
             "PATH": os.defpath,
             "HOME": str(self.folder),

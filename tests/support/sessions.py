@@ -74,10 +74,11 @@ class PlayedSession:
 
     async def sign(self, line: str) -> None:
         """The hook leaves a line, and the daemon has read it."""
+        seen = self._daemon.services.liveness.seen_ms(self.task)
+        await a_moment_later()
         with self.signs.open("a", encoding="utf-8") as file:
             file.write(line + "\n")
-        seen = self._daemon.services.liveness.seen_ms(self._daemon.services.registry.get(self.task_id))
-        await until(lambda: self._daemon.services.liveness.seen_ms(self._daemon.services.registry.get(self.task_id)) > seen)
+        await until(lambda: self._daemon.services.liveness.seen_ms(self.task) > seen)
 
 
 async def a_moment_later() -> None:

@@ -18,8 +18,13 @@ def command(hooks: str, agent: str, event: str) -> str:
         agent: The agent's name.
         event: The event, as the agent calls it.
     """
+    return f"{program(hooks)} {agent} {event}"
+
+
+def program(hooks: str) -> str:
+    """Returns the hook's path, quoted for a shell."""
     path = f"{hooks}/hook".replace("'", "'\\''")
-    return f"'{path}' {agent} {event}"
+    return f"'{path}'"
 
 
 def entries(

@@ -13,7 +13,7 @@ from clawlog.agents.events import Dialect, reader
 from clawlog.agents.installation import Change, OwnFile
 
 NAME = "copilot-cli"
-EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd")
+EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop", "SessionEnd")
 
 _OWN_NAMES = {
     "sessionStart": "SessionStart",
@@ -26,7 +26,8 @@ _OWN_NAMES = {
     "agentStop": "Stop",
     "sessionEnd": "SessionEnd",
 }
-"""Its own events. ``permissionRequest`` is no sign of waiting: it comes before each tool, also where all are allowed."""
+"""Its own events. ``permissionRequest`` is no sign of waiting: it comes before each tool, also where all are allowed.
+``Notification`` is one: it comes where a person is asked, in a terminal."""
 
 _OWN_MEMBERS = {
     "sessionId": "session_id",
@@ -43,11 +44,15 @@ _folder = folders.in_home(".copilot", "COPILOT_HOME")
 def _changes(place: Place) -> Sequence[Change]:
     folder = _folder(place.env) if place.project is None else os.path.join(place.project, ".github")
     hooks = {
-        event: [{"type": "command", "command": commands.command(place.hooks, NAME, event), "timeout": commands.TIMEOUT_S}]
-        for event in EVENTS
+        event: [{"type": "command", "command": _command(place.hooks, event), "timeout": commands.TIMEOUT_S}] for event in EVENTS
     }
     content = json.dumps({"version": 1, "hooks": hooks}, indent=2) + "\n"
     return [OwnFile(os.path.join(folder, "hooks", "clawlog.json"), content.encode("utf-8"))]
+
+
+def _command(hooks: str, event: str) -> str:
+    """A command that is there, too, where the hook is not: Copilot takes every status but 0 for a refusal."""
+    return f"[ ! -x {commands.program(hooks)} ] || {commands.command(hooks, NAME, event)}"
 
 
 def _is_failed(payload: Mapping[str, Any]) -> bool | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clawlog.agents import commands, folders, members
@@ -24,7 +24,11 @@ _CLAUDE_NAMES = {
 EVENTS = tuple(_CLAUDE_NAMES)
 """Those before and after each model call are left out: they carry the whole conversation."""
 
-_folder = folders.in_home(".gemini")
+
+def _folder(env: Mapping[str, str]) -> str:
+    if chosen := env.get("GEMINI_CLI_HOME"):  # stands for the home folder, not for the one in it
+        return os.path.join(os.path.abspath(chosen), ".gemini")
+    return folders.in_home(".gemini")(env)
 
 
 def _changes(place: Place) -> Sequence[Change]:

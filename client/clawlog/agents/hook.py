@@ -70,8 +70,7 @@ class Context:
 def main(arguments: Sequence[str]) -> None:
     """Reports one event: ``AGENT EVENT STATE PID MODE``."""
     with contextlib.suppress(Exception):
-        with contextlib.suppress(OSError):
-            os.setsid()  # a terminal's Ctrl-C is not for it
+        _leave_terminal()
         signal.alarm(_LIFETIME_S)
         context = _context(arguments)
         payload = parse(_read_input())
@@ -79,6 +78,14 @@ def main(arguments: Sequence[str]) -> None:
             context = replace(context, mode="held")
         if (agent := _agent(context.agent)) is not None:
             _send(context, payload, agent)
+
+
+def _leave_terminal() -> None:
+    """Leaves the agent's terminal, whose signals are not for this process, and which the script has had ignored until now."""
+    with contextlib.suppress(OSError):
+        os.setsid()
+    for each in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_DFL)  # a daemon that is started from here inherits what is ignored
 
 
 def session_file(arguments: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 
@@ -50,8 +51,13 @@ def hook_files(env: Mapping[str, str], state_dir: str, python: str, path: str | 
         OwnFile(os.path.join(folder, "hook"), _content("hook"), mode=0o755),
         OwnFile(os.path.join(folder, "state"), os.fsencode(f"{os.path.abspath(state_dir)}\n")),
         OwnFile(os.path.join(folder, "python"), os.fsencode(f"{python}\n{path or ''}\n")),
+        OwnFile(os.path.join(folder, "openclaw", "folder.js"), _folder_module(folder)),
         *(OwnFile(os.path.join(folder, *there.split("/")), _content(here)) for there, here in _PLUGINS.items()),
     ]
+
+
+def _folder_module(folder: str) -> bytes:
+    return f"export const folder = {json.dumps(folder)}\n".encode()
 
 
 def _content(name: str) -> bytes:

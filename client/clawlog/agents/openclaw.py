@@ -22,7 +22,7 @@ _folder = folders.in_home(".openclaw", "OPENCLAW_STATE_DIR")
 def _changes(place: Place) -> Sequence[Change]:
     if place.project is not None:
         raise NotOffered("a plugin for one project alone is not known for OpenClaw; leave --project out")
-    path = os.path.join(_folder(place.env), "openclaw.json")
+    path = place.env.get("OPENCLAW_CONFIG_PATH") or os.path.join(_folder(place.env), "openclaw.json")
     entry: JSON = {"enabled": True, "hooks": {"allowConversationAccess": True}}
     return [
         JsonEntry(path, ("plugins", "load", "paths"), os.path.join(place.hooks, NAME)),

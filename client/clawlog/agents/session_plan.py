@@ -39,7 +39,9 @@ class _Step:
 def changed(
     state_dir: str, agent: str, session_id: str, change: StepChange, at: float
 ) -> Iterator[tuple[PlannedStep, ...] | None]:
-    """Changes one step; the context's value is the whole plan afterwards, None where it cannot be kept.
+    """Changes one step; the context's value is the whole plan afterwards.
+
+    It is None where the plan cannot be kept, or where no step's title is known.
 
     Args:
         state_dir: The daemon's state folder.
@@ -64,11 +66,10 @@ def changed(
         file.truncate()
         file.write(json.dumps({key: asdict(step) for key, step in steps.items()}).encode("ascii"))
         file.flush()
-        yield tuple(
-            PlannedStep(step.title, step.status)
-            for _, step in sorted(steps.items(), key=lambda item: _position(item[0]))
-            if step.title is not None and not step.is_removed
-        )
+        titled = [step for _, step in sorted(steps.items(), key=lambda item: _position(item[0])) if step.title is not None]
+        # Of a session whose plan was begun before the hook was there, no step's title is known.
+        plan = tuple(PlannedStep(step.title or "", step.status) for step in titled if not step.is_removed)
+        yield plan if titled else None
 
 
 def forget(state_dir: str, agent: str, session_id: str) -> None:

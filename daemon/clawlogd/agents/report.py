@@ -42,7 +42,6 @@ class Report:
         event_id: The id of what comes of it.
         cwd: The session's working folder.
         process: The agent's process; None where it is not known, or serves several sessions.
-        resumed: Whether an earlier session goes on.
         prompt: What a person said: the beginning of its first line alone, credentials masked.
         plan: The agent's list of steps, whole.
         tool: The tool.
@@ -61,7 +60,6 @@ class Report:
     event_id: str
     cwd: str | None = None
     process: WatchedProcess | None = None
-    resumed: bool = False
     prompt: str | None = field(default=None, repr=False)
     plan: tuple[PlannedStep, ...] | None = field(default=None, repr=False)
     tool: str | None = None

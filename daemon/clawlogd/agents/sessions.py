@@ -149,12 +149,13 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
         services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms)
         task = _adopted(services.registry.get(task.task_id), report)
     chain = Chain(task, report.at_ms)
-    _watch(chain, report)
     if held_back:
         _hold_back(chain, report, wording)
-    else:
-        _apply(chain, report, wording, opened=opened)
-    _annotate(chain, report)
+    elif _is_news(task, report) or report.event == "session.ended":
+        document = services.backends.document(task.base_url)
+        _apply(chain, report, wording, opened=opened, retitles=document is not None and document.retitles)
+        _watch(chain, report)
+        _annotate(chain, report)
     answer = _answer(chain.task)
     reply = _encode(answer)
     durable = _commit(services, chain, before, _at(report, context), event_id=report.event_id, reply=reply)
@@ -162,19 +163,21 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     if not after.status.ended and _is_news(after, report):
         tool = wording.tool(report.tool) if report.is_tool else None
         services.liveness.record_command(after, at_ms=context.spooled_at_ms, summary=tool)
-    services.sessions.signs.listen(after)
+    services.sessions.signs.listen(services.registry.get(task.task_id))
     return Taken(answer, reply, durable)
 
 
-def _apply(chain: Chain, report: Report, wording: Wording, *, opened: bool) -> None:
+def _apply(chain: Chain, report: Report, wording: Wording, *, opened: bool, retitles: bool) -> None:
     if report.subagent_id is not None and not report.is_tool:
         turns.subagent(chain, report, wording)
         return
     match report.event:
         case "session.started":
-            turns.begin_waiting(chain) if opened else turns.start_again(chain, report)
+            if opened:
+                turns.begin_waiting(chain)
+            turns.start_again(chain, report)
         case "prompt":
-            turns.prompt(chain, report, wording)
+            turns.prompt(chain, report, wording, retitles=retitles)
         case "plan":
             turns.plan(chain, report, wording)
         case "tool.before" | "tool.after":

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections import Counter
 
 from clawlog.protocol import vocabulary
+from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import StepStatus
 from clawlogd.agents.chain import Chain
 from clawlogd.agents.report import Report, Wording
 from clawlogd.interrupts.holds import lifted
 from clawlogd.model import Activity, NewStep, TaskStatus
+from clawlogd.tasks.attachments import retitle
 
 FIRST_PROMPT = "waits for the first prompt"
 NEXT_PROMPT = "waits for the next prompt"
@@ -21,8 +23,15 @@ _INTERRUPTED = "interrupted"
 _MOST_SUBAGENTS = 50  # whose steps are known; the oldest are done long ago
 
 
-def prompt(chain: Chain, report: Report, wording: Wording) -> None:
-    """A person has spoken: a turn begins, whatever was before it."""
+def prompt(chain: Chain, report: Report, wording: Wording, *, retitles: bool) -> None:
+    """A person has spoken: a turn begins, whatever was before it.
+
+    Args:
+        chain: The changes so far.
+        report: The report.
+        wording: What may be shown of it.
+        retitles: Whether it may become the title of a task that was created before anybody spoke.
+    """
     session = chain.session
     overtaken = report.at_ms < session.rested_ms  # its turn is over already
     if overtaken and (chain.task.status.ended or session.activity is not Activity.IDLE):
@@ -34,10 +43,14 @@ def prompt(chain: Chain, report: Report, wording: Wording) -> None:
     if not overtaken:
         _lift(chain)
         chain.go_on()
+    said = wording.prompt(report)
+    if retitles and said is not None and not session.titled:
+        chain.add(retitle(chain.task, said, event_id=new_uuid(), at_ms=report.at_ms))
+        chain.note(titled=True)
     turns = session.turns + 1
     chain.note(turns=turns, turn_step=None, prompted_ms=report.at_ms)
     if not _plan_goes_on(chain):
-        step_id = chain.begin_step(wording.prompt(report) or f"Turn {turns}")
+        step_id = chain.begin_step(said or f"Turn {turns}")
         if overtaken:
             chain.set_step(step_id, "done")
         else:
@@ -94,6 +107,8 @@ def ask(chain: Chain, report: Report, wording: Wording) -> None:
         return
     if session.activity is Activity.IDLE and session.rested_ms:
         return  # that it still waits for the next prompt
+    if session.activity is Activity.ASKING and not report.tool and not report.question:
+        return  # the same again, in fewer words: some agents report a question by two events
     chain.set_status(TaskStatus.WAITING, wording.question(report))
     chain.note(activity=Activity.ASKING, rested_ms=report.at_ms)
 
@@ -126,12 +141,20 @@ def end_session(chain: Chain, report: Report) -> None:
         for step_id in filter(None, (session.turn_step, *session.own_steps)):
             if any(each.step_id == step_id and each.status == "running" for each in chain.task.steps):
                 chain.set_step(step_id, status, summary)
+    chain.note_task(lost_ms=None)  # its process may have ended before its last words were heard
     if chain.task.interrupt_pending:
         chain.acknowledge("the session is over")
     elif not chain.task.status.ended:
         chain.set_status(TaskStatus.FAILED if report.failed else TaskStatus.DONE)
     chain.note_task(session=lifted(chain.session))
     chain.note(activity=Activity.IDLE, turn_step=None, rested_ms=report.at_ms)
+
+
+def leave(chain: Chain, at_ms: int) -> None:
+    """The agent's process has ended while nothing was under way: some agents end without a word, or a terminal is closed."""
+    chain.set_status(TaskStatus.DONE)
+    chain.note_task(session=lifted(chain.session))
+    chain.note(rested_ms=at_ms)
 
 
 def start_again(chain: Chain, report: Report) -> None:

@@ -40,13 +40,14 @@ class SessionWatch:
         self._services = services
         self._signalled: set[str] = set()
         services.registry.observe(ObserverOrder.SESSIONS, self._task_changed)
+        services.liveness.ends_well = self._leave
 
     async def run(self) -> None:
         """Reads signs once a second, until cancelled."""
         self._resume()
         while True:
             await anyio.sleep(_ROUND_S)
-            for sign in await anyio.to_thread.run_sync(self._read):
+            for sign in await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True):
                 self.take(sign)
             self._signal_those_that_go_on()
 
@@ -71,6 +72,20 @@ class SessionWatch:
             return
         summary = f"{tool} failed" if tool and sign.failed else tool
         services.liveness.record_command(services.registry.get(task.task_id), summary=summary)
+
+    def _leave(self, task: Task) -> bool | None:
+        """Ends a session whose process has ended between two turns. Returns None for one that was at work, or asked."""
+        if task.session is None or task.session.activity is not Activity.IDLE:
+            return None
+        services, now_ms = self._services, self._services.clock.wall_ms()
+        chain = Chain(task, now_ms)
+        turns.leave(chain, now_ms)
+        try:
+            services.accept(msgspec.structs.replace(chain.changes[-1], task=chain.task, head=True), _now(services, now_ms))
+        except OutboxError as error:
+            _log.warning("end_not_recorded", task_id=task.task_id, error=str(error))
+            return False
+        return True
 
     # ── Stops ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -82,7 +82,7 @@ class Signs:
                 _log.warning("signs_stay", path=str(path), error=str(error))
         self.restore_folders()
         for task in self._registry:
-            if task.session is not None:
+            if task.session is not None and task.live:
                 self._tasks[_key(task.session)] = task.task_id
 
     def restore_folders(self) -> None:
@@ -116,7 +116,7 @@ class Signs:
 
     @property
     def awaited(self) -> bool:
-        """Whether any session is known."""
+        """Whether any session goes on."""
         return bool(self._tasks)
 
     # ── In a thread ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -184,9 +184,8 @@ class Signs:
         session = (before.session if before is not None else None) or (after.session if after is not None else None)
         if session is None:
             return
-        if after is None:
-            self._tasks.pop(_key(session), None)
         if (after is None or not after.live) and before is not None and before.live:
+            self._tasks.pop(_key(session), None)
             with contextlib.suppress(OSError):  # whatever comes of this session now is said to the daemon itself
                 self._path(session).unlink()
 

@@ -127,7 +127,6 @@ def _report(params: AgentReport, context: CallContext) -> Report:
         event_id=params.event_id or new_uuid(),
         cwd=params.cwd,
         process=_process(params.pid, context),
-        resumed=bool(params.resumed),
         prompt=first_line(params.prompt) if params.prompt else None,
         plan=None if params.plan is None else tuple(PlannedStep(each.title, each.status) for each in params.plan),
         tool=params.tool,

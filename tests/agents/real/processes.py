@@ -47,15 +47,16 @@ class Family:
     def start(self, command: list[str], *, env: Mapping[str, str], cwd: Path, output: Path) -> subprocess.Popen[bytes]:
         """Starts a program whose words go into a file, in a session of its own."""
         with output.open("ab") as out:
-            process = subprocess.Popen(
-                command,
-                env={**env, _VARIABLE: self._mark},
-                cwd=cwd,
-                stdin=subprocess.DEVNULL,
-                stdout=out,
-                stderr=out,
-                start_new_session=True,
-            )
+            return self.start_at(command, env=env, cwd=cwd, stdin=subprocess.DEVNULL, output=out.fileno())
+
+    def start_at(
+        self, command: list[str], *, env: Mapping[str, str], cwd: Path, stdin: int, output: int
+    ) -> subprocess.Popen[bytes]:
+        """Starts a program at these descriptors, in a session of its own."""
+        marked = {**env, _VARIABLE: self._mark}
+        process = subprocess.Popen(
+            command, env=marked, cwd=cwd, stdin=stdin, stdout=output, stderr=output, start_new_session=True
+        )
         self._started.append(process)
         return process
 
@@ -83,14 +84,10 @@ class Family:
                     left.append(_command_line(pid).decode(errors="replace")[:200])
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            self.reap()
             time.sleep(0.02)
-        self.reap()
-        return left
-
-    def reap(self) -> None:
         for process in self._started:
-            process.poll()
+            process.wait(10)
+        return left
 
     def _is_member(self, pid: int) -> bool:
         if pid == os.getpid() or _is_ended(pid):

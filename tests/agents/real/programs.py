@@ -30,6 +30,19 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class InTerminal:
+    """How an agent is run in a terminal.
+
+    Attributes:
+        arguments: Returns its flags for a first prompt, so that it asks before it uses a tool.
+        questions: What it asks at its start, and the keys that answer: texts without their spaces.
+    """
+
+    arguments: Callable[[str], list[str]]
+    questions: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Program:
     """One agent as it is run by tests.
 
@@ -40,7 +53,7 @@ class Program:
         prepare: Returns the files that it needs beforehand, by their paths below the home folder.
         env: Returns its own variables.
         arguments: Returns its flags for a prompt; True where an earlier session goes on.
-        start_s: About how long it takes to say something.
+        in_terminal: How it is run in a terminal; None where that is not tried.
     """
 
     name: str
@@ -49,7 +62,7 @@ class Program:
     prepare: Callable[[Place], Mapping[str, str]]
     env: Callable[[Place], Mapping[str, str]]
     arguments: Callable[[str, bool], list[str]]
-    start_s: float
+    in_terminal: InTerminal | None = None
 
     def write_settings(self, place: Place) -> None:
         for path, text in self.prepare(place).items():
@@ -80,6 +93,15 @@ def _json(tree: Any) -> str:
 def _claude_env(place: Place) -> dict[str, str]:
     quiet = ("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "DISABLE_TELEMETRY", "DISABLE_AUTOUPDATER", "DISABLE_ERROR_REPORTING")
     return {"ANTHROPIC_API_KEY": _KEY, "ANTHROPIC_BASE_URL": place.model_url, **dict.fromkeys(quiet, "1")}
+
+
+def _claude_state(place: Place) -> dict[str, Any]:
+    """What it would otherwise ask at its first start in a terminal."""
+    return {
+        "hasCompletedOnboarding": True,
+        "customApiKeyResponses": {"approved": [_KEY[-20:]], "rejected": []},
+        "projects": {str(place.project): {"hasTrustDialogAccepted": True}},
+    }
 
 
 def _claude_arguments(prompt: str, resumed: bool) -> list[str]:
@@ -184,6 +206,7 @@ def _opencode_settings(place: Place) -> dict[str, Any]:
         "models": {"fake-model": model},
     }
     return {
+        "$schema": "https://opencode.ai/config.json",  # it adds that itself
         "autoupdate": False,
         "share": "disabled",
         "model": "fake/fake-model",
@@ -236,10 +259,13 @@ PROGRAMS = {
             "claude-code",
             "claude",
             ".claude/settings.json",
-            lambda _: {".claude/settings.json": _json({"hooks": {"PreToolUse": [SOMEONE_ELSES_HOOK]}})},
+            lambda place: {
+                ".claude/settings.json": _json({"hooks": {"PreToolUse": [SOMEONE_ELSES_HOOK]}}),
+                ".claude.json": _json(_claude_state(place)),
+            },
             _claude_env,
             _claude_arguments,
-            2,
+            InTerminal(lambda prompt: ["--permission-mode", "default", "--model", "claude-sonnet-4-6", prompt]),
         ),
         Program(
             "codex",
@@ -248,7 +274,10 @@ PROGRAMS = {
             lambda place: {".codex/config.toml": _CODEX.format(url=place.model_url)},
             lambda place: {"CODEX_HOME": str(place.home / ".codex"), "FAKE_KEY": "dummy"},
             _codex_arguments,
-            1,
+            InTerminal(
+                lambda prompt: ["--dangerously-bypass-hook-trust", "-a", "on-request", "-s", "read-only", prompt],
+                (("Trustthisfolder?", "\r"), ("Trynewmodel", "2")),
+            ),
         ),
         Program(
             "gemini-cli",
@@ -257,18 +286,26 @@ PROGRAMS = {
             lambda _: {".gemini/settings.json": _json(_gemini_settings("gemini-api-key"))},
             _gemini_env,
             _gemini_arguments,
-            3,
+            InTerminal(lambda prompt: ["-m", "gemini-2.5-pro", "-i", prompt]),
         ),
         Program(
             "qwen-code",
             "qwen",
             ".qwen/settings.json",
-            lambda _: {".qwen/settings.json": _json(_gemini_settings("openai"))},
+            lambda _: {".qwen/settings.json": _json({**_gemini_settings("openai"), "$version": 4})},  # it adds that itself
             _qwen_env,
             _qwen_arguments,
-            5,
+            InTerminal(lambda prompt: ["--approval-mode", "default", "--auth-type", "openai", "-i", prompt]),
         ),
-        Program("copilot-cli", "copilot", None, lambda _: {}, _copilot_env, _copilot_arguments, 4),
+        Program(
+            "copilot-cli",
+            "copilot",
+            None,
+            lambda _: {},
+            _copilot_env,
+            _copilot_arguments,
+            InTerminal(lambda prompt: ["--no-auto-update", "-i", prompt], (("rememberthisfolder", "\r"),)),
+        ),
         Program(
             "opencode",
             "opencode",
@@ -276,7 +313,6 @@ PROGRAMS = {
             lambda place: {".config/opencode/opencode.json": _json(_opencode_settings(place))},
             _opencode_env,
             _opencode_arguments,
-            15,
         ),
         Program(
             "openclaw",
@@ -285,7 +321,6 @@ PROGRAMS = {
             lambda place: {".openclaw/openclaw.json": _json(_openclaw_settings(place))},
             lambda _: {},
             _openclaw_arguments,
-            10,
         ),
     )
 }

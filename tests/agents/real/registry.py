@@ -10,6 +10,7 @@ from agents.real.cost import cost
 from agents.real.sandboxes import sandbox
 from agents.real.scenarios import Progress, Result
 from agents.real.settings import settings
+from agents.real.waits import waits
 
 Scenario = Callable[[str, Result, Progress], None]
 
@@ -19,6 +20,7 @@ SCENARIOS: dict[str, Scenario] = {
     "killed": scenarios.killed,
     "two": scenarios.two,
     "daemon-killed": scenarios.daemon_killed,
+    "waits": waits,
     "settings": settings,
     "sandbox": sandbox,
     "cost": cost,

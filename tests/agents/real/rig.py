@@ -19,6 +19,7 @@ from typing import Any, Self
 from agents.real.cache import packages
 from agents.real.processes import Family, until
 from agents.real.programs import PROGRAMS, Place
+from agents.real.terminal import Terminal
 from support.backend_process import BackendProcess
 from support.models.script import Script, play
 from support.models.server import ModelServer
@@ -145,15 +146,30 @@ class Rig:
         command = [str(self._bin / self.program.command_name), *self.program.arguments(f"{say} {play(script)}", resumed)]
         return Run(self._family.start(command, env=self.env, cwd=self.project, output=output), output)
 
+    def start_in(self, terminal: Terminal, script: str, *, say: str = "Go") -> Run:
+        """Starts the agent in a terminal, as a person does."""
+        assert self.program.in_terminal is not None, f"{self.name} is not run in a terminal"
+        arguments = self.program.in_terminal.arguments(f"{say} {play(script)}")
+        command = [str(self._bin / self.program.command_name), *arguments]
+        env = {**self.env, "TERM": "xterm-256color"}
+        output = self.folder / "terminal.txt"
+        output.touch()
+        far_end = terminal.far_end
+        return Run(self._family.start_at(command, env=env, cwd=self.project, stdin=far_end, output=far_end), output)
+
     def run(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
         """Runs the agent to its end."""
         run = self.start(script, say=say, resumed=resumed)
         run.wait()
         return run
 
+    def is_agent(self, run: Run) -> list[int]:
+        """The processes that are the agent itself: some start themselves a second time."""
+        return self._family.like(run.process.pid)
+
     def kill_agent(self, run: Run) -> None:
         """SIGKILL, to each process that is the agent itself; the commands that it runs live on."""
-        for pid in self._family.like(run.process.pid):
+        for pid in self.is_agent(run):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         run.wait(10)

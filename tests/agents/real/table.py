@@ -15,7 +15,7 @@ END = "<!-- end of what make agents wrote -->"
 
 HEAD = (
     "| agent | version | seen | stopped by | tools run after | receipts: seen, held back, acknowledged | lost after SIGKILL "
-    "| a tool call: without, with hooks |\n| --- | --- | --- | --- | ---: | --- | ---: | --- |"
+    "| a tool call: without, with an empty, with our hook |\n| --- | --- | --- | --- | ---: | --- | ---: | --- |"
 )
 TITLES = {
     "claude-code": "Claude Code",
@@ -27,7 +27,7 @@ TITLES = {
     "openclaw": "OpenClaw",
 }
 _SEEN = (
-    "title", "plan", "turn as a step", "tools", "failing tool", "parallel tools", "subagent", "turn's end", "end", "resume",
+    "title", "plan", "turns", "tools", "failing tool", "parallel tools", "subagent", "waits", "end", "resume",
     "two tasks",
 )  # fmt: skip
 
@@ -78,8 +78,8 @@ def _receipts(results: Results) -> str:
 
 
 def _cost(results: Results) -> str:
-    without, with_ = (_figure(results, "cost", f"{name}, ms") for name in ("without", "with"))
-    return "–" if without is None or with_ is None else f"{without:.0f}, {with_:.0f} ms"
+    found = [_figure(results, "cost", f"{name}, ms") for name in ("without", "empty", "with")]
+    return "–" if None in found else ", ".join(f"{value:.0f}" for value in found) + " ms"
 
 
 def tree(agent: str, results: Results, skipped: str | None = None) -> dict[str, Any]:
@@ -96,7 +96,7 @@ def tree(agent: str, results: Results, skipped: str | None = None) -> dict[str, 
 
 
 def write(rows: list[str]) -> None:
-    """Puts the table into the document.
+    """Puts the table into the document; the lines of other agents stay there.
 
     Raises:
         ValueError: The document has no place for it.
@@ -106,5 +106,7 @@ def write(rows: list[str]) -> None:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{DOCUMENT} has no place for the table: it wants the lines\n{BEGIN}\n{END}")
-    table = "\n".join([HEAD, *rows])
+    there = text.removeprefix(before).partition(END)[0].splitlines()
+    by_title = {line.split("|")[1].strip(): line for line in (*there, *rows) if line.startswith("| ")}
+    table = "\n".join([HEAD, *(by_title[title] for title in TITLES.values() if title in by_title)])
     DOCUMENT.write_text(f"{before}{BEGIN}\n\n{table}\n\n{END}{after}", encoding="utf-8")

@@ -61,6 +61,25 @@ def test_every_agent_but_the_one_that_no_package_has_is_run() -> None:
     assert set(table.TITLES) == set(PROGRAMS)
 
 
+def test_the_table_keeps_the_agents_that_were_not_run(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    document = folder / "document.md"
+    document.write_text(f"Before.\n\n{table.BEGIN}\n{table.END}\n\nAfter.\n", encoding="utf-8")
+    monkeypatch.setattr(table, "DOCUMENT", document)
+    table.write([table.row("gemini-cli", {}, "no npm"), table.row("codex", {}, "no npm")])
+    table.write([table.row("codex", {"session": Result(shown=["title"])}), table.row("claude-code", {}, "no npm")])
+    lines = document.read_text(encoding="utf-8").splitlines()
+    assert [line.split("|")[1].strip() for line in lines if line.startswith("| ")][2:] == [
+        "Claude Code",
+        "Codex CLI",
+        "Gemini CLI",
+    ]
+    assert "title" in next(line for line in lines if "Codex" in line)
+    assert (lines[0], lines[-1]) == ("Before.", "After.")
+    document.write_text("Nothing.", encoding="utf-8")
+    with pytest.raises(ValueError, match="no place for the table"):
+        table.write([])
+
+
 def test_a_failure_stands_in_the_table() -> None:
     result = Result()
     result.check("title", True)

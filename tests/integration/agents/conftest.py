@@ -21,6 +21,7 @@ def quick_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signs are read more often, and a prompt is not waited for so long, so that tests need not wait either."""
     monkeypatch.setattr("clawlogd.agents.watching._ROUND_S", 0.05)
     monkeypatch.setattr("clawlogd.agents.sessions._OPENING_S", 0.4)
+    monkeypatch.setattr("clawlogd.liveness.evidence._LAST_WORDS_S", 0.4)
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -13,12 +14,17 @@ import pytest
 
 from clawlog import locations
 from clawlog.protocol.agents import agent_task_id
-from clawlogd.settings import Metadata
+from clawlogd.settings import Agents, Heartbeat, Metadata
 from support.backend_process import BackendProcess
 from support.running_daemon import QUICK, RunningDaemon, until
 from support.sessions import PlayedSession, a_moment_later
+from support.sidecar import SteppedClock
 
 Play = Callable[..., PlayedSession]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 async def test_a_prompt_makes_a_task_and_each_turn_is_a_step(hook: PlayedSession) -> None:
@@ -62,8 +68,12 @@ async def test_a_session_without_a_prompt_waits_for_its_first(hook: PlayedSessio
     task = await hook.at_backend()
     assert (task["status"], task["summary"]) == ("waiting", "waits for the first prompt")
     assert task["title"].startswith("claude-code · ")
-    await hook("prompt", prompt="Go")
-    assert (await hook.at_backend())["status"] == "running"
+    for prompt in ("Count to five", "And to six"):
+        await hook("prompt", prompt=prompt)
+        task = await hook.at_backend()
+        assert (task["status"], task["title"], (await hook.here())["title"]) == ("running", "Count to five", "Count to five")
+    retitled = [(each["title"], each["metadata"]) for each in task["events"] if each["kind"] == "metadata"]
+    assert retitled == [("Count to five", {})]
 
 
 async def test_the_agents_own_plan_is_the_plan_and_turns_stay_in_it(hook: PlayedSession) -> None:
@@ -107,6 +117,9 @@ async def test_a_question_is_shown_until_the_agent_works_again(hook: PlayedSessi
     task = await hook.at_backend()
     assert (task["status"], task["summary"], task["attention"]["reason"]) == ("waiting", "may it use Bash?", "waiting")
     await a_moment_later()
+    await hook("waiting")  # the same, by another event
+    assert (await hook.at_backend())["summary"] == "may it use Bash?"
+    await a_moment_later()
     await hook("tool.after", tool="Bash")
     assert (await hook.at_backend())["status"] == "running"
     await a_moment_later()
@@ -115,6 +128,16 @@ async def test_a_question_is_shown_until_the_agent_works_again(hook: PlayedSessi
     await a_moment_later()
     await hook.sign("after AskUserQuestion")
     assert (await hook.at_backend())["status"] == "running"
+
+
+async def test_what_it_asks_is_not_covered_by_the_tool_that_it_was_at(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    await hook("prompt", prompt="Go", pid=os.getpid())
+    await hook("tool.before", tool="Bash")
+    await a_moment_later()
+    await hook("waiting", tool="Bash")
+    beat = daemon.services.liveness.beat(hook.task, _now())
+    assert beat is not None
+    assert beat.summary is None
 
 
 async def test_after_a_turn_only_a_prompt_goes_on(hook: PlayedSession) -> None:
@@ -185,6 +208,86 @@ async def test_a_killed_agent_is_lost_at_once_and_back_with_its_next_process(
     task = await hook.at_backend()
     assert (task["status"], task["liveness"]["state"]) == ("waiting", "alive")
     assert hook.signs.exists()
+
+
+async def test_an_agent_that_ends_before_its_last_report_is_heard_was_never_lost(
+    daemon: RunningDaemon, hook: PlayedSession
+) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    await hook("prompt", prompt="Go", pid=process.pid)
+    process.kill()
+    await process.wait()
+    await until(lambda: daemon.services.liveness.judge(hook.task).evidence is None)
+    await hook("session.ended")
+    task = await hook.at_backend()
+    assert task["status"] == "done"
+    assert "agent_lost" not in [each["kind"] for each in task["events"]]
+
+
+async def test_an_agent_that_ends_between_two_turns_without_a_word_is_done(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    await hook("prompt", prompt="Go", pid=process.pid)
+    await hook("turn.ended")
+    process.kill()
+    await process.wait()
+    await until(lambda: hook.task.status.ended)
+    task = await hook.at_backend()
+    assert (task["status"], [each["kind"] for each in task["events"]].count("agent_lost")) == ("done", 0)
+    assert not hook.hold.exists()
+    await a_moment_later()
+    await hook("prompt", prompt="Go on", pid=os.getpid())
+    assert (await hook.at_backend())["status"] == "running"
+
+
+async def test_an_agent_that_ends_while_it_asks_is_lost(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    await hook("prompt", prompt="Go", pid=process.pid)
+    await hook("waiting", question="Which?")
+    process.kill()
+    await process.wait()
+    await until(lambda: hook.task.lost_ms is not None)
+
+
+async def test_what_a_killed_agent_had_said_is_no_sign_of_life(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    process = await asyncio.create_subprocess_exec("sleep", "600")
+    await hook("prompt", prompt="Go", pid=process.pid)
+    process.kill()
+    await process.wait()
+    await until(lambda: daemon.services.registry.get(hook.task_id).lost_ms is not None)
+    for event in ("tool.before", "tool.after", "turn.ended", "waiting", "prompt", "session.started"):
+        await hook(event, at="2026-01-02T03:04:05.678Z")
+    assert (await hook.at_backend())["liveness"]["state"] == "lost"
+    await hook("session.ended", at=_now())
+    assert (await hook.at_backend())["status"] == "done"
+
+
+async def test_a_prompt_takes_up_an_ended_session_with_its_new_process(daemon: RunningDaemon, hook: PlayedSession) -> None:
+    await hook("prompt", prompt="One")
+    await hook("session.ended")
+    await a_moment_later()
+    await hook("prompt", prompt="Two", pid=os.getpid())
+    assert (await hook.here())["liveness"]["evidence"] == "process"
+
+
+async def test_a_session_without_a_process_is_quiet_after_its_lease_and_lost_much_later(
+    new_daemon: Callable[..., RunningDaemon], play: Play, embedded: BackendProcess
+) -> None:
+    settings = msgspec.structs.replace(
+        QUICK, base_url=embedded.url, heartbeat=Heartbeat(lease_s=5.0), agents=Agents(lost_after_s=60.0)
+    )
+    clock = SteppedClock()
+    daemon = new_daemon(settings, clock=clock)
+    await daemon.start()
+    works, waits = play(daemon), play(daemon)
+    for hook in (works, waits):
+        await hook("prompt", prompt="Go")
+    await waits("turn.ended")
+    states = []
+    for seconds in (4, 10, 50):
+        clock.pass_(seconds)
+        daemon.services.heartbeats.tick()
+        states.append([(await hook.here())["liveness"]["state"] for hook in (works, waits)])
+    assert states == [["alive", "waiting"], ["quiet", "waiting"], ["lost", "waiting"]]
 
 
 async def test_a_subagent_is_a_step_and_changes_nothing_else(hook: PlayedSession) -> None:

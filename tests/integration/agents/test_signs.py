@@ -134,8 +134,11 @@ async def test_no_line_is_lost_while_a_hook_writes_and_the_file_stays_small(daem
     ],
 )
 async def test_of_a_tool_only_the_name_is_taken(
-    daemon: RunningDaemon, hook: PlayedSession, line: str, shown: str | None, all_shown: str | None
+    new_daemon: Callable[..., RunningDaemon], play: Play, line: str, shown: str | None, all_shown: str | None
 ) -> None:
+    daemon = new_daemon()  # whose backend is down, so that nobody but the test takes beats
+    await daemon.start()
+    hook = play(daemon)
     await hook("prompt", prompt="Go")
     for shares, expected in ((False, shown), (True, all_shown)):
         live = daemon.services.live_settings

@@ -43,7 +43,8 @@ def hook(folder: Path) -> Hook:
 @pytest.fixture
 def play(hook: Hook) -> Play:
     def play(agent: str, *calls: tuple[Any, ...], word: str = "") -> dict[str, Any]:
-        file = hook.hooks / "openclaw" / "index.js"
+        file = hook.folder / "copy" / "index.js"
+        shutil.copytree(hook.hooks / "openclaw", file.parent, dirs_exist_ok=True)  # OpenClaw runs a copy of the plugin's folder
         if agent == "opencode":
             (change,) = AGENTS[agent].changes(Place(hook.env, str(hook.hooks)))
             assert isinstance(change, OwnFile)
@@ -97,7 +98,7 @@ def test_opencodes_session_is_reported_as_it_goes(hook: Hook, play: Play) -> Non
         ])  # fmt: skip
         assert {each.params["session_id"] for each in daemon.requests} == {SESSION}
         (started,) = [each.params for each in daemon.requests if each.params["event"] == "session.started"]
-        assert (started["agent_version"], started["cwd"]) == ("1.18.33", "/home/user/project")
+        assert (started["agent_version"], started["cwd"]) == ("1.18.33", "/srv/user/project")
     assert signs.read_text() == "before bash\nafter bash\nafter bash failed\n"
 
 
@@ -164,9 +165,9 @@ def test_openclaws_session_is_reported_as_it_goes(hook: Hook, play: Play) -> Non
         )
         assert answer["results"] == [{"returned": None}] * 5
         assert sorted(said(daemon, "prompt", "reason", "cwd")) == sorted([
-            ("prompt", "Say one and two", None, "/home/user/project"),
-            ("turn.ended", None, "completed", "/home/user/project"),
-            ("session.ended", None, "exit", "/home/user/project"),
+            ("prompt", "Say one and two", None, "/srv/user/project"),
+            ("turn.ended", None, "completed", "/srv/user/project"),
+            ("session.ended", None, "exit", "/srv/user/project"),
         ])  # fmt: skip
         assert {each.params["session_id"] for each in daemon.requests} == {KEY}
     assert signs.read_text() == "before exec\nafter exec\nafter tool_call failed\n"

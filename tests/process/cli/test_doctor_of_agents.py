@@ -115,7 +115,7 @@ def test_hooks_of_another_version_are_a_warning(fresh: Installation, clawlog: Cl
     assert found["claude-code"]["hooks"] == "outdated"
     verdict, text, advice = said["claude-code"]
     assert (verdict, advice) == ("warning", "clawlog install hooks claude-code")
-    assert "are not those of this version: " in text
+    assert "its hooks are not up to date: " in text
     assert clawlog(fresh, "install", "hooks", "claude-code").status == 0
     assert told(fresh, clawlog)[1]["claude-code"][0] == "ok"
     (fresh.folder / ".local" / "share" / "clawlog" / "hooks" / "hook").write_text("#!/bin/sh\n")

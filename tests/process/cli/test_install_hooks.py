@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import shlex
 import stat
 import subprocess
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from clawlog.agents.catalogue import AGENTS
+from clawlog.cli.commands.install.hooks import showing
 from process.cli.conftest import Clawlog
 from support.installation import Installation
 
@@ -239,6 +241,31 @@ def test_a_member_that_has_another_value_is_the_users(fresh: Installation, clawl
     assert settings.read_text() == '{"env": {"CLAUDE_CODE_ENABLE_TODO_TOOLS": "0"}}'
 
 
+def test_what_is_written_between_showing_and_writing_stays(
+    fresh: Installation, clawlog: Clawlog, settings: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An agent that runs may write its settings at any time."""
+    check = showing.check
+
+    def while_an_agent_writes(content: str) -> Any:
+        def checked(*given: Any) -> Any:
+            settings.write_text(content)
+            return check(*given)
+
+        return checked
+
+    written(settings, '{"a": 1}')
+    monkeypatch.setattr(showing, "check", while_an_agent_writes('{"a": 1, "b": 2}'))
+    install(fresh, clawlog)
+    assert json.loads(settings.read_text()).keys() == {"a", "b", "hooks"}
+    monkeypatch.setattr(showing, "check", while_an_agent_writes("// mine\n{}"))
+    done = clawlog(fresh, "uninstall", "hooks")
+    assert done.status == REFUSED
+    assert f"{settings} was changed in between, and is left alone" in done.stderr
+    assert settings.read_text() == "// mine\n{}"
+    assert hook(fresh).exists()
+
+
 # ── Again, and after an upgrade ─────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -395,6 +422,27 @@ def test_what_became_read_only_keeps_the_hook(fresh: Installation, clawlog: Claw
     uninstall(fresh, clawlog)
     assert settings.read_text() == "{}"
     assert not hook(fresh).exists()
+
+
+@pytest.mark.parametrize("has_second_name", [False, True], ids=["", "second name"])
+def test_a_disk_that_fills_costs_no_settings(
+    fresh: Installation, clawlog: Clawlog, settings: Path, has_second_name: bool
+) -> None:
+    before = written(settings, '{"model": "opus"}')
+    if has_second_name:
+        (fresh.folder / "second.json").hardlink_to(settings)
+    # The hook itself is there already: only the settings are left to be written.
+    install(fresh, clawlog, agent="cursor")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200, hard))
+    try:
+        done = clawlog(fresh, "install", "hooks", "claude-code")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert done.status in (1, 69)
+    assert "cannot be written: File too large" in done.stderr
+    assert settings.read_bytes() == before
+    assert [path.name for path in settings.parent.iterdir()] == ["settings.json"]
 
 
 def test_a_pipe_or_a_folder_in_its_place_is_left_alone(fresh: Installation, clawlog: Clawlog, settings: Path) -> None:

@@ -91,8 +91,8 @@ def _judged(found: FoundAgent, state: AgentState, amiss: str, missing: Sequence[
     if gone:
         return fault("agent", f"{name}: its settings run a hook that is not there: {gone[0]}", install)
     if state.hooks == "outdated" or missing:
-        what = amiss or f"{missing[0]} is another version's"
-        return warning("agent", f"{name}: its hooks are not those of this version: {what}", install)
+        what = amiss or f"{missing[0]} is not as this command would write it"
+        return warning("agent", f"{name}: its hooks are not up to date: {what}", install)
     last = f"last report {times.duration(times.age_s(state.last_report_at))} ago" if state.last_report_at else "no report yet"
     if state.trusted is False:
         text = found.agent.note or "it has to be told to trust them"

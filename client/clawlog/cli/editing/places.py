@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 
@@ -46,15 +47,33 @@ def check_writable(path: str) -> None:
 def write(path: str, text: str) -> list[str]:
     """Writes a file; returns the folders that were made for it, outermost first.
 
+    One that has to be written into (it has a second name, or another owner) may be cut off by a full disk: then it gets back
+    what it held.
+
     Raises:
         CommandError: It cannot be written.
     """
+    made: list[str] = []
+    before = None
     try:
+        with contextlib.suppress(FileNotFoundError):
+            before = locations.read_file(path, MAX_BYTES)
         made = make_folders(os.path.dirname(path))
         files.write(path, text.encode("utf-8"))
     except OSError as error:
+        if before is not None:
+            _give_back(path, before)
+        for folder in reversed(made):
+            with contextlib.suppress(OSError):
+                os.rmdir(folder)
         raise CommandError(f"{path} cannot be written: {error.strerror}", exits.UNAVAILABLE) from None
     return made
+
+
+def _give_back(path: str, before: bytes) -> None:
+    with contextlib.suppress(OSError):
+        if locations.read_file(path) != before:
+            files.write(path, before)
 
 
 def make_folders(folder: str) -> list[str]:

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 import clawlog
-from clawlog import agents, locations
+from clawlog import agents, exits, locations
 from clawlog.agents import commands
 from clawlog.agents.agent import Agent, Place
 from clawlog.agents.catalogue import AGENTS
 from clawlog.agents.installation import Change, OwnFile
 from clawlog.cli.editing import changes, places
-from clawlog.cli.errors import NotEditable
+from clawlog.cli.errors import CommandError, NotEditable
 
 Hooks = Literal["installed", "outdated", "missing", "unknown"]
 
@@ -65,8 +65,15 @@ def place(env: Mapping[str, str], *, project: str | None = None, with_plans: boo
 
 
 def hook_files(env: Mapping[str, str]) -> list[OwnFile]:
-    """Returns the files of the hook itself, for this program's own interpreter."""
-    return list(agents.hook_files(env, locations.state_dir(env), sys.executable, _library()))
+    """Returns the files of the hook itself, for this program's own interpreter.
+
+    Raises:
+        CommandError: A path in them is one that no hook can cope with.
+    """
+    try:
+        return list(agents.hook_files(env, locations.state_dir(env), sys.executable, _library()))
+    except ValueError as error:
+        raise CommandError(str(error), exits.REFUSED) from None
 
 
 def hooks_of(agent: Agent, env: Mapping[str, str]) -> tuple[Hooks, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -72,8 +73,32 @@ def test_copilot_is_asked_in_a_file_of_our_own_by_claudes_names() -> None:
     assert file.path == "/nowhere/home/.copilot/hooks/clawlog.json"
     content = json.loads(file.content)
     assert content["version"] == 1
-    assert list(content["hooks"]) == ["SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Stop", "SessionEnd"]
+    assert list(content["hooks"]) == [
+        "SessionStart",
+        "UserPromptSubmit",
+        "PreToolUse",
+        "PostToolUse",
+        "Notification",
+        "Stop",
+        "SessionEnd",
+    ]
     assert {hook["timeout"] for (hook,) in content["hooks"].values()} == {2}
+
+
+def test_copilot_goes_on_where_the_hook_is_not_there_any_more(tmp_path: Path) -> None:
+    (file,) = AGENTS["copilot-cli"].changes(Place(ENV, str(tmp_path / "it's")))
+    assert isinstance(file, OwnFile)
+    ((hook,), *_) = json.loads(file.content)["hooks"].values()
+
+    def status() -> int:
+        return subprocess.run(["/bin/sh", "-c", hook["command"]], check=False).returncode
+
+    assert status() == 0
+    program = tmp_path / "it's" / "hook"
+    program.parent.mkdir()
+    program.write_text('#!/bin/sh\n[ "$*" = "copilot-cli SessionStart" ] && exit 7\n')
+    program.chmod(0o755)
+    assert status() == 7
 
 
 def test_the_plugins_are_named_where_their_agents_look() -> None:
@@ -137,6 +162,12 @@ def test_a_folder_that_the_agent_was_told_of_is_where_its_settings_are(agent: st
     assert all(each.path.startswith("/else/where/") for each in AGENTS[agent].changes(Place(env, HOOKS)))
 
 
+def test_gemini_and_openclaw_are_found_where_people_moved_them() -> None:
+    env = {**ENV, "GEMINI_CLI_HOME": "/else/where", "OPENCLAW_CONFIG_PATH": "/my/claw.json"}
+    assert AGENTS["gemini-cli"].folder(env) == "/else/where/.gemini"
+    assert {each.path for each in AGENTS["openclaw"].changes(Place(env, HOOKS))} == {"/my/claw.json"}
+
+
 def test_the_hooks_files_are_whole_and_say_where_the_daemon_and_the_interpreter_are() -> None:
     env = {"HOME": "/nowhere/home", "XDG_DATA_HOME": "/nowhere/data"}
     folder = Path(hooks_folder(env))
@@ -146,6 +177,7 @@ def test_the_hooks_files_are_whole_and_say_where_the_daemon_and_the_interpreter_
     assert files["python"].content == b"/usr/bin/python3\n\n"
     assert files["hook"].mode == 0o755
     assert files["hook"].content.startswith(b"#!/bin/sh\n")
+    assert files["openclaw/folder.js"].content == b'export const folder = "/nowhere/data/clawlog/hooks"\n'
     assert {"opencode.js", "plugin.js", "openclaw/index.js", "openclaw/plugin.js", "openclaw/package.json"} <= set(files)
     assert hooks_folder(ENV) == "/nowhere/home/.local/share/clawlog/hooks"
 

@@ -7,6 +7,8 @@ import os
 import threading
 from pathlib import Path
 
+import pytest
+
 from clawlog.agents import session_plan
 from clawlog.agents.agent import PlannedStep, StepChange
 
@@ -28,7 +30,7 @@ def test_steps_stand_in_the_order_of_their_numbers(tmp_path: Path) -> None:
 
 
 def test_of_two_words_on_one_step_the_later_holds_whichever_comes_first(tmp_path: Path) -> None:
-    change(tmp_path, StepChange("1", status="done"), at=5.0)
+    assert change(tmp_path, StepChange("1", status="done"), at=5.0) is None  # of a step whose title is not known
     change(tmp_path, StepChange("1", status="running"), at=4.0)
     assert change(tmp_path, StepChange("1", "Say one", "pending"), at=1.0) == (PlannedStep("Say one", "done"),)
     assert change(tmp_path, StepChange("1", "Say 1"), at=6.0) == (PlannedStep("Say 1", "done"),)
@@ -81,10 +83,11 @@ def test_only_the_owner_reads_it_and_nothing_but_titles_is_in_it(tmp_path: Path)
     assert step == {"titled_at": 1.0, "status": "pending", "status_at": 1.0, "is_removed": False}
 
 
-def test_a_plan_beyond_all_bounds_is_not_reported(tmp_path: Path) -> None:
-    plans = [change(tmp_path, StepChange(str(number), "x", "pending")) for number in range(402)]
-    assert plans[-1] is None
-    assert plans[300] is not None
+def test_a_plan_beyond_all_bounds_is_not_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(session_plan, "_MAX_STEPS", 3)
+    plans = [change(tmp_path, StepChange(str(number), "x", "pending")) for number in range(4)]
+    assert plans[2] is not None
+    assert plans[3] is None
 
 
 def test_the_end_of_a_session_removes_its_plan_and_those_long_forgotten(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from clawlogd.upstream.contracts.contract import Action, Contract, Control, Cont
 from clawlogd.upstream.contracts.discovery import discover
 from clawlogd.upstream.contracts.standard import STANDARD_CONTRACT
 from clawlogd.upstream.trial import TrialOutcome
-from support.foreign.generated import GeneratedServer
+from support.foreign.generated import generated_server
 from support.foreign.written import WRITTEN
 
 URL = "http://clawlog.example:8000"
@@ -116,7 +116,7 @@ def test_a_contract_that_was_found_is_read_back_as_it_was(name: str) -> None:
 
 
 def test_contracts_of_generated_servers_are_read_back_as_they_were() -> None:
-    contracts_found = [found for seed in range(40) if (found := found_in(GeneratedServer(seed).app.openapi()))]
+    contracts_found = [found for seed in range(40) if (found := found_in(generated_server(seed).app.openapi()))]
     assert len(contracts_found) > 30
     for contract in contracts_found:
         assert read_contract(as_toml(contract)) == contract

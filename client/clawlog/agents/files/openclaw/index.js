@@ -1,16 +1,18 @@
 // The plugin for OpenClaw: reports its sessions, and blocks every tool of one that a person asked to stop.
 // A function that throws here would block the tool, too: so none does.
-import path from "node:path"
-import { fileURLToPath } from "node:url"
+import { folder } from "./folder.js" // this file runs from a copy that OpenClaw makes of it
 import { beginning, connect, quietly } from "./plugin.js"
 
 const MAX_SESSIONS = 1000
 
+// What all loadings of this file in one process share: OpenClaw loads it several times. A gateway's end is no session's.
+const shared = (globalThis[Symbol.for("clawlog.openclaw")] ??= { folders: new Map(), watchesExit: process.argv.includes("gateway") })
+
 export default {
   id: "clawlog",
   register(api) {
-    const hook = connect(path.dirname(path.dirname(fileURLToPath(import.meta.url))), "openclaw")
-    const folders = new Map()
+    const hook = connect(folder, "openclaw")
+    const { folders } = shared
 
     const report = (event, context, input, more) => {
       const { sessionKey } = context
@@ -19,6 +21,11 @@ export default {
       if (folders.size > MAX_SESSIONS) folders.delete(folders.keys().next().value)
       const { trigger } = context
       hook.report(event, { input, output: { sessionKey, trigger, workspaceDir: folders.get(sessionKey) }, ...more })
+      if (shared.watchesExit) return
+      shared.watchesExit = true
+      process.once("exit", () => {
+        for (const session of [...folders.keys()]) quietly(() => report("session_end", { sessionKey: session }, { reason: "exit" }))
+      })
     }
     const on = (name, handler) =>
       quietly(() => api.on(name, async (event, context) => quietly(() => handler(event ?? {}, context ?? {}))))
@@ -50,11 +57,6 @@ export default {
     on("session_end", ({ sessionKey, reason }, context) => {
       report("session_end", { sessionKey, ...context }, { reason })
       folders.delete(context.sessionKey ?? sessionKey)
-    })
-
-    if (process.argv.includes("gateway")) return
-    process.once("exit", () => {
-      for (const sessionKey of [...folders.keys()]) quietly(() => report("session_end", { sessionKey }, { reason: "exit" }))
     })
   },
 }

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from clawlog.cli.editing import json_text
@@ -18,9 +18,11 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
     max_leaves=12,
 )
+bounded = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 styles = st.sampled_from([{"indent": 2}, {"indent": "\t"}, {"indent": 4}, {}, {"separators": (",", ":")}])
 
 
+@bounded
 @given(values, styles, st.booleans())
 def test_every_value_is_found_where_it_stands(value: Any, style: dict[str, Any], escapes: bool) -> None:
     text = json.dumps(value, ensure_ascii=escapes, **style).replace("\ud800", "")
@@ -85,6 +87,7 @@ def test_an_element_stands_behind_the_last_one() -> None:
     assert json_text.delete(after, ("list", 2)) == before
 
 
+@bounded
 @given(st.dictionaries(st.text(max_size=5), values, max_size=4), styles, st.sampled_from(["", "\n", "\r\n"]), st.booleans())
 def test_what_is_put_in_and_taken_out_leaves_everything_else_alone(
     tree: dict[str, Any], style: dict[str, Any], end: str, escapes: bool

@@ -14,7 +14,7 @@ from clawlogd.upstream.contracts.contract import Contract
 from clawlogd.upstream.contracts.discovery import discover
 from support.foreign.beating import BeatingServer
 from support.foreign.conversation import conversation, faults
-from support.foreign.generated import GeneratedServer
+from support.foreign.generated import generated_server
 from support.foreign.written import WRITTEN, RpcServer
 
 SEEDS = range(int(os.environ.get("CLAWLOG_TEST_SERVERS", "50")))  # ``make faults`` tries 200
@@ -81,7 +81,7 @@ def test_the_oracle_finds_what_a_wrong_contract_does(mistake: str) -> None:
 def test_generated_servers_are_understood_or_refused_with_a_reason_and_never_misused() -> None:
     recognised, wrong = 0, {}
     for seed in SEEDS:
-        server = GeneratedServer(seed)
+        server = generated_server(seed)
         found = discover(server.app.openapi())
         if found.contract is None:
             assert all(each.reason for each in found.missing)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clawlogd.upstream.contracts.discovery import NEEDED, discover
 from clawlogd.upstream.contracts.document import read_operations
-from support.foreign.generated import GeneratedServer
+from support.foreign.generated import generated_server
 from support.foreign.written import StrictServer
 
 CIRCULAR = {
@@ -75,7 +75,7 @@ def test_a_huge_document_is_read_in_bounded_time() -> None:
     assert time.process_time() - began < 10
 
 
-DOCUMENTS = [json.dumps(GeneratedServer(seed).app.openapi()) for seed in range(12)]
+DOCUMENTS = [json.dumps(generated_server(seed).app.openapi()) for seed in range(12)]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=5),
     lambda inner: (

@@ -10,13 +10,14 @@ import difflib
 import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from clawlog import exits
 from clawlog.agents.installation import JsonEntry, JsonMember, TomlMember
 from clawlog.cli.commands.install.record import Edited, Record, digest
 from clawlog.cli.editing import changes, json_text, places, toml_text
 from clawlog.cli.editing.changes import Edit, Own
-from clawlog.cli.errors import CommandError
+from clawlog.cli.errors import CommandError, NotEditable
 from clawlog.protocol.summary import mask_credentials
 
 _CONTEXT_LINES = 2
@@ -193,8 +194,11 @@ class EditFile:
 
     def perform(self, record: Record) -> None:
         """Performs the action, on the file as it is now: an agent may have written it in between."""
-        if places.read(self.path) != self.revision.before:
-            self.revision = self._revised(record)
+        try:
+            if places.read(self.path) != self.revision.before:
+                self.revision = self._revised(record)
+        except NotEditable as error:
+            raise NotEditable(f"{self.path} was changed in between, and is left alone: {error}") from None
         if self.changes_file and self.revision.after is None:
             _remove(self.path)
             record.leave(self.path)
@@ -210,7 +214,9 @@ class EditFile:
         return {"action": "edit", "path": self.path, "agents": sorted(self.agents), "diff": diff(self.path, self.revision)}
 
     def lines(self) -> Sequence[str]:
-        """Returns the action for people."""
+        """Returns the action for people; nothing where the file stays as it is."""
+        if not self.changes_file:
+            return []
         return [f"edit    {self.path}", *(f"        {line}" for line in diff(self.path, self.revision))]
 
     def _revised(self, record: Record) -> Revision:
@@ -231,17 +237,20 @@ def _is_wanted(own: Own, wanted: Sequence[Wanted]) -> bool:
 
 
 def _with(text: str, wanted: Wanted, splices: list[changes.Splice] | None) -> tuple[str, Own | None]:
-    """Returns the text with one more thing, and what that was; the change is added to the splices."""
-    edit, before, own = wanted.edit, text, None
+    """Returns the text with one more thing, and what that was; each change of the text is added to the splices."""
+    edit = wanted.edit
+    own = Own.of(edit, kept=len(edit.where), agent=wanted.agent)
+    steps = [text]
     if isinstance(edit, JsonEntry) and changes.state(text, edit) == "different":
-        text = changes.remove(text, Own.of(edit, kept=len(edit.where), agent=wanted.agent))
-    if _is_missing(text, edit):
-        text, own = changes.add(text, edit, wanted.agent)
-    elif isinstance(edit, JsonEntry):
-        own = Own.of(edit, kept=len(edit.where), agent=wanted.agent)
-    if splices is not None and text != before:
-        splices.append(changes.splice(before, text))
-    return text, own
+        steps.append(changes.remove(text, own))
+    if _is_missing(steps[-1], edit):
+        after, own = changes.add(steps[-1], edit, wanted.agent)
+        steps.append(after)
+    elif not isinstance(edit, JsonEntry):
+        return text, None
+    if splices is not None:
+        splices += [changes.splice(before, after) for before, after in pairwise(steps)]
+    return steps[-1], own
 
 
 def _with_found(former: Edited | None, text: str, wanted: Sequence[Wanted]) -> Edited | None:

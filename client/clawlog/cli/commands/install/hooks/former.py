@@ -54,7 +54,10 @@ class TakeOut:
 
     def perform(self, record: Record) -> None:
         """Performs the action."""
-        revision = _without(self.path, self.hook)
+        try:
+            revision = _without(self.path, self.hook)
+        except NotEditable as error:
+            raise NotEditable(f"{self.path} was changed in between, and is left alone: {error}") from None
         if revision.before != revision.after:
             places.write(self.path, revision.after or "")
         del record.hooks[self.path]
@@ -64,7 +67,9 @@ class TakeOut:
         return {"action": "edit", "path": self.path, "agents": [], "diff": edits.diff(self.path, self.revision)}
 
     def lines(self) -> Sequence[str]:
-        """Returns the action for people."""
+        """Returns the action for people; nothing where the file stays as it is."""
+        if self.revision.before == self.revision.after:
+            return []
         return [f"edit    {self.path}", *(f"        {line}" for line in edits.diff(self.path, self.revision))]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -22,6 +23,7 @@ from clawlog.cli.sources import agents
 KIND = "agents"
 """Under which the record of what was installed is kept."""
 
+_UNTIL_THEN = "they still call the hook, and GitHub Copilot CLI refuses tools where it is gone; start them again"
 _NO_PROJECT = "is not set up for one project alone"
 
 
@@ -48,7 +50,7 @@ class HooksPlan:
         actions: In order.
         former: What of an earlier version is to be taken out.
         left: What a person has to do.
-        notes: What a person should know, each with the agent's title.
+        notes: What a person should know, each with the agent's title, or what else it is about.
         agents: The agents' names.
     """
 
@@ -92,6 +94,10 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], place: Place, *, na
     plan.actions += [WriteOwn(file, name, overwrite) for file, name, overwrite in own if is_due(file, record)]
     for path, all_wanted in wanted.items():
         _edit(plan, record, path, all_wanted)
+    if place.project is None:
+        left_alone = {each.agent for left in plan.left for each in wanted[left.path]}
+        marks = [(_mark(place, name), name) for name in plan.agents if name not in left_alone]
+        plan.actions += [WriteOwn(file, name, force=True) for file, name in marks if is_due(file, record)]
     plan.former, left = former.plan(env)
     plan.left += [LeftAlone(path, f"{reason}; take out what runs {former.hook_path(env)}") for path, reason in left]
     changed = {name for action in plan.actions for name in _agents_of(action)}
@@ -125,10 +131,17 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
     plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if name in going]
     if not plan.left and not _staying(record, going):  # else something would run a hook that is not there
         plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if not name]
+    if plan.actions:
+        plan.notes.append(("Sessions that run", _UNTIL_THEN))
     if not names:
         plan.former, left = former.plan(env)
         plan.left += [LeftAlone(path, f"{reason}; take out what runs {former.hook_path(env)}") for path, reason in left]
     return plan
+
+
+def _mark(place: Place, agent: str) -> OwnFile:
+    """Returns the file by which a plugin knows that an agent's own settings run the hook: twice would be told twice."""
+    return OwnFile(os.path.join(place.hooks, "settings", agent), b"")
 
 
 def _skip(plan: HooksPlan, agent: Agent, reason: str, *, named: bool) -> None:

@@ -11,7 +11,7 @@ import click
 from clawlog import exits
 from clawlog.cli.commands.install.hooks import former
 from clawlog.cli.commands.install.hooks.planning import KIND, HooksPlan
-from clawlog.cli.commands.install.plan import execute
+from clawlog.cli.commands.install.plan import check, execute
 from clawlog.cli.render import output
 from clawlog.cli.render.texts import escaped
 
@@ -24,7 +24,7 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
     Raises:
         CommandError: It must not be executed, or failed.
     """
-    actions = [*plan.actions, *plan.former]
+    actions = [*plan.former, *plan.actions]
     if as_json:
         output.print_json(
             {
@@ -32,25 +32,26 @@ def follow(plan: HooksPlan, *, dry_run: bool, as_json: bool) -> int:
                 "agents": plan.agents,
                 "actions": [action.describe() for action in actions if action.lines()],
                 "left_alone": [{**asdict(each), "paste": list(each.paste)} for each in plan.left],
-                "notes": [{"agent": title, "text": text} for title, text in plan.notes],
+                "notes": [{"about": about, "text": text} for about, text in plan.notes],
             }
         )
     else:
         _show(plan)
     if not dry_run:
-        execute(plan.actions, KIND, os.environ)
+        check(plan.actions, KIND, os.environ)
         execute(plan.former, former.KIND, os.environ)
+        execute(plan.actions, KIND, os.environ)
     elif actions:
         output.warn("nothing was done")
     for each in plan.left:
         output.warn(f"{each.path} was left alone: {each.reason}{'; add the lines above' if each.paste else ''}")
-    for title, text in plan.notes:
-        output.warn(f"{title}: {text}")
+    for about, text in plan.notes:
+        output.warn(f"{about}: {text}")
     return exits.REFUSED if plan.left else exits.SUCCESS
 
 
 def _show(plan: HooksPlan) -> None:
-    for action in (*plan.actions, *plan.former):
+    for action in (*plan.former, *plan.actions):
         for line in action.lines():
             _echo(line)
     for each in plan.left:
