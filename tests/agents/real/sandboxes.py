@@ -175,6 +175,15 @@ def sandbox(name: str, result: Result, progress: Progress) -> None:
         result.check("its own task", (status, said) == (0, ""), (status, made, said))
         part = rig.until_task(lambda task: task["parent_task_id"], "the part of its own task", which="part")
         result.check("a part of it", part["parent_task_id"] == made["task_id"], part)
+    with boxed(name, SUDDEN, progress=progress) as rig:
+        progress("with the spool opened")
+        rig.start_daemon()
+        rig.install("--sandbox")
+        rig.run("sudden")
+        status, _, said = rig.ended("create")
+        rig.until_task(lambda task: True, "the task that came by the spool", which="kept")
+        result.check("opened", (status, said) == (0, ""), (status, said))
+        result.check("opened: by the spool alone", not [*rig.folder.glob("tmp/**/clawlog-*")], "a drop was made")
     if name == "codex":
         with boxed(name, READ_ONLY, mode="read-only", progress=progress) as rig:
             progress("read-only")
