@@ -17,6 +17,7 @@ venv: .venv/.stamp  ## .venv with the project (editable) and all tools
 	@echo "Installing clawlog, its libraries and the developers' tools into .venv (once; a minute or two) …"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	$(BIN)/python -m compileall -q client/clawlog  # in an agent's sandbox, where it cannot be written, each call would do it anew
 	@touch $@
 
 # What a user needs, and none of the developers' tools; where those are there, nothing is to be done.

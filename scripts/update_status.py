@@ -12,10 +12,15 @@ if os.path.isdir(os.path.join(_beside, "clawlog")):
 if __name__ == "__main__":
     try:
         from clawlog.scripting.fast import main
+
+        status = main("update_status")
     except ModuleNotFoundError:
-        print(
-            "the library clawlog is missing: run this in a clone of its repository, or install it from one (pip install .)",
-            file=sys.stderr,
+        missing = (
+            "the library clawlog is missing: run this in a clone of its repository, or install it from one (pip install .)"
         )
-        sys.exit(69)
-    sys.exit(main("update_status"))
+        print(missing, file=sys.stderr)
+        status = 69
+    except Exception as error:  # noqa: BLE001 - a part of it cannot be read, or the machine denies it something
+        print(f"update_status.py: nothing could be done: {type(error).__name__}: {error}", file=sys.stderr)
+        status = 69
+    sys.exit(status)

@@ -87,6 +87,7 @@ class AsyncClient:
     update_step = _verb(calls.update_step)
     heartbeat = _verb(calls.heartbeat)
     check_interrupt = _verb(calls.check_interrupt)
+    report_delivered = _verb(calls.report_delivered)
     ack_interrupt = _verb(calls.ack_interrupt)
     agent_event = _verb(calls.agent_event)
     daemon_status = _verb(calls.daemon_status)

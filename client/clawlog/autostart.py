@@ -36,7 +36,7 @@ _started: list[int] = []
 
 
 _INHERITED = frozenset({"PYTHONDONTWRITEBYTECODE", "PYTHONPYCACHEPREFIX", "PYTHONUTF8"})
-_PATHS = frozenset({"CLAWLOG_STATE_DIR", "CLAWLOG_CONFIG", "CLAWLOG_TOKEN_FILE"})
+_PATHS = frozenset({"CLAWLOG_STATE_DIR", "CLAWLOG_DROP", "CLAWLOG_CONFIG", "CLAWLOG_TOKEN_FILE"})
 
 
 def is_wanted(env: Mapping[str, str]) -> bool:

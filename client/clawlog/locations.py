@@ -8,7 +8,7 @@ socket, too: two state folders mean two daemons.
 """
 
 import os
-from stat import S_ISDIR, S_ISLNK, S_ISREG
+from stat import S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # collections would cost every script call a tenth of its time
@@ -18,7 +18,16 @@ SYSTEM_SOCKET_DIR = "/run/clawlog"
 SYSTEM_CONFIG = "/etc/clawlog/clawlog.toml"
 SOCKET_NAME = "clawlogd.sock"
 SPOOL_NAME = "spool"
+DROPS_NAME = "run/drops"
+"""In the state folder: names the drops that the daemon empties, a line each; renewed every two seconds."""
+VIEW_NAME = "run/view"
+"""In the state folder: a file for each task of a caller that cannot reach the socket, with what it would be answered."""
+PROJECT_DROP = ".clawlog"
+"""The drop at the root of a project."""
 DEFAULT_BASE_URL = "http://localhost:8000"
+
+
+_SHARED = ("/tmp", "/var/tmp")  # noqa: S108 - root's, although a user namespace may show another owner
 
 
 class Unfit(Exception):  # noqa: N818 - names what is the case
@@ -55,6 +64,85 @@ def socket_address(env: "Mapping[str, str]") -> str:
         if os.access(SYSTEM_SOCKET_DIR, os.X_OK) and _serves(f"{SYSTEM_SOCKET_DIR}/{SOCKET_NAME}"):
             return f"{SYSTEM_SOCKET_DIR}/{SOCKET_NAME}"
     return f"{state_dir(env)}/run/{SOCKET_NAME}"
+
+
+def drop_key(state: str) -> str:
+    """The name that a state folder's calls have in each drop: two state folders mean two daemons, also there."""
+    from zlib import crc32  # noqa: PLC0415 - in sandboxes alone
+
+    return f"{crc32(os.fsencode(os.path.abspath(state))):08x}"
+
+
+def project_drop(state: str) -> str:
+    """Where in a project the drop of a state folder's daemon is."""
+    return f"{PROJECT_DROP}/{drop_key(state)}"
+
+
+def drop_places(env: "Mapping[str, str]", key: str) -> list[str]:
+    """The folders outside of projects through which calls may come out of a sandbox, in the order in which they are tried.
+
+    Args:
+        env: The environment variables.
+        key: What ``drop_key`` says of the state folder.
+    """
+    uid, found = os.geteuid(), []
+    if named := env.get("CLAWLOG_DROP"):
+        found.append(os.path.abspath(named))
+    if (temporary := env.get("TMPDIR", "").rstrip("/")).startswith("/"):
+        found.append(f"{temporary}/clawlog-{uid}/{key}")
+    found.append(f"/tmp/clawlog-{uid}/{key}")  # noqa: S108 - whose it is, is checked
+    return found
+
+
+def around_drop(path: str) -> str:
+    """The folder in which a drop is: it is there whether or not there is a drop yet."""
+    parent = os.path.dirname(path)
+    is_ours = os.path.basename(parent) in (f"clawlog-{os.geteuid()}", PROJECT_DROP)
+    return os.path.dirname(parent) if is_ours else parent
+
+
+def drop_mark(path: str) -> str:
+    """What tells a drop from another of the same path, by the folder around it: not all programs see the same /tmp.
+
+    Returns:
+        A word without spaces; ``-`` where it cannot be told.
+    """
+    try:
+        found = os.stat(os.path.dirname(path))
+    except OSError:
+        return "-"
+    return f"{found.st_dev}:{found.st_ino}"
+
+
+def check_drop(path: str) -> None:
+    """Checks that nobody else could take away or replace a drop, which need not be there yet.
+
+    Raises:
+        OSError: What should be around it is not there.
+        Unfit: Somebody else could.
+    """
+    parent, around = os.path.dirname(path), around_drop(path)
+    check_parent(around)
+    if parent == around:
+        return
+    found = os.lstat(parent)
+    if S_ISLNK(found.st_mode):
+        raise Unfit(f"{parent} is a symbolic link")
+    if found.st_uid != os.geteuid():
+        raise Unfit(f"{parent} belongs to user {found.st_uid}")
+    if not S_ISDIR(found.st_mode) or found.st_mode & 0o077:
+        raise Unfit(f"{parent}: has to be a folder that nobody else may enter (chmod 700)")
+
+
+def project_root(path: str) -> "str | None":
+    """The nearest folder, from this one up, that holds a repository; None where none does."""
+    for _ in range(64):
+        if os.path.lexists(f"{path}/.git"):
+            return path
+        path, before = os.path.dirname(path), path
+        if path == before:
+            break
+    return None
 
 
 def machine_id() -> str:
@@ -176,7 +264,27 @@ def private_folder(path: str) -> None:
         if found.st_mode & 0o077:
             os.chmod(path, 0o700)
     except OSError as error:
-        raise Unfit(f"{path}: cannot be made: {error.strerror}; choose another with CLAWLOG_STATE_DIR or --state-dir") from None
+        raise Unfit(
+            f"{path}: cannot be made: {error.strerror}; choose another with CLAWLOG_STATE_DIR or --state-dir"
+        ) from error
+
+
+def check_parent(path: str) -> None:
+    """Checks that nobody else could take away or replace what lies in a folder.
+
+    Raises:
+        OSError: It is not there.
+        Unfit: Somebody else could.
+    """
+    found, uid = os.stat(path), os.geteuid()
+    if not S_ISDIR(found.st_mode):
+        raise NotADirectoryError(20, "Not a directory", path)
+    if found.st_uid not in (uid, 0) and path not in _SHARED:
+        raise Unfit(f"{path} belongs to user {found.st_uid}")
+    # A group that has its user's own number is that user's alone, by the convention of most distributions.
+    others = 0o002 if found.st_gid == found.st_uid == uid else 0o022
+    if found.st_mode & others and not found.st_mode & S_ISVTX:
+        raise Unfit(f"{path}: others may write there")
 
 
 def open_own_file(path: str, flags: int) -> int:

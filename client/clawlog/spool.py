@@ -14,17 +14,15 @@ was treated here comes out of the daemon as if it had been sent to it.
 from __future__ import annotations
 
 import contextlib
-import errno
 import fcntl
 import os
 import threading
-import time
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
-from clawlog import locations
+from clawlog import drop, locations
 from clawlog.errors import Refused, SpoolFailed
 from clawlog.protocol import errors, ids, spool, summary, vocabulary
 
@@ -35,6 +33,54 @@ SpooledRequest = tuple[str, Mapping[str, Any]]
 def is_spoolable(method: str) -> bool:
     """Whether a request may wait in the spool: an event may, a heartbeat or a query may not."""
     return method in spool.SPOOLABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What was written down.
+
+    Attributes:
+        results: A result for each request, as the daemon would have given it, with ``"spooled": true``.
+        folder: Where.
+        file: The file's name there.
+    """
+
+    results: list[Mapping[str, Any]]
+    folder: str
+    file: str = ""
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether the daemon has taken it by now."""
+        return bool(self.file) and not os.path.lexists(os.path.join(self.folder, self.file))
+
+
+def keep_from_sandbox(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> Kept:
+    """Writes the requests of one program call down where the daemon's socket is forbidden: in the spool, else in a drop.
+
+    Args:
+        requests: As ``keep`` has them; signs of life and receipts may be among them while a daemon is there.
+        env: The environment variables.
+
+    Raises:
+        Refused: The daemon is sure to decline a value; nothing was written.
+        SpoolFailed: No folder can be written to.
+    """
+    prepared = [_prepare(method, params) for method, params in requests]
+    content = _content(prepared, requests, sandboxed=True)
+    results = [result for _, result in prepared]
+    try:
+        folder = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
+        write(folder, content)
+    except (OSError, locations.Unfit) as error:
+        why = error
+    else:
+        return Kept(results, folder)
+    try:
+        return Kept(results, *drop.put(content, env))
+    except drop.NoPlace as error:
+        spool_why = f"{folder}: {why.strerror}" if isinstance(why, OSError) else str(why)
+        raise SpoolFailed(f"nothing can be written from here, neither the spool ({spool_why}) nor a drop ({error})") from error
 
 
 def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Mapping[str, Any]]:
@@ -53,15 +99,21 @@ def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Map
         SpoolFailed: The file could not be written.
     """
     prepared = [_prepare(method, params) for method, params in requests]
-    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     try:
         folder = os.path.join(locations.state_dir(env), locations.SPOOL_NAME)
-        write(folder, spool.encode(at, [request for request, _ in prepared], _pid_namespace(requests)))
+        write(folder, _content(prepared, requests))
     except locations.Unfit as error:
         raise SpoolFailed(f"The spool cannot be written: {error}") from error
     except OSError as error:
         raise SpoolFailed(f"The spool {folder} cannot be written: {error.strerror}") from error
     return [result for _, result in prepared]
+
+
+def _content(
+    prepared: Sequence[tuple[SpooledRequest, object]], requests: Sequence[SpooledRequest], *, sandboxed: bool = False
+) -> bytes:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return spool.encode(at, [request for request, _ in prepared], _pid_namespace(requests), sandboxed=sandboxed)
 
 
 def _pid_namespace(requests: Sequence[SpooledRequest]) -> int | None:
@@ -84,6 +136,8 @@ def _prepare(method: str, params: Mapping[str, Any]) -> tuple[SpooledRequest, Ma
         result = _created(request)
     elif method == "agent.event":
         result = {"decision": "go", "spooled": True}
+    elif "event_id" not in request:
+        result = {"accepted": True, "spooled": True}
     else:
         result = {"accepted": True, "event_id": request["event_id"], "spooled": True}
         if method == "step.add":
@@ -155,10 +209,6 @@ class _Writing(threading.local):
 _writing = _Writing()
 """Whether this thread writes to the spool: what interrupts it (a signal handler) must not wait for the lock that it holds."""
 
-_drafts = count()
-_NO_LINKS = (errno.EPERM, errno.ENOTSUP, errno.EMLINK)
-"""How a file system says that it has no second names."""
-
 
 def write(folder: str, content: bytes) -> None:
     """Adds a file to a spool folder, behind those that are there; when it returns, both are on disk.
@@ -175,7 +225,7 @@ def write(folder: str, content: bytes) -> None:
     try:
         lock_fd = os.open(".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
         _lock(lock_fd, patiently=not is_nested)
-        _write_in(folder_fd, content)
+        drop.put_in(folder_fd, content)
     finally:
         _writing.active = is_nested
         if lock_fd >= 0:
@@ -191,42 +241,3 @@ def _lock(fd: int, *, patiently: bool) -> None:
         return
     with contextlib.suppress(BlockingIOError):
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-
-def _write_in(folder_fd: int, content: bytes) -> None:
-    draft = f"{time.time_ns()}-{os.getpid()}-{threading.get_ident()}-{next(_drafts)}.draft"
-    fd = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600, dir_fd=folder_fd)
-    try:
-        with os.fdopen(fd, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(fd)
-        while True:
-            name = _next_name(os.listdir(folder_fd))
-            try:
-                os.link(draft, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)  # never over another one
-                break
-            except FileExistsError:
-                continue
-            except OSError as error:
-                if error.errno not in _NO_LINKS:
-                    raise
-                os.rename(draft, name, src_dir_fd=folder_fd, dst_dir_fd=folder_fd)
-                break
-    finally:
-        _remove(draft, folder_fd)
-    os.fsync(folder_fd)
-
-
-def _next_name(existing: Sequence[str]) -> str:
-    numbers = [
-        int(stem) for name in existing if name.endswith(spool.SUFFIX) and (stem := name.removesuffix(spool.SUFFIX)).isdecimal()
-    ]
-    return f"{max([time.time_ns(), *(number + 1 for number in numbers)]):020d}{spool.SUFFIX}"
-
-
-def _remove(name: str, folder_fd: int) -> None:
-    try:
-        os.unlink(name, dir_fd=folder_fd)
-    except FileNotFoundError:
-        return

@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -18,8 +16,7 @@ import anyio
 
 from clawlog import locations
 from clawlogd.agents.watching import SessionWatch
-from clawlogd.backends import Backends, Spawn
-from clawlogd.clock import Clock, SystemClock
+from clawlogd.assembly import Environment, assemble
 from clawlogd.faults import Faults
 from clawlogd.host.housekeeping import Housekeeping
 from clawlogd.host.places import Places
@@ -29,58 +26,18 @@ from clawlogd.host.supervision import Supervisor, supervised
 from clawlogd.host.systemd import ServiceManager, passed_sockets
 from clawlogd.host.watchdog import feed_watchdog
 from clawlogd.instance import access_of, bind_unix, check_files, path_of, private_folder, state_lock
-from clawlogd.interrupts.state import Interrupts
-from clawlogd.liveness.evidence import Liveness
-from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.logs import Log
 from clawlogd.rpc.dispatcher import Dispatcher
+from clawlogd.rpc.drops import Drops
 from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
-from clawlogd.services import RuntimeInfo, Services, Sessions
+from clawlogd.services import Services
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
-from clawlogd.tasks.detector import MetadataDetector
-from clawlogd.tasks.loading import LoadedState, load_state
+from clawlogd.tasks.loading import load_state
 from clawlogd.text import path_text
-from clawlogd.upstream.network import Network
-from clawlogd.upstream.tokens import TokenSource
 
 _log = Log("app")
-
-
-@dataclass(frozen=True, slots=True)
-class Environment:
-    """Where the daemon runs.
-
-    Attributes:
-        env: The environment variables.
-        state_dir: The state folder.
-        socket_path: Where the Unix socket is bound; None when the service manager passes one on.
-        clock: Where the time is read.
-    """
-
-    env: Mapping[str, str]
-    state_dir: Path
-    socket_path: Path | None
-    clock: Clock
-
-    @classmethod
-    def of_process(cls, settings: Settings, env: Mapping[str, str]) -> Environment:
-        """The environment of this process.
-
-        Raises:
-            Unfit: No folder for the state can be found.
-        """
-        chosen = {**env, **({"CLAWLOG_STATE_DIR": settings.state_dir} if settings.state_dir else {})}
-        state_dir = Path(locations.state_dir(chosen)).absolute()
-        if chosen.get("STATE_DIRECTORY") and not chosen.get("CLAWLOG_STATE_DIR"):
-            state_dir = state_dir.resolve()  # with DynamicUser= the service manager's own folder is reached by a link
-        address = settings.socket or locations.socket_address({k: v for k, v in chosen.items() if not _is_zmq(k, v)})
-        return cls(env, state_dir, Path(address.removeprefix("unix:")).absolute(), SystemClock())
-
-
-def _is_zmq(key: str, value: str) -> bool:
-    return key == "CLAWLOG_SOCKET" and value.startswith("zmq:")
 
 
 class ShutdownSignal:
@@ -134,7 +91,10 @@ async def run(
         closing.callback(services.liveness.close)
         spool, dispatcher = _make_dispatcher(services, where)
         stack.callback(spool.close)
-        await _resume(services, spool)
+        clock, projects = where.clock.monotonic, services.projects
+        drops = Drops(env=where.env, state_dir=where.state_dir, spool=spool, projects=projects, monotonic=clock)
+        stack.callback(drops.close)
+        await _resume(services, spool, drops)
 
         manager = ServiceManager(where.env)
         places = Places(services.outbox.check_place, partial(setattr, services.runtime, "lost_places"))
@@ -149,6 +109,7 @@ async def run(
             connections=lambda: listeners.connections,
             last_command=lambda: dispatcher.last_command,
         )
+        supervisor.spawn_isolated("drops", drops.run)
         _spawn_loops(services, housekeeping, manager, supervisor)
         _report_ready(services, manager)
         if ready is not None:
@@ -174,68 +135,6 @@ async def _closing() -> AsyncIterator[AsyncExitStack]:
             await closing.aclose()
 
 
-def assemble(
-    state: LoadedState, settings: LiveSettings, where: Environment, spawn: Spawn, closing: AsyncExitStack, *, faults: Faults
-) -> Services:
-    """Builds the services, each complete.
-
-    Args:
-        state: What was read from the state folder.
-        settings: The settings in force.
-        where: Where the daemon runs.
-        spawn: Runs lanes and watchers, each isolated.
-        closing: Closes what has to be closed once those have ended.
-        faults: Where faults of the daemon's own are noted.
-    """
-    outbox, registry, clock, folder = state.outbox, state.registry, where.clock, private_folder(where.state_dir / "run")
-    # Liveness, heartbeats and backends know each other in a ring: calls of what is built below close it, made by none yet.
-    liveness = Liveness(
-        registry=registry,
-        outbox=outbox,
-        settings=settings,
-        clock=clock,
-        reconsider=lambda task_id, at: heartbeats.judge_by(task_id, at),  # noqa: PLW0108 - built below
-    )
-    heartbeats = HeartbeatSchedule(
-        registry=registry,
-        liveness=liveness,
-        settings=settings,
-        clock=clock,
-        wake=lambda base_url: backends.wake(base_url),  # noqa: PLW0108 - built below
-        slept=lambda: backends.retry_now(),  # noqa: PLW0108 - built below
-    )
-    interrupts = Interrupts(registry=registry, outbox=outbox, clock=clock, folder=folder / "stop")
-    backends = Backends(
-        outbox=outbox,
-        registry=registry,
-        liveness=liveness,
-        heartbeats=heartbeats,
-        interrupts=interrupts,
-        settings=settings,
-        tokens=TokenSource(env=where.env, settings=settings),
-        clock=clock,
-        faults=faults,
-        spawn=spawn,
-        network=Network(where.env, settings),
-        folder=where.state_dir / "contracts",
-    )
-    closing.push_async_callback(backends.close)
-    return Services(
-        live_settings=settings,
-        clock=clock,
-        outbox=outbox,
-        registry=registry,
-        liveness=liveness,
-        heartbeats=heartbeats,
-        interrupts=interrupts,
-        sessions=Sessions.below(folder, registry),
-        backends=backends,
-        detector=closing.enter_context(contextlib.closing(MetadataDetector())),
-        faults=faults,
-        runtime=RuntimeInfo(path_text(where.state_dir), None, settings.now.zmq, clock.monotonic(), state.recovery),
-    )
-
-
 def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dispatcher]:
     """What carries out commands, and the spool, which has its calls carried out by it and lets nothing overtake them."""
     spool = Spool(
@@ -243,6 +142,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
         perform=lambda method, params, context, after: dispatcher.perform(method, params, context, after),  # noqa: PLW0108 - built below
         known=lambda task_id: services.registry.find(task_id) is not None,
         runtime=services.runtime,
+        seen=services.views.add,
     )
     dispatcher = Dispatcher(services=services, gate=spool)
     return spool, dispatcher
@@ -251,11 +151,13 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
 # ── Starting ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _resume(services: Services, spool: Spool) -> None:
+async def _resume(services: Services, spool: Spool, drops: Drops) -> None:
     """Resumes the work of an earlier run. The order matters."""
     services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
     services.sessions.resume()
     services.backends.resume()
+    services.views.resume()
+    drops.resume()
     await spool.drain()
     # Last, because only now everything that the agents reported is known: none is declared lost before.
     services.liveness.resume()
@@ -308,6 +210,7 @@ def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: Servic
     supervisor.spawn_isolated("heartbeats", services.heartbeats.run)
     supervisor.spawn_isolated("agents", SessionWatch(services).run)
     supervisor.spawn_isolated("housekeeping", housekeeping.run)
+    supervisor.spawn_isolated("views", services.views.run)
     if (interval_s := manager.watchdog_s) is not None:
         supervisor.spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))
 

@@ -33,6 +33,8 @@ from clawlogd.upstream.tokens import TokenSource
 Spawn = Callable[[str, Callable[[], Coroutine[Any, Any, None]]], Callable[[], None]]
 """Runs a long-lived task under a name. Returns what ends it."""
 
+_FRESHEN_S = 1.0
+
 
 class Backends:
     """The backends.
@@ -131,6 +133,10 @@ class Backends:
             lane.retry_now()
         for watcher in self._watchers.values():
             watcher.retry_now()
+
+    async def freshen(self, base_url: str, task_ids: list[str]) -> set[str]:
+        """Has a backend asked about tasks of it, for a second at most, see ``InterruptWatcher.freshen``."""
+        return await self.watcher(base_url).freshen(task_ids, _FRESHEN_S)
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())

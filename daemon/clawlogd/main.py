@@ -109,12 +109,12 @@ def _limit_process() -> None:
 def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> int:
     import anyio  # noqa: PLC0415 - --help and --version need not pay for it
 
-    from clawlogd import app  # noqa: PLC0415 - as above
+    from clawlogd import app, assembly  # noqa: PLC0415 - as above
     from clawlogd.instance import InstanceError  # noqa: PLC0415 - as above
     from clawlogd.outbox.schema import UnknownSchemaError  # noqa: PLC0415 - as above
 
     try:
-        where = app.Environment.of_process(chosen, os.environ)
+        where = assembly.Environment.of_process(chosen, os.environ)
     except locations.Unfit as error:
         return _report(error)
     try:

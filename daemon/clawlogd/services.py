@@ -12,6 +12,7 @@ from clawlogd.context import CallContext
 from clawlogd.faults import Faults
 from clawlogd.interrupts.holds import Holds
 from clawlogd.interrupts.state import Interrupts
+from clawlogd.interrupts.views import Views
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
 from clawlogd.liveness.signs import Signs
@@ -21,6 +22,7 @@ from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.openings import Openings
+from clawlogd.tasks.projects import Projects
 from clawlogd.tasks.registry import Registry
 
 
@@ -104,9 +106,11 @@ class Services:
         liveness: Which agents are alive, and on what evidence.
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
+        views: The same for agents that cannot ask.
         sessions: The files of coding agents' sessions.
         backends: A lane and a watcher for each backend.
         detector: What can be found out about callers and their folders.
+        projects: Where agents are at work.
         faults: The faults of the daemon's own.
         runtime: What was found or chosen at the start.
     """
@@ -118,9 +122,11 @@ class Services:
     liveness: Liveness
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
+    views: Views
     sessions: Sessions
     backends: Backends
     detector: MetadataDetector
+    projects: Projects
     faults: Faults
     runtime: RuntimeInfo
 

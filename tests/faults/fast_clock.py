@@ -11,7 +11,7 @@ import selectors
 import threading
 import time
 
-from clawlogd import app, configuration
+from clawlogd import app, assembly, configuration
 from faults.daemon import Daemon
 
 
@@ -80,7 +80,7 @@ class DaemonOnFastClock:
     def __init__(self, like: Daemon, clock: FastClock) -> None:
         self._clock = clock
         self._settings = configuration.load({}, {}, like.config_path).settings
-        self._where = app.Environment(env={}, state_dir=like.state_dir, socket_path=like.socket_path, clock=clock)
+        self._where = assembly.Environment(env={}, state_dir=like.state_dir, socket_path=like.socket_path, clock=clock)
         self._ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="daemon-on-fast-clock", daemon=True)
         self._loop: asyncio.AbstractEventLoop | None = None

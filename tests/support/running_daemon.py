@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from clawlogd import app
+from clawlogd import app, assembly
 from clawlogd.clock import Clock, SystemClock
 from clawlogd.services import Services
 from clawlogd.settings import Batch, Metadata, Poll, Retry, Settings, Shutdown
@@ -55,7 +55,7 @@ class RunningDaemon:
     async def start(self) -> None:
         """Starts it, and returns when it serves."""
         ready: asyncio.Future[Services] = asyncio.get_running_loop().create_future()
-        where = app.Environment(self._env, self.state_dir, self.socket_path, self._clock)
+        where = assembly.Environment(self._env, self.state_dir, self.socket_path, self._clock)
         self._shutdown = app.ShutdownSignal()
         self._task = asyncio.create_task(app.run(self.settings, where, self._shutdown, ready.set_result), name="daemon")
         async with asyncio.timeout(LIMIT_S):

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import msgspec
 
-from clawlogd import app
+from clawlogd import assembly
 from clawlogd.clock import Clock
 from clawlogd.faults import Faults
 from clawlogd.instance import private_folder
@@ -63,11 +63,11 @@ class Sidecar:
         """Builds the services as the daemon does."""
         private_folder(folder)
         stack = AsyncExitStack()
-        where = app.Environment({}, folder, None, clock)
+        where = assembly.Environment({}, folder, None, clock)
         settings = LiveSettings(Settings(heartbeat=heartbeat))
         state = load_state(folder, settings, clock)
         stack.push_async_callback(state.outbox.close)
-        services = app.assemble(state, settings, where, lambda name, work: None, stack, faults=Faults(clock))
+        services = assembly.assemble(state, settings, where, lambda name, work: None, stack, faults=Faults(clock))
         return cls(services, stack)
 
     def begin(self) -> None:

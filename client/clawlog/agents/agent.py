@@ -83,12 +83,14 @@ class Place:
         hooks: The folder of the hook, see ``clawlog.agents.hooks_folder``.
         project: The project's root where only that one is meant; None for all of the user's sessions.
         with_plans: Whether the agent's plan tool is to be turned on where it is off.
+        opened: A folder that the agent's own sandbox is to let its commands write to; None for none.
     """
 
     env: Mapping[str, str]
     hooks: str
     project: str | None = None
     with_plans: bool = False
+    opened: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

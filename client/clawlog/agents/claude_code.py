@@ -10,7 +10,7 @@ from typing import Any
 from clawlog.agents import commands, folders, members
 from clawlog.agents.agent import Agent, Place, PlannedStep, StepChange
 from clawlog.agents.events import Dialect, reader
-from clawlog.agents.installation import Change, JsonMember
+from clawlog.agents.installation import Change, JsonEntry, JsonMember
 
 NAME = "claude-code"
 EVENTS = (
@@ -32,6 +32,8 @@ def _changes(place: Place) -> Sequence[Change]:
     changes: list[Change] = [*commands.entries(path, place.hooks, NAME, EVENTS)]
     if place.with_plans:
         changes.append(JsonMember(path, ("env", "CLAUDE_CODE_ENABLE_TODO_TOOLS"), "1"))
+    if place.opened is not None:
+        changes.append(JsonEntry(path, ("sandbox", "filesystem", "allowWrite"), place.opened))
     return changes
 
 

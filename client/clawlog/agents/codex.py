@@ -24,6 +24,9 @@ def _changes(place: Place) -> Sequence[Change]:
     changes: list[Change] = [*commands.entries(os.path.join(folder, "hooks.json"), place.hooks, NAME, EVENTS)]
     if place.with_plans:
         changes.append(TomlMember(os.path.join(folder, "config.toml"), ("tools", "update_plan"), {"enabled": True}))
+    if place.opened is not None:
+        where = ("sandbox_workspace_write", "writable_roots")
+        changes.append(TomlMember(os.path.join(folder, "config.toml"), where, [place.opened]))
     return changes
 
 

@@ -26,8 +26,7 @@ from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
 _DOCUMENT_S = 40.0  # the daemon looks in up to four places for a backend's document, for 10 s in each
-_TRIAL_S = 30.0  # a trial's own default
-_END_S = 5.0  # for the end of its task
+_TRIAL_S, _END_S = 30.0, 5.0  # a trial's own default, and what the end of its task may take
 
 Step = str | int
 """A step's id, its position from 1, or its exact title."""
@@ -249,6 +248,11 @@ def check_interrupt(task_id: str, *, max_age_s: float | None = None, wait_s: flo
 def watch_interrupt(task_id: str) -> Call[StopState]:
     """Subscribes to every change of a stop; the client's own ``watch_interrupt`` reads them."""
     return Call("interrupt.watch", _present(task_id=task_id), results.stop_state)
+
+
+def report_delivered(task_id: str, interrupt_id: str) -> Call[JsonObject]:
+    """Reports that the agent knows of a stop which it read of elsewhere; a check over the connection says so by itself."""
+    return Call("interrupt.delivered", _present(task_id=task_id, interrupt_id=interrupt_id), results.raw)
 
 
 def ack_interrupt(

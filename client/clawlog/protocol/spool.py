@@ -2,9 +2,9 @@
 
 A file holds two lines: the CRC-32 of the second in eight hexadecimal digits, then one JSON object
 ``{"version": 1, "at": TIME, "requests": [{"method": …, "params": {…}}, …]}``. ``at`` is when the program made the calls, in
-RFC 3339; the daemon gives the events that time. A call that names a process also has ``pid_namespace``, the inode number of the
-namespace in which that number holds. Files are drained in the order of their names, which begin with a growing
-number.
+RFC 3339; the daemon gives the events that time. A call that names a process also has ``pid_namespace``, the inode number of
+the namespace in which that number holds, and one of a caller that could not reach the daemon's socket ``"sandboxed": true``.
+Files are drained in the order of their names, which begin with a growing number.
 
 A program may be newer than the daemon that drains its file, and a call that is refused then is set aside. So what the first
 daemons do not know stands in a member of its own beside ``params``, ``later``, which they pass over: ``{"cwd": …}``, or
@@ -37,6 +37,12 @@ SPOOLABLE = frozenset(
 )
 """The verbs that may wait: each is an event. A heartbeat is true only at its time, and a query needs its answer."""
 
+PASSING = frozenset({"task.heartbeat"})
+"""The verbs that say something of their own time alone."""
+
+DROPPABLE = SPOOLABLE | PASSING | {"interrupt.delivered"}
+"""The verbs that come as files while a daemon is there to take them, from where its socket is forbidden."""
+
 
 @dataclass(frozen=True, slots=True)
 class SpooledCalls:
@@ -45,19 +51,25 @@ class SpooledCalls:
     Attributes:
         at: When it was made, RFC 3339 in UTC.
         pid_namespace: The inode number of the program's pid namespace, where it wrote that down, too.
-        requests: Verb and parameters, in order. Each carries its ``event_id``, so that a repetition changes nothing.
+        requests: Verb and parameters, in order. Each event carries its ``event_id``, so that a repetition changes nothing.
+        sandboxed: Whether the program could not reach the daemon's socket, so that it needs answers in another way.
     """
 
     at: str
     requests: tuple[tuple[str, Mapping[str, Any]], ...]
     pid_namespace: int | None = None
+    sandboxed: bool = False
 
 
-def encode(at: str, requests: Sequence[tuple[str, Mapping[str, Any]]], pid_namespace: int | None = None) -> bytes:
+def encode(
+    at: str, requests: Sequence[tuple[str, Mapping[str, Any]]], pid_namespace: int | None = None, *, sandboxed: bool = False
+) -> bytes:
     """The content of a spool file."""
     value: dict[str, Any] = {"version": 1, "at": at, "requests": [_written(*each) for each in requests]}
     if pid_namespace is not None:
         value["pid_namespace"] = pid_namespace
+    if sandboxed:
+        value["sandboxed"] = True
     body = dumps(value)
     return b"%08x\n%s\n" % (zlib.crc32(body), body)
 
@@ -77,7 +89,8 @@ def decode(content: bytes) -> SpooledCalls:
             raise ValueError(f"version {value['version']!r} is not known here; expected 1")
         requests = tuple((str(each["method"]), {**each["params"], **each.get("later", {})}) for each in value["requests"])
         namespace = value.get("pid_namespace")
-        return SpooledCalls(str(value["at"]), requests, namespace if isinstance(namespace, int) else None)
+        namespace = namespace if isinstance(namespace, int) else None
+        return SpooledCalls(str(value["at"]), requests, namespace, sandboxed=value.get("sandboxed") is True)
     except (KeyError, TypeError) as error:
         raise ValueError(f"not a spool file: {error!r}") from None
 

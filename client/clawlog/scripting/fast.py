@@ -6,9 +6,11 @@ flag, no daemon, a refusal, ZeroMQ) takes the full path: the script's own module
 import would cost is in ``docs/adr/0003-fast-scripts.md``.
 
 Both paths use the same flags (``options``) and the same requests (``plan``). The messages alone are spelt here once more,
-by hand, because importing ``protocol.jsonrpc`` costs more than all else here: ``encode`` and ``message`` write the requests
-of ``jsonrpc.encode_request``, byte for byte, and ``exchange`` knows how a result begins. A test (``test_fast_path.py``)
-compares them with the protocol's own encoder for every verb that a script may send.
+by hand, because importing ``protocol.jsonrpc`` costs more than all else here: ``plan.encode`` and ``message`` write the
+requests of ``jsonrpc.encode_request``, byte for byte, and ``exchange`` knows how a result begins. A test
+(``test_fast_path.py``) compares them with the protocol's own encoder for every verb that a script may send.
+
+Where a sandbox forbids the daemon's socket, ``sandboxed`` does the same by files.
 
 It must not import argparse, collections, enum, json, pathlib, re, socket or typing, nor anything that does.
 """
@@ -19,6 +21,7 @@ import sys
 from clawlog import exits, locations
 from clawlog.protocol.vocabulary import INTERRUPT_STATES
 from clawlog.scripting import options, plan
+from clawlog.scripting.plan import encode
 
 try:
     from _socket import AF_UNIX, SOCK_STREAM, socket
@@ -54,6 +57,8 @@ def main(script: str) -> int:
             status = run_fast(plain[1])
         except TimeoutError:  # it would not answer a second time either: what can be spooled is
             status, answered = None, False
+        except OSError:  # the full path says what is wrong, if that is still so
+            status = None
         if status is None:
             # Repeating is safe: each event carries its event_id, which the daemon accepts once.
             return run_full(script, arguments, plain, answered=answered)
@@ -70,7 +75,12 @@ def run_fast(requests: "Sequence[plan.PlannedRequest]") -> "int | None":
         TimeoutError: The daemon did not answer.
     """
     try:
-        results = exchange(requests, locations.socket_address(os.environ))
+        try:
+            results = exchange(requests, locations.socket_address(os.environ))
+        except PermissionError:  # a sandbox forbids its socket
+            from clawlog.scripting import sandboxed  # noqa: PLC0415 - only there
+
+            results = sandboxed.perform(requests, os.environ)
     except locations.Unfit:
         results = None  # the full path says what is wrong
     return None if results is None else report(requests, results)
@@ -153,23 +163,6 @@ def _is_text(argument: str) -> bool:
     return argument.isascii() or not any("\ud800" <= char <= "\udfff" for char in argument)
 
 
-def encode(value: "Any") -> str:
-    """Returns a request's value as JSON, as ``protocol.jsonrpc.dumps`` writes it."""
-    if isinstance(value, str):
-        if value.isprintable() and '"' not in value and "\\" not in value:
-            return f'"{value}"'
-        from _json import encode_basestring  # noqa: PLC0415 - loading it costs a fiftieth of Python's start
-
-        return encode_basestring(value)
-    if isinstance(value, dict):
-        return "{" + ",".join([f"{encode(name)}:{encode(each)}" for name, each in value.items()]) + "}"
-    if isinstance(value, list):
-        return "[" + ",".join([encode(each) for each in value]) + "]"
-    if value is True:
-        return "true"
-    return repr(value)  # an int or a finite float
-
-
 def message(number: int, request: plan.PlannedRequest) -> str:
     """Returns a request as one line, as ``protocol.jsonrpc.encode_request`` writes it, with its line end."""
     return f'{{"jsonrpc":"2.0","id":{number},"method":"{request.method}","params":{encode(request.params)}}}\n'
@@ -180,12 +173,15 @@ def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[b
 
     Raises:
         TimeoutError: The daemon did not answer.
+        PermissionError: Its socket is forbidden.
     """
     if address.startswith("zmq:"):
         return None
     try:
         connection = socket(AF_UNIX, SOCK_STREAM)
-    except OSError:  # a sandbox may forbid them: the full path says so
+    except PermissionError:
+        raise
+    except OSError:  # the full path says what is wrong
         return None
     try:
         connection.settimeout(TIMEOUT_S)
@@ -198,7 +194,7 @@ def exchange(requests: "Sequence[plan.PlannedRequest]", address: str) -> "list[b
             if not chunk:
                 return None
             received += chunk
-    except TimeoutError:
+    except (TimeoutError, PermissionError):
         raise
     except (OSError, ValueError):  # no daemon; or text that UTF-8 cannot hold
         return None

@@ -65,7 +65,7 @@ def _one_of(words: tuple[str, ...]) -> str:
 
 _LEASE = f"{MIN_LEASE_S:.0f} to {MAX_LEASE_S:.0f} (default: {DEFAULT_LEASE_S:.0f})"
 
-_TASK_ID = Option("--task-id", TEXT, "ID", "the task's id (default: $CLAWLOG_TASK_ID)")
+_TASK_ID = Option("--task-id", TEXT, "ID", "the task's id (default: $CLAWLOG_TASK_ID, else that of the agent's own session)")
 _BEST_EFFORT = Option("--best-effort", SWITCH, "", "exit 0 instead of 65, 69 or 75; 20 stays (also: CLAWLOG_BEST_EFFORT=1)")
 
 CREATE_TASK = (
@@ -77,7 +77,9 @@ CREATE_TASK = (
     Option("--lease", SECONDS, "SECONDS", f"how long one command counts as a sign of life, {_LEASE}"),
     Option("--metadata", PAIRS, "KEY=VALUE", "a pair of your own; repeat it for each pair"),
     Option("--task-id", TEXT, "ID", "an id of your own (default: a new UUID)"),
-    Option("--parent", TEXT, "ID", "the task that this one is a part of (default: $CLAWLOG_TASK_ID)"),
+    Option(
+        "--parent", TEXT, "ID", "the task that this one is a part of (default: $CLAWLOG_TASK_ID, else the agent's own session)"
+    ),
     Option("--format", TEXT, "FORMAT", "json, env (for eval) or text (default: json)", FORMATS),
     Option("--state-file", TEXT, "PATH", "also write the JSON there, atomically"),
     _BEST_EFFORT,

@@ -161,9 +161,32 @@ def task_id_of(values: "Values", env: "Mapping[str, str]") -> str:
         raise UsageError("--task-id is empty: an earlier create_task.py failed, or its id was not kept")
     task_id = values.get("task_id") or env.get("CLAWLOG_TASK_ID")
     if not task_id:
+        from clawlog import origin  # noqa: PLC0415 - only here
+
+        task_id = origin.own_task(env)
+    if not task_id:
         raise UsageError("--task-id is missing, and CLAWLOG_TASK_ID is not set: give the id that create_task.py printed")
     return str(task_id)
 
 
 def _flag(name: str) -> str:
     return "--" + name.replace("_", "-")
+
+
+def encode(value: "Any") -> str:
+    """Returns a request's value as JSON, as ``protocol.jsonrpc.dumps`` writes it."""
+    if isinstance(value, str):
+        if value.isprintable() and '"' not in value and "\\" not in value:
+            return f'"{value}"'
+        from _json import encode_basestring  # noqa: PLC0415 - loading it costs a fiftieth of Python's start
+
+        return encode_basestring(value)
+    if isinstance(value, dict):
+        return "{" + ",".join([f"{encode(name)}:{encode(each)}" for name, each in value.items()]) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join([encode(each) for each in value]) + "]"
+    if value is True:
+        return "true"
+    if value is None:
+        return "null"
+    return repr(value)  # an int or a finite float

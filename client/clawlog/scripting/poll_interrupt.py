@@ -20,10 +20,13 @@ from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
 from clawlog.protocol.summary import one_line
 from clawlog.protocol.vocabulary import MAX_WAIT_S
 from clawlog.scripting import options, parser, plan, report
+from clawlog.scripting.delivery import is_forbidden, view_of
 
 SCRIPT = "poll_interrupt"
 SHORTEST_WAIT_S = 0.001
 """A check that does not wait would count as a sign of life of the agent; this script is not the agent."""
+READ_S = 0.2
+"""How often a task's view is read, where the daemon cannot be asked."""
 RETRY_S = 1.0
 """The pause before a lost daemon is tried again."""
 
@@ -133,7 +136,7 @@ class Poll:
                 try:
                     stop = watch.next(remaining_s)
                 except DaemonUnreachable as error:
-                    stop = self._gone(error)
+                    stop = self._read(READ_S) if is_forbidden(error) else self._gone(error)
                 if stop is None or (last is not None and _same(stop, last)):
                     continue
                 last = stop
@@ -150,7 +153,17 @@ class Poll:
         try:
             return self._client.check_interrupt(self._task_id, wait_s=max(wait_s, SHORTEST_WAIT_S))
         except DaemonUnreachable as error:
-            return self._gone(error)
+            return self._read(wait_s) if is_forbidden(error) else self._gone(error)
+
+    def _read(self, wait_s: float) -> StopState:
+        """What the task's view says, where a sandbox forbids the daemon's socket: once it says stop, else after that time."""
+        deadline = time.monotonic() + wait_s
+        while True:
+            stop = view_of(self._task_id, os.environ)
+            remaining_s = deadline - time.monotonic()
+            if stop.interrupt_requested or remaining_s <= 0:
+                return stop
+            time.sleep(min(READ_S, remaining_s))
 
     def _gone(self, error: DaemonUnreachable) -> StopState:
         if not self._warned:  # once: the daemon may be away for a long time

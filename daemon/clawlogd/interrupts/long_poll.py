@@ -102,6 +102,12 @@ class LongPolls:
         self._remote_ids.pop(task_id, None)
         self._to_ask.pop(task_id, None)
 
+    async def confirm(self, task_ids: list[str]) -> None:
+        """Asks how tasks stand now, beside the requests that are held; not while the backend is polled in another way."""
+        asked = [task_id for task_id in task_ids if task_id in self._remote_ids][: self._most_ids]
+        if asked and self._large:
+            await self._poll(asked, None, 0.0)
+
     def retry_now(self) -> None:
         """Sends every request anew now: those that are held may hang on dead connections."""
         for held in (self._small, *self._large):
@@ -115,6 +121,7 @@ class LongPolls:
         async with anyio.create_task_group() as group:
             await self._run_small(group)
             group.cancel_scope.cancel()
+        self._large = []
 
     # ── The requests ───────────────────────────────────────────────────────────────────────────────────────────────
 

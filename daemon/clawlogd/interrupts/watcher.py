@@ -110,6 +110,19 @@ class InterruptWatcher:
         await asyncio.wait([query], timeout=timeout_s)
         return query.done() and query.result()
 
+    async def freshen(self, task_ids: list[str], timeout_s: float) -> set[str]:
+        """Asks the backend anew about tasks, all in one request, where that is not done at intervals anyway.
+
+        Returns:
+            Those of which no more can be known than is.
+        """
+        if self._upstream.hears_with_beats:
+            tasks = [task for task_id in task_ids if (task := self._registry.find(task_id)) is not None]
+            return {task.task_id for task in tasks if await self.refresh(task, 0.0)}
+        with anyio.move_on_after(timeout_s):
+            await self._long_polls.confirm(task_ids)
+        return set()
+
     def retry_now(self) -> None:
         """Asks anew now: connections may have died while the machine slept."""
         self._long_polls.retry_now()

@@ -45,6 +45,8 @@ class ObserverOrder(IntEnum):
     """Write the files by which hooks of coding agents and the daemon meet; called for the tasks of sessions alone."""
     WATCHERS = 5
     """Poll each backend for the tasks that it has; there is one for each backend."""
+    VIEWS = 5
+    """Write what an agent in a sandbox reads."""
 
 
 def place_of(task: Task) -> Place:

@@ -32,6 +32,7 @@ VERBS: tuple[Verb[Any], ...] = (
     steps.UPDATE,
     interrupts.CHECK,
     interrupts.WATCH,
+    interrupts.DELIVERED,
     interrupts.ACK,
     agents.EVENT,
     daemon.STATUS,

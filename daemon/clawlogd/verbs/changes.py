@@ -9,11 +9,13 @@ from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
 from clawlogd.liveness.namespaces import NotSeenHere, process_here
 from clawlogd.liveness.processes import identify, identify_at
+from clawlogd.logs import Log
 from clawlogd.model import Step, WatchedProcess
 from clawlogd.services import Services
 from clawlogd.tasks.change import TaskChange
 from clawlogd.verbs.verb import Durable
 
+_log = Log("tasks")
 _encode = msgspec.json.Encoder().encode
 
 
@@ -84,6 +86,7 @@ def watched_process(pid: int | None, context: CallContext) -> WatchedProcess | N
         pid = process_here(pid, context.peer)
     except NotSeenHere as error:
         if context.spooled_at_ms is not None:
+            _log.warning_seldom("watch_pid_ignored", pid=pid, why=str(error))
             return None
         raise InvalidValue(
             "watch_pid", str(error), "leave it out: then the agent's own commands are its signs of life"

@@ -117,6 +117,42 @@ async def _first_state(services: Services, task_id: str) -> InterruptStatus:
     return state
 
 
+class InterruptDelivered(Params, frozen=True):
+    """``interrupt.delivered``."""
+
+    task_id: KnownId
+    interrupt_id: Annotated[
+        str,
+        Meta(min_length=1, max_length=vocabulary.MAX_ID_CHARS),
+        hint("expected the id of the stop, as interrupt.check gives it"),
+    ]
+
+
+class DeliveryNoted(msgspec.Struct, frozen=True):
+    """Answers ``interrupt.delivered``.
+
+    Attributes:
+        accepted: True.
+        news: Whether it was not known yet that the agent knows of this stop.
+    """
+
+    accepted: bool
+    news: bool
+
+
+async def delivered(services: Services, params: InterruptDelivered, context: CallContext) -> DeliveryNoted:
+    """Records that an agent has read of its stop where it cannot ask. One that is another by now is not delivered by that."""
+    task = services.registry.get(params.task_id)
+    if not task.status.ended:
+        services.liveness.record_command(task, at_ms=context.spooled_at_ms)
+    if task.interrupt is None or task.interrupt.interrupt_id != params.interrupt_id:
+        return DeliveryNoted(accepted=True, news=False)
+    news = services.interrupts.mark_delivered(params.task_id)
+    if news and context.session is not None:
+        await asyncio.shield(services.outbox.committed())
+    return DeliveryNoted(accepted=True, news=news)
+
+
 class InterruptAck(Params, frozen=True):
     """``interrupt.ack``."""
 
@@ -169,4 +205,5 @@ def _acknowledges(services: Services, params: InterruptAck) -> Intent:
 
 CHECK = Verb("interrupt.check", InterruptCheck, check, waits=True)
 WATCH = Verb("interrupt.watch", TaskChoice, watch)
+DELIVERED = Verb("interrupt.delivered", InterruptDelivered, delivered)
 ACK = Verb("interrupt.ack", InterruptAck, ack, intent=_acknowledges)

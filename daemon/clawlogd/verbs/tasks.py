@@ -92,6 +92,7 @@ class CreatedTask(msgspec.Struct, frozen=True, omit_defaults=True):
 
 def create(services: Services, params: TaskCreate, context: CallContext) -> Durable | Awaitable[Durable]:
     """Adds a task, and starts to deliver it to its backend."""
+    services.projects.note(params.cwd)
     if not services.settings.metadata.automatic:
         return _create(services, params, context, None)
     found = services.detector.without_reading(params.cwd, context.peer)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from agents.real import scenarios
 from agents.real.cost import cost
+from agents.real.sandboxes import sandbox
 from agents.real.scenarios import Progress, Result
 from agents.real.settings import settings
 from agents.real.waits import waits
@@ -21,6 +22,7 @@ SCENARIOS: dict[str, Scenario] = {
     "daemon-killed": scenarios.daemon_killed,
     "waits": waits,
     "settings": settings,
+    "sandbox": sandbox,
     "cost": cost,
 }
 

@@ -64,7 +64,7 @@ async def test_a_file_is_seen_although_the_folders_time_is_another_clocks_and_do
     daemon: RunningDaemon, plain: PlainServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Two changes within a tick bear one time, and that a tick has passed since cannot be told by comparing two clocks."""
-    monkeypatch.setattr("clawlogd.rpc.spool._CLOCK_GRAIN_S", 600.0)
+    monkeypatch.setattr("clawlogd.rpc.spool_folder._CLOCK_GRAIN_S", 600.0)
     folder = daemon.state_dir / "spool"
     ahead = time.time() + 7200
     await daemon.call("task.create", title="T", task_id="t", base_url=plain.url)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from clawlog.cli.checks import agents, backends, daemons, program, sockets, state
+from clawlog.cli.checks import agents, backends, daemons, program, sandbox, sockets, state
 from clawlog.cli.checks.agents import AgentState
 from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, Verdict
@@ -19,6 +19,8 @@ _QUICK_S = 2.0
 def run_all(environment: Environment) -> tuple[list[Finding], list[Setting], list[AgentState]]:
     """Makes all checks; returns all findings, the daemon's settings, and the coding agents that are here."""
     configured, settings = program.configuration(environment)
+    if closed := list(sandbox.inside(environment)):  # else each check would find the same
+        return [*program.versions(environment), *configured, *closed], settings, []
     view, reported = daemons.answering(environment, startable=_startable(configured))
     about_agents, found = agents.reporting(environment, lookup.known() if view is not None else ())
     findings = [

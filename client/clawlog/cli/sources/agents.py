@@ -59,9 +59,10 @@ def _look(agent: Agent, env: Mapping[str, str]) -> FoundAgent:
     return FoundAgent(agent, program, folder, os.path.isdir(folder))
 
 
-def place(env: Mapping[str, str], *, project: str | None = None, with_plans: bool = False) -> Place:
+def place(env: Mapping[str, str], *, project: str | None = None, with_plans: bool = False, opens_spool: bool = False) -> Place:
     """Returns where hooks are to be installed."""
-    return Place(env, agents.hooks_folder(env), project, with_plans)
+    opened = os.path.join(locations.state_dir(env), locations.SPOOL_NAME) if opens_spool else None
+    return Place(env, agents.hooks_folder(env), project, with_plans, opened)
 
 
 def hook_files(env: Mapping[str, str]) -> list[OwnFile]:

@@ -128,6 +128,18 @@ def test_plan_tools_are_turned_on_where_they_are_off_and_only_when_asked_for() -
     assert not any(map(turned_on, ("gemini-cli", "copilot-cli", "opencode", "openclaw", "cursor")))
 
 
+def test_the_spool_is_opened_to_sandboxes_only_when_asked_for_and_nothing_else() -> None:
+    def opened(agent: str) -> list[Change]:
+        return [each for each in changes(agent, opened="/state/spool") if each not in changes(agent)]
+
+    home = "/nowhere/home"
+    where = ("sandbox_workspace_write", "writable_roots")
+    assert opened("codex") == [TomlMember(f"{home}/.codex/config.toml", where, ["/state/spool"])]
+    allowed = ("sandbox", "filesystem", "allowWrite")
+    assert opened("claude-code") == [JsonEntry(f"{home}/.claude/settings.json", allowed, "/state/spool")]
+    assert not any(map(opened, ("gemini-cli", "qwen-code", "copilot-cli", "opencode", "openclaw", "cursor")))
+
+
 @pytest.mark.parametrize(
     ("agent", "path"),
     [

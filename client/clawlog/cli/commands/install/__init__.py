@@ -94,6 +94,7 @@ def skill_(*, into: str | None, dry_run: bool, force: bool, as_json: bool) -> in
 @click.option("--all", "every", is_flag=True, help="Also for agents that are not found here.")
 @click.option("--project", "in_project", is_flag=True, help="For the project you are in alone.")
 @click.option("--with-plans", is_flag=True, help="Also turn on the agents' plan tools where they are off.")
+@click.option("--sandbox", is_flag=True, help="Also let commands in the agents' sandboxes write to the spool.")
 @click.option("--settings", "former", hidden=True, help="Was replaced.")
 @DRY_RUN
 @FORCE
@@ -104,6 +105,7 @@ def hooks_(
     every: bool,
     in_project: bool,
     with_plans: bool,
+    sandbox: bool,
     former: str | None,
     dry_run: bool,
     force: bool,
@@ -120,7 +122,7 @@ def hooks_(
     if former is not None:
         raise click.UsageError("--settings was replaced: name the agent, such as `clawlog install hooks claude-code`.")
     chosen = selection.choose(agents, os.environ, every=every)
-    where = place(os.environ, project=selection.project() if in_project else None, with_plans=with_plans)
+    where = place(os.environ, project=selection.project() if in_project else None, with_plans=with_plans, opens_spool=sandbox)
     plan = planning.install(os.environ, chosen, where, named=bool(agents), force=force)
     if not plan.actions and not plan.former and not plan.left:
         output.warn("everything is as it should be: nothing to do")
