@@ -90,7 +90,7 @@ def nothing_is_wrong(newcomer: Newcomer) -> None:
     said = newcomer.run("clawlog", "doctor")
     assert said.endswith("\nnothing is wrong\n"), said
     assert "! " not in said
-    assert newcomer.run("clawlog", "status").startswith("● healthy ")
+    assert "● daemon ok " in newcomer.run("clawlog", "status")
     pid = json.loads(newcomer.run("clawlog", "status", "--json"))["pid"]
     assert newcomer.run("systemctl", "--user", "show", "--property=MainPID", "--value", "clawlogd").strip() == str(pid)
 
