@@ -45,12 +45,12 @@ deliver_s = 0.5
 _SAY = """\
 #!/bin/sh
 # say NAME [wait|sleep|fail]: the command of the scripts. It lies where the agent works: not every shell of an agent keeps PATH.
-# It writes down that it ran; "wait" then waits until it is let go (30 s).
+# It writes down that it ran; "wait" then waits until it is let go (90 s).
 echo "$1" >> ran
 echo "$1"
 [ -z "$2" ] || : > "$1-runs"
 case $2 in
-wait) for i in $(seq 300); do [ -e go ] && break; sleep 0.1; done ;;
+wait) for i in $(seq 900); do [ -e go ] && break; sleep 0.1; done ;;
 sleep) sleep 60 ;;
 fail) exit 3 ;;
 esac

@@ -235,7 +235,7 @@ def two(name: str, result: Result, progress: Progress) -> None:
     with hooked(name, FIRST, SECOND) as rig:
         progress("two sessions at once")
         first = rig.start("first", say="Alpha")
-        rig.until_there("first-runs")
+        rig.until_there("first-runs")  # an agent's very first start, which makes its folders, may bear no second one beside it
         second = rig.start("second", say="Omega", apart=True)
         rig.until_there("second-runs")
         until(lambda: len(rig.tasks()) == 2, 20, "two tasks")
