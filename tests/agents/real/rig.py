@@ -45,12 +45,12 @@ deliver_s = 0.5
 _SAY = """\
 #!/bin/sh
 # say NAME [wait|sleep|fail]: the command of the scripts. It lies where the agent works: not every shell of an agent keeps PATH.
-# It writes down that it ran; "wait" then waits until it is let go (30 s).
+# It writes down that it ran; "wait" then waits until it is let go (90 s).
 echo "$1" >> ran
 echo "$1"
 [ -z "$2" ] || : > "$1-runs"
 case $2 in
-wait) for i in $(seq 300); do [ -e go ] && break; sleep 0.1; done ;;
+wait) for i in $(seq 900); do [ -e go ] && break; sleep 0.1; done ;;
 sleep) sleep 60 ;;
 fail) exit 3 ;;
 esac
@@ -137,11 +137,12 @@ class Rig:
         basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **own}
         return {**basic, **self.program.env(self.place)}
 
-    def start(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
-        """Starts the agent with a person's prompt that chooses a script."""
+    def start(self, script: str, *, say: str = "Go", resumed: bool = False, apart: bool = False) -> Run:
+        """Starts the agent with a person's prompt that chooses a script; ``apart`` from other sessions that go on."""
         self._runs += 1
         output = self.folder / f"run-{self._runs}.txt"
         command = [str(self._bin / self.program.command_name), *self.program.arguments(f"{say} {play(script)}", resumed)]
+        command += self.program.apart(script) if apart else []
         return Run(self._family.start(command, env=self.env, cwd=self.project, output=output), output)
 
     def start_in(self, terminal: Terminal, script: str, *, say: str = "Go") -> Run:
@@ -212,7 +213,7 @@ class Rig:
 
     def files(self) -> dict[str, bytes]:
         """The files of the home folder that are the agent's settings, by their paths in it."""
-        known = [".claude", ".claude.json", ".codex", ".gemini", ".qwen", ".copilot", ".config/opencode", ".openclaw"]
+        known = [".claude", ".codex", ".gemini", ".qwen", ".copilot", ".config/opencode", ".openclaw"]
         roots = [self.home / each for each in known if (self.home / each).exists()]
         found = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.home)): path.read_bytes() for path in sorted(found)}
