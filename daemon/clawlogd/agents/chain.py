@@ -103,14 +103,21 @@ class Chain:
         return any(each.step_id == step_id for each in self.task.steps)
 
     def _quietly(self, change: Callable[[Task], TaskChange]) -> None:
-        """Changes steps, of a task that waits too: it goes on to wait, which only a prompt or an answer ends."""
+        """Changes steps, of a task that waits or has ended too: it stays so, whatever its steps do."""
         before = self.task
-        if before.status is not TaskStatus.WAITING:
+        if before.status is not TaskStatus.WAITING and not before.status.ended:
             self.add(change(before))
             return
-        made = change(msgspec.structs.replace(before, status=TaskStatus.RUNNING))
-        waiting = msgspec.structs.replace(made.task, status=before.status, waiting_ms=before.waiting_ms, summary=before.summary)
-        self.add(msgspec.structs.replace(made, task=waiting))
+        made = change(msgspec.structs.replace(before, status=TaskStatus.RUNNING, finished=False))
+        kept = msgspec.structs.replace(
+            made.task,
+            status=before.status,
+            finished=before.finished,
+            ended_ms=before.ended_ms,
+            waiting_ms=before.waiting_ms,
+            summary=before.summary,
+        )
+        self.add(msgspec.structs.replace(made, task=kept))
 
     def add(self, change: TaskChange) -> None:
         """Adds a change, of the task as it is after those before."""

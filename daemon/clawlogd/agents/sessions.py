@@ -49,7 +49,8 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     """What a report has come to.
 
     Attributes:
-        answer: The answer, as JSON.
+        answer: The answer.
+        reply: The same as JSON.
         durable: Whether something is to be on disk before it is given.
     """
 

@@ -80,8 +80,8 @@ def resume_work(chain: Chain, at_ms: int) -> None:
 
 def plan(chain: Chain, report: Report, wording: Wording) -> None:
     """The agent's own list is the plan; steps of turns and subagents stay, and so do ended ones of earlier lists."""
-    if chain.task.status.ended:
-        return
+    if chain.task.status.ended and report.at_ms > chain.session.rested_ms:
+        return  # one that is older than the end was overtaken by it
     resume_work(chain, report.at_ms)
     listed = wording.planned(report)[-vocabulary.MAX_STEPS :]
     own = set(chain.session.own_steps)

@@ -27,7 +27,7 @@ def cost(name: str, result: Result, progress: Progress) -> None:
     """The median time of a tool call, without and with the hooks."""
     kinds = ("without", "empty", "with")
     with contextlib.ExitStack() as stack:
-        rigs = {kind: stack.enter_context(Rig(name, TOOLS, progress=progress)) for kind in kinds}
+        rigs = {kind: stack.enter_context(Rig(name, TOOLS)) for kind in kinds}
         for kind in ("empty", "with"):
             rigs[kind].install()
         hook = rigs["empty"].home / ".local" / "share" / "clawlog" / "hooks" / "hook"

@@ -81,7 +81,7 @@ class Family:
         while (members := self.members()) and time.monotonic() < deadline:
             for pid in members:
                 if pid not in own:
-                    left.append(_command_line(pid).decode(errors="replace")[:200])
+                    left.append(command_line(pid).decode(errors="replace")[:200])
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.02)
@@ -96,7 +96,7 @@ class Family:
             environment = (_PROC / str(pid) / "environ").read_bytes()
         except OSError:
             environment = b""
-        return f"{_VARIABLE}={self._mark}".encode() in environment.split(b"\0") or self._folder in _command_line(pid)
+        return f"{_VARIABLE}={self._mark}".encode() in environment.split(b"\0") or self._folder in command_line(pid)
 
 
 def _process_ids() -> Iterator[int]:
@@ -105,7 +105,8 @@ def _process_ids() -> Iterator[int]:
             yield int(entry.name)
 
 
-def _command_line(pid: int) -> bytes:
+def command_line(pid: int) -> bytes:
+    """A process's command line; empty where it has ended."""
     try:
         return (_PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").strip()
     except OSError:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,6 +55,9 @@ class Program:
         prepare: Returns the files that it needs beforehand, by their paths below the home folder.
         env: Returns its own variables.
         arguments: Returns its flags for a prompt; True where an earlier session goes on.
+        trust: Does what a person does who answers its question whether the installed hooks may run; returns what its settings
+            then have more.
+        apart: Returns what must be added so that a run is a session of its own, by that session's name.
         in_terminal: How it is run in a terminal; None where that is not tried.
     """
 
@@ -63,6 +68,8 @@ class Program:
     env: Callable[[Place], Mapping[str, str]]
     arguments: Callable[[str, bool], list[str]]
     in_terminal: InTerminal | None = None
+    trust: Callable[[Place], str] = lambda _: ""
+    apart: Callable[[str], list[str]] = lambda _: []
 
     def write_settings(self, place: Place) -> None:
         for path, text in self.prepare(place).items():
@@ -133,8 +140,26 @@ enabled = false
 """
 
 
+def _trust_codex_hooks(place: Place) -> str:
+    """Codex keeps in its settings of which hooks a person has said that they may run: by a digest of each one's definition."""
+    file = place.home / ".codex" / "hooks.json"
+    lines = ["", *(f'[projects."{place.project}"]', 'trust_level = "trusted"')]
+    for event, groups in json.loads(file.read_text(encoding="utf-8"))["hooks"].items():
+        name = re.sub(r"(?<!^)(?=[A-Z])", "_", event).lower()
+        for number, group in enumerate(groups):
+            hooks = [{"async": False, "timeout": 600, **hook} for hook in group["hooks"]]
+            matcher = {"matcher": group["matcher"]} if "matcher" in group else {}
+            definition = {"event_name": name, "hooks": hooks, **matcher}
+            digest = hashlib.sha256(json.dumps(definition, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+            lines += [f'[hooks.state."{file}:{name}:{number}:0"]', f'trusted_hash = "sha256:{digest}"']
+    text = "\n".join(lines) + "\n"
+    with (place.home / ".codex" / "config.toml").open("a", encoding="utf-8") as settings:
+        settings.write(text)
+    return text
+
+
 def _codex_arguments(prompt: str, resumed: bool) -> list[str]:
-    flags = ["--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "--dangerously-bypass-hook-trust"]
+    flags = ["--json", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
     return ["exec", *(["resume", "--last"] if resumed else []), *flags, prompt]
 
 
@@ -275,9 +300,10 @@ PROGRAMS = {
             lambda place: {"CODEX_HOME": str(place.home / ".codex"), "FAKE_KEY": "dummy"},
             _codex_arguments,
             InTerminal(
-                lambda prompt: ["--dangerously-bypass-hook-trust", "-a", "on-request", "-s", "read-only", prompt],
+                lambda prompt: ["-a", "on-request", "-s", "read-only", prompt],
                 (("Trustthisfolder?", "\r"), ("Trynewmodel", "2")),
             ),
+            _trust_codex_hooks,
         ),
         Program(
             "gemini-cli",
@@ -321,6 +347,7 @@ PROGRAMS = {
             lambda place: {".openclaw/openclaw.json": _json(_openclaw_settings(place))},
             lambda _: {},
             _openclaw_arguments,
+            apart=lambda name: ["--session-key", f"agent:main:{name}"],
         ),
     )
 }

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from agents.real.cache import packages
-from agents.real.processes import Family, until
+from agents.real.processes import Family, command_line, until
 from agents.real.programs import PROGRAMS, Place
 from agents.real.terminal import Terminal
 from support.backend_process import BackendProcess
@@ -65,7 +65,6 @@ class Run:
     def __init__(self, process: subprocess.Popen[bytes], output: Path) -> None:
         self.process = process
         self.output = output
-        self.started = time.time()
 
     def wait(self, limit_s: float = RUN_LIMIT_S) -> int:
         """Its exit status, once it has ended."""
@@ -86,18 +85,16 @@ class Rig:
     Args:
         name: The agent.
         scripts: What the model can play.
-        progress: Is told what is going on.
 
     Attributes:
         home, project: The agent's home folder, and where it works.
-        hooked: Whether the hooks are installed.
+        trusted: What was added to the agent's settings when its question was answered whether the hooks may run.
     """
 
-    def __init__(self, name: str, *scripts: Script, progress: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(self, name: str, *scripts: Script) -> None:
         self.program = PROGRAMS[name]
         self.name = name
-        self.hooked = False
-        self.progress = progress
+        self.trusted = ""
         self.model = ModelServer(*scripts)
         self._stack = contextlib.ExitStack()
         self._runs = 0
@@ -107,7 +104,7 @@ class Rig:
         with contextlib.ExitStack() as stack:
             self.folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="agent", ignore_cleanup_errors=True)))
             self.home, self.project, self._bin = (self.folder / name for name in ("home", "project", "bin"))
-            for each in (self.home, self.project, self._bin, self.folder / "backend"):
+            for each in (self.home, self.project, self._bin, self.folder / "backend", self.folder / "tmp"):
                 each.mkdir(mode=0o700)
             self._family = Family(self.folder)
             self.backend = BackendProcess(self.folder / "backend")
@@ -136,14 +133,16 @@ class Rig:
         node = packages()["node"].find()
         assert node is not None
         path = f"{self._bin}:{node.parent}:{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin"
-        basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", "HOME": str(self.home)}
+        own = {"HOME": str(self.home), "TMPDIR": str(self.folder / "tmp")}  # agents leave libraries and sockets there
+        basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **own}
         return {**basic, **self.program.env(self.place)}
 
-    def start(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
-        """Starts the agent with a person's prompt that chooses a script."""
+    def start(self, script: str, *, say: str = "Go", resumed: bool = False, apart: bool = False) -> Run:
+        """Starts the agent with a person's prompt that chooses a script; ``apart`` from other sessions that go on."""
         self._runs += 1
         output = self.folder / f"run-{self._runs}.txt"
         command = [str(self._bin / self.program.command_name), *self.program.arguments(f"{say} {play(script)}", resumed)]
+        command += self.program.apart(script) if apart else []
         return Run(self._family.start(command, env=self.env, cwd=self.project, output=output), output)
 
     def start_in(self, terminal: Terminal, script: str, *, say: str = "Go") -> Run:
@@ -179,6 +178,10 @@ class Rig:
         file = self.project / "ran"
         return file.read_text(encoding="utf-8").split() if file.exists() else []
 
+    def commands(self) -> list[int]:
+        """The script's commands that run, whoever their parents are by now."""
+        return [pid for pid in self._family.members() if b"./say " in command_line(pid) and b"sh" in command_line(pid)[:10]]
+
     def until_there(self, name: str, limit_s: float = RUN_LIMIT_S) -> None:
         """Waits for a file of the project, which one of the script's commands makes."""
         until((self.project / name).exists, limit_s, f"the agent's command to make {name}")
@@ -206,11 +209,11 @@ class Rig:
         """``clawlog install hooks`` for this agent."""
         done = self.clawlog("install", "hooks", self.name, "--with-plans", *flags)
         assert done.returncode == 0, f"install hooks ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-        self.hooked = True
+        self.trusted = self.program.trust(self.place)
 
     def files(self) -> dict[str, bytes]:
         """The files of the home folder that are the agent's settings, by their paths in it."""
-        known = [".claude", ".claude.json", ".codex", ".gemini", ".qwen", ".copilot", ".config/opencode", ".openclaw"]
+        known = [".claude", ".codex", ".gemini", ".qwen", ".copilot", ".config/opencode", ".openclaw"]
         roots = [self.home / each for each in known if (self.home / each).exists()]
         found = [path for root in roots for path in ([root] if root.is_file() else root.rglob("*")) if path.is_file()]
         return {str(path.relative_to(self.home)): path.read_bytes() for path in sorted(found)}

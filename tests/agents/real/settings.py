@@ -13,7 +13,7 @@ DATA_ERROR = 65
 
 def settings(name: str, result: Result, progress: Progress) -> None:
     """The agent's settings survive, whatever they are, and the hook works from each."""
-    with Rig(name, HELLO, progress=progress) as rig:
+    with Rig(name, HELLO) as rig:
         progress("settings")
         rig.start_daemon()
         if rig.program.settings is None:
@@ -72,7 +72,7 @@ def _check_uninstalled(rig: Rig, before: dict[str, bytes], result: Result) -> No
     """What the agent itself wrote meanwhile is its own; what was there before is as it was."""
     done = rig.clawlog("uninstall", "hooks")
     assert done.returncode == 0, f"uninstall hooks ended with {done.returncode}:\n{done.stdout}{done.stderr}"
-    after = rig.files()
+    after = {path: content.replace(rig.trusted.encode(), b"") for path, content in rig.files().items()}
     changed = [path for path, content in before.items() if after.get(path) != content]
     own = [rig.program.settings or "", *(path for path in after if "clawlog" in path)]
     left = [path for path in own if b"clawlog/hooks" in after.get(path, b"")]

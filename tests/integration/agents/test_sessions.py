@@ -178,6 +178,23 @@ async def test_a_prompt_that_arrives_after_the_end_of_its_turn_is_a_turn_that_is
     assert (await hook.at_backend())["status"] == "waiting"
 
 
+async def test_a_plan_that_the_sessions_end_has_overtaken_still_counts(hook: PlayedSession) -> None:
+    await hook("prompt", prompt="Go")
+    await hook("plan", plan=[{"title": "Read", "status": "running"}])
+    await a_moment_later()
+    planned_at = _now()
+    await a_moment_later()
+    await hook("turn.ended")
+    await a_moment_later()
+    await hook("session.ended")
+    await hook("plan", plan=[{"title": "Read", "status": "done"}, {"title": "Write", "status": "done"}], at=planned_at)
+    assert await hook.steps() == [("Go", "done"), ("Read", "done"), ("Write", "done")]
+    assert (await hook.at_backend())["status"] == "done"
+    await a_moment_later()
+    await hook("plan", plan=[])  # what is newer than the end is none of it
+    assert ("Read", "done") in await hook.steps()
+
+
 async def test_a_session_that_had_ended_is_taken_up_again(hook: PlayedSession) -> None:
     await hook("prompt", prompt="One")
     await hook("session.ended")

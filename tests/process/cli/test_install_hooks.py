@@ -25,8 +25,6 @@ REFUSED = 65
 def no_agents(fresh: Installation) -> None:
     """A machine without agents."""
     fresh.env["PATH"] = "/usr/bin:/bin"
-    for name in [name for name in fresh.env if name.startswith(("CLAUDE", "CODEX", "COPILOT"))]:
-        del fresh.env[name]
 
 
 @pytest.fixture
@@ -130,6 +128,18 @@ def test_without_a_record_it_is_taken_out_all_the_same(
     left = json.loads(settings.read_text(encoding="utf-8-sig"))
     left["hooks"] = {event: groups for event, groups in left["hooks"].items() if groups or event in before.get("hooks", {})}
     assert left == {"hooks": {}, **before}
+
+
+@pytest.mark.parametrize("agent", AGENTS)
+def test_without_a_record_nothing_of_an_agents_runs_the_hook_any_more(
+    fresh: Installation, clawlog: Clawlog, agent: str
+) -> None:
+    install(fresh, clawlog, agent=agent)
+    (fresh.folder / "installed.json").unlink()
+    uninstall(fresh, clawlog, agent)
+    hooks = hook(fresh).parent
+    left = [path for path in fresh.folder.rglob("*") if path.is_file() and not path.is_relative_to(hooks)]
+    assert [path for path in left if "clawlog" in path.read_text()] == []
 
 
 @pytest.mark.parametrize("agent", AGENTS)

@@ -6,8 +6,8 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Self
 
@@ -45,31 +45,26 @@ class Played:
         number: Which.
         at: When it was asked for, in seconds of the wall clock.
         tools: The tools that it used.
-        offered: The tools that the agent offered.
-        last_prompt: The end of what was last said in a person's place.
     """
 
     script: str
     number: int
     at: float
     tools: tuple[str, ...] = ()
-    offered: frozenset[str] = field(default=frozenset(), repr=False)
-    last_prompt: str = field(default="", repr=False)
 
 
 class ModelServer:
     """A model server in a thread, on a free port; a context manager.
 
     Args:
-        scripts: What it can play; the first where none is chosen, and a subagent's unless one is given.
+        scripts: What it can play, besides a subagent's; the first where none is chosen.
 
     Attributes:
         played: The turns that it played, in order.
     """
 
     def __init__(self, *scripts: Script) -> None:
-        given = scripts or (PLAIN,)
-        self.scripts = {script.name: script for script in (*given, *(() if _has_subagent(given) else (LOOKING_AROUND,)))}
+        self.scripts = {script.name: script for script in (*(scripts or (PLAIN,)), LOOKING_AROUND)}
         self.played: list[Played] = []
         self._http = ThreadingHTTPServer(("127.0.0.1", 0), type("_Handler", (_Handler,), {"model": self}))
         self._http.daemon_threads = True
@@ -92,13 +87,8 @@ class ModelServer:
         found = answer(request, self.scripts)
         if found.script is not None:
             tools = tuple(call.tool for call in found.calls)
-            last = "".join(request.prompts[-1:])[-300:]
-            self.played.append(Played(found.script, found.number, time.time(), tools, request.offer.names, last))
+            self.played.append(Played(found.script, found.number, time.time(), tools))
         return found
-
-
-def _has_subagent(scripts: Sequence[Script]) -> bool:
-    return any(script.name == LOOKING_AROUND.name for script in scripts)
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -80,15 +80,23 @@ def _mode(path: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class RemoveOwn:
-    """Removes such a file, and the folders that were made for it and are then empty."""
+    """Removes such a file, and the folders that were made for it and are then empty.
+
+    Attributes:
+        path: The file.
+        content: Of one of which there is no record: what it holds where it is ours.
+    """
 
     path: str
+    content: bytes | None = None
 
     def check(self, record: Record) -> None:
         """Allows it always: a file that was changed since is kept."""
 
     def perform(self, record: Record) -> None:
         """Performs the action."""
+        if self.content is not None and digest_of(self.path) == digest(self.content):
+            record.files[self.path] = digest(self.content)
         if record.is_ours(self.path):
             try:
                 os.unlink(self.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,9 @@ from clawlog.cli.commands.install.hooks import edits, former
 from clawlog.cli.commands.install.hooks.edits import EditFile, Wanted
 from clawlog.cli.commands.install.hooks.files import RemoveOwn, WriteOwn, is_due
 from clawlog.cli.commands.install.plan import Action
-from clawlog.cli.commands.install.record import Record
+from clawlog.cli.commands.install.record import Record, digest, digest_of
 from clawlog.cli.editing import changes, places
-from clawlog.cli.editing.changes import Own
+from clawlog.cli.editing.changes import Edit, Own
 from clawlog.cli.errors import CommandError, NotEditable
 from clawlog.cli.sources import agents
 
@@ -129,6 +130,7 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
         except NotEditable as error:
             plan.left.append(_to_take_out(path, error, env))
     plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if name in going]
+    plan.actions += [RemoveOwn(each.path, each.content) for each in _unrecorded_files(env, record, going)]
     if not plan.left and not _staying(record, going):  # else something would run a hook that is not there
         plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if not name]
     if plan.actions:
@@ -190,7 +192,7 @@ def _unrecorded(env: Mapping[str, str], record: Record, going: set[str]) -> tupl
     place = agents.place(env)
     for agent in agents.named(going):
         try:
-            entries = [each for each in agent.changes(place) if isinstance(each, JsonEntry)]
+            entries = [each for each in agent.changes(place) if not isinstance(each, OwnFile)]
         except NotOffered:
             continue
         for entry in entries:
@@ -200,12 +202,26 @@ def _unrecorded(env: Mapping[str, str], record: Record, going: set[str]) -> tupl
             text = None
             try:
                 text = places.read(entry.path)
-                if text is not None and changes.state(text, entry) != "missing":
+                if text is not None and _is_there(text, entry):
                     found.setdefault(entry.path, []).append(Own.of(entry, kept=len(entry.where), agent=agent.name))
             except NotEditable as error:
                 if text is not None and f"{place.hooks}/hook" in text:
                     left[entry.path] = _to_take_out(entry.path, error, env)
     return found, list(left.values())
+
+
+def _is_there(text: str, edit: Edit) -> bool:
+    """Whether something of ours is in a text; a member that has another value is the user's."""
+    return changes.state(text, edit) in ("there", "different" if isinstance(edit, JsonEntry) else "there")
+
+
+def _unrecorded_files(env: Mapping[str, str], record: Record, going: set[str]) -> list[OwnFile]:
+    """Returns files of ours in folders of these agents of which there is no record."""
+    found: list[OwnFile] = []
+    for agent in agents.named(going):
+        with contextlib.suppress(NotOffered):
+            found += [each for each in agent.changes(agents.place(env)) if isinstance(each, OwnFile)]
+    return [each for each in found if each.path not in record.agents and digest_of(each.path) == digest(each.content)]
 
 
 def _staying(record: Record, going: set[str]) -> bool:
