@@ -15,10 +15,8 @@ if __name__ == "__main__":
 
         status = main("poll_interrupt")
     except ModuleNotFoundError:
-        missing = (
-            "the library clawlog is missing: run this in a clone of its repository, or install it from one (pip install .)"
-        )
-        print(missing, file=sys.stderr)
+        text = "the library clawlog is missing: run this in a clone of its repository, or install it from one (pip install .)"
+        print(text, file=sys.stderr)
         status = 69
     except Exception as error:  # noqa: BLE001 - a part of it cannot be read, or the machine denies it something
         print(f"poll_interrupt.py: nothing could be done: {type(error).__name__}: {error}", file=sys.stderr)

@@ -17,7 +17,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from clawlog.async_client import AsyncClient, AsyncInterruptWatch
     from clawlog.client import Client, InterruptWatch
-    from clawlog.connection.calls import NewStep, PlannedStep, Progress
     from clawlog.connection.results import (
         Accepted,
         AddedStep,
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
         StopPhase,
         StopState,
     )
+    from clawlog.connection.values import NewStep, PlannedStep, Progress
     from clawlog.errors import (
         BadAddress,
         ClawlogError,
@@ -105,10 +105,10 @@ _HOMES = {
     "Flushed": "clawlog.connection.results",
     "InterruptWatch": "clawlog.client",
     "LogHandler": "clawlog.tasks.logs",
-    "NewStep": "clawlog.connection.calls",
+    "NewStep": "clawlog.connection.values",
     "Planned": "clawlog.connection.results",
-    "PlannedStep": "clawlog.connection.calls",
-    "Progress": "clawlog.connection.calls",
+    "PlannedStep": "clawlog.connection.values",
+    "Progress": "clawlog.connection.values",
     "ProtocolViolation": "clawlog.errors",
     "Refused": "clawlog.errors",
     "SoftStop": "clawlog.errors",

@@ -12,7 +12,6 @@ import pytest
 
 from clawlog.connection import calls
 from clawlog.connection.call import Call
-from clawlog.connection.calls import NewStep, PlannedStep, Progress
 from clawlog.connection.results import (
     Accepted,
     AddedStep,
@@ -26,6 +25,7 @@ from clawlog.connection.results import (
     StopState,
 )
 from clawlog.connection.session import Changed, Session
+from clawlog.connection.values import NewStep, PlannedStep, Progress
 from clawlog.errors import Refused
 from clawlog.protocol import errors, jsonrpc, spool, vocabulary
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from clawlog import locations, origin, spool
 from clawlog.agents.agent import PlannedStep, Report
 from clawlog.client import Client
-from clawlog.connection import calls
+from clawlog.connection import calls, values
 from clawlog.connection.call import Call
 from clawlog.connection.results import AgentAnswer
 from clawlog.errors import ClawlogError, DaemonUnreachable, ProtocolViolation, Refused
@@ -122,7 +122,7 @@ def _folder(path: str | None) -> str | None:
     return path if path is not None and path.startswith("/") and len(path) <= vocabulary.MAX_PATH_CHARS else None
 
 
-def _plan(steps: Sequence[PlannedStep]) -> list[calls.PlannedStep]:
+def _plan(steps: Sequence[PlannedStep]) -> list[values.PlannedStep]:
     """A plan that fits into one message: what is beyond is left out."""
     plan = []
     size = 0
@@ -133,7 +133,7 @@ def _plan(steps: Sequence[PlannedStep]) -> list[calls.PlannedStep]:
         size += len(json.dumps(title)) + 40
         if size > _MAX_PLAN_BYTES:
             break
-        plan.append(calls.PlannedStep(title, step.status))
+        plan.append(values.PlannedStep(title, step.status))
     return plan
 
 

@@ -6,7 +6,6 @@ Limits are not checked here: the daemon does, with better messages.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from clawlog.connection import results
 from clawlog.connection.call import Call
@@ -21,53 +20,13 @@ from clawlog.connection.results import (
     Planned,
     StopState,
 )
+from clawlog.connection.values import NewStep, PlannedStep, Progress, Step
 from clawlog.protocol.agents import first_line
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
 _DOCUMENT_S = 40.0  # the daemon looks in up to four places for a backend's document, for 10 s in each
 _TRIAL_S, _END_S = 30.0, 5.0  # a trial's own default, and what the end of its task may take
-
-Step = str | int
-"""A step's id, its position from 1, or its exact title."""
-
-
-@dataclass(frozen=True, slots=True)
-class NewStep:
-    """A step with an id that the caller chose."""
-
-    title: str
-    step_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlannedStep:
-    """A step of a changed plan.
-
-    Attributes:
-        title: What it does. A step with an id that is known, and another title, is renamed.
-        status: Its status; None leaves it as it is, ``pending`` for a new one.
-        step_id: Its id; None recognises it by its title.
-    """
-
-    title: str
-    status: StepStatus | None = None
-    step_id: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far something has come.
-
-    Attributes:
-        done: How many are done, finite and at least 0.
-        total: How many there are, where that is known.
-        unit: Of what, such as ``files``, at most 20 characters.
-    """
-
-    done: float
-    total: float | None = None
-    unit: str | None = None
 
 
 def create_task(

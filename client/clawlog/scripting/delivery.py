@@ -156,20 +156,22 @@ def _checked(request: PlannedRequest, env: Mapping[str, str], daemon: drop.Daemo
         _tell([sandboxed.sign_of_life(task_id)], env)
     max_age_s = request.params.get("max_age_s", vocabulary.DEFAULT_MAX_AGE_S)
     seen = view.wait(task_id, env, max_age_s) if daemon.alive else view.look(task_id, env, max_age_s)
-    return _told(task_id, seen, env, daemon)
+    answer: JsonObject = jsonrpc.loads(seen.answer)
+    if seen.state == "requested":
+        report_read(task_id, str(answer["interrupt_id"]), env)
+    return answer
 
 
 def view_of(task_id: str, env: Mapping[str, str]) -> StopState:
-    """Returns what a task's view says now; where that is a stop, the daemon is told that it was read."""
-    return stop_state(_told(task_id, view.look(task_id, env), env, drop.daemon(env)))
+    """Returns what a task's view says now."""
+    return stop_state(jsonrpc.loads(view.look(task_id, env).answer))
 
 
-def _told(task_id: str, seen: view.View, env: Mapping[str, str], daemon: drop.Daemon) -> JsonObject:
-    answer: JsonObject = jsonrpc.loads(seen.answer)
-    if seen.state == "requested" and daemon.alive:
-        params = {"task_id": task_id, "interrupt_id": answer.get("interrupt_id")}
+def report_read(task_id: str, interrupt_id: str, env: Mapping[str, str]) -> None:
+    """Lets the daemon know that a stop was read of in a task's view."""
+    if drop.daemon(env).alive:
+        params = {"task_id": task_id, "interrupt_id": interrupt_id}
         _tell([PlannedRequest("delivered", "interrupt.delivered", params)], env)
-    return answer
 
 
 def _tell(requests: Sequence[PlannedRequest], env: Mapping[str, str]) -> None:

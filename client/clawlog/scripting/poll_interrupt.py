@@ -20,7 +20,7 @@ from clawlog.errors import BadAddress, ClawlogError, DaemonUnreachable, Refused
 from clawlog.protocol.summary import one_line
 from clawlog.protocol.vocabulary import MAX_WAIT_S
 from clawlog.scripting import options, parser, plan, report
-from clawlog.scripting.delivery import is_forbidden, view_of
+from clawlog.scripting.delivery import is_forbidden, report_read, view_of
 
 SCRIPT = "poll_interrupt"
 SHORTEST_WAIT_S = 0.001
@@ -113,6 +113,7 @@ class Poll:
         timeout_s = values.get("timeout")
         self._deadline = None if timeout_s is None else time.monotonic() + timeout_s
         self._warned = False
+        self._reported: set[str] = set()
 
     def wait(self) -> int:
         """Waits for one stop; returns the exit status."""
@@ -136,7 +137,7 @@ class Poll:
                 try:
                     stop = watch.next(remaining_s)
                 except DaemonUnreachable as error:
-                    stop = self._read(READ_S) if is_forbidden(error) else self._gone(error)
+                    stop = self._read(error, READ_S, waits_out=True) if is_forbidden(error) else self._gone(error)
                 if stop is None or (last is not None and _same(stop, last)):
                     continue
                 last = stop
@@ -153,17 +154,30 @@ class Poll:
         try:
             return self._client.check_interrupt(self._task_id, wait_s=max(wait_s, SHORTEST_WAIT_S))
         except DaemonUnreachable as error:
-            return self._read(wait_s) if is_forbidden(error) else self._gone(error)
+            return self._read(error, wait_s) if is_forbidden(error) else self._gone(error)
 
-    def _read(self, wait_s: float) -> StopState:
-        """What the task's view says, where a sandbox forbids the daemon's socket: once it says stop, else after that time."""
+    def _read(self, error: DaemonUnreachable, wait_s: float, *, waits_out: bool = False) -> StopState:
+        """What the task's view says, where a sandbox forbids the daemon's socket: once it says stop, else after that time.
+
+        Args:
+            error: Why it cannot be asked.
+            wait_s: How long.
+            waits_out: Whether to take all that time, also where it says stop.
+        """
         deadline = time.monotonic() + wait_s
         while True:
             stop = view_of(self._task_id, os.environ)
+            if stop.interrupt_requested and stop.interrupt_id is not None and stop.interrupt_id not in self._reported:
+                self._reported.add(stop.interrupt_id)
+                report_read(self._task_id, stop.interrupt_id, os.environ)
             remaining_s = deadline - time.monotonic()
-            if stop.interrupt_requested or remaining_s <= 0:
-                return stop
+            if (stop.interrupt_requested and not waits_out) or remaining_s <= 0:
+                break
             time.sleep(min(READ_S, remaining_s))
+        if stop.state is StopPhase.UNKNOWN and not self._warned:
+            report.warn(SCRIPT, f"warning: {error} (a sandbox?), and nothing fresh is there to be read of a stop; still trying")
+            self._warned = True
+        return stop
 
     def _gone(self, error: DaemonUnreachable) -> StopState:
         if not self._warned:  # once: the daemon may be away for a long time

@@ -13,9 +13,9 @@ from typing import Any, Self, TypeVar
 
 from clawlog.async_client import AsyncClient, AsyncInterruptWatch
 from clawlog.client import Client
-from clawlog.connection import calls
-from clawlog.connection.calls import NewStep, PlannedStep
+from clawlog.connection import values
 from clawlog.connection.results import StepHandle, StopState
+from clawlog.connection.values import NewStep, PlannedStep
 from clawlog.errors import BadAddress, ClawlogError
 from clawlog.tasks.base import FIRST_ANSWER_S, BaseTask
 from clawlog.tasks.conversation import Attempt, Conversation, Outcome, Start, hold
@@ -76,7 +76,7 @@ class AsyncTask(BaseTask):
         self._posted: deque[Start[Any]] = deque()
         self._postman: asyncio.Task[None] | None = None
 
-    def step(self, step: calls.Step, summary: str | None = None, *, after: calls.Step | None = None) -> AsyncStep:
+    def step(self, step: values.Step, summary: str | None = None, *, after: values.Step | None = None) -> AsyncStep:
         """Returns a step for ``async with``: ``running`` on entry, ``done`` or ``failed`` on exit.
 
         A title that is not in the plan is added to it.

@@ -10,7 +10,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from clawlog.connection import calls
+from clawlog.connection import values
 from clawlog.connection.results import StepHandle, StopPhase, StopState
 from clawlog.tasks.conversation import Start
 from clawlog.tasks.failures import Failures, warn
@@ -160,7 +160,7 @@ class BaseTask(ABC):
     def _abandon(self, error: BaseException | None) -> None:
         """As ``Inside.abandon``."""
 
-    def _opened_step(self, step: calls.Step, summary: str | None, after: calls.Step | None) -> OpenStep:
+    def _opened_step(self, step: values.Step, summary: str | None, after: values.Step | None) -> OpenStep:
         return OpenStep(self._lifecycle, step, summary, after)
 
     def _counted(self) -> OpenStep | Lifecycle:

@@ -11,9 +11,9 @@ from typing import Any, Self, TypeVar
 
 from clawlog.async_client import AsyncClient
 from clawlog.client import Client, InterruptWatch
-from clawlog.connection import calls
-from clawlog.connection.calls import NewStep, PlannedStep
+from clawlog.connection import values
 from clawlog.connection.results import StepHandle, StopState
+from clawlog.connection.values import NewStep, PlannedStep
 from clawlog.errors import BadAddress, ClawlogError
 from clawlog.tasks import decorator
 from clawlog.tasks.asynchronous import AsyncTask
@@ -116,7 +116,7 @@ class Task(BaseTask):
         self._watch: InterruptWatch | None = None
         self._watch_pid = os.getpid()
 
-    def step(self, step: calls.Step, summary: str | None = None, *, after: calls.Step | None = None) -> Step:
+    def step(self, step: values.Step, summary: str | None = None, *, after: values.Step | None = None) -> Step:
         """Returns a step for ``with``: ``running`` on entry, ``done`` or ``failed`` on exit.
 
         A title that is not in the plan is added to it.

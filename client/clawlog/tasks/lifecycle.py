@@ -15,8 +15,8 @@ from typing import Any
 from clawlog import origin
 from clawlog.connection import calls
 from clawlog.connection.call import Call
-from clawlog.connection.calls import NewStep, PlannedStep, Step
 from clawlog.connection.results import Beat, CreatedTask, Planned, StepHandle, StopPhase, StopState
+from clawlog.connection.values import NewStep, PlannedStep, Step
 from clawlog.errors import SoftStop
 from clawlog.protocol.errors import UNKNOWN_TASK
 from clawlog.protocol.ids import new_uuid

@@ -7,7 +7,7 @@ import operator
 import time
 from typing import SupportsFloat, SupportsIndex
 
-from clawlog.connection.calls import Progress
+from clawlog.connection.values import Progress
 from clawlog.protocol.vocabulary import MAX_UNIT_CHARS
 
 MIN_INTERVAL_S = 1.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from clawlog.connection.calls import Step
 from clawlog.connection.results import StepHandle
+from clawlog.connection.values import Step
 
 
 class Plan:

@@ -6,10 +6,10 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import Any, Self
 
-from clawlog.connection import calls
+from clawlog.connection import calls, values
 from clawlog.connection.call import Call
-from clawlog.connection.calls import Progress
 from clawlog.connection.results import AddedStep
+from clawlog.connection.values import Progress
 from clawlog.errors import Refused
 from clawlog.protocol.errors import UNKNOWN_STEP
 from clawlog.protocol.ids import new_uuid
@@ -39,7 +39,7 @@ class OpenStep:
         pid: The process that began it, and alone ends it.
     """
 
-    def __init__(self, task: Lifecycle, step: calls.Step, summary: str | None, after: calls.Step | None) -> None:
+    def __init__(self, task: Lifecycle, step: values.Step, summary: str | None, after: values.Step | None) -> None:
         self.task = task
         self.paced = Paced()
         self.summary: str | None = None
@@ -52,7 +52,7 @@ class OpenStep:
         self._is_refused = False
 
     @property
-    def name(self) -> calls.Step:
+    def name(self) -> values.Step:
         """As the program names it."""
         return self._named
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from types import CodeType
 from typing import Any, Generic, Self, TypeVar, cast
 
-from clawlog.connection.calls import Progress
+from clawlog.connection.values import Progress
 from clawlog.tasks.asynchronous import AsyncTask
 from clawlog.tasks.base import BaseTask, Inside, innermost_task, inside
 from clawlog.tasks.blocking import Task

@@ -61,6 +61,7 @@ class Drops:
             self._update()
             if self._spool.closed:
                 await self._spool.open()
+                self._renew_at = 0.0  # of a drop that was just made the mark is known now
             if self._monotonic() >= self._renew_at:
                 self._renew()
             await anyio.sleep(_LOOK_S)
@@ -79,8 +80,6 @@ class Drops:
             kept = {path: self._of_projects.get(path) or SpoolFolder(path, is_drop=True) for path in present}
             self._of_projects = kept
             self._spool.set_drops([*self._fixed, *kept.values()])
-        if self._lines() != self._told:
-            self._renew()
 
     def _lines(self) -> list[str]:
         """A line for each: what tells it from others, and where it is."""

@@ -9,7 +9,7 @@ import pytest
 
 from clawlog.cli.commands import open as open_command
 from clawlog.cli.commands.watch import Watcher
-from clawlog.connection.calls import Progress
+from clawlog.connection.values import Progress
 from process.cli.conftest import Clawlog
 from process.cli.test_json import fits
 from support.installation import Installation, wait_until

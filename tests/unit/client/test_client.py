@@ -7,8 +7,8 @@ import pytest
 
 from clawlog.client import Client
 from clawlog.connection import calls
-from clawlog.connection.calls import NewStep, PlannedStep, Progress
 from clawlog.connection.results import Accepted, Beat, CreatedTask, Flushed, StepHandle, StopPhase, StopState
+from clawlog.connection.values import NewStep, PlannedStep, Progress
 from clawlog.errors import BadAddress, DaemonUnreachable, ProtocolViolation, Refused
 from clawlog.protocol.errors import SHUTTING_DOWN, UNKNOWN_STEP, RpcError
 from support.scripted_daemon import NO_STOP, STOP, UNKNOWN, CurveKeys, ScriptedDaemon, Trick, on_unix_socket, on_zeromq

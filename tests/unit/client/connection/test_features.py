@@ -12,8 +12,8 @@ from clawlog.async_client import AsyncClient
 from clawlog.client import Client
 from clawlog.connection import calls, features
 from clawlog.connection.call import Call
-from clawlog.connection.calls import Progress
 from clawlog.connection.results import Accepted, AddedStep, Beat, Planned
+from clawlog.connection.values import Progress
 from clawlog.errors import Refused
 from clawlog.protocol.errors import INVALID_PARAMS, TASK_FINISHED, RpcError
 from clawlog.protocol.vocabulary import LATER_PARAMS

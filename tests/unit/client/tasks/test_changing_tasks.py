@@ -12,7 +12,7 @@ import pytest
 
 import clawlog
 from clawlog.connection import features
-from clawlog.connection.calls import NewStep, PlannedStep
+from clawlog.connection.values import NewStep, PlannedStep
 from clawlog.protocol import spool as spool_format
 from clawlog.protocol.errors import TASK_FINISHED, RpcError
 from clawlog.tasks import pacing
