@@ -5,7 +5,7 @@ BIN := .venv/bin
 # One more than two processors: much of a test's time is waiting for programs.
 WORKERS ?= 3
 
-.PHONY: venv demo test faults lint format bench docs man clean
+.PHONY: venv demo test faults agents lint format bench docs man clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -25,6 +25,9 @@ test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the fl
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
+
+agents: venv  ## the real coding agents through every scenario; prints the table of docs/agents-and-skills.md. ARGS="codex --only stop --json"
+	PYTHONPATH=tests $(BIN)/python -m agents.real $(ARGS)
 
 lint: venv
 	$(BIN)/ruff check .

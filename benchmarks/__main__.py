@@ -21,6 +21,7 @@ from benchmarks.figures import Figure
 RESULTS = Path(__file__).parent / "results"
 BENCHMARKS = (
     "script_calls",
+    "agent_hook",
     "round_trip",
     "start_up",
     "intake",

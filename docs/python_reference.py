@@ -43,6 +43,7 @@ GROUPS = {
         "Planned",
         "AddedStep",
         "Beat",
+        "AgentAnswer",
         "Flushed",
         "StopState",
         "StopPhase",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from clawlog.connection.results import (
         Accepted,
         AddedStep,
+        AgentAnswer,
         Beat,
         CreatedTask,
         Flushed,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Accepted",
     "AddedStep",
+    "AgentAnswer",
     "AsyncClient",
     "AsyncInterruptWatch",
     "AsyncStep",
@@ -94,6 +96,7 @@ _HOMES = {
     "AsyncTask": "clawlog.tasks.asynchronous",
     "AsyncWait": "clawlog.tasks.waits",
     "BadAddress": "clawlog.errors",
+    "AgentAnswer": "clawlog.connection.results",
     "Beat": "clawlog.connection.results",
     "ClawlogError": "clawlog.errors",
     "Client": "clawlog.client",

@@ -88,6 +88,7 @@ class AsyncClient:
     heartbeat = _verb(calls.heartbeat)
     check_interrupt = _verb(calls.check_interrupt)
     ack_interrupt = _verb(calls.ack_interrupt)
+    agent_event = _verb(calls.agent_event)
     daemon_status = _verb(calls.daemon_status)
     flush = _verb(calls.flush)
     list_dead_letters = _verb(calls.list_dead_letters)

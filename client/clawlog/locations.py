@@ -57,6 +57,18 @@ def socket_address(env: "Mapping[str, str]") -> str:
     return f"{state_dir(env)}/run/{SOCKET_NAME}"
 
 
+def machine_id() -> str:
+    """What tells this machine from others, also after its next start; its name where the system has no such number."""
+    for path in ("/etc/machine-id", "/var/lib/dbus/machine-id"):
+        try:
+            with open(path, encoding="ascii", errors="replace") as file:
+                if text := file.read(64).strip():
+                    return text
+        except OSError:
+            continue
+    return os.uname().nodename
+
+
 def home(env: "Mapping[str, str]") -> str:
     """The user's home folder: what ``HOME`` names unless that is somebody else's, else what the system knows of the user.
 
@@ -91,6 +103,17 @@ def config_dir(env: "Mapping[str, str]") -> str:
     if (path := env.get("XDG_CONFIG_HOME", "")).startswith("/") and (_is_own_folder(path) or not os.path.lexists(path)):
         return path
     return f"{home(env)}/.config"
+
+
+def data_dir(env: "Mapping[str, str]") -> str:
+    """The folder of the user's data: ``XDG_DATA_HOME`` unless that is somebody else's, else ``~/.local/share``.
+
+    Raises:
+        Unfit: As ``home``.
+    """
+    if (path := env.get("XDG_DATA_HOME", "")).startswith("/") and (_is_own_folder(path) or not os.path.lexists(path)):
+        return path
+    return f"{home(env)}/.local/share"
 
 
 def config_file(env: "Mapping[str, str]") -> "str | None":

@@ -66,7 +66,7 @@ def keep(requests: Sequence[SpooledRequest], env: Mapping[str, str]) -> list[Map
 
 def _pid_namespace(requests: Sequence[SpooledRequest]) -> int | None:
     """Where a process id that the requests name holds; None where they name none, or it is not known."""
-    if not any("watch_pid" in params for _, params in requests):
+    if not any("watch_pid" in params or "pid" in params for _, params in requests):
         return None
     try:
         return os.stat("/proc/self/ns/pid").st_ino
@@ -82,6 +82,8 @@ def _prepare(method: str, params: Mapping[str, Any]) -> tuple[SpooledRequest, Ma
         request["summary"], truncated = summary.clean(text, max_chars=vocabulary.MAX_SUMMARY_CHARS)
     if method == "task.create":
         result = _created(request)
+    elif method == "agent.event":
+        result = {"decision": "go", "spooled": True}
     else:
         result = {"accepted": True, "event_id": request["event_id"], "spooled": True}
         if method == "step.add":

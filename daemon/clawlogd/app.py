@@ -17,6 +17,7 @@ from pathlib import Path
 import anyio
 
 from clawlog import locations
+from clawlogd.agents.watching import SessionWatch
 from clawlogd.backends import Backends, Spawn
 from clawlogd.clock import Clock, SystemClock
 from clawlogd.faults import Faults
@@ -36,7 +37,7 @@ from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.listeners import Listeners, make_listeners
 from clawlogd.rpc.spool import Spool
 from clawlogd.rpc.unix import allowed_group
-from clawlogd.services import RuntimeInfo, Services
+from clawlogd.services import RuntimeInfo, Services, Sessions
 from clawlogd.settings import LiveSettings, Settings, ipc_path, metrics_address
 from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.loading import LoadedState, load_state
@@ -130,6 +131,7 @@ async def run(
         faults = Faults(where.clock)
         supervisor = await stack.enter_async_context(supervised(faults))
         services = assemble(state, live_settings, where, supervisor.spawn_isolated, closing, faults=faults)
+        closing.callback(services.liveness.close)
         spool, dispatcher = _make_dispatcher(services, where)
         stack.callback(spool.close)
         await _resume(services, spool)
@@ -218,7 +220,6 @@ def assemble(
         folder=where.state_dir / "contracts",
     )
     closing.push_async_callback(backends.close)
-    closing.callback(liveness.close)
     return Services(
         live_settings=settings,
         clock=clock,
@@ -227,6 +228,7 @@ def assemble(
         liveness=liveness,
         heartbeats=heartbeats,
         interrupts=interrupts,
+        sessions=Sessions.below(folder, registry),
         backends=backends,
         detector=closing.enter_context(contextlib.closing(MetadataDetector())),
         faults=faults,
@@ -252,6 +254,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
 async def _resume(services: Services, spool: Spool) -> None:
     """Resumes the work of an earlier run. The order matters."""
     services.interrupts.resume()  # the files of an earlier run may be stale, and agents read them at any time
+    services.sessions.resume()
     services.backends.resume()
     await spool.drain()
     # Last, because only now everything that the agents reported is known: none is declared lost before.
@@ -303,6 +306,7 @@ async def _serve_metrics(services: Services, listeners: Listeners, places: Place
 def _spawn_loops(services: Services, housekeeping: Housekeeping, manager: ServiceManager, supervisor: Supervisor) -> None:
     supervisor.spawn("outbox", services.outbox.until_broken)
     supervisor.spawn_isolated("heartbeats", services.heartbeats.run)
+    supervisor.spawn_isolated("agents", SessionWatch(services).run)
     supervisor.spawn_isolated("housekeeping", housekeeping.run)
     if (interval_s := manager.watchdog_s) is not None:
         supervisor.spawn("watchdog", partial(feed_watchdog, manager, services.outbox, interval_s))

@@ -76,6 +76,11 @@ class CallContext(msgspec.Struct, frozen=True, gc=False):
     session: CallerSession | None = None
     writer: Peer = SPOOL_WRITER
 
+    @classmethod
+    def of_the_daemon(cls, at_ms: int) -> CallContext:
+        """The circumstances of what the daemon does of itself, as for a session that no hook reports on."""
+        return cls(at_ms)
+
     @property
     def spooled_at_ms(self) -> int | None:
         """When a spooled command was made; None for one that is made now."""

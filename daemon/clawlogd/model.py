@@ -156,6 +156,50 @@ def nameless_id(requested_at: str | None) -> str:
     return f"{_NAMELESS}{requested_at or ''}"
 
 
+class Activity(StrEnum):
+    """What a session of a coding agent is at."""
+
+    IDLE = "idle"
+    """Between two turns: it waits for a person's next prompt."""
+    WORKING = "working"
+    ASKING = "asking"
+    """In the middle of a turn it waits for a person's answer."""
+
+
+class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The session of a coding agent that a task stands for.
+
+    Attributes:
+        agent: The agent's name.
+        session_id: The agent's own id of the session.
+        activity: What it is at.
+        turns: How many turns have begun.
+        turn_step: The step of the turn that goes on; None between turns, and where the agent's own plan shows it.
+        own_steps: The steps that are not of the agent's plan: of turns and subagents.
+        subagents: The steps of subagents, by the agent's own ids of these.
+        prompted_ms: When the newest prompt was given, or the session resumed, in milliseconds since 1970.
+        rested_ms: When the newest turn, or the session, ended, or a question was asked: older reports do not undo that.
+        held: The stop by whose hold the agent's tools are refused, until a person speaks; None while none is.
+        held_ms: Since when that is so.
+        refused_ms: When the first tool was held back by it.
+        titled: Whether the task's title is the prompt's, or was chosen for want of one that may be shown.
+    """
+
+    agent: str
+    session_id: str
+    activity: Activity = Activity.IDLE
+    turns: int = 0
+    turn_step: str | None = None
+    own_steps: tuple[str, ...] = ()
+    subagents: dict[str, str] = {}
+    prompted_ms: int = 0
+    rested_ms: int = 0
+    held: str | None = None
+    held_ms: int = 0
+    refused_ms: int | None = None
+    titled: bool = False
+
+
 class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     """A task, as its agent described it and as far as it got.
 
@@ -184,6 +228,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         replanned: Whether its plan has changed since it was created: a position meant another step then.
         waiting_ms: Since when it waits for a person, in milliseconds since 1970.
         closed: Whether a person ended it at its backend: the agent's next command reopens it.
+        session: The session of a coding agent that it stands for, where that reports by itself.
     """
 
     task_id: str
@@ -210,6 +255,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     replanned: bool = False
     waiting_ms: int | None = None
     closed: bool = False
+    session: Session | None = None
 
     @property
     def live(self) -> bool:
@@ -239,7 +285,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
         status: A task's or step's new status.
         summary: One line.
         interrupt_id: The stop that a receipt or an ack answers.
-        title: Of a created task, or of a step that is added.
+        title: Of a created task, or of a step that is added; or a task's new one, beside metadata.
         steps: Of a created task, or all of a changed plan, in order.
         metadata: Of a created task; or the pairs that change, None for one that is removed.
         parent_task_id: Of a created task.

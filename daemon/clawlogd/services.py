@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from clawlog.protocol.agents import HOLDS, SIGNS
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock
 from clawlogd.context import CallContext
 from clawlogd.faults import Faults
+from clawlogd.interrupts.holds import Holds
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.liveness.schedule import HeartbeatSchedule
+from clawlogd.liveness.signs import Signs
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.recovery import Recovery
 from clawlogd.settings import LiveSettings, Settings
 from clawlogd.tasks.change import TaskChange
 from clawlogd.tasks.detector import MetadataDetector
+from clawlogd.tasks.openings import Openings
 from clawlogd.tasks.registry import Registry
 
 
@@ -53,6 +58,41 @@ class RuntimeInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Sessions:
+    """What there is of coding agents' sessions beside their tasks.
+
+    Attributes:
+        holds: The files by which they are held.
+        signs: The files in which their hooks leave signs of life.
+        openings: Those whose tasks are about to be created.
+    """
+
+    holds: Holds
+    signs: Signs
+    openings: Openings
+
+    @classmethod
+    def below(cls, folder: Path, registry: Registry) -> Sessions:
+        """Those of some tasks.
+
+        Args:
+            folder: Where the files' folders are.
+            registry: The tasks.
+        """
+        holds = Holds(registry=registry, folder=folder / HOLDS)
+        return cls(holds, Signs(registry=registry, folder=folder / SIGNS), Openings())
+
+    def resume(self) -> None:
+        """Brings the files in line with the records.
+
+        Raises:
+            InstanceError: A folder is none, a link or somebody else's.
+        """
+        self.holds.resume()
+        self.signs.resume()
+
+
+@dataclass(frozen=True, slots=True)
 class Services:
     """The daemon's services, as the verbs use them.
 
@@ -64,6 +104,7 @@ class Services:
         liveness: Which agents are alive, and on what evidence.
         heartbeats: When each task's heartbeat is due.
         interrupts: What is known of people's interrupts.
+        sessions: The files of coding agents' sessions.
         backends: A lane and a watcher for each backend.
         detector: What can be found out about callers and their folders.
         faults: The faults of the daemon's own.
@@ -77,6 +118,7 @@ class Services:
     liveness: Liveness
     heartbeats: HeartbeatSchedule
     interrupts: Interrupts
+    sessions: Sessions
     backends: Backends
     detector: MetadataDetector
     faults: Faults

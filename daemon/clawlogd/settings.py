@@ -121,6 +121,15 @@ class Tasks(Section, frozen=True):
     forget_lost_after_s: Seconds = 7 * 86_400.0
 
 
+class Agents(Section, frozen=True):
+    """What is taken of coding agents that report by themselves, and when one that does not end is signalled."""
+
+    share_prompts: bool = False  # the first line of prompts, and questions, also to a backend on another machine
+    share_tools: bool = False  # all that a hook says of a tool; else its name alone
+    interrupt_after_s: Annotated[float, Meta(ge=0, le=3600)] = 0.0  # 0: never; SIGINT, where a stop only refuses tools
+    lost_after_s: Seconds = 3600.0  # of a session whose process is not known
+
+
 class Listen(Section, frozen=True):
     """Bounds of the sockets."""
 
@@ -160,6 +169,7 @@ class Settings(Section, frozen=True):
     summary: Summary = Summary()
     metadata: Metadata = Metadata()
     tasks: Tasks = Tasks()
+    agents: Agents = Agents()
     listen: Listen = Listen()
     shutdown: Shutdown = Shutdown()
 

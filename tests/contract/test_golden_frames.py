@@ -16,6 +16,7 @@ from clawlog.connection.calls import NewStep, PlannedStep, Progress
 from clawlog.connection.results import (
     Accepted,
     AddedStep,
+    AgentAnswer,
     Beat,
     CreatedTask,
     Flushed,
@@ -116,6 +117,13 @@ REQUESTS: list[tuple[Call[Any], str]] = [
         '{"jsonrpc":"2.0","id":1,"method":"interrupt.ack","params":{"task_id":"t-1","interrupt_id":"i-9","summary":"stopped",'
         '"event_id":"' + EVENT + '"}}',
     ),
+    (
+        calls.agent_event("codex", "s-1", "prompt", prompt="\n Fix it\nAll of it", pid=7, event_id=EVENT),
+        (
+            '{"jsonrpc":"2.0","id":1,"method":"agent.event","params":{"agent":"codex","session_id":"s-1","event":"prompt",'
+            '"pid":7,"prompt":"Fix it","event_id":"' + EVENT + '"}}'
+        ),
+    ),
     (calls.daemon_status(), '{"jsonrpc":"2.0","id":1,"method":"daemon.status","params":{}}'),
     (
         calls.flush(timeout_s=5.0, task_id="t-1"),
@@ -182,6 +190,11 @@ REPLIES: list[tuple[Call[Any], str, object]] = [
         ),
         StopState(StopPhase.REQUESTED, "i", "soft_stop", "why", "2026-01-02T03:04:05.678Z", 0.0),
     ),
+    (
+        calls.agent_event("codex", "s-1", "tool.before", tool="Bash"),
+        '{"task_id":"t-1","decision":"stop","interrupt_id":"i","reason":"why"}',
+        AgentAnswer("stop", "t-1", "i", "why"),
+    ),
     (calls.flush(), '{"flushed":false,"pending":4,"of_a_later_version":1}', Flushed(flushed=False, pending=4)),
 ]
 
@@ -201,7 +214,7 @@ def test_every_verb_has_its_frame() -> None:
         name
         for name in vars(calls)
         if name in {"flush", "heartbeat", "daemon_status"}
-        or name.endswith(("_task", "_tasks", "_step", "_interrupt", "_letters", "_contract"))
+        or name.endswith(("_task", "_tasks", "_step", "_interrupt", "_letters", "_contract", "_event"))
     }
     assert len({call.method for call, _ in REQUESTS}) == len(verbs)
 

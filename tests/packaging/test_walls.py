@@ -23,6 +23,8 @@ FORBIDDEN = [
         "from clawlog.protocol.jsonrpc import decode\nimport clawlog.spool",
     ),
     ("cli-layers", "client/clawlog/cli/render/times.py", "from clawlog.cli.sources import daemon"),
+    ("client-core", "client/clawlog/agents/codex.py", "import tomlkit"),
+    ("cli-layers", "client/clawlog/cli/editing/places.py", "from clawlog.cli.sources import agents"),
     ("commands", "client/clawlog/cli/commands/flush.py", "from clawlog.cli.commands import show"),
     ("daemon-allow-list", "daemon/clawlogd/backends.py", "from clawlog.client import Client"),
     ("daemon-allow-list", "daemon/clawlogd/rpc/spool.py", "from clawlog.spool import keep"),

@@ -164,6 +164,8 @@ def temporary_installation() -> Iterator[Installation]:
     # A short name: a Unix socket's path has at most 107 bytes.
     with tempfile.TemporaryDirectory(prefix="claw") as name:
         foreign = ("CLAWLOG_", "XDG_", "STATE_DIRECTORY", "NO_COLOR", "FORCE_COLOR", "COLUMNS")
+        # Of the agents that somebody works with: their settings are not for tests.
+        foreign += ("CLAUDE", "CODEX", "COPILOT", "CURSOR", "GEMINI", "OPENCLAW", "OPENCODE", "QWEN")
         env = {key: value for key, value in os.environ.items() if not key.startswith(foreign)}
         env |= {"CLAWLOG_STATE_DIR": name, "HOME": name, "CLAWLOG_AUTOSTART": "0"}
         installation = Installation(Path(name), env)

@@ -6,6 +6,7 @@ then does to a task is written once, in :mod:`clawlog_backend.domain.transitions
 
 from __future__ import annotations
 
+import json
 from enum import StrEnum
 from typing import Annotated, Literal
 from uuid import UUID, uuid5
@@ -217,13 +218,15 @@ class StepAdded(_Event):
 
 
 class MetadataChanged(_Event, MetadataFields):
-    """Pairs of the task's metadata were set or removed."""
+    """Pairs of the task's metadata were set or removed; or it is about something else than was known when it was created."""
 
     kind: Literal["metadata"] = "metadata"
+    title: Title | None = Field(default=None, description="The task's title from now on.")
 
     def detail(self) -> str:
         """As of every event; a pair that is removed has to stay in it."""
-        return MetadataFields.model_validate(self.__dict__).model_dump_json()
+        title = None if self.title is None else {"title": self.title}
+        return json.dumps({"metadata": self.metadata, **(title or {})}, ensure_ascii=False, separators=(",", ":"))
 
 
 class Linked(_Event, LinkFields):

@@ -209,6 +209,10 @@ def _metadata(event: MetadataChanged, task: TaskState) -> None:
         raise TooMany("metadata", METADATA_PAIRS, "pairs")
     task.metadata = _json(pairs)
     task.index_facts(pairs)
+    if event.title is not None and event.title != task.title:
+        task.title = event.title
+        task.index_text()
+        task.mark(Change.FACTS)
 
 
 def _link(event: Linked, task: TaskState) -> None:

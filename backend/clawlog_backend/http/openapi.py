@@ -26,7 +26,8 @@ Times are RFC 3339 in UTC with milliseconds. Errors are RFC 9457 problem documen
 Both lead to the same events, so a write that is repeated under its `Idempotency-Key` (or `event_id`) changes nothing,
 whichever profile it uses.
 
-`x-clawlog` lists the kinds of events and the statuses of tasks that a batch may have, for programs of other versions.
+`x-clawlog` lists the kinds of events and the statuses of tasks that a batch may have, and members of kinds that came later, for
+programs of other versions.
 
 Requests may be compressed with gzip. A body has at most 1 MiB, compressed or not.
 """
@@ -69,6 +70,7 @@ def _document(app: FastAPI, *, token_required: bool) -> dict[str, Any]:
         "version": app.version,
         "kinds": [kind.value for kind in EventKind if kind not in OF_PEOPLE],
         "statuses": [status.value for status in ReportedStatus],
+        "members": {EventKind.METADATA.value: ["title"]},
         "task_page": "/tasks/{task_id}",
     }
     if token_required:

@@ -23,7 +23,7 @@ V = TypeVar("V")
 
 _CHUNK = 1_000  # values per IN list
 _TASK_COLUMNS = tuple(column.name for column in schema.tasks.columns)
-_TASK_FIXED = frozenset({"n", "task_id", "title", "created_ms", "received_ms", "parent_id", "reversed_id"})
+_TASK_FIXED = frozenset({"n", "task_id", "created_ms", "received_ms", "parent_id", "reversed_id"})
 _SIGNS = (
     "agent_seen_ms", "vouched_ms", "sign_ms", "evidence", "pid", "stalled", "lost", "lost_reason", "measure", "change_seq",
 )  # fmt: skip

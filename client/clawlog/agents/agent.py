@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from clawlog.agents.installation import Change
+from clawlog.protocol.types import StepStatus
 
 AgentEventName = Literal[
     "session.started", "prompt", "plan", "tool.before", "tool.after", "waiting", "turn.ended", "session.ended"
@@ -18,7 +19,24 @@ class PlannedStep:
     """A step of an agent's own plan, as ``task.plan`` takes it."""
 
     title: str
-    status: str
+    status: StepStatus
+
+
+@dataclass(frozen=True, slots=True)
+class StepChange:
+    """What an agent says of one step of its plan, where it never says the whole; the hook keeps the list.
+
+    Attributes:
+        key: The agent's own id of the step.
+        title: Its title; None leaves it as it is.
+        status: Its status, as ``task.plan`` takes it; None leaves it as it is.
+        is_removed: Whether the step leaves the plan.
+    """
+
+    key: str
+    title: str | None = None
+    status: StepStatus | None = None
+    is_removed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +50,8 @@ class Report:
         resumed: Whether an earlier session goes on.
         prompt: What a person said, whole; who sends it cuts it to its first line.
         plan: The agent's list of steps, whole.
-        tool: The tool's name, never its input.
+        step: One step of it, in place of the whole; what is sent is the whole.
+        tool: The tool's name, never its input; of a subagent that begins, its kind.
         failed: Whether the tool, or the turn, failed.
         question: What the agent asks a person.
         reason: Why a turn or a session ended, in one word: ``completed``, ``interrupted``, or the agent's own.
@@ -46,6 +65,7 @@ class Report:
     resumed: bool | None = None
     prompt: str | None = None
     plan: tuple[PlannedStep, ...] | None = None
+    step: StepChange | None = None
     tool: str | None = None
     failed: bool | None = None
     question: str | None = None

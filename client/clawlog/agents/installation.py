@@ -1,4 +1,4 @@
-"""What an agent's settings need so that it runs the hook: said here by each agent's module, done by ``clawlog install hooks``."""
+"""What an agent's settings need so that it runs the hook: said by each agent's module, done by ``clawlog install hooks``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-JSON: TypeAlias = "None | bool | int | float | str | list[JSON] | dict[str, JSON]"
+JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
 
 @dataclass(frozen=True, slots=True)

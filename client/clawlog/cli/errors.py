@@ -4,6 +4,7 @@
 
     CommandError
     ├── ServerFailed         the daemon or the embedded backend could not be started, or ended unexpectedly
+    ├── NotEditable          a settings file of somebody else cannot be edited safely
     ├── BackendUnreachable   a backend did not answer
     └── BackendRefused       a backend answered, and declined
 
@@ -35,6 +36,12 @@ class ServerFailed(CommandError):  # noqa: N818 - it says what happened, as the 
     """A server could not be started, or ended unexpectedly."""
 
     status = exits.UNAVAILABLE
+
+
+class NotEditable(CommandError):  # noqa: N818 - as above
+    """A settings file cannot be edited safely; it is left alone. The text says why, and fits after the file's name."""
+
+    status = exits.REFUSED
 
 
 class BackendUnreachable(CommandError):  # noqa: N818 - as above

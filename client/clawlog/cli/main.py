@@ -38,6 +38,7 @@ COMMANDS = {
     "doctor": "Check the installation and say what to fix.",
     "install": "Install systemd units, the agent skill or agent hooks.",
     "uninstall": "Undo clawlog install.",
+    "hooks": "Try the hook of an agent.",
     "backend": "Run the embedded backend alone.",
     "completion": "Print shell completion for bash, zsh or fish.",
 }

@@ -38,6 +38,14 @@ def _completed(incomplete: str, *, live: bool) -> list[CompletionItem]:
     return found
 
 
+def complete_agent(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Returns the agents whose names begin with the text, for completion in a shell."""
+    del ctx, param
+    from clawlog.agents.catalogue import AGENTS  # noqa: PLC0415 - only a completion pays for it
+
+    return [CompletionItem(name, help=agent.title) for name, agent in AGENTS.items() if name.startswith(incomplete)]
+
+
 task = click.argument("task", shell_complete=complete_task)
 tasks = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete_task)
 live_tasks = click.argument("tasks", nargs=-1, metavar="TASK...", shell_complete=complete_live_task)

@@ -10,7 +10,18 @@ from dataclasses import dataclass
 
 from clawlog.connection import results
 from clawlog.connection.call import Call
-from clawlog.connection.results import Accepted, AddedStep, Beat, CreatedTask, Flushed, JsonObject, Planned, StopState
+from clawlog.connection.results import (
+    Accepted,
+    AddedStep,
+    AgentAnswer,
+    Beat,
+    CreatedTask,
+    Flushed,
+    JsonObject,
+    Planned,
+    StopState,
+)
+from clawlog.protocol.agents import first_line
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import ReportedTaskStatus, StepStatus
 
@@ -243,6 +254,67 @@ def ack_interrupt(
     """Acknowledges that the task stopped at a safe boundary; by default the newest request."""
     params = _present(task_id=task_id, interrupt_id=interrupt_id, summary=summary, event_id=event_id or new_uuid())
     return Call("interrupt.ack", params, results.accepted)
+
+
+def agent_event(
+    agent: str,
+    session_id: str,
+    event: str,
+    *,
+    cwd: str | None = None,
+    pid: int | None = None,
+    resumed: bool | None = None,
+    prompt: str | None = None,
+    plan: Sequence[str | NewStep | PlannedStep] | None = None,
+    tool: str | None = None,
+    failed: bool | None = None,
+    question: str | None = None,
+    reason: str | None = None,
+    agent_version: str | None = None,
+    subagent_id: str | None = None,
+    at: str | None = None,
+    event_id: str | None = None,
+) -> Call[AgentAnswer]:
+    """Reports on a session of a coding agent, which is a task; its first report creates it.
+
+    Args:
+        agent: The agent's name, such as ``claude-code``: small letters, digits and hyphens, at most 64.
+        session_id: The agent's own id of the session; the same after a resume.
+        event: One of ``clawlog.protocol.agents.AGENT_EVENTS``.
+        cwd: The session's working folder.
+        pid: The agent's process, whose end is the session's; left out where one process serves several sessions.
+        resumed: Whether an earlier session goes on.
+        prompt: What a person said: the beginning of its first line is sent, credentials masked.
+        plan: The agent's own list of steps, whole.
+        tool: The tool's name, never its input.
+        failed: Whether the tool, the turn or the session did.
+        question: What the agent asks a person.
+        reason: Why a turn or a session ended: ``completed``, ``interrupted``, or the agent's own word.
+        agent_version: The agent's version.
+        subagent_id: The subagent that this is about.
+        at: When it happened, RFC 3339; reports may overtake each other.
+        event_id: A UUID, when this repeats an earlier call.
+    """
+    return Call(
+        "agent.event",
+        _present(
+            agent=agent,
+            session_id=session_id,
+            event=event,
+            **_present(cwd=cwd, pid=pid, resumed=resumed),
+            prompt=None if prompt is None else first_line(prompt),
+            plan=None if plan is None else [_present(**{**_planned(each), "step_id": None}) for each in plan],
+            tool=tool,
+            failed=failed,
+            question=question,
+            reason=reason,
+            agent_version=agent_version,
+            subagent_id=subagent_id,
+            at=at,
+            event_id=event_id or new_uuid(),
+        ),
+        results.agent_answer,
+    )
 
 
 def daemon_status() -> Call[JsonObject]:

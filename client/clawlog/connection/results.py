@@ -136,6 +136,25 @@ class StopState:
 
 
 @dataclass(frozen=True, slots=True)
+class AgentAnswer:
+    """What a hook is answered.
+
+    Attributes:
+        decision: ``go``, or ``stop`` while a person's stop holds the session.
+        task_id: The task that the session is; None when spooled.
+        interrupt_id: The stop's id.
+        reason: The person's words.
+        spooled: Whether the report waits in the spool for the next daemon.
+    """
+
+    decision: str
+    task_id: str | None = None
+    interrupt_id: str | None = None
+    reason: str | None = None
+    spooled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Flushed:
     """How a flush ended.
 
@@ -198,6 +217,17 @@ def stop_state(result: JsonObject) -> StopState:
         result.get("reason"),
         result.get("requested_at"),
         result.get("age_s"),
+    )
+
+
+def agent_answer(result: JsonObject) -> AgentAnswer:
+    """Reads the result of ``agent.event``."""
+    return AgentAnswer(
+        result["decision"],
+        result.get("task_id"),
+        result.get("interrupt_id"),
+        result.get("reason"),
+        bool(result.get("spooled")),
     )
 
 

@@ -23,7 +23,17 @@ from clawlog.protocol.vocabulary import LATER_PARAMS, WAITING
 
 SUFFIX = ".call"
 SPOOLABLE = frozenset(
-    {"task.create", "task.update", "task.plan", "task.link", "task.annotate", "step.update", "step.add", "interrupt.ack"}
+    {
+        "task.create",
+        "task.update",
+        "task.plan",
+        "task.link",
+        "task.annotate",
+        "step.update",
+        "step.add",
+        "interrupt.ack",
+        "agent.event",
+    }
 )
 """The verbs that may wait: each is an event. A heartbeat is true only at its time, and a query needs its answer."""
 

@@ -7,7 +7,7 @@ that a type checker must know; the backend, which may not import this package, h
 PROTOCOL_VERSION = 1
 """Raised when an old client could misread a new daemon; part of ``daemon.status``."""
 
-FEATURES = ("plan", "waiting", "link", "annotate", "progress", "parent", "contract")
+FEATURES = ("plan", "waiting", "link", "annotate", "progress", "parent", "contract", "agent")
 """What a daemon of this version has and an older one may lack; part of ``daemon.status``."""
 
 MAX_LINE_BYTES = 64 * 1024

@@ -238,6 +238,7 @@ class BatchProfile:
         own = self._own_verdicts(outgoing, verdicts) if outgoing.said else verdicts[: len(outgoing.events)]
         if not outgoing.said and all(verdict.accepted for verdict in own):
             return [Result(stored, accepted=True) for stored in outgoing.events]
+        own = [self._unless_there(stored, verdict) for stored, verdict in zip(outgoing.events, own, strict=True)]
         last = {stored.task_id: number for number, stored in enumerate(outgoing.events) if own[number].accepted}
         results: list[Result] = []
         postponed: set[str] = set()
@@ -257,6 +258,13 @@ class BatchProfile:
                 self._without.pop(stored.seq, None)
                 results.append(_refusal(stored, verdict, whole))
         return results
+
+    def _unless_there(self, stored: StoredEvent, verdict: Verdict) -> Verdict:
+        """A session's task that the server has already is the same one: its id follows from the session."""
+        if verdict.accepted or verdict.code != _TASK_EXISTS:
+            return verdict
+        task = self._registry.find(stored.task_id)
+        return verdict if task is None or task.session is None else Verdict(accepted=True)
 
     def _own_verdicts(self, outgoing: _Outgoing, verdicts: Sequence[Verdict]) -> list[Verdict]:
         """One verdict for each event: of the last of its records, which bears its id."""

@@ -135,7 +135,8 @@ def nearest(
             case Word.STEP_ADDED:
                 return [_summary(event, task, lacks, f"step added: {event.title}")]
             case Word.METADATA:
-                return [_summary(event, task, lacks, _metadata(event.metadata or {}))]
+                said = f"title: {event.title}" if event.title else _metadata(event.metadata or {})
+                return [_summary(event, task, lacks, said)]
             case Word.LINK:
                 return [_summary(event, task, lacks, f"link: {event.url}" + (f" ({event.name})" if event.name else ""))]
             case _:

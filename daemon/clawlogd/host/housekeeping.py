@@ -66,6 +66,7 @@ class Housekeeping:
             if self._check_places is not None:
                 await self._check_places()
                 self._services.interrupts.restore_files()
+                self._services.sessions.holds.restore_files()
             await self._drain_spool()
             self._services.liveness.save_last_seen()
             report_status(self._services, self._manager)

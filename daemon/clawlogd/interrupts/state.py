@@ -19,6 +19,7 @@ from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
 from clawlogd.instance import private_folder
+from clawlogd.interrupts.holds import session_after
 from clawlogd.logs import Log
 from clawlogd.model import Event, EventKind, Interrupt, Task, nameless_id
 from clawlogd.outbox.queue import Outbox
@@ -303,12 +304,18 @@ class Interrupts:
             age_s=age_s,
         )
 
-    def mark_delivered(self, task_id: str) -> bool:
-        """Notes that the agent has been answered with its interrupt. Returns whether that is news, and a receipt is queued."""
+    def mark_delivered(self, task_id: str, summary: str | None = None, *, at_ms: int | None = None) -> bool:
+        """Notes that the agent has been answered with its interrupt. Returns whether that is news, and a receipt is queued.
+
+        Args:
+            task_id: The task.
+            summary: How, such as what was held back.
+            at_ms: When; now if None.
+        """
         task = self._registry.find(task_id)
         if task is None or task.interrupt is None or not task.interrupt_pending or task.interrupt.delivered:
             return False
-        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt):
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt, summary, at_ms):
             return False
         self._put(task, msgspec.structs.replace(task.interrupt, delivered=True))
         return True
@@ -331,10 +338,17 @@ class Interrupts:
 
         return unsubscribe
 
-    def _receipt(self, task: Task, kind: EventKind, interrupt: Interrupt) -> bool:
+    def _receipt(
+        self, task: Task, kind: EventKind, interrupt: Interrupt, summary: str | None = None, at_ms: int | None = None
+    ) -> bool:
         now_ms = self._clock.wall_ms()
         event = Event(
-            event_id=new_uuid(), task_id=task.task_id, kind=kind, at=rfc3339(now_ms), interrupt_id=interrupt.backend_id
+            event_id=new_uuid(),
+            task_id=task.task_id,
+            kind=kind,
+            at=rfc3339(now_ms if at_ms is None else at_ms),
+            interrupt_id=interrupt.backend_id,
+            summary=summary,
         )
         try:
             self._outbox.add(event, now_ms, task.base_url)
@@ -346,7 +360,8 @@ class Interrupts:
     def _put(self, task: Task, interrupt: Interrupt | None) -> None:
         current = self._registry.find(task.task_id)
         if current is not None:
-            self._registry.put(msgspec.structs.replace(current, interrupt=interrupt))
+            session = session_after(current.session, current.interrupt, interrupt, self._clock.wall_ms())
+            self._registry.put(msgspec.structs.replace(current, interrupt=interrupt, session=session))
 
     def _task_changed(self, before: Task | None, after: Task | None) -> None:
         if after is None:

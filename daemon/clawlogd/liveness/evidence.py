@@ -32,6 +32,7 @@ from clawlogd.tasks.registry import ObserverOrder, Registry
 
 _SUSPEND_S = 2.0  # the wall clock ran on by more than this while the monotonic clock did not
 _SAVED_TO_MS = 100  # most commands have just saved their time themselves
+_LAST_WORDS_S = 5.0  # for so long after its process a session's end may still be reported: hooks do so behind its back
 _QUIET_AFTER_S = 20.0  # a command shows that the agent lives; after this long it shows only that it did
 
 
@@ -73,6 +74,7 @@ class Lease:
         summary: The agent's summary for the next heartbeat.
         progress: How far it has come, for the next heartbeat.
         seen_at: ``seen_ms`` as on the wire, once a heartbeat needed it.
+        gone: When a session's process was found to have ended, monotonic.
     """
 
     seen_ms: int
@@ -83,6 +85,7 @@ class Lease:
     summary: str | None = None
     progress: Progress | None = None
     seen_at: str | None = None
+    gone: float | None = None
 
 
 class Liveness:
@@ -114,6 +117,8 @@ class Liveness:
         self._unsaved: set[str] = set()
         self._processes: ProcessWatcher | None = None
         self._reconsider = reconsider
+        self.ends_well: Callable[[Task], bool | None] = lambda _: None
+        """Records a task's end where that of its process is no loss. Returns None where it is one, False to be called again."""
         self._offset_s = clock.wall_ms() / 1000 - clock.monotonic()
         registry.observe(ObserverOrder.LIVENESS, self._task_changed)
 
@@ -127,7 +132,7 @@ class Liveness:
             if not task.live:
                 continue
             if task.task_id not in self._leases:
-                self._leases[task.task_id] = self._new_lease(task.seen_ms, task.lease_s)
+                self._leases[task.task_id] = self._new_lease(task, task.seen_ms, task.lease_s)
             if task.watched is not None:
                 self._processes.watch(task.task_id, task.watched)
 
@@ -156,10 +161,12 @@ class Liveness:
             lease = known
             lease.seen_ms, lease.seen, lease.length_s = self._clock.wall_ms(), self._clock.monotonic(), length_s
             lease.expires = lease.grace_until = lease.seen + length_s
+            if task.session is not None:
+                lease.grace_until = lease.seen + self._patience_s(task, length_s)
             lease.seen_at = None
         else:
             seen_ms = self._clock.wall_ms() if at_ms is None else max(at_ms, known.seen_ms if known else 0)
-            self._leases[task.task_id] = lease = self._new_lease(seen_ms, length_s)
+            self._leases[task.task_id] = lease = self._new_lease(task, seen_ms, length_s)
             if known is not None:
                 lease.summary, lease.progress = known.summary, known.progress
         lease.summary, lease.progress = summary or lease.summary, progress or lease.progress
@@ -178,6 +185,8 @@ class Liveness:
         if task.watched is not None:
             if self._processes is None or self._processes.running(task.task_id):
                 return Judgement(Evidence.PROCESS, None, math.inf)
+            if task.session is not None and (until := self._last_words_until(task)) > self._clock.monotonic():
+                return Judgement(None, None, until)
             return Judgement(None, f"process {task.watched.pid} ended without finishing the task", math.inf)
         if task.status is TaskStatus.WAITING:
             return Judgement(None, None, math.inf)
@@ -187,7 +196,8 @@ class Liveness:
             return Judgement(Evidence.COMMAND, None, lease.expires)
         if now < lease.grace_until:
             return Judgement(None, None, lease.grace_until)
-        return Judgement(None, f"no word from the agent within its lease of {lease.length_s:g} s", math.inf)
+        within = f"its lease of {lease.length_s:g}" if task.session is None else f"{self._patience_s(task, lease.length_s):g}"
+        return Judgement(None, f"no word from the agent within {within} s", math.inf)
 
     def state(self, task: Task) -> tuple[LifeState, Evidence | None]:
         """An agent's life in one word, and the evidence for it."""
@@ -203,7 +213,8 @@ class Liveness:
             if stopped(task.watched.pid):
                 return LifeState.STALLED, evidence
             return LifeState.STALLED if silent_s > self._settings.now.heartbeat.stall_after_s else LifeState.ALIVE, evidence
-        return LifeState.ALIVE if evidence and silent_s <= _QUIET_AFTER_S else LifeState.QUIET, evidence
+        quiet_after_s = _QUIET_AFTER_S if task.session is None else math.inf  # a session is only heard of at its tools
+        return LifeState.ALIVE if evidence and silent_s <= quiet_after_s else LifeState.QUIET, evidence
 
     def beat(self, task: Task, at: str) -> Beat | None:
         """The heartbeat that is true now; None when there is no evidence for one.
@@ -223,6 +234,8 @@ class Liveness:
             return None
         summary, progress = lease.summary, lease.progress
         lease.summary = lease.progress = None
+        if task.session is not None and task.status is TaskStatus.WAITING:
+            summary = None  # the tool that a session was at is no word in place of what it asks
         if lease.seen_at is None:
             lease.seen_at = rfc3339(lease.seen_ms)
         return Beat(
@@ -250,6 +263,8 @@ class Liveness:
 
     def declare_lost(self, task: Task, reason: str) -> bool:
         """Reports that a task's agent is lost. Returns False when that cannot be recorded now: then it is to be tried again."""
+        if task.watched is not None and (recorded := self.ends_well(task)) is not None:
+            return recorded
         now_ms = self._clock.wall_ms()
         event = Event(event_id=new_uuid(), task_id=task.task_id, kind=EventKind.AGENT_LOST, at=rfc3339(now_ms), summary=reason)
         try:
@@ -290,20 +305,33 @@ class Liveness:
         if self._processes is not None:
             self._processes.close()
 
-    def _new_lease(self, seen_ms: int, length_s: float) -> Lease:
+    def _last_words_until(self, task: Task) -> float:
+        """Until when a session whose process has ended may still report that it is over, monotonic."""
+        lease = self._leases[task.task_id]
+        if lease.gone is None:
+            lease.gone = self._clock.monotonic()
+        return lease.gone + _LAST_WORDS_S
+
+    def _patience_s(self, task: Task, length_s: float) -> float:
+        """For how long after a command an agent is not declared lost: a session's longer, of which only tools are heard."""
+        return length_s if task.session is None else max(length_s, self._settings.now.agents.lost_after_s)
+
+    def _new_lease(self, task: Task, seen_ms: int, length_s: float) -> Lease:
         """The lease of a command, which may be a while ago: one that has run out already has the grace of one heartbeat."""
         now = self._clock.monotonic()
         age_s = max(0.0, (self._clock.wall_ms() - seen_ms) / 1000)
         expires = now - age_s + length_s
-        grace_until = max(expires, now + min(self._settings.now.heartbeat.interval_s, length_s))
+        patient_until = now - age_s + self._patience_s(task, length_s)
+        grace_until = max(patient_until, now + min(self._settings.now.heartbeat.interval_s, length_s))
         return Lease(seen_ms, now - age_s, length_s, expires, grace_until)
 
-    def _begin_lease(self, task_id: str) -> None:
+    def _begin_lease(self, task: Task) -> None:
         """Begins a full lease now: from here on commands are expected again."""
-        lease, now = self._leases.get(task_id), self._clock.monotonic()
+        lease, now = self._leases.get(task.task_id), self._clock.monotonic()
         if lease is not None:
-            lease.expires = lease.grace_until = now + lease.length_s
-            self._reconsider(task_id, lease.expires)
+            lease.expires = now + lease.length_s
+            lease.grace_until = now + self._patience_s(task, lease.length_s)
+            self._reconsider(task.task_id, lease.expires)
 
     def _process_ended(self, task_id: str) -> None:
         self._reconsider(task_id, self._clock.monotonic())
@@ -316,9 +344,12 @@ class Liveness:
             self._leases.pop(task.task_id, None)
             self._unsaved.discard(task.task_id)
         elif task.task_id not in self._leases and after.live:
-            self._leases[task.task_id] = self._new_lease(after.seen_ms, after.lease_s)
+            self._leases[task.task_id] = self._new_lease(after, after.seen_ms, after.lease_s)
         elif before is not None and before.status is TaskStatus.WAITING and after.status is not TaskStatus.WAITING:
-            self._begin_lease(task.task_id)
+            self._begin_lease(after)
+        lease = self._leases.get(task.task_id)
+        if lease is not None and before is not None and after is not None and before.watched != after.watched:
+            lease.gone = None
         if self._processes is None:
             return
         if after is None or not after.live or after.watched is None:

@@ -30,14 +30,14 @@ class Intent:
     """The event that a call would result in, as far as the call says. None stands for what it leaves open.
 
     Attributes:
-        kind: What happens.
+        kind: What happens; None where that depends on what the daemon knows.
         status: The new status; None for a kind that has none.
         task_id: Whose.
         step_id: Of which step.
         interrupt_id: Which stop, by the backend's id.
     """
 
-    kind: EventKind
+    kind: EventKind | None
     status: str | None = None
     task_id: str | None = None
     step_id: str | None = None
@@ -47,7 +47,7 @@ class Intent:
         """Whether an event with this number is the one that the call means; one without a number fits any call."""
         if identity is None:
             return True
-        if identity >> 48 != crc32(f"{self.kind.value} {self.status}".encode()) & _KIND_PART:
+        if self.kind is not None and identity >> 48 != crc32(f"{self.kind.value} {self.status}".encode()) & _KIND_PART:
             return False
         parts = ((self.task_id, identity >> 32), (self.step_id, identity >> 16), (self.interrupt_id, identity))
         return all(text is None or crc32(text.encode()) & _PART == number & _PART for text, number in parts)

@@ -16,9 +16,10 @@ import contextlib
 import os
 import stat
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from clawlog.protocol.errors import NOT_NOW, RpcError
 from clawlog.protocol.spool import SUFFIX, SpooledCalls, decode
@@ -30,6 +31,7 @@ from clawlogd.outbox.store import fsync_folder
 from clawlogd.rpc.refusals import concerns_one_task, refusal_of
 from clawlogd.rpc.routes import Route
 from clawlogd.services import RuntimeInfo
+from clawlogd.verbs.agents import EVENT, own_task_id
 
 Commit = asyncio.Future[None]
 """Resolved when what was carried out is on disk; fails with ``StorageFailed`` where it never will be."""
@@ -340,7 +342,14 @@ class Spool:
 
 
 def _task_ids(calls: SpooledCalls) -> set[str]:
-    return {str(params.get("task_id")) for _, params in calls.requests}
+    return {_task_id(method, params) for method, params in calls.requests}
+
+
+def _task_id(method: str, params: Mapping[str, Any]) -> str:
+    """The task that a call is about; that of a coding agent's session follows from the session."""
+    if method != EVENT.name:
+        return str(params.get("task_id"))
+    return own_task_id(str(params.get("agent")), str(params.get("session_id")))
 
 
 def _tasks(path: Path) -> frozenset[str]:

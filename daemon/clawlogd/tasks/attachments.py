@@ -42,6 +42,20 @@ def annotate(task: Task, metadata: Mapping[str, str | None], *, event_id: str, a
     return TaskChange(event, msgspec.structs.replace(task, metadata=pairs))
 
 
+def retitle(task: Task, title: str, *, event_id: str, at_ms: int) -> TaskChange:
+    """Gives a task another title: what it is about was not known when it was created.
+
+    Args:
+        task: The task.
+        title: The title, cleaned.
+        event_id: The event's id.
+        at_ms: When that was, in milliseconds since 1970.
+    """
+    at = rfc3339(at_ms)
+    event = Event(event_id=event_id, task_id=task.task_id, kind=EventKind.METADATA, at=at, title=title, metadata={})
+    return TaskChange(event, msgspec.structs.replace(task, title=title))
+
+
 def link(task: Task, url: str, name: str | None, *, event_id: str, at_ms: int) -> TaskChange:
     """Adds a link. An address that is there already gets the new name.
 

@@ -41,7 +41,9 @@ class ObserverOrder(IntEnum):
     """Write the stop's file, and notify the callers that wait."""
     HEARTBEATS = 3
     """Schedule by what liveness knows."""
-    WATCHERS = 4
+    SESSIONS = 4
+    """Write the files by which hooks of coding agents and the daemon meet; called for the tasks of sessions alone."""
+    WATCHERS = 5
     """Poll each backend for the tasks that it has; there is one for each backend."""
 
 
@@ -61,7 +63,8 @@ class Registry:
         self._outbox = outbox
         self._tasks: dict[str, Task] = {}
         self._by_age: list[Place] = []
-        self._observers: list[tuple[ObserverOrder, Observer]] = []
+        self._all_observers: list[tuple[ObserverOrder, Observer]] = []
+        self._observers: list[tuple[ObserverOrder, Observer]] = []  # those that all tasks concern
 
     def load(self, store: Store) -> None:
         """Reads the tasks that the file holds, but for those of which a row is damaged."""
@@ -86,12 +89,17 @@ class Registry:
             order: Its place among the others, whichever registered first.
             observer: Is called. What it raises is logged, and keeps it from nothing that others do.
         """
-        self._observers.append((order, observer))
-        self._observers.sort(key=lambda each: each[0])  # stable: those of one place stay in the order of registration
+        self._all_observers.append((order, observer))
+        self._sort_observers()
 
     def unobserve(self, observer: Observer) -> None:
         """Calls ``observer`` no more."""
-        self._observers = [each for each in self._observers if each[1] != observer]
+        self._all_observers = [each for each in self._all_observers if each[1] != observer]
+        self._sort_observers()
+
+    def _sort_observers(self) -> None:
+        self._all_observers.sort(key=lambda each: each[0])  # stable: those of one place stay in the order of registration
+        self._observers = [each for each in self._all_observers if each[0] is not ObserverOrder.SESSIONS]
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -170,6 +178,9 @@ class Registry:
             # A person's request to stop is a fact, whether or not the disk could take it. That it was delivered to the agent is
             # one, too, but the receipt of that is gone: it is delivered again.
             before = msgspec.structs.replace(before, interrupt=msgspec.structs.replace(kept, delivered=False))
+            if before.session is not None and now is not None and now.session is not None and now.session.held:
+                held = {"held": now.session.held, "held_ms": now.session.held_ms}  # and so is that its session is held
+                before = msgspec.structs.replace(before, session=msgspec.structs.replace(before.session, **held))
         self._set(task_id, now, before)
         if head:
             self._notify(now, before)
@@ -185,7 +196,8 @@ class Registry:
                 insort(self._by_age, place_of(after))
 
     def _notify(self, before: Task | None, after: Task | None) -> None:
-        for order, observer in self._observers:
+        usual = (after is None or after.session is None) and (before is None or before.session is None)
+        for order, observer in self._observers if usual else self._all_observers:
             try:
                 observer(before, after)
             except Exception as error:  # noqa: BLE001 - the change stands, whatever one of those who follow it makes of it

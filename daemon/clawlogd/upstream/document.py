@@ -41,12 +41,14 @@ class Document(msgspec.Struct, frozen=True):
         routes: Those of the contract's plain routes that it has, with the members of their bodies, None where those are not
             listed. None where it lists no routes of the contract at all.
         task_page: The path of a task's page, with ``{task_id}`` in it; None where there is none.
+        retitles: Whether a task's title may change, in an event of changed metadata.
     """
 
     kinds: frozenset[str] | None = None
     statuses: frozenset[str] | None = None
     routes: Mapping[Route, frozenset[str] | None] | None = None
     task_page: str | None = None
+    retitles: bool = False
 
     def page_of(self, task_id: str) -> str | None:
         """The path of a task's page.
@@ -79,6 +81,7 @@ def read_document(body: object) -> Document:
         statuses=_words(mark.get("statuses")),
         routes=_routes(body),
         task_page=page if fits else None,
+        retitles="title" in (_words(_at(mark, "members").get("metadata")) or ()),
     )
 
 

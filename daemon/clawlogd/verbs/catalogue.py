@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-from clawlogd.verbs import attachments, contracts, daemon, dead_letters, heartbeats, interrupts, plans, steps, task_views, tasks
+from clawlogd.verbs import (
+    agents,
+    attachments,
+    contracts,
+    daemon,
+    dead_letters,
+    heartbeats,
+    interrupts,
+    plans,
+    steps,
+    task_views,
+    tasks,
+)
 from clawlogd.verbs.verb import Verb
 
 VERBS: tuple[Verb[Any], ...] = (
@@ -21,6 +33,7 @@ VERBS: tuple[Verb[Any], ...] = (
     interrupts.CHECK,
     interrupts.WATCH,
     interrupts.ACK,
+    agents.EVENT,
     daemon.STATUS,
     daemon.FLUSH,
     dead_letters.LIST,

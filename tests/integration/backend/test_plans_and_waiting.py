@@ -352,6 +352,7 @@ async def test_the_document_says_which_words_this_server_knows(api: Api) -> None
     assert {"plan", "step_added", "metadata", "link", "heartbeat"} <= set(said["kinds"])
     assert not {"interrupt_requested", "task_closed", "attention_acknowledged"} & set(said["kinds"])
     assert said["statuses"] == ["running", "waiting", "done", "failed", "interrupted"]
+    assert said["members"] == {"metadata": ["title"]}
     assert said["version"] == document["info"]["version"]
 
 

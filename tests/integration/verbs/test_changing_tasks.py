@@ -332,7 +332,7 @@ async def test_every_change_may_wait_in_the_spool_and_is_made_in_order(new_daemo
         ("task.annotate", {"metadata": {"a": "b"}}),
         ("step.update", {"step": "think", "status": "running", "progress": {"done": 1}}),
     ]
-    assert {verb for verb, _ in calls} | {"interrupt.ack"} == spool.SPOOLABLE
+    assert {verb for verb, _ in calls} | {"interrupt.ack", "agent.event"} == spool.SPOOLABLE
     for verb, params in calls:
         keep(daemon.state_dir, verb, task_id="t", **params)
     await daemon.start()

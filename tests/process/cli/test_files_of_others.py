@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 import subprocess
@@ -28,7 +27,7 @@ COMMANDS = (
     ("doctor",),
     ("contract", "show", "--toml"),
     ("completion", "bash"),
-    ("install", "hooks", "--dry-run"),
+    ("install", "hooks", "claude-code", "--dry-run"),
 )
 
 
@@ -100,61 +99,6 @@ def test_the_backends_port_file_keeps_its_kind(fresh: Installation) -> None:
     assert link.is_symlink()
     assert stat.S_IMODE(target.stat().st_mode) == 0o644
     assert stat.S_ISFIFO(fifo.stat().st_mode)
-
-
-# ── An agent's settings ─────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def install(fresh: Installation, clawlog: Clawlog, settings: Path) -> None:
-    done = clawlog(fresh, "install", "hooks", "--settings", str(settings))
-    assert done.status == 0, done.stderr
-    assert "hooks" in json.loads(settings.read_text(encoding="utf-8-sig"))
-
-
-def uninstall(fresh: Installation, clawlog: Clawlog) -> None:
-    done = clawlog(fresh, "uninstall", "hooks")
-    assert done.status == 0, done.stderr
-
-
-def test_settings_that_are_a_link_stay_one(fresh: Installation, clawlog: Clawlog) -> None:
-    """Many keep their settings in a repository, and link to them."""
-    target, link = fresh.folder / "dotfiles.json", fresh.folder / "settings.json"
-    target.write_text("{}\n", encoding="utf-8")
-    link.symlink_to("dotfiles.json")
-    install(fresh, clawlog, link)
-    assert link.is_symlink()
-    uninstall(fresh, clawlog)
-    assert link.is_symlink()
-    assert json.loads(target.read_text(encoding="utf-8")) == {}
-
-
-def test_settings_keep_mode_owner_and_second_name(fresh: Installation, clawlog: Clawlog) -> None:
-    settings, second = fresh.folder / "settings.json", fresh.folder / "second.json"
-    settings.write_text('{"a": 1}\n', encoding="utf-8")
-    settings.chmod(0o640)
-    second.hardlink_to(settings)
-    if os.geteuid() == 0:
-        os.chown(settings, 1234, 2345)
-    before = settings.stat()
-    install(fresh, clawlog, settings)
-    after = settings.stat()
-    for name in ("st_mode", "st_uid", "st_gid", "st_ino"):
-        assert getattr(after, name) == getattr(before, name)
-    uninstall(fresh, clawlog)
-    assert json.loads(second.read_text(encoding="utf-8")) == {"a": 1}
-
-
-@pytest.mark.parametrize(
-    "text",
-    ['{\n    "a": 1\n}', '{\n\t"a": 1\n}\n', '{"a": 1}', '{\r\n  "a": 1\r\n}\r\n', '\ufeff{\n  "a": "\\u90e8"\n}\n'],
-    ids=["four spaces", "tabs", "one line", "Windows line ends", "byte order mark"],
-)
-def test_settings_stay_written_as_they_were(fresh: Installation, clawlog: Clawlog, text: str) -> None:
-    settings = fresh.folder / "settings.json"
-    settings.write_bytes(text.encode())
-    install(fresh, clawlog, settings)
-    uninstall(fresh, clawlog)
-    assert settings.read_bytes() == text.encode()
 
 
 # ── Files that come from an editor ──────────────────────────────────────────────────────────────────────────────────────

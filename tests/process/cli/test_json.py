@@ -170,17 +170,25 @@ def test_contracts(running: Installation, clawlog: Clawlog) -> None:
 
 
 def test_install_and_uninstall(fresh: Installation, clawlog: Clawlog) -> None:
-    settings = str(fresh.folder / "settings.json")
     shape, kinds = "clawlog-install-clawlog-uninstall", set()
-    for arguments in (("systemd", "--dry-run"), ("skill",), ("hooks", "--settings", settings)):
-        planned = clawlog(fresh, "install", *arguments, "--json").json
+    for arguments in (("install", "systemd", "--dry-run"), ("install", "skill"), ("uninstall", "skill")):
+        planned = clawlog(fresh, *arguments, "--json").json
         fits(planned, shape)
         kinds |= {each["action"] for each in planned["actions"]}
-    for arguments in (("skill",), ("hooks",)):
-        planned = clawlog(fresh, "uninstall", *arguments, "--json").json
+    assert kinds == {"write", "remove", "run"}
+
+
+def test_hooks(fresh: Installation, clawlog: Clawlog) -> None:
+    shape, kinds = "clawlog-install-hooks-clawlog-uninstall-hooks", set()
+    (fresh.folder / ".gemini").mkdir()
+    (fresh.folder / ".gemini" / "settings.json").write_text("// mine\n{}", encoding="utf-8")
+    for verb in ("install", "uninstall"):
+        planned = clawlog(fresh, verb, "hooks", "claude-code", "codex", "gemini-cli", "--json").json
         fits(planned, shape)
         kinds |= {each["action"] for each in planned["actions"]}
-    assert kinds == {"write", "remove", "edit", "run"}
+        assert planned["notes"]
+        assert bool(planned["left_alone"]) is (verb == "install")
+    assert kinds == {"write", "remove", "edit"}
 
 
 def test_up(fresh: Installation) -> None:

@@ -135,7 +135,7 @@ export function readEvent(json) {
     by: json.by ?? json.requested_by ?? "",
     title: json.kind === "step_added" ? json.title : "",
     link: json.kind === "link" && isWebAddress(json.url) ? { url: json.url, name: json.name ?? json.url } : null,
-    pairs: json.kind === "metadata" ? Object.entries(json.metadata ?? {}) : [],
+    pairs: json.kind === "metadata" ? Object.entries({ ...(json.title ? { title: json.title } : {}), ...json.metadata }) : [],
     plannedSteps: json.steps_total ?? null,
     measure: json.progress ?? null,
     agentSeenAt: parseTime(json.agent_seen_at),

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from clawlog.cli.checks import backends, daemons, program, sockets, state
+from clawlog.cli.checks import agents, backends, daemons, program, sockets, state
+from clawlog.cli.checks.agents import AgentState
 from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, Verdict
 from clawlog.cli.checks.program import Setting
 from clawlog.cli.render.views import DaemonView
+from clawlog.cli.sources import lookup
 
 _QUICK_S = 2.0
 
 
-def run_all(environment: Environment) -> tuple[list[Finding], list[Setting]]:
-    """Makes all checks; returns all findings, and the daemon's settings."""
+def run_all(environment: Environment) -> tuple[list[Finding], list[Setting], list[AgentState]]:
+    """Makes all checks; returns all findings, the daemon's settings, and the coding agents that are here."""
     configured, settings = program.configuration(environment)
     view, reported = daemons.answering(environment, startable=_startable(configured))
+    about_agents, found = agents.reporting(environment, lookup.known() if view is not None else ())
     findings = [
         *program.versions(environment),
         *configured,
@@ -28,8 +31,9 @@ def run_all(environment: Environment) -> tuple[list[Finding], list[Setting]]:
         *reported,
         *backends.reachable(environment, view),
         *backends.spoken_to(view),
+        *about_agents,
     ]
-    return findings, settings
+    return findings, settings, found
 
 
 def beside_daemon(environment: Environment, view: DaemonView) -> list[Finding]:

@@ -32,18 +32,23 @@ MARKS = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "bold yellow"), Ve
 @click.option("--settings", "with_settings", is_flag=True, help="Show every setting and where its value comes from.")
 @options.as_json
 def command(*, with_settings: bool, as_json: bool) -> int:
-    """Check versions, settings, state, disk, socket, daemon, backend and clock, and say how to fix what is wrong.
+    """Check versions, settings, state, disk, socket, daemon, backend, clock and agents, and say how to fix what is wrong.
 
     Nothing is changed.
     """
     from clawlog.cli.checks import run  # noqa: PLC0415 - the help need not pay for it
     from clawlog.cli.checks.environment import Environment  # noqa: PLC0415 - as above
 
-    findings, settings = run.run_all(Environment.of(os.environ))
+    findings, settings, agents = run.run_all(Environment.of(os.environ))
     if as_json:
         listed = [asdict(finding) for finding in findings]
         output.print_json(
-            {"ok": not _has_errors(findings), "findings": listed, "settings": [asdict(each) for each in settings]}
+            {
+                "ok": not _has_errors(findings),
+                "findings": listed,
+                "settings": [asdict(each) for each in settings],
+                "agents": [asdict(each) for each in agents],
+            }
         )
     else:
         _draw(findings)

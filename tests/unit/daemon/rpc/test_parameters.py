@@ -11,7 +11,7 @@ from clawlogd.verbs.catalogue import VERBS
 from clawlogd.verbs.fields import NoParams, Params
 
 FIELDS = sorted({(verb.params, field) for verb in VERBS for field in verb.params.__struct_fields__}, key=str)
-FITTING: dict[str, object] = {"metadata": {"key": "value"}, "steps": []}
+FITTING: dict[str, object] = {"metadata": {"key": "value"}, "steps": [], "event": "prompt"}
 
 
 @pytest.mark.parametrize(("kind", "field"), FIELDS, ids=lambda each: each if isinstance(each, str) else each.__name__)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from clawlogd.errors import UnknownStep
-from clawlogd.model import Interrupt, Step, Task, TaskStatus
+from clawlogd.model import Interrupt, Session, Step, Task, TaskStatus
 from clawlogd.tasks.registry import Registry
 from clawlogd.tasks.steps import find_step
 
@@ -56,6 +56,16 @@ def test_a_stop_stays_known_when_the_disk_cannot_take_it_down(registry: Registry
     registry.put(msgspec.structs.replace(registry.get("t"), interrupt=Interrupt("i1", reason="enough", delivered=True)))
     outbox.fail()
     assert registry.get("t") == msgspec.structs.replace(before, interrupt=Interrupt("i1", reason="enough"))
+
+
+def test_a_session_stays_held_when_the_disk_cannot_take_its_stop_down(registry: Registry, outbox: Undoing) -> None:
+    before = msgspec.structs.replace(registry.get("t"), session=Session("codex", "s"))
+    registry.put(before)
+    outbox.undo.clear()
+    held = msgspec.structs.replace(before.session, held="i1", held_ms=7)
+    registry.put(msgspec.structs.replace(before, interrupt=Interrupt("i1"), session=held))
+    outbox.fail()
+    assert registry.get("t").session == held
 
 
 def test_an_acknowledgement_that_is_not_on_disk_is_undone(registry: Registry, outbox: Undoing) -> None:

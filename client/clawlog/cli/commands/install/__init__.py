@@ -1,4 +1,4 @@
-"""``clawlog install``: units of systemd, the agent skill, an agent's hook; ``uninstall`` undoes it.
+"""``clawlog install``: units of systemd, the agent skill, agents' hooks; ``uninstall`` undoes it.
 
 ``sources`` finds the shipped files; ``systemd``, ``skill`` and ``hooks`` each make a plan; ``plan`` shows and executes plans;
 ``record`` keeps what was written, so that it can be undone without touching anything else.
@@ -16,7 +16,7 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.checks import sockets
 from clawlog.cli.checks.environment import Environment
-from clawlog.cli.commands.install import hooks, skill, systemd
+from clawlog.cli.commands.install import skill, systemd
 from clawlog.cli.commands.install.plan import Action, execute
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
@@ -27,6 +27,8 @@ DRY_RUN = click.option("--dry-run", is_flag=True, help="Show what would be done;
 FORCE = click.option("--force", is_flag=True, help="Overwrite files that this command did not write.")
 SCOPE = click.option("--user/--system", "user", default=True, help="For you alone (the default), or for the whole machine.")
 INTO = click.option("--into", metavar="FOLDER", help="The folder of skills.  [default: ~/.agents/skills]")
+
+AGENTS = click.argument("agents", nargs=-1, metavar="[AGENT]...", shell_complete=options.complete_agent)
 
 _FAULTS = {
     "s65": "a file exists that this command did not write; nothing was done",
@@ -39,12 +41,13 @@ _FAULTS = {
     epilog=epilog(
         ("clawlog install systemd --dry-run", "show what would be done"),
         ("clawlog install skill", "into ~/.agents/skills"),
+        ("clawlog install hooks", "agents report by themselves"),
         ("clawlog uninstall systemd", "undo it"),
         **_FAULTS,
     ),
 )
 def command() -> None:
-    """Install systemd units, the agent skill or an agent hook. Each shows what it writes; clawlog uninstall undoes it."""
+    """Install systemd units, the agent skill or agent hooks. Each shows what it writes; clawlog uninstall undoes it."""
 
 
 @command.command("systemd", epilog=epilog(("clawlog install systemd --user --dry-run", ""), **_FAULTS))
@@ -75,18 +78,53 @@ def skill_(*, into: str | None, dry_run: bool, force: bool, as_json: bool) -> in
     return follow(plan, skill.KIND, dry_run=dry_run, as_json=as_json)
 
 
-@command.command("hooks", epilog=epilog(("clawlog install hooks --settings settings.json", ""), **_FAULTS))
-@click.option("--settings", metavar="FILE", help="The agent's settings (JSON) to add the hook to.")
+@command.command(
+    "hooks",
+    short_help="Have the agents on this machine report by themselves.",
+    epilog=epilog(
+        ("clawlog install hooks", "for every agent that is found"),
+        ("clawlog install hooks codex --with-plans", "for one, and turn its plan tool on"),
+        ("clawlog install hooks --dry-run", "show what would be changed"),
+        s2="wrong usage, or an unknown agent",
+        s65="a file has to be edited by hand, or no agent was found",
+        s69="something could not be written",
+    ),
+)
+@AGENTS
+@click.option("--all", "every", is_flag=True, help="Also for agents that are not found here.")
+@click.option("--project", "in_project", is_flag=True, help="For the project you are in alone.")
+@click.option("--with-plans", is_flag=True, help="Also turn on the agents' plan tools where they are off.")
+@click.option("--settings", "former", hidden=True, help="Was replaced.")
 @DRY_RUN
 @FORCE
 @options.as_json
-def hooks_(*, settings: str | None, dry_run: bool, force: bool, as_json: bool) -> int:
-    """Write a hook that blocks an agent's next tool call once a stop of its task is requested.
+def hooks_(
+    *,
+    agents: tuple[str, ...],
+    every: bool,
+    in_project: bool,
+    with_plans: bool,
+    former: str | None,
+    dry_run: bool,
+    force: bool,
+    as_json: bool,
+) -> int:
+    """Have agents run a hook: each of their sessions becomes a task, and a stop holds it at its next tool.
 
-    The task is the one in CLAWLOG_TASK_ID. Without --settings, add the hook to your agent's settings yourself: it has to run
-    before each tool call.
+    Without AGENT: for all that are found on this machine. What changes in each file is shown, then written; what cannot be
+    edited safely is left alone, with the lines to add.
     """
-    return follow(hooks.install(os.environ, settings, force=force), hooks.KIND, dry_run=dry_run, as_json=as_json)
+    from clawlog.cli.commands.install.hooks import planning, selection, showing  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.sources.agents import place  # noqa: PLC0415 - as above
+
+    if former is not None:
+        raise click.UsageError("--settings was replaced: name the agent, such as `clawlog install hooks claude-code`.")
+    chosen = selection.choose(agents, os.environ, every=every)
+    where = place(os.environ, project=selection.project() if in_project else None, with_plans=with_plans)
+    plan = planning.install(os.environ, chosen, where, named=bool(agents), force=force)
+    if not plan.actions and not plan.former and not plan.left:
+        output.warn("everything is as it should be: nothing to do")
+    return showing.follow(plan, dry_run=dry_run, as_json=as_json)
 
 
 def follow(plan: Sequence[Action], kind: str, *, dry_run: bool, as_json: bool) -> int:

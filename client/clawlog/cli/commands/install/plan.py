@@ -148,6 +148,18 @@ class Run:
         return [f"run     {' '.join(self.command)}"]
 
 
+def check(plan: Sequence[Action], kind: str, env: Mapping[str, str]) -> Record:
+    """Checks that all of a plan may be done; returns the record of what was done before.
+
+    Raises:
+        CommandError: An action must not be performed.
+    """
+    record = Record.load(kind, env)
+    for action in plan:
+        action.check(record)
+    return record
+
+
 def execute(plan: Sequence[Action], kind: str, env: Mapping[str, str]) -> None:
     """Executes a plan, after checking that all of it may be done.
 
@@ -156,9 +168,7 @@ def execute(plan: Sequence[Action], kind: str, env: Mapping[str, str]) -> None:
     Raises:
         CommandError: An action must not be performed (then none is), or one failed.
     """
-    record = Record.load(kind, env)
-    for action in plan:
-        action.check(record)
+    record = check(plan, kind, env)
     try:
         for action in plan:
             action.perform(record)

@@ -8,11 +8,12 @@ from collections.abc import Sequence
 import click
 
 from clawlog.cli import options
-from clawlog.cli.commands.install import DRY_RUN, INTO, SCOPE, follow, hooks, skill, systemd
+from clawlog.cli.commands.install import AGENTS, DRY_RUN, INTO, SCOPE, follow, skill, systemd
 from clawlog.cli.commands.install.plan import Action
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.render import output
 
+_NOTHING = "nothing to undo: clawlog install has written nothing there"
 _FAULTS = {"s65": "a file was changed since, and is kept", "s69": "something could not be removed"}
 
 
@@ -43,15 +44,31 @@ def skill_(*, into: str | None, dry_run: bool, as_json: bool) -> int:
     return _follow(plan, skill.KIND, dry_run=dry_run, as_json=as_json)
 
 
-@command.command("hooks", epilog=epilog(("clawlog uninstall hooks", ""), **_FAULTS))
+@command.command(
+    "hooks",
+    epilog=epilog(
+        ("clawlog uninstall hooks", "for all agents"),
+        ("clawlog uninstall hooks codex", "for one"),
+        s2="wrong usage, or an unknown agent",
+        s65="a file has to be edited by hand, or was changed since and is kept",
+        s69="something could not be removed",
+    ),
+)
+@AGENTS
 @DRY_RUN
 @options.as_json
-def hooks_(*, dry_run: bool, as_json: bool) -> int:
-    """Remove the hook, and its entry in the agents' settings."""
-    return _follow(hooks.uninstall(os.environ), hooks.KIND, dry_run=dry_run, as_json=as_json)
+def hooks_(*, agents: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+    """Take the hook out of agents' settings, and nothing else. Sessions that run keep to what they have read at their start."""
+    from clawlog.cli.commands.install.hooks import planning, selection, showing  # noqa: PLC0415 - the help need not pay for it
+
+    selection.check(agents)
+    plan = planning.uninstall(os.environ, agents)
+    if not plan.actions and not plan.former and not plan.left:
+        output.warn(_NOTHING)
+    return showing.follow(plan, dry_run=dry_run, as_json=as_json)
 
 
 def _follow(plan: Sequence[Action], kind: str, *, dry_run: bool, as_json: bool) -> int:
     if not plan:
-        output.warn("nothing to undo: clawlog install has written nothing there")
+        output.warn(_NOTHING)
     return follow(plan, kind, dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,24 @@
+"""Three of the real programs with the real hook, daemon and backend; all seven by ``make agents``."""
+
+from __future__ import annotations
+
+import pytest
+
+from agents.real import cache
+from agents.real.registry import run
+
+AGENTS = ("claude-code", "codex", "gemini-cli")
+SCENARIOS = ("session", "stop", "killed", "two", "daemon-killed", "waits", "settings")
+
+pytestmark = pytest.mark.agents
+
+
+@pytest.mark.timeout(150)
+@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize("agent", AGENTS)
+def test_a_real_agent(agent: str, scenario: str) -> None:
+    if reason := cache.missing(agent):
+        pytest.skip(reason)
+    result = run(agent, scenario)
+    assert not result.failed, "\n".join(f"{name}: {seen}" for name, seen in result.failed.items())
+    assert result.shown
