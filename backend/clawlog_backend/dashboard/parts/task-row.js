@@ -20,6 +20,7 @@ export const ACTION_ICONS = Object.freeze({ stop: "stopping", close: "close", ac
 
 export class TaskRow {
   #task = null;
+  #isPointed = false;
   #check = h("input", { type: "checkbox", class: "row-check" });
   #badge = new StatusBadge();
   #title = h("a", { class: "title", dir: "auto" });
@@ -50,7 +51,7 @@ export class TaskRow {
     this.#check.addEventListener("click", (event) => onSelect(this.#task, this.#check.checked, event));
     this.element = h(
       "li",
-      { class: "row", pointerenter: () => this.#showHints() },
+      { class: "row", pointerenter: () => this.#point(true), pointerleave: () => this.#point(false) },
       h("span", { class: "row-select" }, this.#check),
       this.#badge.element,
       h("div", { class: "row-text" }, this.#parent, this.#title, h("span", { class: "row-now" }, this.#step, this.#measure, this.#summary)),
@@ -74,7 +75,13 @@ export class TaskRow {
     setText(this.#evidence, evidence(task, now).text);
     const isOver = hasEnded(task) || isDead(task);
     const elapsed = roughAge(clockEnd(task, now) - task.createdAt);
+    if (this.#isPointed) this.#showHints();
     setText(this.#elapsed, isOver ? t("list.ran", { age: elapsed }) : elapsed);
+  }
+
+  #point(isPointed) {
+    this.#isPointed = isPointed;
+    if (isPointed) this.#showHints();
   }
 
   /** What is cut short, and the times in full: put together only where somebody points at the row. */

@@ -26,7 +26,7 @@ import { stateNodes } from "./list-state.js";
 
 /** Changes are drawn together; with very many tasks, less often. */
 const DRAW_AFTER_MS = 60;
-const DRAW_MANY_AFTER_MS = 400;
+const DRAW_MANY_AFTER_MS = 700;
 const MANY = 1000;
 
 const HEIGHTS = { normal: { row: 36, group: 28 }, compact: { row: 28, group: 26 }, narrow: { row: 64, group: 30 } };
@@ -48,6 +48,7 @@ export class ListView {
   #isOpen = false;
   #scrollY = 0;
   #drawTimer = null;
+  #drawnAt = 0;
   #isOnline = true;
   #onWatch = () => {};
 
@@ -142,7 +143,8 @@ export class ListView {
 
   /** A second has passed, or a setting changed. */
   tick() {
-    this.#draw();
+    if (this.#store.size <= MANY || performance.now() - this.#drawnAt > DRAW_MANY_AFTER_MS) this.#draw();
+    else this.#schedule();
   }
 
   /** Does what a key asks for; returns whether it asked for anything. */
@@ -244,6 +246,7 @@ export class ListView {
     clearTimeout(this.#drawTimer);
     this.#drawTimer = null;
     if (!this.#isOpen) return;
+    this.#drawnAt = performance.now();
     const now = clock.now();
     const inRange = this.#store.inRange({ range: this.#query.range, search: this.#search, found: this.#loader.found, now });
     const counts = countStates(inRange, now);

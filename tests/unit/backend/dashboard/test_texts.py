@@ -71,3 +71,8 @@ def test_every_text_that_a_script_asks_for_is_there() -> None:
 def test_the_page_loads_every_style_sheet() -> None:
     loaded = re.findall(r'href="/static/style/([\w-]+\.css)"', (DASHBOARD / "index.html").read_text(encoding="utf-8"))
     assert sorted(loaded) == sorted(path.name for path in (DASHBOARD / "style").iterdir())
+
+
+def test_the_page_names_every_module_so_that_none_waits_for_another_to_name_it() -> None:
+    named = re.findall(r'(?:href|src)="/static/([\w/-]+\.js)"', (DASHBOARD / "index.html").read_text(encoding="utf-8"))
+    assert sorted(named) == sorted(path.relative_to(DASHBOARD).as_posix() for path in SCRIPTS)
