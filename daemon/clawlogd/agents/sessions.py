@@ -145,11 +145,14 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     before = services.registry.get(task.task_id)
     wording = Wording(services.settings, task.base_url)
     held_back = _is_held_back(task, report)
-    if held_back:
+    told_late = not held_back and _was_held_back(task, report)
+    if held_back or told_late:
         told = f"held back: {wording.tool(report.tool) or 'a tool'}"
-        services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms)
+        services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms, is_late=told_late)
         task = _adopted(services.registry.get(task.task_id), report)
     chain = Chain(task, report.at_ms)
+    if told_late:
+        chain.note(held_ms=0)
     if held_back:
         _hold_back(chain, report, wording)
     elif _is_news(task, report) or report.event == "session.ended":
@@ -244,6 +247,14 @@ def _is_held_back(task: Task, report: Report) -> bool:
     session = task.session
     held = session is not None and session.held is not None
     return held and report.event == "tool.before" and session is not None and report.at_ms >= session.held_ms - _HOLD_SLACK_MS
+
+
+def _was_held_back(task: Task, report: Report) -> bool:
+    """Whether a report tells of a tool that was held back before the session's end, by which it has been overtaken."""
+    session = task.session
+    if session is None or session.held is not None or not session.held_ms or report.event != "tool.before":
+        return False
+    return session.held_ms - _HOLD_SLACK_MS <= report.at_ms <= session.rested_ms
 
 
 def _hold_back(chain: Chain, report: Report, wording: Wording) -> None:

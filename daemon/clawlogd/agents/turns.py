@@ -142,12 +142,15 @@ def end_session(chain: Chain, report: Report) -> None:
             if any(each.step_id == step_id and each.status == "running" for each in chain.task.steps):
                 chain.set_step(step_id, status, summary)
     chain.note_task(lost_ms=None)  # its process may have ended before its last words were heard
+    stop = chain.task.interrupt
+    untold = stop is not None and chain.task.interrupt_pending and not stop.delivered
     if chain.task.interrupt_pending:
         chain.acknowledge("the session is over")
     elif not chain.task.status.ended:
         chain.set_status(TaskStatus.FAILED if report.failed else TaskStatus.DONE)
     chain.note_task(session=lifted(chain.session))
-    chain.note(activity=Activity.IDLE, turn_step=None, rested_ms=report.at_ms)
+    # Since when it was held is kept where the tool that was held back may be told of only now.
+    chain.note(activity=Activity.IDLE, turn_step=None, rested_ms=report.at_ms, held_ms=session.held_ms if untold else 0)
 
 
 def leave(chain: Chain, at_ms: int) -> None:

@@ -304,18 +304,21 @@ class Interrupts:
             age_s=age_s,
         )
 
-    def mark_delivered(self, task_id: str, summary: str | None = None, *, at_ms: int | None = None) -> bool:
+    def mark_delivered(
+        self, task_id: str, summary: str | None = None, at_ms: int | None = None, *, is_late: bool = False
+    ) -> bool:
         """Notes that the agent has been answered with its interrupt. Returns whether that is news, and a receipt is queued.
 
         Args:
             task_id: The task.
             summary: How, such as what was held back.
             at_ms: When; now if None.
+            is_late: Whether it was acknowledged before this was heard of.
         """
         task = self._registry.find(task_id)
-        if task is None or task.interrupt is None or not task.interrupt_pending or task.interrupt.delivered:
+        if task is None or task.interrupt is None or (not is_late and (task.interrupt.delivered or not task.interrupt_pending)):
             return False
-        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt, summary, at_ms):
+        if not self._receipt(task, EventKind.INTERRUPT_DELIVERED, task.interrupt, summary, at_ms or 0):
             return False
         self._put(task, msgspec.structs.replace(task.interrupt, delivered=True))
         return True
@@ -338,15 +341,13 @@ class Interrupts:
 
         return unsubscribe
 
-    def _receipt(
-        self, task: Task, kind: EventKind, interrupt: Interrupt, summary: str | None = None, at_ms: int | None = None
-    ) -> bool:
+    def _receipt(self, task: Task, kind: EventKind, interrupt: Interrupt, summary: str | None = None, at_ms: int = 0) -> bool:
         now_ms = self._clock.wall_ms()
         event = Event(
             event_id=new_uuid(),
             task_id=task.task_id,
             kind=kind,
-            at=rfc3339(now_ms if at_ms is None else at_ms),
+            at=rfc3339(at_ms or now_ms),
             interrupt_id=interrupt.backend_id,
             summary=summary,
         )

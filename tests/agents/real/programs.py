@@ -57,7 +57,6 @@ class Program:
         arguments: Returns its flags for a prompt; True where an earlier session goes on.
         trust: Does what a person does who answers its question whether the installed hooks may run; returns what its settings
             then have more.
-        apart: Returns what must be added so that a run is a session of its own, by that session's name.
         in_terminal: How it is run in a terminal; None where that is not tried.
     """
 
@@ -69,7 +68,6 @@ class Program:
     arguments: Callable[[str, bool], list[str]]
     in_terminal: InTerminal | None = None
     trust: Callable[[Place], str] = lambda _: ""
-    apart: Callable[[str], list[str]] = lambda _: []
 
     def write_settings(self, place: Place) -> None:
         for path, text in self.prepare(place).items():
@@ -347,7 +345,6 @@ PROGRAMS = {
             lambda place: {".openclaw/openclaw.json": _json(_openclaw_settings(place))},
             lambda _: {},
             _openclaw_arguments,
-            apart=lambda name: ["--session-key", f"agent:main:{name}"],
         ),
     )
 }

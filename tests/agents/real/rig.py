@@ -137,12 +137,11 @@ class Rig:
         basic = {"PATH": path, "LANG": "C.UTF-8", "TERM": "xterm", **own}
         return {**basic, **self.program.env(self.place)}
 
-    def start(self, script: str, *, say: str = "Go", resumed: bool = False, apart: bool = False) -> Run:
-        """Starts the agent with a person's prompt that chooses a script; ``apart`` from other sessions that go on."""
+    def start(self, script: str, *, say: str = "Go", resumed: bool = False) -> Run:
+        """Starts the agent with a person's prompt that chooses a script."""
         self._runs += 1
         output = self.folder / f"run-{self._runs}.txt"
         command = [str(self._bin / self.program.command_name), *self.program.arguments(f"{say} {play(script)}", resumed)]
-        command += self.program.apart(script) if apart else []
         return Run(self._family.start(command, env=self.env, cwd=self.project, output=output), output)
 
     def start_in(self, terminal: Terminal, script: str, *, say: str = "Go") -> Run:

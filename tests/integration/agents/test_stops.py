@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -54,6 +55,21 @@ async def test_where_a_hook_can_end_the_loop_the_first_tool_held_back_acknowledg
     await hook("session.ended", reason="other")
     assert (await hook.at_backend())["status"] == "interrupted"
     assert not hook.hold.exists()
+
+
+async def test_a_tool_that_was_held_back_is_told_of_though_the_sessions_end_was_heard_first(hook: PlayedSession) -> None:
+    await stop_at_work(hook)
+    await a_moment_later()
+    held_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    await a_moment_later()
+    await hook("session.ended", reason="other")
+    await hook("tool.before", tool="Bash", at=held_at)
+    task = await hook.at_backend()
+    assert receipts(task)[2:] == [("interrupt_ack", "the session is over"), ("interrupt_delivered", "held back: Bash")]
+    assert task["stop"]["delivered_at"] < task["stop"]["acknowledged_at"]
+    assert task["status"] == "interrupted"
+    await hook("tool.before", tool="Bash", at=held_at)
+    assert len(receipts(await hook.at_backend())) == 4
 
 
 @pytest.mark.parametrize("agent", ["codex", "copilot-cli", "openclaw", "cursor", "of-my-own"])
