@@ -91,8 +91,8 @@ SUDDEN = Script("sudden", (Turn("No daemon.", shell=(_KEEP,)), Turn("That is it.
 class SandboxRig(Rig):
     """A rig whose agent runs its commands in its sandbox. It lies outside of /tmp, which sandboxes may write to."""
 
-    def __init__(self, name: str, *scripts: Script, mode: str = "workspace-write", progress: Progress) -> None:
-        super().__init__(name, *scripts, progress=progress)
+    def __init__(self, name: str, *scripts: Script, mode: str = "workspace-write") -> None:
+        super().__init__(name, *scripts)
         program = PROGRAMS[name]
 
         def prepare(place: Place) -> dict[str, str]:
@@ -114,7 +114,6 @@ class SandboxRig(Rig):
             super().__enter__()
         finally:
             tempfile.tempdir = before
-        (self.folder / "tmp").mkdir(mode=0o700)
         for name, text in (("call", _CALL), ("cost.py", _COST)):
             (self.project / name).write_text(text.replace("SCRIPTS", str(_SCRIPTS)), encoding="utf-8")
             (self.project / name).chmod(0o755)
@@ -125,11 +124,6 @@ class SandboxRig(Rig):
         uid = os.geteuid()
         shutil.rmtree(f"/tmp/claude-{uid}/clawlog-{uid}/{locations.drop_key(str(self.state))}", ignore_errors=True)
 
-    @property
-    def env(self) -> dict[str, str]:
-        """As elsewhere, and with a folder for what is temporary, which an agent's sandbox lets be written to."""
-        return {**super().env, "TMPDIR": str(self.folder / "tmp")}
-
     def ended(self, name: str) -> tuple[int, dict[str, Any], str]:
         """How a call ended: its status, its result, what it said."""
         until((self.project / f"{name}.status").exists, 60, f"the call {name} to end")
@@ -138,9 +132,9 @@ class SandboxRig(Rig):
 
 
 @contextmanager
-def boxed(name: str, *scripts: Script, mode: str = "workspace-write", progress: Progress) -> Iterator[SandboxRig]:
+def boxed(name: str, *scripts: Script, mode: str = "workspace-write") -> Iterator[SandboxRig]:
     """Such a rig; what went on is told with an error."""
-    with SandboxRig(name, *scripts, mode=mode, progress=progress) as rig:
+    with SandboxRig(name, *scripts, mode=mode) as rig:
         try:
             yield rig
         except Exception as error:
@@ -152,12 +146,12 @@ def sandbox(name: str, result: Result, progress: Progress) -> None:
     """The calls of the skill from inside the agent's sandbox."""
     if name not in SANDBOXED:
         return
-    with boxed(name, SEED, progress=progress) as rig:
+    with boxed(name, SEED) as rig:
         progress("the skill's calls")
         rig.start_daemon()
         run = rig.start("seed")
         _calls(rig, run, result)
-    with boxed(name, SUDDEN, progress=progress) as rig:
+    with boxed(name, SUDDEN) as rig:
         progress("without a daemon")
         rig.run("sudden")
         status, made, said = rig.ended("create")
@@ -166,7 +160,7 @@ def sandbox(name: str, result: Result, progress: Progress) -> None:
         )
         rig.start_daemon()
         rig.until_task(lambda task: True, "the task that was kept", which="kept")
-    with boxed(name, OWN, progress=progress) as rig:
+    with boxed(name, OWN) as rig:
         progress("its own task")
         rig.start_daemon()
         rig.install()
@@ -175,7 +169,7 @@ def sandbox(name: str, result: Result, progress: Progress) -> None:
         result.check("its own task", (status, said) == (0, ""), (status, made, said))
         part = rig.until_task(lambda task: task["parent_task_id"], "the part of its own task", which="part")
         result.check("a part of it", part["parent_task_id"] == made["task_id"], part)
-    with boxed(name, SUDDEN, progress=progress) as rig:
+    with boxed(name, SUDDEN) as rig:
         progress("with the spool opened")
         rig.start_daemon()
         rig.install("--sandbox")
@@ -185,7 +179,7 @@ def sandbox(name: str, result: Result, progress: Progress) -> None:
         result.check("opened", (status, said) == (0, ""), (status, said))
         result.check("opened: by the spool alone", not [*rig.folder.glob("tmp/**/clawlog-*")], "a drop was made")
     if name == "codex":
-        with boxed(name, READ_ONLY, mode="read-only", progress=progress) as rig:
+        with boxed(name, READ_ONLY, mode="read-only") as rig:
             progress("read-only")
             rig.start_daemon()
             rig.install()

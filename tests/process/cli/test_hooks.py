@@ -89,4 +89,4 @@ def test_a_backend_elsewhere_needs_a_yes(hooked: Installation, clawlog: Clawlog)
 def test_all_agents_are_offered_in_a_shell(fresh: Installation) -> None:
     env = {"_CLAWLOG_COMPLETE": "bash_complete", "COMP_WORDS": "clawlog hooks try ", "COMP_CWORD": "3"}
     ran = fresh.clawlog(env=env)
-    assert [line.partition(",")[2] for line in ran.stdout.splitlines()] == list(AGENTS)
+    assert [line.partition(",")[2].partition("\t")[0] for line in ran.stdout.splitlines()] == list(AGENTS)

@@ -42,8 +42,8 @@ class Version:
         return self.python(where, str(self.scripts / f"{name}.py"), *arguments)
 
     def clawlog(self, where: Installation, *arguments: str) -> Ran:
-        """Runs its command."""
-        return where.clawlog(*arguments, env=self.env)
+        """Runs the command; by its module, which both versions have."""
+        return self.python(where, "-c", "from clawlog.cli.main import main; main()", *arguments)
 
     def python(self, where: Installation, *arguments: str) -> Ran:
         """Runs a Python program with its library."""
