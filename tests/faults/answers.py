@@ -316,7 +316,7 @@ def selected(seed: int) -> list[Kind]:
     """Every general kind on one route, drawn by the seed, and a share of the shapes: the short form."""
     draw = random.Random(seed)
     chosen = [Kind(name, draw.choice(ROUTES), answer) for name, answer in general()]
-    return chosen + draw.sample(list(shapes()), 60)
+    return chosen + draw.sample(list(shapes()), 30)
 
 
 def drawn(seed: int, count: int) -> list[Kind]:

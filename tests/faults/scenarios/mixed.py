@@ -26,7 +26,7 @@ from faults.rig import Rig
 from support.spooling import files
 
 SEEDS = (20261126, 20261127, 20261128)
-SECONDS = (8.0, 205.0)
+SECONDS = (6.0, 205.0)
 """For each seed, in the quick form (which tries the first alone) and in the long one."""
 
 _CALLERS = 8

@@ -48,7 +48,7 @@ def three_days(rig: Rig) -> None:
 def many_suspects(rig: Rig) -> None:
     """Each answer could be that one event's fault, and of a few it is. Still all others go in large batches afterwards."""
     rig.daemon.start()
-    probes = rig.scale(300, 3_000)
+    probes = rig.scale(200, 3_000)
 
     def probed() -> bool:
         _hurry(rig)
