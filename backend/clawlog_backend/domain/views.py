@@ -240,7 +240,7 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Whether a task's agent is to stop, and whether a person closed the task."""
+    """Whether a task's agent is to stop, and whether a person closed the task or acknowledged its failure or loss."""
 
     task_id: str
     interrupt_requested: bool
@@ -249,6 +249,7 @@ class Control:
     reason: str | None
     requested_at: UtcMs | None
     closed: bool
+    acknowledged: bool
 
 
 @dataclass(frozen=True, slots=True)
