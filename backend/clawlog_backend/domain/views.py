@@ -222,6 +222,39 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class StateCounts:
+    """How many tasks are in each state, of which each task has one, as the dashboard names them.
+
+    Attributes:
+        all: All tasks.
+        active: Those that have not ended.
+        attention: Those that need a person, and that nobody has acknowledged.
+        new: Those of ``failed`` that nobody has acknowledged.
+        waiting: They need a person's answer.
+        lost: Their agents are gone.
+        failed: They have failed.
+        stale: Of their agents there is no sign.
+        running: They are under way.
+        stopping: They are to stop.
+        interrupted: They have stopped.
+        done: They are done.
+    """
+
+    all: int = 0
+    active: int = 0
+    attention: int = 0
+    new: int = 0
+    waiting: int = 0
+    lost: int = 0
+    failed: int = 0
+    stale: int = 0
+    running: int = 0
+    stopping: int = 0
+    interrupted: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPage:
     """One page of a list of tasks."""
 
@@ -264,6 +297,11 @@ class SignView:
     liveness: LivenessView
 
 
+def counts_json(counts: StateCounts) -> bytes:
+    """How many tasks are in each state."""
+    return _counts_json.dump_json(counts)
+
+
 def row_json(view: TaskView) -> bytes:
     """A task as a row of a list: without its steps, and without what it does not have."""
     return task_json.dump_json(view, exclude={"steps"}, exclude_none=True)
@@ -280,6 +318,7 @@ def sign_json(view: TaskView) -> bytes:
     return _sign_json.dump_json(sign, exclude_none=True)
 
 
+_counts_json: TypeAdapter[StateCounts] = TypeAdapter(StateCounts)
 _sign_json: TypeAdapter[SignView] = TypeAdapter(SignView)
 task_json: TypeAdapter[TaskView] = TypeAdapter(TaskView)
 detail_json: TypeAdapter[TaskDetail] = TypeAdapter(TaskDetail)
