@@ -228,7 +228,7 @@ def count_states(connection: Connection, *, now: UtcMs) -> StateCounts:
     for query in (active, ended):
         found |= {row[0]: row[1] for row in connection.execute(query)}
     n_active = sum(number for state, number in found.items() if state not in ENDED_TASK_STATUSES)
-    needing = select(tasks.c.status, func.count()).where(tasks.c.attention_rank > 0).group_by(tasks.c.status)
+    needing = select(tasks.c.status, func.count()).where(tasks.c.attention_rank.in_(OPEN_RANKS)).group_by(tasks.c.status)
     attention = {row.status: row[1] for row in connection.execute(needing)}
     new = attention.get(TaskStatus.FAILED, 0)
     return StateCounts(**found, all=sum(found.values()), active=n_active, attention=sum(attention.values()), new=new)
