@@ -199,6 +199,7 @@ def test_the_menu_of_a_row_offers_what_can_be_done_to_its_task(
     page.keyboard.press("Enter")
     expect(page.get_by_role("dialog")).to_be_visible()
     page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
     expect(more).to_be_focused()
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")

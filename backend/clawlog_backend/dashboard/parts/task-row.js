@@ -118,6 +118,7 @@ export class TaskRow {
     setText(this.#step, unreported ? t("task.unreported", { n: unreported }) : step);
     setText(this.#measure, task.measure === null || hasEnded(task) ? "" : measureText(task.measure));
     setText(this.#summary, words);
+    setAttribute(this.#title, "data-alone", [this.#step, this.#measure, this.#summary].every((each) => each.textContent === ""));
     for (const [name, cell] of this.#places) setText(cell, task.pairs[name] ?? "");
     this.#progress.update(task);
     this.#showAction(task);
