@@ -229,6 +229,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         waiting_ms: Since when it waits for a person, in milliseconds since 1970.
         closed: Whether a person ended it at its backend: the agent's next command reopens it.
         session: The session of a coding agent that it stands for, where that reports by itself.
+        acknowledged_ms: The ``trouble_ms`` that a person has seen at its backend.
     """
 
     task_id: str
@@ -256,6 +257,19 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
     waiting_ms: int | None = None
     closed: bool = False
     session: Session | None = None
+    acknowledged_ms: int | None = None
+
+    @property
+    def trouble_ms(self) -> int | None:
+        """Since when it has failed or its agent is lost, in milliseconds since 1970; None where neither is so."""
+        if self.status.ended:
+            return self.ended_ms if self.status is TaskStatus.FAILED else None
+        return self.lost_ms
+
+    @property
+    def acknowledged(self) -> bool:
+        """Whether a person has seen that it failed or was lost, or has closed it."""
+        return self.closed or (self.acknowledged_ms is not None and self.acknowledged_ms == self.trouble_ms)
 
     @property
     def live(self) -> bool:

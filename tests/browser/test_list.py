@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from playwright.sync_api import CDPSession, Page, expect
+from playwright.sync_api import CDPSession, Locator, Page, Route, expect
 
 from support.backend_process import BackendProcess, ago
 
@@ -56,7 +56,7 @@ def test_a_task_appears_and_moves_on_without_a_reload(backend: BackendProcess, o
     expect(shown.locator(".badge")).to_have_text("Failed")
     expect(shown.locator(".step")).to_have_text("Start")
     expect(shown.locator(".summary")).to_have_text("port in use")
-    expect(shown.get_by_role("button")).to_have_text(["Acknowledge"])
+    expect(shown.locator(".row-button:visible")).to_have_text(["Acknowledge"])
     assert page.evaluate("window.wasNotReloaded") is True
 
 
@@ -141,6 +141,42 @@ def test_coming_back_from_a_task_finds_the_list_as_it_was(backend: BackendProces
     page.go_back()
     expect(row(page, title)).to_be_visible()
     expect(page).to_have_url(f"{backend.url}/?status=active")
+
+
+def test_counts_are_of_all_tasks_though_the_page_holds_a_part(
+    own_backend: Callable[..., BackendProcess], open_page: Open
+) -> None:
+    def keep_little(route: Route) -> None:
+        script = route.fetch().text()
+        for bound in ("FIRST = 60", "PAGE = 500", "MOST = 5_000"):
+            assert bound in script
+            script = script.replace(bound, f"{bound.split()[0]} = 2")
+        route.fulfill(body=script, content_type="text/javascript")
+
+    def counts(status: str) -> Locator:
+        return page.locator(f".filter[data-filter={status}]").locator(".filter-count, .filter-new")
+
+    backend = own_backend()
+    working = backend.create("Begun first", "One")
+    working.beat()
+    for status in ("failed", "failed", "failed", "done", "done", "done", "done"):
+        backend.create(f"It {status}", "One").status(status)
+    backend.call("POST", "/api/actions", {"action": "acknowledge", "filter": {"status": "failed"}})
+    backend.create("It failed anew", "One").status("failed")
+    page = open_page(backend.url)
+    page.set_viewport_size({"width": 1000, "height": 100})  # what there is more of comes as one scrolls
+    page.route("**/list-loader.js*", keep_little)
+    page.goto(f"{backend.url}/?range=all")
+    expect(counts("failed")).to_have_text(["4", "(1 new)"])
+    expect(counts("done")).to_have_text(["4"])
+    expect(counts("all")).to_have_text(["9"])
+    expect(page.locator(".row .title", has_text="Begun first")).to_have_count(1)
+    assert page.locator(".row").count() < 9
+    working.status("done")
+    expect(counts("done")).to_have_text(["5"])
+    expect(counts("running")).to_have_text(["0"])
+    page.goto(backend.url)
+    expect(counts("failed")).to_have_text([re.compile(r"^\d\+$"), "(1 new)"])
 
 
 @pytest.mark.timeout(120)

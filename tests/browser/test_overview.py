@@ -177,6 +177,46 @@ def test_the_keyboard_alone_moves_searches_opens_and_switches_the_theme(sixty: B
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+@pytest.mark.parametrize(("scheme", "locale"), [("light", "en-US"), ("dark", "zh-CN")])
+def test_the_menu_of_a_row_offers_what_can_be_done_to_its_task(
+    scheme: str, locale: str, sixty: BackendProcess, open_page: Open
+) -> None:
+    page = open_page(f"{sixty.url}/?status=lost", **sized("desk", color_scheme=scheme, locale=locale))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    words = {"en-US": ["Open", "Copy link", "Close", "Acknowledge"], "zh-CN": ["打开", "复制链接", "关闭", "确认"]}[locale]
+    first = page.locator(".row").first
+    more = first.locator(".row-more")
+    more.focus()
+    page.keyboard.press("Enter")
+    items = page.get_by_role("menu").get_by_role("menuitem")
+    expect(items).to_have_text(words)
+    expect(items.first).to_be_focused()
+    expect(more).to_have_attribute("aria-expanded", "true")
+    assert "Found 0 accessibility violations" in (report := violations(page)), report
+    page.keyboard.press("j")
+    page.keyboard.press("ArrowUp")
+    expect(items.last).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("dialog")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("dialog")).to_have_count(0)
+    expect(more).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    address = str(first.locator(".title").evaluate("(link) => link.href"))
+    page.wait_for_function("async (address) => await navigator.clipboard.readText() === address", arg=address)
+    page.keyboard.press("Enter")
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("menu")).to_have_count(0)
+    expect(more).to_be_focused()
+    expect(more).to_have_attribute("aria-expanded", "false")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(address)
+
+
 def test_display_is_chosen_and_remembered(sixty: BackendProcess, open_page: Open) -> None:
     page = open_page(sixty.url, **sized("desk"))
     page.get_by_role("button", name="Display").click()

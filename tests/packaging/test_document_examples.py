@@ -14,6 +14,8 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from support.daemon_process import DaemonProcess, environment
 
@@ -157,6 +159,26 @@ async def test_the_http_examples_one_after_the_other(backend: str, folder: Path)
     shell = await run(folder, SHELL, example("http-api.md", "## For people: close, acknowledge, many at once", "sh"), backend)
     assert '"status":"interrupted"}' in shell
     assert shell.endswith('{"results":[],"more":false}')
+
+
+@JAVASCRIPT
+async def test_the_stream_is_read_past_comments_and_messages_without_data(folder: Path) -> None:
+    async def stream(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        task = {"title": "Build", "status": "interrupted", "stop": {"acknowledged_at": "now", "ack_summary": "stopped"}}
+        for message in (": still here", "id: 7", f"id: 8\nevent: task\ndata: {json.dumps(task)}"):
+            await response.write(f"{message}\n\n".encode())
+        return response
+
+    async def acknowledge(request: web.Request) -> web.Response:
+        return web.json_response({"task_id": request.path})
+
+    app = web.Application()
+    app.add_routes([web.get("/api/stream", stream), web.post("/api/tasks/build-7/interrupt/ack", acknowledge)])
+    async with TestServer(app, host="127.0.0.1") as server:
+        out = await run(folder, NODE, example("http-api.md", "## In JavaScript", "js"), f"http://127.0.0.1:{server.port}")
+    assert out == "Build interrupted stopped\n"
 
 
 async def test_getting_started_from_a_shell_and_from_python(daemon: DaemonProcess, folder: Path) -> None:

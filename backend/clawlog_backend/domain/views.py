@@ -222,6 +222,39 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class StateCounts:
+    """How many tasks are in each state, of which each task has one, as the dashboard names them.
+
+    Attributes:
+        all: All tasks.
+        active: Those that have not ended.
+        attention: Those that need a person, and that nobody has acknowledged.
+        new: Those of ``failed`` that nobody has acknowledged.
+        waiting: They need a person's answer.
+        lost: Their agents are gone.
+        failed: They have failed.
+        stale: Of their agents there is no sign.
+        running: They are under way.
+        stopping: They are to stop.
+        interrupted: They have stopped.
+        done: They are done.
+    """
+
+    all: int = 0
+    active: int = 0
+    attention: int = 0
+    new: int = 0
+    waiting: int = 0
+    lost: int = 0
+    failed: int = 0
+    stale: int = 0
+    running: int = 0
+    stopping: int = 0
+    interrupted: int = 0
+    done: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class TaskPage:
     """One page of a list of tasks."""
 
@@ -240,7 +273,7 @@ class EventPage:
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """Whether a task's agent is to stop, and whether a person closed the task."""
+    """Whether a task's agent is to stop, and whether a person closed the task or acknowledged its failure or loss."""
 
     task_id: str
     interrupt_requested: bool
@@ -249,6 +282,7 @@ class Control:
     reason: str | None
     requested_at: UtcMs | None
     closed: bool
+    acknowledged: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +295,11 @@ class SignView:
     measure: MeasureView | None
     current_step: CurrentStepView | None
     liveness: LivenessView
+
+
+def counts_json(counts: StateCounts) -> bytes:
+    """How many tasks are in each state."""
+    return _counts_json.dump_json(counts)
 
 
 def row_json(view: TaskView) -> bytes:
@@ -279,6 +318,7 @@ def sign_json(view: TaskView) -> bytes:
     return _sign_json.dump_json(sign, exclude_none=True)
 
 
+_counts_json: TypeAdapter[StateCounts] = TypeAdapter(StateCounts)
 _sign_json: TypeAdapter[SignView] = TypeAdapter(SignView)
 task_json: TypeAdapter[TaskView] = TypeAdapter(TaskView)
 detail_json: TypeAdapter[TaskDetail] = TypeAdapter(TaskDetail)

@@ -1,7 +1,7 @@
 """The change feed: sends every change to all open event streams, having read it and encoded it as JSON once for all of them.
 
-A reader of all tasks gets a task's row when it stands otherwise than before. Signs of life, which are many and mostly say that
-all goes on, it gets of the tasks that it watches: those that are on its screen.
+A reader of all tasks gets a task's row when it stands otherwise than before, and how many tasks are in each state. Signs of
+life, which are many and mostly say that all goes on, it gets of the tasks that it watches: those that are on its screen.
 
 Changes that come close together are sent together, so that a flood of events costs each reader little more than the last state.
 Each flush is one entry of a short ring buffer that all readers share; a reader that falls behind it has to reload. Nothing here
@@ -23,11 +23,12 @@ from sqlalchemy import Connection
 from clawlog_backend.domain import views
 from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.times import Clock
-from clawlog_backend.storage import queries
+from clawlog_backend.storage import queries, task_list
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 
 _FLUSH_INTERVAL_S = 0.1
+_COUNTS_INTERVAL_S = 1.0
 _RING_FLUSHES = 256
 _RESUMABLE_TASKS = 1_000  # more changed tasks than this are fetched faster as a list
 _EVENTS_PER_FLUSH = 1_000
@@ -85,6 +86,9 @@ class ChangeFeed:
         self._pending_signs: set[int] = set()
         self._watched: Counter[int] = Counter()
         self._flushing: asyncio.Task[None] | None = None
+        self._counts: views.StateCounts | None = None
+        self._counts_due = False
+        self._counting: asyncio.Task[None] | None = None
         self.closing = False
 
     @property
@@ -107,11 +111,13 @@ class ChangeFeed:
         self._pending.update(numbers)
         if self._is_pending and self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_until_idle(), name="change-feed")
+        self._count_soon()
 
     def reset(self) -> None:
         """Have every reader reload: tasks were removed."""
         reset = encode_message("reset", b"{}", self._store.position.seq)
         self._append(_Flush(reset, {}, dict.fromkeys(self._subscribers_of, reset)))
+        self._count_soon()
 
     def close(self) -> None:
         """End every stream."""
@@ -130,6 +136,30 @@ class ChangeFeed:
             self.reset()  # the changes that could not be read are lost to the readers
         finally:
             self._flushing = None
+
+    def _count_soon(self) -> None:
+        self._counts_due = True
+        if self._counting is None and self._subscriptions and not self.closing:
+            self._counting = asyncio.create_task(self._count_until_idle(), name="change-feed-counts")
+
+    async def _count_until_idle(self) -> None:
+        """Sends how many tasks are in each state, where that changed; once in a while however much happens."""
+        try:
+            while self._counts_due and self._subscriptions and not self.closing:
+                await asyncio.sleep(_COUNTS_INTERVAL_S)
+                self._counts_due = False
+                counts = await self._read_counts()
+                if counts != self._counts:
+                    self._counts = counts
+                    self._append(_Flush(_counts_message(counts, self._flushed_upto), {}, {}))
+        except DatabaseError:
+            pass  # the next change counts anew
+        finally:
+            self._counting = None
+
+    async def _read_counts(self) -> views.StateCounts:
+        now = self._clock()
+        return await self._database.read(lambda connection: task_list.count_states(connection, now=now))
 
     @property
     def _is_pending(self) -> bool:
@@ -238,6 +268,15 @@ class ChangeFeed:
 
         return await self._database.read(look_up)
 
+    async def counts(self, subscription: Subscription) -> bytes:
+        """How many tasks are in each state now; nothing for a reader of one task."""
+        if subscription.task_n is not None:
+            return b""
+        counts = await self._read_counts()
+        if counts != self._counts:
+            self._counts = None  # not all readers were told the same, so the next counts are news to some
+        return _counts_message(counts, subscription.upto)
+
     async def signs(self, subscription: Subscription) -> bytes:
         """The signs of life of the tasks that a reader watches, as of now."""
         if not subscription.watched:
@@ -248,6 +287,10 @@ class ChangeFeed:
                 _sign(view, subscription.upto) for _, view in queries.tasks_by_number(connection, subscription.watched, now=now)
             )
         )
+
+
+def _counts_message(counts: views.StateCounts, seq: int) -> bytes:
+    return encode_message("counts", views.counts_json(counts), seq)
 
 
 def _sign(view: views.TaskView, seq: int) -> bytes:

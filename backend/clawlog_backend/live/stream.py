@@ -45,9 +45,12 @@ class EventStream:
         hello = {"version": __version__, "server_time": self._clock().rfc3339()}
         data = json.dumps(hello).encode()
         if self._since is None:
-            return encode_message("hello", data, self._subscription.upto) + await self._feed.signs(self._subscription)
+            return encode_message("hello", data, self._subscription.upto) + await self._present()
         missed = await self._feed.catch_up(self._subscription, self._since)
-        return encode_message("hello", data, self._since) + missed + await self._feed.signs(self._subscription)
+        return encode_message("hello", data, self._since) + missed + await self._present()
+
+    async def _present(self) -> bytes:
+        return await self._feed.counts(self._subscription) + await self._feed.signs(self._subscription)
 
     async def next(self) -> bytes:
         """The next messages; a comment where there are none for a while, nothing where the stream may have ended."""

@@ -146,7 +146,7 @@ _REFS: Select[Any] = select(tasks.c.task_id, tasks.c.title, tasks.c.status, task
 
 
 def _controls() -> Any:
-    columns = (tasks.c.task_id, tasks.c.status, tasks.c.stop_open, tasks.c.closed, interrupts)
+    columns = (tasks.c.task_id, tasks.c.status, tasks.c.stop_open, tasks.c.closed, tasks.c.attention_ack_ms, interrupts)
     return select(*columns).join_from(tasks, interrupts, tasks.c.stop_id == interrupts.c.interrupt_id, isouter=True)
 
 

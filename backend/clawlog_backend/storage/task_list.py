@@ -8,17 +8,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, not_, or_, select, tuple_
 
 from clawlog_backend.domain.errors import ForeignCursor
 from clawlog_backend.domain.fields import (
     ACTIVE_TASK_STATUSES,
     ENDED_TASK_STATUSES,
     FALLS_SILENT,
+    Evidence,
+    TaskStatus,
 )
-from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, STALE_AFTER_MS
+from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, QUIET_AFTER_MS, STALE_AFTER_MS
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, TaskPage
+from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, StateCounts, TaskPage
 from clawlog_backend.storage.schema import steps, tasks
 from clawlog_backend.storage.view_rows import SHOWN_COLUMNS, task_views
 
@@ -212,3 +214,35 @@ def count_tasks(connection: Connection, *, now: UtcMs) -> Counts:
         every[Filter.STALE] += number
     attention = connection.execute(select(func.count()).select_from(tasks).where(tasks.c.attention_rank > 0)).scalar_one()
     return Counts(**{which.value: number for which, number in every.items()}, attention=attention)
+
+
+def count_states(connection: Connection, *, now: UtcMs) -> StateCounts:
+    """How many tasks are in each state.
+
+    Those that have ended are counted by their index alone; only those that have not are looked at.
+    """
+    found: dict[str, int] = {}
+    ended = select(tasks.c.status, func.count()).where(tasks.c.status.in_(sorted(ENDED_TASK_STATUSES))).group_by(tasks.c.status)
+    state = _active_state(now).label("state")
+    active = select(state, func.count()).where(_active()).group_by(state)
+    for query in (active, ended):
+        found |= {row[0]: row[1] for row in connection.execute(query)}
+    n_active = sum(number for state, number in found.items() if state not in ENDED_TASK_STATUSES)
+    needing = select(tasks.c.status, func.count()).where(tasks.c.attention_rank.in_(OPEN_RANKS)).group_by(tasks.c.status)
+    attention = {row.status: row[1] for row in connection.execute(needing)}
+    new = attention.get(TaskStatus.FAILED, 0)
+    return StateCounts(**found, all=sum(found.values()), active=n_active, attention=sum(attention.values()), new=new)
+
+
+def _active_state(now: UtcMs) -> ColumnElement[str]:
+    """The one state of a task that has not ended, as :func:`clawlog_backend.domain.state.liveness` sees it."""
+    quiet_ms = now - QUIET_AFTER_MS
+    unseen = and_(tasks.c.evidence == Evidence.COMMAND.value, func.coalesce(tasks.c.agent_seen_ms, 0) < quiet_ms)
+    doubtful = and_(tasks.c.vouched_ms.is_not(None), or_(tasks.c.vouched_ms < quiet_ms, tasks.c.stalled, unseen))
+    return case(
+        (tasks.c.lost, "lost"),
+        (tasks.c.stop_open, "stopping"),
+        (tasks.c.status == TaskStatus.WAITING.value, "waiting"),
+        (or_(tasks.c.sign_ms < now - STALE_AFTER_MS, doubtful), "stale"),
+        else_="running",
+    )

@@ -100,7 +100,7 @@ class ChangeSet:
         outcomes: One per event, in order.
         changed: The numbers of the tasks that changed, by their ids.
         moved: The numbers of those that stand otherwise than before; the others lived, or reported more of the same.
-        controls: The ids of the tasks that are now to stop, or closed, or no longer.
+        controls: The ids of the tasks that are now to stop, closed or acknowledged, or no longer.
         position: The store's position after it.
     """
 
@@ -237,11 +237,11 @@ class _UnitOfWork:
             return self._duplicate(event, stored, task)
         try:
             if task is not None:
-                control_before = (task.stop_requested, task.stop_id, task.closed is not None)
+                control_before = _control(task)
                 before = standing(task, self._received) if isinstance(event, _OF_MANY) else None
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
-                control_before, before = (False, None, False), None
+                control_before, before = (False, None, False, False), None
                 task = self._create(event)
             else:
                 raise UnknownTask(event.task_id)
@@ -250,7 +250,7 @@ class _UnitOfWork:
         self._record(event, task)
         if before is None or before != standing(task, self._received):
             self._moved.add(task.n)
-        if control_before != (task.stop_requested, task.stop_id, task.closed is not None):
+        if control_before != _control(task):
             task.control_seq = self._seq
             task.mark(Change.STANDING)
             self._controls.add(task.task_id)
@@ -318,3 +318,8 @@ class _StoredEvent:
     kind: str
     task_status: str
     detail: str
+
+
+def _control(task: TaskState) -> tuple[bool, str | None, bool, bool]:
+    """What a task's control says that an event may change."""
+    return task.stop_requested, task.stop_id, task.closed is not None, task.attention_ack_ms is not None

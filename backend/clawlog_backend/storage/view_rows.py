@@ -52,15 +52,16 @@ _STEP_STATUSES = {status.value: status for status in StepStatus}
 
 
 def control_view(row: Row[Any]) -> Control:
-    """Whether a task's agent is to stop, and whether a person closed the task.
+    """Whether a task's agent is to stop, and whether a person closed the task or acknowledged its trouble.
 
     Args:
-        row: The task's id, status, ``stop_open`` and ``closed``, with the columns of its newest stop.
+        row: The task's id, status, ``stop_open``, ``closed`` and ``attention_ack_ms``, with the columns of its newest stop.
     """
-    closed = row.closed is not None
+    closed, acknowledged = row.closed is not None, row.attention_ack_ms is not None
     if not row.stop_open or row.status in ENDED_TASK_STATUSES:
-        return Control(row.task_id, False, None, None, None, None, closed)  # noqa: FBT003 - the first field of the answer
-    return Control(row.task_id, True, InterruptMode(row.mode), row.interrupt_id, row.reason, row.requested_ms, closed)  # noqa: FBT003 - as above
+        return Control(row.task_id, False, None, None, None, None, closed, acknowledged)  # noqa: FBT003 - the first field of the answer
+    mode = InterruptMode(row.mode)
+    return Control(row.task_id, True, mode, row.interrupt_id, row.reason, row.requested_ms, closed, acknowledged)  # noqa: FBT003 - as above
 
 
 def task_views(connection: Connection, rows: Sequence[Row[Any]], now: UtcMs) -> list[TaskView]:

@@ -13,6 +13,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 import anyio
+import msgspec
 from anyio.abc import TaskGroup
 
 from clawlogd.clock import Clock
@@ -93,7 +94,9 @@ class LongPolls:
         self._restart_timer: asyncio.TimerHandle | None = None
 
     def add(self, task_id: str, remote_id: str) -> None:
-        """Polls for a task from now on."""
+        """Polls for a task from now on; not anew where that is done already."""
+        if self._remote_ids.get(task_id) == remote_id:
+            return
         self._remote_ids[task_id] = remote_id
         self._ask_soon(task_id, _GATHER_S)
 
@@ -226,20 +229,38 @@ class LongPolls:
                 elif task.interrupt_pending and not control.interrupt_requested:
                     # It was withdrawn, or this answer is older than the interrupt: to be asked for as it stands.
                     self._ask_soon(task.task_id, self._settings.now.poll.interval_s)
-            for task_id in task_ids:
+            for task_id in self._going_on(task_ids):
                 if task_id in unreadable:
                     self._interrupts.lose(task_id, unreadable[task_id])
                 elif self._interrupts.is_readable(task_id) or (cursor is None and task_id not in told):
                     self._interrupts.confirm(task_id, now if wait_s else query.asked_at)
         elif answer.outcome is not Outcome.NO_ROUTE:
-            for task_id in task_ids:
+            for task_id in self._going_on(task_ids):
                 self._interrupts.lose(task_id, answer.detail)
         return answer, news
 
     def _observe(self, task: Task, control: Control, query: ControlQuery) -> bool:
+        news = self._acknowledge(task, control)
+        if task.status.ended:
+            return news
         if control.closed:
             self._closings.look_into(task.task_id)
-        return self._interrupts.observe(task, control, query)
+        return self._interrupts.observe(task, control, query) or news
+
+    def _acknowledge(self, task: Task, control: Control) -> bool:
+        """Notes whether a person has seen that a task failed or was lost. Returns whether that is news."""
+        if task.trouble_ms is None or task.closed or control.acknowledged is task.acknowledged:
+            return False
+        if self._interrupts.has_undelivered(task.task_id):  # it may be an earlier trouble that was seen
+            self._ask_soon(task.task_id, self._settings.now.poll.interval_s)
+            return False
+        seen_ms = task.trouble_ms if control.acknowledged else None
+        self._registry.put(msgspec.structs.replace(task, acknowledged_ms=seen_ms))
+        return True
+
+    def _going_on(self, task_ids: list[str]) -> list[str]:
+        """Those of which it matters whether they are to stop: of what has failed, it is polled whether a person has seen it."""
+        return [each for each in task_ids if (task := self._registry.find(each)) is None or not task.status.ended]
 
     # ── Waiting ────────────────────────────────────────────────────────────────────────────────────────────────────
 

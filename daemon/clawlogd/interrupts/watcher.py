@@ -146,7 +146,10 @@ class InterruptWatcher:
             return
         if after is None or not after.upstream or after.status.ended:
             self._polled.pop(task.task_id, None)
-            self._long_polls.remove(task.task_id)
+            if after is not None and after.upstream and after.trouble_ms is not None and not after.acknowledged:
+                self._long_polls.add(after.task_id, after.remote_id or after.task_id)  # somebody may acknowledge it
+            else:
+                self._long_polls.remove(task.task_id)
         elif self._polled.get(after.task_id) != (after.remote_id or after.task_id):
             self._long_polls.remove(after.task_id)
             self._polled[after.task_id] = after.remote_id or after.task_id

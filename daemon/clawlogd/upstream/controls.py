@@ -32,6 +32,7 @@ class Control(msgspec.Struct, frozen=True):
         requested_at: When, RFC 3339.
         mark: Tells requests apart whose id or time could not be taken as it came.
         closed: Whether a person ended the task, because its agent seemed gone.
+        acknowledged: Whether a person has seen that it failed or was lost.
         may_outlast: Whether the request may still stand after the agent has answered it: then it is no other one.
     """
 
@@ -42,6 +43,7 @@ class Control(msgspec.Struct, frozen=True):
     requested_at: str | None = None
     mark: str | None = None
     closed: bool = False
+    acknowledged: bool = False
     may_outlast: bool = False
 
 
@@ -119,6 +121,7 @@ def _readable(value: object) -> Control | Unreadable:
         requested_at=requested_at,
         mark=_mark(altered) if altered else None,
         closed=_flag(value.get("closed")) is True,
+        acknowledged=_flag(value.get("acknowledged")) is True,
     )
 
 

@@ -94,6 +94,7 @@ class TaskView(msgspec.Struct, frozen=True):
     delivered: bool
     metadata: dict[str, str]
     links: tuple[LinkView, ...]
+    acknowledged: bool
 
 
 def get(services: Services, params: TaskChoice, context: CallContext) -> TaskView:
@@ -181,6 +182,7 @@ def _view(services: Services, task: Task) -> TaskView:
         delivered=task.upstream,
         metadata=task.metadata,
         links=tuple(LinkView(each.url, each.name) for each in task.links),
+        acknowledged=task.acknowledged,
     )
 
 

@@ -112,6 +112,7 @@ async def test_a_long_poll_is_answered_by_a_stop_and_by_its_ack(api: Api) -> Non
             "reason": "wrong host",
             "requested_at": stop["requested_at"],
             "closed": False,
+            "acknowledged": False,
         }
     ]
 

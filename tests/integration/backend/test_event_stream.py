@@ -33,8 +33,8 @@ class Stream:
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
 
-    async def message(self) -> Message:
-        """The next message; comments are passed over."""
+    async def message(self, *, counts: bool = False) -> Message:
+        """The next message; comments are passed over. Either only those that say how many tasks there are, or all but those."""
         async with asyncio.timeout(10):
             while True:
                 block = (await self.response.content.readuntil(b"\n\n")).decode().strip().splitlines()
@@ -43,7 +43,9 @@ class Stream:
                 fields = dict(line.split(": ", 1) for line in block)
                 if fields.keys() == {"id"}:  # how far everything is known
                     continue
-                return Message(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+                message = Message(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+                if (message.event == "counts") is counts:
+                    return message
 
 
 @asynccontextmanager
@@ -118,6 +120,52 @@ async def test_signs_of_life_are_told_of_the_tasks_that_a_reader_watches_alone(a
         await api.events(event("heartbeat", "unseen-3", "unseen", **{**BEAT, "evidence": "command"}))
         other = await stream.message()
         assert (other.event, other.data["current_step"]["summary"]) == ("task", "more of the same")
+
+
+async def test_how_many_tasks_are_in_each_state_is_told_when_it_changes_and_seldom(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.live.changes, "_COUNTS_INTERVAL_S", 0.3)
+    for name in ("works", "asks", "fails", "fails-too", "stops", "ends"):
+        await api.task(name)
+    await api("PATCH", "/api/tasks/asks", {"status": "waiting", "summary": "which?"})
+    for name in ("fails", "fails-too"):
+        await api("PATCH", f"/api/tasks/{name}", {"status": "failed"})
+    await api("POST", "/api/tasks/fails/acknowledge", {})
+    await api("POST", "/api/tasks/stops/interrupt", {})
+    await api("PATCH", "/api/tasks/ends", {"status": "done"})
+    nothing = dict.fromkeys(("lost", "stale", "interrupted"), 0)
+    states = {"running": 1, "waiting": 1, "failed": 2, "stopping": 1, "done": 1, **nothing}
+    async with opened(api) as stream, opened(api, task_id="works") as alone:
+        first = await stream.message(counts=True)
+        assert first.data == {**states, "all": 6, "active": 3, "attention": 2, "new": 1}
+        await api.task("more")
+        for n in range(20):
+            await api("PATCH", "/api/tasks/works/steps/s1", {"status": "running", "summary": f"{n}"})
+        await api.events(event("heartbeat", "b1", "more", **{**BEAT, "stalled": True}))
+        told = [await stream.message(counts=True)]
+        while told[-1].data["stale"] == 0:
+            told.append(await stream.message(counts=True))
+        assert len(told) <= 3
+        assert told[-1].data == {**first.data, "stale": 1, "all": 7, "active": 4}
+        for _ in range(5):
+            assert b"counts" not in await alone.response.content.readuntil(b"\n\n")
+
+
+async def test_counts_are_news_to_readers_who_were_told_otherwise(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clawlog_backend.live.changes, "_COUNTS_INTERVAL_S", 0.0)
+    await api.task("t1")
+    async with opened(api) as stream:
+        await stream.message(counts=True)
+        await api("PATCH", "/api/tasks/t1", {"status": "waiting", "summary": "which?"})
+        while (await stream.message(counts=True)).data["waiting"] == 0:
+            pass
+    await api("PATCH", "/api/tasks/t1", {"status": "running"})  # nobody is told
+    async with opened(api) as stream:
+        assert (await stream.message(counts=True)).data["waiting"] == 0
+        await api("PATCH", "/api/tasks/t1", {"status": "waiting", "summary": "which?"})
+        while (await stream.message(counts=True)).data["waiting"] == 0:
+            pass
 
 
 async def test_what_a_reader_watches_is_bounded(api: Api) -> None:
@@ -236,7 +284,7 @@ async def test_a_task_whose_last_command_grows_old_is_told_again_as_quiet(
 async def test_an_idle_stream_is_kept_alive(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clawlog_backend.live.stream, "_KEEP_ALIVE_S", 0.05)
     async with opened(api) as stream:
-        await stream.message()
+        await stream.message(counts=True)
         assert await stream.response.content.readuntil(b"\n\n") == b": still here\n\n"
         assert await stream.response.content.readuntil(b"\n\n") == b": still here\n\n"
         await api.task("t1")
@@ -278,8 +326,8 @@ async def test_a_reader_that_fell_behind_is_told_to_reload(
 
 async def test_open_streams_do_not_hold_up_the_end(api: Api, backend: RunningBackend) -> None:
     async with opened(api) as one, opened(api) as two:
-        await one.message()
-        await two.message()
+        await one.message(counts=True)
+        await two.message(counts=True)
         before = asyncio.get_running_loop().time()
         await asyncio.to_thread(backend.stop)
         assert asyncio.get_running_loop().time() - before < 2.5

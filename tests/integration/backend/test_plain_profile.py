@@ -169,6 +169,7 @@ async def test_a_stop_and_its_receipts(api: Api) -> None:
         "reason": "wrong host",
         "requested_at": stop["requested_at"],
         "closed": False,
+        "acknowledged": False,
     }
     assert (await api("GET", "/api/tasks?status=stopping"))[1]["counts"]["stopping"] == 1
     named = {"interrupt_id": stop["interrupt_id"]}

@@ -59,3 +59,40 @@ async def test_a_task_that_is_closed_at_the_embedded_backend_ends_and_is_reopene
     task = embedded.call("GET", "/api/tasks/closed")
     assert (task["status"], task["closed"]) == ("running", None)
     assert (await daemon.call("task.get", task_id="closed"))["liveness"]["state"] == "alive"
+
+
+async def test_a_failure_that_a_person_acknowledged_is_known_until_the_task_fails_anew(
+    daemon: RunningDaemon, embedded: BackendProcess
+) -> None:
+    async def acknowledged() -> bool:
+        return bool((await daemon.call("task.get", task_id="seen"))["acknowledged"])
+
+    await daemon.call("task.create", title="T", task_id="seen", steps=["check"], base_url=embedded.url)
+    await daemon.call("task.update", task_id="seen", status="failed", summary="no disk")
+    await daemon.flush()
+    assert not await acknowledged()
+    embedded.call("POST", "/api/tasks/seen/acknowledge", {"by": "Mu"})
+    await until(acknowledged)
+    await daemon.call("task.update", task_id="seen", status="running")
+    await daemon.call("task.update", task_id="seen", status="failed", summary="no disk again")
+    await daemon.flush()
+    assert not await acknowledged()
+    embedded.call("POST", "/api/tasks/seen/acknowledge", {})
+    await until(acknowledged)
+
+
+async def test_a_loss_that_a_person_acknowledged_is_known(daemon: RunningDaemon, embedded: BackendProcess) -> None:
+    async def acknowledged() -> bool:
+        return bool((await daemon.call("task.get", task_id="gone"))["acknowledged"])
+
+    agent = await asyncio.create_subprocess_exec("sleep", "100")
+    await daemon.call("task.create", title="T", task_id="gone", base_url=embedded.url, watch_pid=agent.pid)
+    agent.kill()
+    await agent.wait()
+    await until(lambda: not daemon.services.registry.get("gone").live)
+    await daemon.flush()
+    assert not await acknowledged()
+    embedded.call("POST", "/api/tasks/gone/acknowledge", {})
+    await until(acknowledged)
+    await daemon.call("task.update", task_id="gone", status="running")
+    assert not await acknowledged()

@@ -18,6 +18,9 @@ const PAGE = 500;
 /** How many tasks of the time range are loaded unasked. */
 const MOST = 5_000;
 
+/** What is shown however many tasks there are. */
+const PRESSING = [{ status: "active" }, { attention: "open" }];
+
 /** Agents' clocks, by which changes are told, may differ from the server's by this much. */
 const CLOCKS_APART_MS = 60_000;
 
@@ -64,13 +67,14 @@ export class ListLoader {
     const since = span === null ? null : new Date(clock.now() - span).toISOString();
     try {
       if (this.#store.size === 0) await this.#page({ sort: "attention", limit: FIRST }, signal);
-      const older = since === null ? [] : [{ status: "active", until: since }, { attention: "open", until: since }];
+      const older = since === null ? [] : PRESSING.map((query) => ({ ...query, until: since }));
       const asked = serverSearch(search);
       await Promise.all([
         this.#range(since === null ? {} : { since }, signal),
         ...older.map((query) => this.#all(query, signal)),
         asked === null ? null : this.#search({ ...asked, ...(since === null ? {} : { since }) }, signal),
       ]);
+      if (this.hasMore) await Promise.all(PRESSING.map((query) => this.#all({ ...query, ...this.#rest }, signal)));
       this.state = "ready";
     } catch (error) {
       if (signal.aborted) return;

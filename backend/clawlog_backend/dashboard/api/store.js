@@ -71,6 +71,19 @@ export function countStates(tasks, now) {
   return counts;
 }
 
+/**
+ * The counts of a list that the page knows only in part, made whole by what the server counted of all tasks (`null`: nothing yet).
+ * What is under way or needs a person is listed in every time range, so that its counts hold in each; the others in `all` alone.
+ */
+export function withFleet(counts, fleet, range) {
+  if (fleet === null) return counts;
+  const names = range === "all" ? [...WHATEVER_RANGE, ...STATES, "all"] : WHATEVER_RANGE;
+  const whole = Object.fromEntries(names.map((name) => [name, fleet[name]]));
+  return { ...counts, ...whole, attention: fleet.attention + fleet.stale };
+}
+
+const WHATEVER_RANGE = ["active", "new", "waiting", "lost", "stale", "running", "stopping"];
+
 function isNewer(known, offered) {
   return known.updatedAt > offered.updatedAt || known.liveness.vouchedAt > offered.liveness.vouchedAt;
 }

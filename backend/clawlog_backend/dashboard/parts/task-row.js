@@ -6,6 +6,7 @@ import { ages, evidence } from "./evidence.js";
 import { icon, setIcon } from "./icons.js";
 import { measureText } from "./measure-bar.js";
 import { ProgressBar } from "./progress-bar.js";
+import { openRowMenu } from "./row-menu.js";
 import { StatusBadge } from "./status-badge.js";
 import { clockEnd, hasEnded, isDead, isNew, isStopping, nowOf, stateOf, stopStage, unreportedSteps, usualAction } from "../api/states.js";
 import { t } from "../texts/i18n.js";
@@ -36,6 +37,7 @@ export class TaskRow {
   #buttonIcon = icon("stopping");
   #buttonWord = h("span");
   #button;
+  #more;
   #receipts = h("span", { class: "mini-receipts", "aria-hidden": "true" }, STAGES.map((stage) => h("span", { class: "mini-receipt", "data-stage": stage })));
 
   element;
@@ -48,6 +50,11 @@ export class TaskRow {
       this.#buttonIcon,
       this.#buttonWord,
     );
+    this.#more = h(
+      "button",
+      { type: "button", class: "row-more", "aria-haspopup": "menu", "aria-expanded": "false", click: () => openRowMenu(this.#more, this.#task, { onAction }) },
+      "⋯",
+    );
     this.#check.addEventListener("click", (event) => onSelect(this.#task, this.#check.checked, event));
     this.element = h(
       "li",
@@ -59,7 +66,7 @@ export class TaskRow {
       this.#progress.element,
       this.#evidence,
       this.#elapsed,
-      h("div", { class: "row-action" }, this.#button, this.#receipts),
+      h("div", { class: "row-action" }, this.#button, this.#receipts, this.#more),
     );
   }
 
@@ -105,11 +112,13 @@ export class TaskRow {
     setText(this.#title, task.title);
     setAttribute(this.#title, "href", at(`/tasks/${encodeURIComponent(task.id)}`));
     setAttribute(this.#check, "aria-label", t("list.select", { title: task.title }));
+    setAttribute(this.#more, "aria-label", t("menu.label", { title: task.title }));
     const { step, words } = nowOf(task);
     const unreported = unreportedSteps(task);
     setText(this.#step, unreported ? t("task.unreported", { n: unreported }) : step);
     setText(this.#measure, task.measure === null || hasEnded(task) ? "" : measureText(task.measure));
     setText(this.#summary, words);
+    setAttribute(this.#title, "data-alone", [this.#step, this.#measure, this.#summary].every((each) => each.textContent === ""));
     for (const [name, cell] of this.#places) setText(cell, task.pairs[name] ?? "");
     this.#progress.update(task);
     this.#showAction(task);

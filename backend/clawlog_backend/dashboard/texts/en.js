@@ -186,6 +186,8 @@ export const EN = {
   "list.range": "Time range",
   "list.ran": "ran {age}",
   "list.select": "Select {title}",
+  "menu.label": "More about {title}",
+  "menu.open": "Open",
   "list.all.stop": "Stop all…",
   "list.all.acknowledge": "Acknowledge all…",
   "list.all.stop.named": "Stop all {n} of {group}",

@@ -186,6 +186,8 @@ export const ZH_CN = {
   "list.range": "时间范围",
   "list.ran": "用时 {age}",
   "list.select": "选择 {title}",
+  "menu.label": "{title} 的更多操作",
+  "menu.open": "打开",
   "list.all.stop": "全部停止…",
   "list.all.acknowledge": "全部确认…",
   "list.all.stop.named": "停止“{group}”中的全部 {n} 个任务",

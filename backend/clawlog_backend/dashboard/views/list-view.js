@@ -7,7 +7,7 @@ import { readTask, withSign } from "../api/model.js";
 import { GROUPS, listAddress, readQuery } from "../api/query.js";
 import { parseSearch } from "../api/search.js";
 import { CAN } from "../api/states.js";
-import { TaskStore, countStates, filtered } from "../api/store.js";
+import { TaskStore, countStates, filtered, withFleet } from "../api/store.js";
 import { openActionDialog } from "../parts/action-dialog.js";
 import { CountsBar } from "../parts/counts-bar.js";
 import { h, setAttribute } from "../parts/element.js";
@@ -50,6 +50,7 @@ export class ListView {
   #drawTimer = null;
   #drawnAt = 0;
   #isOnline = true;
+  #fleet = null;
   #onWatch = () => {};
 
   #countsBar = new CountsBar();
@@ -110,6 +111,7 @@ export class ListView {
     if (name === "reset" || (name === "hello" && (!data.isResumed || this.#loader.state === "failed"))) void this.refresh();
     if (name === "task") this.#takeIn(readTask(data));
     if (name === "liveness") this.#takeInSign(data);
+    if (name === "counts") this.#takeInCounts(data);
   }
 
   /** Has `watch(ids)` called with the tasks on the screen, whose signs of life are wanted. */
@@ -185,6 +187,11 @@ export class ListView {
     this.#schedule();
   }
 
+  #takeInCounts(data) {
+    this.#fleet = data;
+    if (this.#loader.hasMore) this.#schedule();
+  }
+
   #watch(items) {
     this.#onWatch(items.filter(({ kind }) => kind === "task").map(({ key }) => key));
   }
@@ -249,9 +256,11 @@ export class ListView {
     this.#drawnAt = performance.now();
     const now = clock.now();
     const inRange = this.#store.inRange({ range: this.#query.range, search: this.#search, found: this.#loader.found, now });
-    const counts = countStates(inRange, now);
+    const known = countStates(inRange, now);
+    const isCut = this.#loader.hasMore && (this.#query.range !== "all" || this.#search.text !== "" || this.#fleet === null);
+    const counts = this.#loader.hasMore && this.#search.text === "" ? withFleet(known, this.#fleet, this.#query.range) : known;
     const chosen = filtered(inRange, this.#query.filter, now);
-    this.#countsBar.show(counts, inRange, { isCut: this.#loader.hasMore, now });
+    this.#countsBar.show(counts, inRange, { isCut, now });
     this.#groups = arrange(chosen, { ...this.#query, now });
     this.#items = this.#itemsOf(this.#groups, now);
     this.#showColumns(chosen);

@@ -32,6 +32,8 @@ _BROKEN = "bold red"
 def fleet(answer: Mapping[str, Any], active: Mapping[str, Any] | None, ended: Mapping[str, Any] | None) -> Line:
     """Returns how many tasks are in each state: those that have not ended, and those that ended within a day.
 
+    A failure or loss that a person has acknowledged is not counted.
+
     Args:
         answer: The daemon's status.
         active: The tasks that have not ended; None where the daemon is too old to give a part of them.
@@ -42,9 +44,12 @@ def fleet(answer: Mapping[str, Any], active: Mapping[str, Any] | None, ended: Ma
         found = {states.DEAD: counts["lost"], "Stopping": counts["stopping"], states.WORKING: counts["live"]}
         return (*states.tally(found), ("", "")) if any(found.values()) else (("no tasks", "dim"),)
     late = [each for each in ended["tasks"] if each["ended_at"] and times.age_s(each["ended_at"]) <= _DAY_S]
-    found = states.counted(states.word(_shown_status(each)) for each in (*active["tasks"], *late))
+    listed = ((states.word(_shown_status(each)), each.get("acknowledged")) for each in (*active["tasks"], *late))
+    found = states.counted(word for word, is_seen in listed if not is_seen or word not in (states.DEAD, states.FAILED))
     if active.get("next_cursor") is not None:  # of so many the daemon itself counts what matters most
         found |= {states.DEAD: counts["lost"], "Stopping": counts["stopping"]}
+    if not found and (active["tasks"] or late):
+        return (("nothing that nobody has seen", "dim"),)
     if not found:
         return ((f"no tasks{' in the last 24 h' if counts['known'] else ''}", "dim"),)
     notes = ["24 h"] if late else []

@@ -82,6 +82,7 @@ def of_daemon(view: TaskView) -> TaskRow:
         host=view.metadata.get("host"),
         agent=view.metadata.get("agent"),
         is_subtask=view.parent_task_id is not None,
+        is_acknowledged=view.acknowledged and states.word(view.shown_status) in _SEEN,
     )
 
 

@@ -170,6 +170,7 @@ class TaskView:
     links: tuple[LinkView, ...] = ()
     measure: Measure | None = None
     waiting_since: str | None = None
+    acknowledged: bool = False
 
     @property
     def steps_ended(self) -> int:
