@@ -145,13 +145,13 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
     before = services.registry.get(task.task_id)
     wording = Wording(services.settings, task.base_url)
     held_back = _is_held_back(task, report)
-    told_late = not held_back and _was_held_back(task, report)
+    told_late = _was_acknowledged_first(task, report) if held_back else _was_held_back(task, report)
     if held_back or told_late:
         told = f"held back: {wording.tool(report.tool) or 'a tool'}"
         services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms, is_late=told_late)
         task = _adopted(services.registry.get(task.task_id), report)
     chain = Chain(task, report.at_ms)
-    if told_late:
+    if told_late and not held_back:
         chain.note(held_ms=0)
     if held_back:
         _hold_back(chain, report, wording)
@@ -247,6 +247,14 @@ def _is_held_back(task: Task, report: Report) -> bool:
     session = task.session
     held = session is not None and session.held is not None
     return held and report.event == "tool.before" and session is not None and report.at_ms >= session.held_ms - _HOLD_SLACK_MS
+
+
+def _was_acknowledged_first(task: Task, report: Report) -> bool:
+    """Whether the first tool that was held back has been overtaken by the end of its turn, which acknowledged the stop."""
+    session, interrupt = task.session, task.interrupt
+    if session is None or interrupt is None or session.refused_ms is not None or interrupt.interrupt_id != session.held:
+        return False
+    return interrupt.acknowledged and report.at_ms <= session.rested_ms
 
 
 def _was_held_back(task: Task, report: Report) -> bool:

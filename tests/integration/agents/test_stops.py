@@ -72,6 +72,21 @@ async def test_a_tool_that_was_held_back_is_told_of_though_the_sessions_end_was_
     assert len(receipts(await hook.at_backend())) == 4
 
 
+async def test_a_tool_that_was_held_back_is_told_of_though_its_turns_end_was_heard_first(hook: PlayedSession) -> None:
+    await stop_at_work(hook)
+    await a_moment_later()
+    held_at = datetime.now(UTC).isoformat(timespec="milliseconds")
+    await a_moment_later()
+    await hook("turn.ended")
+    assert (await hook("tool.before", tool="Bash", at=held_at))["decision"] == "stop"
+    task = await hook.at_backend()
+    assert receipts(task)[2:] == [("interrupt_ack", "the turn is over"), ("interrupt_delivered", "held back: Bash")]
+    assert task["stop"]["delivered_at"] < task["stop"]["acknowledged_at"]
+    assert hook.hold.exists()
+    await hook("tool.before", tool="Bash", at=held_at)
+    assert len(receipts(await hook.at_backend())) == 4
+
+
 @pytest.mark.parametrize("agent", ["codex", "copilot-cli", "openclaw", "cursor", "of-my-own"])
 async def test_elsewhere_each_tool_is_refused_and_the_end_of_the_turn_acknowledges(
     play: Play, daemon: RunningDaemon, agent: str
