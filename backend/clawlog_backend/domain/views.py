@@ -264,6 +264,15 @@ class TaskPage:
 
 
 @dataclass(frozen=True, slots=True)
+class RowPage:
+    """One page of a list of tasks as the stream has them: without their steps, and without members that are null."""
+
+    tasks: list[dict[str, Any]]
+    counts: Counts
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventPage:
     """A part of a task's history, the newest last."""
 

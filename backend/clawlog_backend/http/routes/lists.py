@@ -69,7 +69,7 @@ class ListQuery(TaskFilter):
     )
 
 
-@router.get("", response_model=views.TaskPage, responses=error_responses(401, 403, 422, 429, 503))
+@router.get("", response_model=views.TaskPage | views.RowPage, responses=error_responses(401, 403, 422, 429, 503))
 async def list_tasks(backend: BackendDep, asked: Annotated[ListQuery, Query()], request: Request) -> Response:
     """The tasks, a page at a time, with the counts of all. A parameter that is not known is refused (422)."""
     now, packed = backend.clock(), takes_gzip(request)
