@@ -177,6 +177,23 @@ def test_the_keyboard_alone_moves_searches_opens_and_switches_the_theme(sixty: B
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
+def test_a_key_that_follows_a_dialog_at_once_keeps_its_effect(sixty: BackendProcess, open_page: Open) -> None:
+    page = open_page(sixty.url, **sized("desk"))
+    expect(page.locator(".row").first).to_be_visible()
+    page.keyboard.press("j")
+    expect(page.locator(".row .title").first).to_be_focused()
+    page.keyboard.press("Control+k")
+    page.keyboard.type("show: dead")
+    page.evaluate("""() => {
+        const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true }));
+        press("Enter");
+        press("j"); // in the same turn: the browser tells of the dialog's end in the next
+    }""")
+    expect(page.locator(".row .badge")).to_have_text(["Dead"] * 3)
+    expect(page.locator("dialog")).to_have_count(0)
+    expect(page.locator(".row .title").first).to_be_focused()
+
+
 @pytest.mark.parametrize(("scheme", "locale"), [("light", "en-US"), ("dark", "zh-CN")])
 def test_the_menu_of_a_row_offers_what_can_be_done_to_its_task(
     scheme: str, locale: str, sixty: BackendProcess, open_page: Open

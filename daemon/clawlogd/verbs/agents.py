@@ -25,7 +25,7 @@ from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.text import clean_text
 from clawlogd.verbs.changes import watched_process
-from clawlogd.verbs.fields import EventId, Flag, Params, Pid, hint, one_of
+from clawlogd.verbs.fields import EventId, Flag, Folder, Params, Pid, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
 _MAX_PLANNED = 1000
@@ -55,14 +55,7 @@ class AgentReport(Params, frozen=True):
         str, Meta(min_length=1, max_length=MAX_SESSION_CHARS), hint(f"expected 1 to {MAX_SESSION_CHARS} characters")
     ]
     event: Annotated[AgentEvent, hint(one_of(get_args(AgentEvent)))]
-    cwd: (
-        Annotated[
-            str,
-            Meta(pattern=r"\A/", max_length=vocabulary.MAX_PATH_CHARS),
-            hint(f"expected an absolute path of at most {vocabulary.MAX_PATH_CHARS} characters"),
-        ]
-        | None
-    ) = None
+    cwd: Folder | None = None
     pid: Pid | None = None
     resumed: Flag | None = None
     prompt: _Text | None = None

@@ -85,6 +85,13 @@ ProgressParam = Annotated[
 ]
 
 
+Folder = Annotated[
+    str,
+    Meta(pattern=r"\A/", max_length=vocabulary.MAX_PATH_CHARS),
+    hint(f"expected an absolute path of at most {vocabulary.MAX_PATH_CHARS} characters"),
+]
+
+
 class Params(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, gc=False):
     """The named parameters of a verb."""
 

@@ -22,7 +22,22 @@ from clawlogd.tasks import creation, updates
 from clawlogd.tasks.detector import Found, complete
 from clawlogd.text import clean_summary
 from clawlogd.verbs.changes import StepEntry, accept, entry_of, watched_process
-from clawlogd.verbs.fields import EventId, Flag, Id, Key, KnownId, Lease, Params, Pid, SummaryText, Title, Value, hint, one_of
+from clawlogd.verbs.fields import (
+    EventId,
+    Flag,
+    Folder,
+    Id,
+    Key,
+    KnownId,
+    Lease,
+    Params,
+    Pid,
+    SummaryText,
+    Title,
+    Value,
+    hint,
+    one_of,
+)
 from clawlogd.verbs.verb import Durable, Verb
 
 _encode = msgspec.json.Encoder().encode
@@ -58,14 +73,7 @@ class TaskCreate(Params, frozen=True):
         Meta(max_length=vocabulary.MAX_METADATA_PAIRS),
         hint(creation.METADATA_HINT),
     ] = msgspec.field(default_factory=dict)
-    cwd: (
-        Annotated[
-            str,
-            Meta(pattern=r"\A/", max_length=vocabulary.MAX_PATH_CHARS),
-            hint(f"expected an absolute path of at most {vocabulary.MAX_PATH_CHARS} characters"),
-        ]
-        | None
-    ) = None
+    cwd: Folder | None = None
     parent_task_id: Id | None = None
     parent_implied: Flag | None = None
 

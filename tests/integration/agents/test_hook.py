@@ -133,5 +133,6 @@ async def test_what_came_while_no_daemon_ran_is_made_up_for_by_the_next(
     await until(lambda: any(task.session is not None for task in daemon.services.registry))
     (known,) = (await daemon.call("task.list"))["tasks"]
     session.task_id = known["task_id"]
+    await until(lambda: session.task.status == "waiting")  # the last report may still be on its way: the hook does not wait
     assert (await session.at_backend())["status"] == "waiting"
     assert await session.steps() == [("Count to five", "done")]

@@ -43,12 +43,4 @@ class EventsServer(GeneratedServer):
         self._route(
             "POST", f"{one}/events", on_event, self._said("Report an event", "上报事件"), task_id=key, body=(model, ...)
         )
-        if t.control != "detail":
-            self._route(
-                "GET",
-                f"{one}/{t.control}",
-                lambda task_id: self._control_view(self.held.find(task_id)),
-                self._said("Control state", "查询控制状态"),
-                "control",
-                task_id=key,
-            )
+        self._add_control(one)

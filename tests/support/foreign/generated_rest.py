@@ -98,15 +98,7 @@ class RestServer(GeneratedServer):
                 task_id=key,
                 body=(note, ...),
             )
-        if t.control != "detail":
-            self._route(
-                "GET",
-                f"{one}/{t.control}",
-                lambda task_id: self._control_view(self.held.find(task_id)),
-                self._said("Control state", "查询控制状态"),
-                "control",
-                task_id=key,
-            )
+        self._add_control(one)
         if t.task_route:
             update = self._body("TaskUpdate", **{t.name(t.status): (str, ...), summary: self._text()})
             self._route(

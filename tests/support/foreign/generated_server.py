@@ -290,6 +290,19 @@ class GeneratedServer:
             task_id=(self._key_type(t.task_key), ...),
         )
 
+    def _add_control(self, one: str) -> None:
+        """Adds the route at which a task's control state is read, below its own path; some tell it with the task alone."""
+        t = self.traits
+        if t.control != "detail":
+            self._route(
+                "GET",
+                f"{one}/{t.control}",
+                lambda task_id: self._control_view(self.held.find(task_id)),
+                self._said("Control state", "查询控制状态"),
+                "control",
+                task_id=(self._key_type(t.task_key), ...),
+            )
+
     def _decoy(self, what: str) -> Any:
         self.held.misused.append(what)
         raise HTTPException(400, "a decoy")

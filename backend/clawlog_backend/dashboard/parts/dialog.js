@@ -11,7 +11,10 @@ export function openDialog(attributes, ...content) {
     if (event.target === dialog) dialog.close();
   });
   dialog.addEventListener("close", () => {
+    // The browser gave the focus back when it closed, and tells of it later: whoever has gone on since keeps it.
+    const isElsewhere = document.activeElement !== document.body && !dialog.contains(document.activeElement);
     dialog.remove();
+    if (isElsewhere) return;
     const isThere = opener?.isConnected && opener.checkVisibility();
     (isThere ? opener : document.getElementById("main")).focus({ preventScroll: true });
   });
