@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import commands, folders, members
-from clawlog.agents.agent import Agent, Place, PlannedStep, StepChange
+from clawlog import locations
+from clawlog.agents import commands, folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, Place, PlannedStep, StepChange
 from clawlog.agents.events import Dialect, reader
 from clawlog.agents.installation import Change, JsonEntry, JsonMember
 
@@ -62,11 +63,19 @@ def _version(_: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
     return None if found is None else ".".join(found.groups())
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    # Of a project the part of one's own file that is about it: the project's own file is for all who work on it.
+    path = os.path.join(server.env.get("CLAUDE_CONFIG_DIR") or locations.home(server.env), ".claude.json")
+    above = ("mcpServers",) if server.project is None else ("projects", server.project, "mcpServers")
+    return [mcp_entries.member(path, {"type": "stdio", **mcp_entries.program(server)}, *above)]
+
+
 AGENT = Agent(
     name=NAME,
     title="Claude Code",
     programs=("claude",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=reader(Dialect(plan=_plan, step=_step, version=_version)),
 )
