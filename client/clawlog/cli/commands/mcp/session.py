@@ -64,10 +64,15 @@ class Session:
         self._pid = agent_of(parent_pid) or os.getpid()
         self._open: dict[str, Task] = {}
         self._current: str | None = None
-        for task_id in (origin.own_task(env), env.get("CLAWLOG_TASK_ID")):
-            if task_id:
-                self._open[task_id] = Task(task_id)
-                self._current = task_id
+        self._given = tuple(task_id for task_id in (origin.own_task(env), env.get("CLAWLOG_TASK_ID")) if task_id)
+        for task_id in self._given:
+            self._look_after(Task(task_id))
+            self._current = task_id
+
+    @property
+    def tasks(self) -> list[Task]:
+        """The tasks that are looked after."""
+        return list(self._open.values())
 
     def call(self, name: str, arguments: Mapping[str, Any], agent: Agent) -> Answer:
         """Performs a call of a tool; whatever goes wrong is an answer, too.
@@ -90,6 +95,7 @@ class Session:
             return self._created(given, agent)
         task_id = self._task_of(given, tool)
         self._look_after(Task(task_id))
+        self._current = self._current or task_id
         if tool.request is None:
             answer = self._checked(Answer("", details={"task_id": task_id}))
             return replace(answer, text=answers.checked(answer))
@@ -164,7 +170,7 @@ class Session:
         try:
             stops = self._stops()
         except ClawlogError:
-            return replace(answer, unknown=list(self._open.values()))
+            return replace(answer, unknown=self.tasks)
         return replace(answer, stops=stops.stops, unknown=stops.unknown, warnings=(*answer.warnings, *stops.warnings))
 
     def _stops(self) -> Answer:
@@ -172,7 +178,7 @@ class Session:
 
     def _asked(self, requests: Sequence[PlannedRequest]) -> tuple[Sequence[Outcome], Answer]:
         """Makes requests, and asks behind them whether a stop is requested of any task of the conversation."""
-        asked = list(self._open.values())
+        asked = self.tasks
         checks = [_planned(_STOP, calls.check_interrupt(task.task_id)) for task in asked]
         if not requests and not checks:
             return (), Answer("")
@@ -183,6 +189,8 @@ class Session:
         for task, outcome in zip(asked, outcomes, strict=True):
             stop = StopState(StopPhase.UNKNOWN) if outcome.result is None else stop_state(outcome.result)
             if isinstance(outcome.error, Refused) and outcome.error.code == UNKNOWN_TASK:
+                if task.task_id not in self._given:  # else it may come to be: with the first report of the agent's hook
+                    self._open.pop(task.task_id, None)
                 continue
             if stop.interrupt_requested:
                 stops.append((task, stop))
