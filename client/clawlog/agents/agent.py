@@ -103,6 +103,7 @@ class McpServer:
         arguments: The program's arguments.
         variables: What of the environment it needs, for agents that do not hand theirs on.
         project: As of ``Place``.
+        is_allowed: Whether the agent is to let its model use the tools without asking a person each time.
     """
 
     env: Mapping[str, str]
@@ -110,6 +111,7 @@ class McpServer:
     arguments: tuple[str, ...]
     variables: Mapping[str, str]
     project: str | None = None
+    is_allowed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,13 +23,15 @@ _VERSION = re.compile(r"\Aclaude-code_(\d+)-(\d+)-(\d+)")
 _folder = folders.in_home(".claude", "CLAUDE_CONFIG_DIR")
 
 
-def _changes(place: Place) -> Sequence[Change]:
+def _settings(env: Mapping[str, str], project: str | None) -> str:
     # Of a project the file that is one's own: the other one is for all who work on it, and the hook's path is not.
-    path = (
-        os.path.join(_folder(place.env), "settings.json")
-        if place.project is None
-        else os.path.join(place.project, ".claude", "settings.local.json")
-    )
+    if project is None:
+        return os.path.join(_folder(env), "settings.json")
+    return os.path.join(project, ".claude", "settings.local.json")
+
+
+def _changes(place: Place) -> Sequence[Change]:
+    path = _settings(place.env, place.project)
     changes: list[Change] = [*commands.entries(path, place.hooks, NAME, EVENTS)]
     if place.with_plans:
         changes.append(JsonMember(path, ("env", "CLAUDE_CODE_ENABLE_TODO_TOOLS"), "1"))
@@ -67,7 +69,10 @@ def _mcp(server: McpServer) -> Sequence[Change]:
     # Of a project the part of one's own file that is about it: the project's own file is for all who work on it.
     path = os.path.join(server.env.get("CLAUDE_CONFIG_DIR") or locations.home(server.env), ".claude.json")
     above = ("mcpServers",) if server.project is None else ("projects", server.project, "mcpServers")
-    return [mcp_entries.member(path, {"type": "stdio", **mcp_entries.program(server)}, *above)]
+    changes: list[Change] = [mcp_entries.member(path, {"type": "stdio", **mcp_entries.program(server)}, *above)]
+    if server.is_allowed:
+        changes.append(JsonEntry(_settings(server.env, server.project), ("permissions", "allow"), f"mcp__{mcp_entries.NAME}"))
+    return changes
 
 
 AGENT = Agent(

@@ -46,7 +46,9 @@ def _plan(tool: str, given: Any) -> tuple[PlannedStep, ...] | None:
 
 def _mcp(server: McpServer) -> Sequence[Change]:
     folder = _folder(server.env) if server.project is None else os.path.join(server.project, ".gemini")
-    return [mcp_entries.member(os.path.join(folder, "settings.json"), mcp_entries.program(server))]
+    return [
+        mcp_entries.member(os.path.join(folder, "settings.json"), {**mcp_entries.program(server), **mcp_entries.trust(server)})
+    ]
 
 
 AGENT = Agent(

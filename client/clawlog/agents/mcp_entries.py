@@ -22,6 +22,11 @@ def with_variables(server: McpServer) -> dict[str, JSON]:
     return {**program(server), **({"env": variables} if variables else {})}
 
 
+def trust(server: McpServer) -> dict[str, JSON]:
+    """Returns by what Gemini CLI, and what is made from it, ask for none of its tools."""
+    return {"trust": True} if server.is_allowed else {}
+
+
 def member(path: str, value: Mapping[str, JSON], *above: str) -> JsonMember:
     """Returns the server as a member of a JSON file.
 

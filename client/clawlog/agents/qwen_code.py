@@ -40,7 +40,9 @@ def _version(_: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
 
 def _mcp(server: McpServer) -> Sequence[Change]:
     folder = _folder(server.env) if server.project is None else os.path.join(server.project, ".qwen")
-    return [mcp_entries.member(os.path.join(folder, "settings.json"), mcp_entries.program(server))]
+    return [
+        mcp_entries.member(os.path.join(folder, "settings.json"), {**mcp_entries.program(server), **mcp_entries.trust(server)})
+    ]
 
 
 AGENT = Agent(

@@ -82,9 +82,9 @@ def said(answer: CallToolResult) -> list[str]:
 
 @asynccontextmanager
 async def conversation(where: Installation, mode: str = "auto", **env: str) -> AsyncIterator[Conversation]:
-    session = Session({**where.env, **env}, os.getpid())
+    served = server.make({**where.env, **env}, os.getpid())
     about = Implementation(name="codex-mcp-client", version="0.171.0")
-    async with Client(server.make(session), mode=mode, client_info=about) as client:
+    async with Client(served, mode=mode, client_info=about) as client:
         yield Conversation(client, where)
 
 
@@ -174,6 +174,25 @@ async def test_the_session_of_an_agent_with_hooks_is_the_parent_of_its_tasks(run
     async with conversation(running, CLAUDECODE="1", CLAUDE_CODE_SESSION_ID="s-1") as talk:
         task = talk.arrived(await talk.create("Its own"))
     assert (task["parent_task_id"], task["metadata"]["agent"]) == (session, "claude-code")
+
+
+async def test_codex_names_its_session_with_each_call(running: Installation) -> None:
+    """One process may serve several: none hears of the others' stops."""
+    async with conversation(running) as talk:
+        for session_id in ("x-1", "x-2"):
+            with running.client() as client:
+                client.agent_event("codex", session_id, "prompt", prompt=f"Work of {session_id}")
+            about: Any = {"sessionId": session_id, "threadId": session_id}
+            created = await talk.client.call_tool("create_task", {"title": f"Task of {session_id}"}, meta=about)
+            assert created.structured_content is not None
+            task_id = created.structured_content["task_id"]
+            own = agent_task_id(machine_id(), os.geteuid(), "codex", session_id)
+            assert talk.arrived(task_id)["parent_task_id"] == own
+            if session_id == "x-1":
+                talk.press_stop(task_id)
+        other = await talk.client.call_tool("check_stop", {}, meta=about)
+        assert other.structured_content is not None
+        assert (other.structured_content["task_id"], other.structured_content["stops"]) == (task_id, [])
 
 
 @pytest.mark.parametrize("parent", ["agent", "shell"])

@@ -138,6 +138,7 @@ def hooks_(
     short_help="Have the agents on this machine start `clawlog mcp`.",
     epilog=epilog(
         ("clawlog install mcp", "for every agent that is found"),
+        ("clawlog install mcp --allow", "and none asks before it reports"),
         ("clawlog install mcp codex --dry-run", "show what would be changed"),
         s2="wrong usage, or an unknown agent",
         s65="a file has to be edited by hand, or no agent was found",
@@ -147,9 +148,10 @@ def hooks_(
 @AGENTS
 @click.option("--all", "every", is_flag=True, help="Also for agents that are not found here.")
 @click.option("--project", "in_project", is_flag=True, help="For the project you are in alone.")
+@click.option("--allow", is_flag=True, help="Also let models use the tools without asking each time.")
 @DRY_RUN
 @options.as_json
-def mcp_(*, agents: tuple[str, ...], every: bool, in_project: bool, dry_run: bool, as_json: bool) -> int:
+def mcp_(*, agents: tuple[str, ...], every: bool, in_project: bool, allow: bool, dry_run: bool, as_json: bool) -> int:
     """Have agents start `clawlog mcp`: their models get tools to report a task with, and are told of a stop.
 
     Without AGENT: for all that are found on this machine. What changes in each file is shown, then written; what cannot be
@@ -161,7 +163,7 @@ def mcp_(*, agents: tuple[str, ...], every: bool, in_project: bool, dry_run: boo
 
     mcp_library.check()
     chosen = selection.choose(agents, os.environ, every=every)
-    about = mcp.server(os.environ, selection.project() if in_project else None)
+    about = mcp.server(os.environ, selection.project() if in_project else None, is_allowed=allow)
     plan = mcp.install(os.environ, chosen, about, named=bool(agents))
     if not plan.actions and not plan.left and not plan.notes:
         output.warn("everything is as it should be: nothing to do")

@@ -30,7 +30,7 @@ _VARIABLES = ("CLAWLOG_SOCKET", *_PATHS, "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "X
 """By which the daemon is found."""
 
 
-def server(env: Mapping[str, str], project: str | None = None) -> McpServer:
+def server(env: Mapping[str, str], project: str | None = None, *, is_allowed: bool = False) -> McpServer:
     """Returns what agents are to start: this program, by the path that stays the same when it is upgraded.
 
     Raises:
@@ -45,7 +45,7 @@ def server(env: Mapping[str, str], project: str | None = None) -> McpServer:
             f"there is no program {own} for agents to start; install this project with pipx or pip", exits.UNAVAILABLE
         )
     variables = {name: os.path.abspath(env[name]) if name in _PATHS else env[name] for name in _VARIABLES if env.get(name)}
-    return McpServer(env, own, ("mcp",), variables, project)
+    return McpServer(env, own, ("mcp",), variables, project, is_allowed)
 
 
 def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *, named: bool) -> HooksPlan:
@@ -109,9 +109,9 @@ def _edits(agent: Agent, about: McpServer) -> list[Edit]:
 def _unrecorded(env: Mapping[str, str], record: Record, names: Sequence[str]) -> dict[str, list[Own]]:
     """Returns what starts our server in these agents' settings without a record: it may be lost, or a person wrote it."""
     found: dict[str, list[Own]] = {}
-    about = server(env)
+    possible = [server(env, is_allowed=is_allowed) for is_allowed in (True, False)]
     for agent in agents.named(names):
-        for edit in _edits(agent, about):
+        for edit in [each for about in possible for each in _edits(agent, about)]:
             edited = record.edits.get(edit.path)
             if edited is not None and any(own.agent == MCP + agent.name for own in edited.own):
                 continue
