@@ -110,6 +110,21 @@ def test_of_a_project_what_is_ones_own_where_the_agent_has_that(
     assert everything(fresh.folder) == before
 
 
+def test_where_it_is_allowed_no_model_has_to_ask(fresh: Installation, clawlog: Clawlog) -> None:
+    settings = fresh.folder / ".claude" / "settings.json"
+    before = written(settings, '{"permissions": {"allow": ["Bash(ls:*)"]}}\n')
+    done(fresh, clawlog, "install", "mcp", "claude-code", "gemini-cli", "qwen-code", "codex", "--allow")
+    assert tree_of(settings)["permissions"] == {"allow": ["Bash(ls:*)", "mcp__clawlog"]}
+    for agent in ("gemini-cli", "qwen-code"):
+        name, servers, value = SETTINGS[agent]
+        assert servers(tree_of(fresh.folder / name)) == {"clawlog": {**value, "trust": True}}
+    done(fresh, clawlog, "install", "mcp", "claude-code", "gemini-cli")  # no longer
+    assert tree_of(settings)["permissions"] == {"allow": ["Bash(ls:*)"]}
+    assert tree_of(fresh.folder / ".gemini" / "settings.json")["mcpServers"] == {"clawlog": PLAIN}
+    done(fresh, clawlog, "uninstall", "mcp")
+    assert settings.read_bytes() == before
+
+
 # ── To the byte ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 JSON_TEXTS = {
@@ -220,8 +235,9 @@ def test_a_program_that_has_moved_is_named_anew(fresh: Installation, clawlog: Cl
     assert path.read_bytes() == before
 
 
-def test_without_a_record_it_is_taken_out_all_the_same(fresh: Installation, clawlog: Clawlog) -> None:
-    done(fresh, clawlog, "install", "mcp", "--all")
+@pytest.mark.parametrize("flags", [[], ["--allow"]], ids=["", "allowed"])
+def test_without_a_record_it_is_taken_out_all_the_same(fresh: Installation, clawlog: Clawlog, flags: list[str]) -> None:
+    done(fresh, clawlog, "install", "mcp", "--all", *flags)
     (fresh.folder / "installed.json").unlink()
     done(fresh, clawlog, "uninstall", "mcp")
     left = [path for path in fresh.folder.rglob("*") if path.is_file() and "clawlog" in path.read_text()]

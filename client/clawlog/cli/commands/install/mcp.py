@@ -10,6 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from clawlog import exits
 from clawlog.agents.agent import Agent, McpServer, NotOffered
@@ -63,6 +64,7 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *
     record = Record.load(KIND, env)
     plan = HooksPlan()
     wanted: dict[str, list[Wanted]] = {}
+    going: dict[str, str] = {}
     for agent in chosen:
         try:
             needed = _edits(agent, about)
@@ -72,10 +74,14 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *
         plan.agents.append(agent.name)
         for each in needed:
             wanted.setdefault(each.path, []).append(Wanted(MCP + agent.name, each))
+        going |= {each.path: MCP + agent.name for each in _edits(agent, replace(about, is_allowed=True))}
     if not plan.agents:
         raise CommandError("nothing was done: none of these agents can be set up so", exits.REFUSED)
     for path, all_wanted in wanted.items():
         planning.edit(plan, record, path, all_wanted)
+    for path in going.keys() & record.edits.keys() - wanted.keys():  # what was allowed before, and is not any more
+        if any(own.agent == going[path] for own in record.edits[path].own):
+            _take_out(plan, record, path, {going[path]})
     return plan
 
 
@@ -95,11 +101,15 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
     found = _unrecorded(env, record, plan.agents)
     recorded = [path for path, edited in record.edits.items() if any(own.agent in going for own in edited.own)]
     for path in dict.fromkeys([*recorded, *found]):
-        try:
-            plan.actions.append(EditFile.planned(path, record, agents=going, found=found.get(path, ())))
-        except NotEditable as error:
-            plan.left.append(LeftAlone(path, f"{error}; take out the server named clawlog"))
+        _take_out(plan, record, path, going, found.get(path, ()))
     return plan
+
+
+def _take_out(plan: HooksPlan, record: Record, path: str, going: set[str], found: Sequence[Own] = ()) -> None:
+    try:
+        plan.actions.append(EditFile.planned(path, record, agents=going, found=found))
+    except NotEditable as error:
+        plan.left.append(LeftAlone(path, f"{error}; take out what names the server clawlog"))
 
 
 def _edits(agent: Agent, about: McpServer) -> list[Edit]:

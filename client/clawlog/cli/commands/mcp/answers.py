@@ -97,5 +97,4 @@ def _stop_member(task: Task, stop: StopState) -> dict[str, Any]:
         "mode": stop.mode,
         "reason": stop.reason,
         "requested_at": stop.requested_at,
-        "what_to_do": _WHAT_TO_DO,
     }
