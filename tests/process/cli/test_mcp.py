@@ -295,6 +295,24 @@ async def test_what_is_wrong_with_a_call_is_said_with_what_to_do(running: Instal
         await talk.done("update_task", status="done")
 
 
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"done": float("inf")}, "done: Input should be a finite number"),
+        ({"done": 10**400}, "done: Input should be a valid number"),
+        ({"summary": "\ud800\n\x1b[31m" + "x" * 100_000}, "The line was too long and is cut."),
+        ({"task_id": "../../etc"}, "expected 1 to 64 letters"),
+        ({"summary": {"text": "nested"}}, "summary: Input should be a valid string"),
+    ],
+)
+def test_hostile_values_are_cut_or_refused(running: Installation, arguments: dict[str, Any], words: str) -> None:
+    session = Session(running.env, os.getpid())
+    assert not session.call("create_task", {"title": "Hostile \ud800"}, Agent()).failed
+    (before,) = session.tasks
+    assert words in session.call("heartbeat", arguments, Agent()).text
+    assert session.tasks == [before]
+
+
 async def test_without_a_daemon_what_is_reported_is_kept_for_the_next_one(fresh: Installation) -> None:
     async with conversation(fresh) as talk:
         created = await talk.done("create_task", title="Kept", steps=["a"])

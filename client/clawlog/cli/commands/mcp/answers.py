@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from clawlog.connection.results import StopPhase, StopState
-from clawlog.protocol.summary import one_line
+from clawlog.protocol.summary import any_line, one_line
 
+_MAX_REASON_CHARS = 500
 _WHAT_TO_DO = (
     "Finish or undo only what must not be left half done, begin nothing new, then call acknowledge_stop with one line on where "
     "you stopped, and end your turn."
@@ -85,7 +86,7 @@ def checked(answer: Answer) -> str:
 
 def _stop_text(requested: tuple[Task, StopState]) -> str:
     task, stop = requested
-    reason = f' with the words "{one_line(stop.reason)}"' if stop.reason else ""
+    reason = f' with the words "{any_line(stop.reason, _MAX_REASON_CHARS)}"' if stop.reason else ""
     return f"STOP REQUESTED. A person asks you to stop {task.named}{reason}. {_WHAT_TO_DO}"
 
 

@@ -15,6 +15,8 @@ from pydantic_core import core_schema
 from clawlog.protocol.types import StepStatus
 
 _MOST_FAULTS = 5
+_MOST_CHARS = 4000
+"""More than any text may have; of a longer one, such as a whole log in place of a line, the beginning is sent."""
 
 
 class BadArgumentsError(Exception):
@@ -38,7 +40,7 @@ class _PlainSchema(GenerateJsonSchema):
 class Parameters(BaseModel):
     """The base: a name that no tool knows is an error, never passed over."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, coerce_numbers_to_str=True, allow_inf_nan=False)
 
     @classmethod
     def schema_for_agents(cls) -> dict[str, Any]:
@@ -56,7 +58,7 @@ class Parameters(BaseModel):
         Raises:
             BadArgumentsError: They have another shape.
         """
-        given = {name: value for name, value in arguments.items() if value is not None}  # null: as if left out
+        given = {name: _sound(value) for name, value in arguments.items() if value is not None}  # null: as if left out
         try:
             return cls.model_validate(given)
         except ValidationError as error:
@@ -66,6 +68,15 @@ class Parameters(BaseModel):
             fields = [f"{name} (required)" if field.is_required() else name for name, field in cls.model_fields.items()]
             takes = ", ".join(fields)
             raise BadArgumentsError(f"Nothing was done: {'; '.join(faults)}. The tool takes: {takes}.") from None
+
+
+def _sound(value: Any) -> Any:
+    """A value whose texts have no lone surrogates, which JSON can spell and UTF-8 cannot, and no more than fits into a call."""
+    if isinstance(value, str):
+        return value[:_MOST_CHARS].encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_sound(each) for each in value]
+    return {name: _sound(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _inlined(schema: Any, defined: Mapping[str, Any]) -> Any:

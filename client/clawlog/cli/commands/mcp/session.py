@@ -24,7 +24,7 @@ from clawlog.cli.commands.mcp.tools import Tool
 from clawlog.connection import calls
 from clawlog.connection.call import Call
 from clawlog.connection.results import JsonObject, StopPhase, StopState, stop_state
-from clawlog.errors import ClawlogError, Refused
+from clawlog.errors import ClawlogError, DaemonUnreachable, Refused
 from clawlog.protocol.errors import INVALID_PARAMS, NO_OPEN_INTERRUPT, TASK_FINISHED, UNKNOWN_TASK
 from clawlog.protocol.vocabulary import ENDED_TASK_STATUSES
 from clawlog.scripting import delivery, plan
@@ -95,14 +95,15 @@ class Session:
             return self._created(given, agent)
         task_id = self._task_of(given, tool)
         self._look_after(Task(task_id))
-        self._current = self._current or task_id
         if tool.request is None:
             answer = self._checked(Answer("", details={"task_id": task_id}))
             return replace(answer, text=answers.checked(answer))
         call = tool.request(given, task_id)
         answer = self._told(_planned(tool.name, call), tool, task_id)
-        if not answer.failed and _ends_task(call):
-            self._open.pop(task_id, None)
+        if not answer.failed:
+            self._current = self._current or task_id
+            if _ends_task(call):
+                self._open.pop(task_id, None)
         return answer
 
     def _created(self, given: CreateTask, agent: Agent) -> Answer:
@@ -188,7 +189,7 @@ class Session:
         unknown: list[Task] = []
         for task, outcome in zip(asked, outcomes, strict=True):
             stop = StopState(StopPhase.UNKNOWN) if outcome.result is None else stop_state(outcome.result)
-            if isinstance(outcome.error, Refused) and outcome.error.code == UNKNOWN_TASK:
+            if isinstance(outcome.error, Refused):  # there is no such task
                 if task.task_id not in self._given:  # else it may come to be: with the first report of the agent's hook
                     self._open.pop(task.task_id, None)
                 continue
@@ -234,4 +235,5 @@ def _failure(error: ClawlogError) -> str:
         return f"Nothing was done: {error}. With the tools here: check_stop and update_task."
     if code is not None:
         return f"Nothing was done: {error}"
-    return f"Not reported: {error}. Go on with your work; reporting works again when the daemon does."
+    again = "; reporting works again when the daemon does" if isinstance(error, DaemonUnreachable) else ""
+    return f"Not reported: {error}. Go on with your work{again}."
