@@ -67,7 +67,8 @@ def _version(_: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
 
 def _mcp(server: McpServer) -> Sequence[Change]:
     # Of a project the part of one's own file that is about it: the project's own file is for all who work on it.
-    path = os.path.join(server.env.get("CLAUDE_CONFIG_DIR") or locations.home(server.env), ".claude.json")
+    folder = _folder(server.env) if server.env.get("CLAUDE_CONFIG_DIR") else locations.home(server.env)
+    path = os.path.join(folder, ".claude.json")
     above = ("mcpServers",) if server.project is None else ("projects", server.project, "mcpServers")
     changes: list[Change] = [mcp_entries.member(path, {"type": "stdio", **mcp_entries.program(server)}, *above)]
     if server.is_allowed:

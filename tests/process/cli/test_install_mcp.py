@@ -69,6 +69,12 @@ def test_each_agent_is_told_of_the_server_in_its_own_words(fresh: Installation, 
     assert (fresh.folder / name).stat().st_mode & 0o777 == 0o600
 
 
+def test_a_folder_that_claude_code_is_told_of_holds_its_servers_too(fresh: Installation, clawlog: Clawlog) -> None:
+    fresh.env["CLAUDE_CONFIG_DIR"] = str(fresh.folder / "elsewhere")
+    done(fresh, clawlog, "install", "mcp", "claude-code", "--allow")
+    assert sorted(path.name for path in (fresh.folder / "elsewhere").iterdir()) == [".claude.json", "settings.json"]
+
+
 def test_codex_hands_on_by_what_the_daemon_is_found(fresh: Installation, clawlog: Clawlog) -> None:
     done(fresh, clawlog, "install", "mcp", "codex")
     server = tree_of(fresh.folder / ".codex" / "config.toml")["mcp_servers"]["clawlog"]

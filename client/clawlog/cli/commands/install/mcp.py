@@ -79,7 +79,7 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *
         raise CommandError("nothing was done: none of these agents can be set up so", exits.REFUSED)
     for path, all_wanted in wanted.items():
         planning.edit(plan, record, path, all_wanted)
-    for path in going.keys() & record.edits.keys() - wanted.keys():  # what was allowed before, and is not any more
+    for path in sorted(going.keys() & record.edits.keys() - wanted.keys()):  # what was allowed before, and is not any more
         if any(own.agent == going[path] for own in record.edits[path].own):
             _take_out(plan, record, path, {going[path]})
     return plan
@@ -119,7 +119,10 @@ def _edits(agent: Agent, about: McpServer) -> list[Edit]:
 def _unrecorded(env: Mapping[str, str], record: Record, names: Sequence[str]) -> dict[str, list[Own]]:
     """Returns what starts our server in these agents' settings without a record: it may be lost, or a person wrote it."""
     found: dict[str, list[Own]] = {}
-    possible = [server(env, is_allowed=is_allowed) for is_allowed in (True, False)]
+    try:
+        possible = [server(env, is_allowed=is_allowed) for is_allowed in (True, False)]
+    except CommandError:
+        return found  # what has no program cannot be known by it
     for agent in agents.named(names):
         for edit in [each for about in possible for each in _edits(agent, about)]:
             edited = record.edits.get(edit.path)

@@ -189,7 +189,7 @@ class Session:
         unknown: list[Task] = []
         for task, outcome in zip(asked, outcomes, strict=True):
             stop = StopState(StopPhase.UNKNOWN) if outcome.result is None else stop_state(outcome.result)
-            if isinstance(outcome.error, Refused):  # there is no such task
+            if isinstance(outcome.error, Refused) and outcome.error.code in (UNKNOWN_TASK, INVALID_PARAMS):  # there is none
                 if task.task_id not in self._given:  # else it may come to be: with the first report of the agent's hook
                     self._open.pop(task.task_id, None)
                 continue
