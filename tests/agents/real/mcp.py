@@ -10,10 +10,16 @@ from support.models.script import Script, Turn
 
 _STOP = "STOP REQUESTED"
 _WHERE = "after one, before two"
+_CREATE = (("create_task", {"title": "Count by tools", "steps": ["one"]}),)
+_CREATED = "The task is created"
+_STARTS_S = 20
+"""For how long the server may start: agents ask their model without waiting for it."""
+
 STEERED = Script(
     "steered",
     (
-        Turn("I create a task.", calls=(("create_task", {"title": "Count by tools", "steps": ["one"]}),)),
+        Turn("I create a task.", calls=_CREATE),
+        *(Turn("I try again.", calls=_CREATE, unless=_CREATED, delay_s=1.0) for _ in range(_STARTS_S)),
         Turn("I plan.", calls=(("set_plan", {"steps": [{"title": "one", "status": "running"}, {"title": "two"}]}),)),
         Turn("One.", shell=("./say one wait",)),
         Turn("I report it.", calls=(("update_step", {"step": "one", "status": "done"}),)),
