@@ -11,7 +11,7 @@ from clawlog import locations
 from clawlog.agents import commands, folders, mcp_entries, members
 from clawlog.agents.agent import Agent, McpServer, Place, PlannedStep, StepChange
 from clawlog.agents.events import Dialect, reader
-from clawlog.agents.installation import Change, JsonEntry, JsonMember
+from clawlog.agents.installation import JSON, Change, JsonEntry, JsonMember
 
 NAME = "claude-code"
 EVENTS = (
@@ -70,7 +70,9 @@ def _mcp(server: McpServer) -> Sequence[Change]:
     folder = _folder(server.env) if server.env.get("CLAUDE_CONFIG_DIR") else locations.home(server.env)
     path = os.path.join(folder, ".claude.json")
     above = ("mcpServers",) if server.project is None else ("projects", server.project, "mcpServers")
-    changes: list[Change] = [mcp_entries.member(path, {"type": "stdio", **mcp_entries.program(server)}, *above)]
+    # It waits for this one before its first turn, and does not hide its tools: the first thing to be reported is the task.
+    value: dict[str, JSON] = {"type": "stdio", **mcp_entries.program(server), "alwaysLoad": True}
+    changes: list[Change] = [mcp_entries.member(path, value, *above)]
     if server.is_allowed:
         changes.append(JsonEntry(_settings(server.env, server.project), ("permissions", "allow"), f"mcp__{mcp_entries.NAME}"))
     return changes

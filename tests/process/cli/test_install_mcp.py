@@ -24,7 +24,7 @@ UNAVAILABLE = 69
 
 # What each agent's own command for it writes, as far as it has one (claude mcp add, codex mcp add, copilot mcp add, …).
 SETTINGS: dict[str, tuple[str, Callable[[Any], Any], dict[str, Any]]] = {
-    "claude-code": (".claude.json", lambda tree: tree["mcpServers"], {"type": "stdio", **PLAIN}),
+    "claude-code": (".claude.json", lambda tree: tree["mcpServers"], {"type": "stdio", **PLAIN, "alwaysLoad": True}),
     "gemini-cli": (".gemini/settings.json", lambda tree: tree["mcpServers"], PLAIN),
     "qwen-code": (".qwen/settings.json", lambda tree: tree["mcpServers"], PLAIN),
     "copilot-cli": (".copilot/mcp-config.json", lambda tree: tree["mcpServers"], {"type": "local", **PLAIN, "tools": ["*"]}),
@@ -104,7 +104,7 @@ def test_of_a_project_what_is_ones_own_where_the_agent_has_that(
     before = everything(fresh.folder)
     done(fresh, clawlog, "install", "mcp", "--all", "--project")
     local = tree_of(fresh.folder / ".claude.json")["projects"][str(project)]["mcpServers"]
-    assert local == {"clawlog": {"type": "stdio", **PLAIN}}
+    assert local == {"clawlog": {"type": "stdio", **PLAIN, "alwaysLoad": True}}
     new = {str(path.relative_to(project)) for path in project.rglob("*") if path.is_file()}
     assert new == {
         ".codex/config.toml", ".gemini/settings.json", ".qwen/settings.json", ".github/mcp.json", "opencode.json",

@@ -99,6 +99,7 @@ def test_a_turn_with_a_condition_heeds_what_the_conversation_holds() -> None:
     [
         (["mcp__clawlog__create_task"], "mcp__clawlog__create_task", {"title": "T"}),
         (["clawlog-create_task"], "clawlog-create_task", {"title": "T"}),
+        (["ToolSearch"], "ToolSearch", {"query": "+clawlog", "max_results": 20}),
         (["tool_call", "tool_search"], "tool_call", {"name": "mcp__clawlog__create_task", "arguments": {"title": "T"}}),
         (["tool_call", "tool_describe"], "tool_call", {"id": "clawlog__create_task", "args": {"title": "T"}}),
         (["tool_search"], "mcp__clawlog.create_task", {"title": "T"}),

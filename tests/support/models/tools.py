@@ -161,6 +161,8 @@ def _by_name(name: str, arguments: Arguments, offer: Offer) -> Use:
     known = next((each for each in sorted(offer.usable) if each.endswith(ending)), None)
     if known is not None:
         return Use(known, arguments)
+    if SEARCH.tool in offer.usable:  # Claude Code hides what came late
+        return Use(SEARCH.tool, {"query": f"+{MCP_SERVER}", "max_results": 20})
     if "tool_describe" in offer.names:  # OpenClaw and Qwen Code have a tool that calls what they do not show
         return Use("tool_call", {"id": f"{MCP_SERVER}__{name}", "args": arguments})
     if "tool_call" in offer.names:
