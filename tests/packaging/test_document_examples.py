@@ -17,6 +17,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+from clawlog.cli.commands.mcp.tools import TOOLS
 from support.daemon_process import DaemonProcess, environment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -204,3 +205,30 @@ async def test_the_examples_for_agents(daemon: DaemonProcess, folder: Path, head
     tasks = (await daemon.call("task.list"))["tasks"]
     assert {task["status"] for task in tasks} == {"done"}
     assert {step["status"] for task in tasks for step in task["steps"]} == {"done"}
+
+
+async def test_the_run_of_agents_that_speak_mcp(daemon: DaemonProcess, folder: Path) -> None:
+    (program,) = examples("mcp.md", "## A run", "python")
+    (shown,) = examples("mcp.md", "## A run", "text")
+    printed = await run(folder, PYTHON, program, CLAWLOG_SOCKET=str(daemon.socket_path))
+
+    def as_shown(text: str) -> str:
+        """Without what is another at each run, and the page, which a daemon that has only just started does not know."""
+        return re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", re.sub(r" Its page: \S+", "", text)).strip()
+
+    assert as_shown(printed) == as_shown(shown)
+    (task,) = (await daemon.call("task.list"))["tasks"]
+    assert (task["status"], task["steps"][0]["summary"]) == ("interrupted", "three shelves")
+
+
+def test_the_table_of_the_tools_of_mcp_is_theirs() -> None:
+    table = (DOCS / "mcp.md").read_text(encoding="utf-8").partition("## The tools")[2].partition("\n## ")[0]
+    told = {}
+    for name, takes in re.findall(r"^\| `(\w+)` \|(.*?)\|", table, re.MULTILINE):
+        bare = re.sub(r"\([^)]*\)", "", takes)
+        told[name] = {each: bool(star) for each, star in re.findall(r"`(\w+)`(\*?)", bare)}
+    taken = {
+        tool.name: {name: field.is_required() for name, field in tool.parameters.model_fields.items() if name != "task_id"}
+        for tool in TOOLS.values()
+    }
+    assert told == taken

@@ -94,6 +94,27 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class McpServer:
+    """The server of the Model Context Protocol that agents are to start.
+
+    Attributes:
+        env: The environment.
+        program: Its program, by a whole path.
+        arguments: The program's arguments.
+        variables: What of the environment it needs, for agents that do not hand theirs on.
+        project: As of ``Place``.
+        is_allowed: Whether the agent is to let its model use the tools without asking a person each time.
+    """
+
+    env: Mapping[str, str]
+    program: str
+    arguments: tuple[str, ...]
+    variables: Mapping[str, str]
+    project: str | None = None
+    is_allowed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Agent:
     """One coding agent.
 
@@ -103,6 +124,7 @@ class Agent:
         programs: What its program is called on PATH.
         folder: Returns where its settings are; that the folder is there means that the agent was used here.
         changes: Returns what its settings need. Raises ``NotOffered`` where the agent has no such place (``--project``).
+        mcp: Returns what its settings need to start a server of the Model Context Protocol. Raises as ``changes``.
         read: Returns what one call of its hook says: the native event's name, its payload, the hook's environment.
         note: What a person must do once after the installation, if anything, such as Codex's trust question.
     """
@@ -112,6 +134,7 @@ class Agent:
     programs: tuple[str, ...]
     folder: Callable[[Mapping[str, str]], str]
     changes: Callable[[Place], Sequence[Change]]
+    mcp: Callable[[McpServer], Sequence[Change]]
     read: Callable[[str, Mapping[str, Any], Mapping[str, str]], Sequence[Report]]
     note: str | None = None
 

@@ -7,10 +7,11 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import commands, folders, members
-from clawlog.agents.agent import Agent, Place, PlannedStep, StepChange
+from clawlog import locations
+from clawlog.agents import commands, folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, Place, PlannedStep, StepChange
 from clawlog.agents.events import Dialect, reader
-from clawlog.agents.installation import Change, JsonEntry, JsonMember
+from clawlog.agents.installation import JSON, Change, JsonEntry, JsonMember
 
 NAME = "claude-code"
 EVENTS = (
@@ -22,13 +23,15 @@ _VERSION = re.compile(r"\Aclaude-code_(\d+)-(\d+)-(\d+)")
 _folder = folders.in_home(".claude", "CLAUDE_CONFIG_DIR")
 
 
-def _changes(place: Place) -> Sequence[Change]:
+def _settings(env: Mapping[str, str], project: str | None) -> str:
     # Of a project the file that is one's own: the other one is for all who work on it, and the hook's path is not.
-    path = (
-        os.path.join(_folder(place.env), "settings.json")
-        if place.project is None
-        else os.path.join(place.project, ".claude", "settings.local.json")
-    )
+    if project is None:
+        return os.path.join(_folder(env), "settings.json")
+    return os.path.join(project, ".claude", "settings.local.json")
+
+
+def _changes(place: Place) -> Sequence[Change]:
+    path = _settings(place.env, place.project)
     changes: list[Change] = [*commands.entries(path, place.hooks, NAME, EVENTS)]
     if place.with_plans:
         changes.append(JsonMember(path, ("env", "CLAUDE_CODE_ENABLE_TODO_TOOLS"), "1"))
@@ -62,11 +65,25 @@ def _version(_: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
     return None if found is None else ".".join(found.groups())
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    # Of a project the part of one's own file that is about it: the project's own file is for all who work on it.
+    folder = _folder(server.env) if server.env.get("CLAUDE_CONFIG_DIR") else locations.home(server.env)
+    path = os.path.join(folder, ".claude.json")
+    above = ("mcpServers",) if server.project is None else ("projects", server.project, "mcpServers")
+    # It waits for this one before its first turn, and does not hide its tools: the first thing to be reported is the task.
+    value: dict[str, JSON] = {"type": "stdio", **mcp_entries.program(server), "alwaysLoad": True}
+    changes: list[Change] = [mcp_entries.member(path, value, *above)]
+    if server.is_allowed:
+        changes.append(JsonEntry(_settings(server.env, server.project), ("permissions", "allow"), f"mcp__{mcp_entries.NAME}"))
+    return changes
+
+
 AGENT = Agent(
     name=NAME,
     title="Claude Code",
     programs=("claude",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=reader(Dialect(plan=_plan, step=_step, version=_version)),
 )

@@ -7,10 +7,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import commands, folders, members
-from clawlog.agents.agent import Agent, Place
+from clawlog.agents import commands, folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, Place
 from clawlog.agents.events import Dialect, reader
-from clawlog.agents.installation import Change, OwnFile
+from clawlog.agents.installation import JSON, Change, OwnFile
 
 NAME = "copilot-cli"
 EVENTS = ("SessionStart", "UserPromptSubmit", "PreToolUse", "PostToolUse", "Notification", "Stop", "SessionEnd")
@@ -64,11 +64,19 @@ def _version(_: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
     return env.get("COPILOT_CLI_BINARY_VERSION") or None
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    folder = _folder(server.env) if server.project is None else os.path.join(server.project, ".github")
+    name = "mcp-config.json" if server.project is None else "mcp.json"
+    value: dict[str, JSON] = {"type": "local", **mcp_entries.program(server), "tools": ["*"]}
+    return [mcp_entries.member(os.path.join(folder, name), value)]
+
+
 AGENT = Agent(
     name=NAME,
     title="GitHub Copilot CLI",
     programs=("copilot",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=reader(Dialect(events=_OWN_NAMES, members=_OWN_MEMBERS, is_failed=_is_failed, version=_version)),
 )

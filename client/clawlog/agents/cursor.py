@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import commands, folders, members
-from clawlog.agents.agent import Agent, Place
+from clawlog.agents import commands, folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, Place
 from clawlog.agents.events import Dialect, reader
 from clawlog.agents.installation import Change, JsonEntry
 
@@ -46,11 +46,17 @@ def _version(payload: Mapping[str, Any], _: Mapping[str, str]) -> str | None:
     return members.text(payload, "cursor_version")
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    folder = _folder(server.env) if server.project is None else os.path.join(server.project, ".cursor")
+    return [mcp_entries.member(os.path.join(folder, "mcp.json"), mcp_entries.with_variables(server))]
+
+
 AGENT = Agent(
     name=NAME,
     title="Cursor",
     programs=("cursor-agent", "cursor"),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=reader(Dialect(events=_CLAUDE_NAMES, version=_version)),
 )

@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import commands, folders, members
-from clawlog.agents.agent import Agent, NotOffered, Place, PlannedStep
+from clawlog.agents import commands, folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, NotOffered, Place, PlannedStep
 from clawlog.agents.events import Dialect, reader
 from clawlog.agents.installation import Change
 
@@ -44,11 +44,19 @@ def _plan(tool: str, given: Any) -> tuple[PlannedStep, ...] | None:
     return members.plan(members.member(given, "todos"), "description") if tool == "write_todos" else None
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    folder = _folder(server.env) if server.project is None else os.path.join(server.project, ".gemini")
+    return [
+        mcp_entries.member(os.path.join(folder, "settings.json"), {**mcp_entries.program(server), **mcp_entries.trust(server)})
+    ]
+
+
 AGENT = Agent(
     name=NAME,
     title="Gemini CLI",
     programs=("gemini",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=reader(Dialect(events=_CLAUDE_NAMES, plan=_plan, asks=frozenset({"ask_user"}))),
 )

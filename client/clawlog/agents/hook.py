@@ -163,7 +163,9 @@ def _unnamed(name: str) -> Agent:
     """An agent that is not known by name: whoever wrote the hook into its settings says that it reports as Claude Code does."""
     from clawlog.agents.events import Dialect, reader  # noqa: PLC0415 - for these alone
 
-    return Agent(name=name, title=name, programs=(), folder=lambda _: "", changes=lambda _: (), read=reader(Dialect()))
+    return Agent(
+        name=name, title=name, programs=(), folder=lambda _: "", changes=lambda _: (), mcp=lambda _: (), read=reader(Dialect())
+    )
 
 
 def _context(arguments: Sequence[str]) -> Context:

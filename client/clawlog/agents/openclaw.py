@@ -10,8 +10,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import folders, members
-from clawlog.agents.agent import Agent, NotOffered, Place, Report
+from clawlog.agents import folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, NotOffered, Place, Report
 from clawlog.agents.installation import JSON, Change, JsonEntry, JsonMember
 
 NAME = "openclaw"
@@ -62,11 +62,19 @@ def read(event: str, payload: Mapping[str, Any], env: Mapping[str, str]) -> Sequ
             return ()
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    if server.project is not None:
+        raise NotOffered("servers for one project alone are not known for OpenClaw; leave --project out")
+    path = server.env.get("OPENCLAW_CONFIG_PATH") or os.path.join(_folder(server.env), "openclaw.json")
+    return [mcp_entries.member(path, mcp_entries.with_variables(server), "mcp", "servers")]
+
+
 AGENT = Agent(
     name=NAME,
     title="OpenClaw",
     programs=("openclaw",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=read,
 )

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from clawlog import locations
-from clawlog.agents import members
-from clawlog.agents.agent import Agent, NotOffered, Place, Report
-from clawlog.agents.installation import Change, OwnFile
+from clawlog.agents import mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, NotOffered, Place, Report
+from clawlog.agents.installation import JSON, Change, OwnFile
 
 NAME = "opencode"
 
@@ -106,11 +106,18 @@ def _ending(error: str | None) -> Mapping[str, Any]:
     return {"reason": "interrupted"} if error == "MessageAbortedError" else {"failed": True, "reason": "error"}
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    folder = _folder(server.env) if server.project is None else server.project
+    value: dict[str, JSON] = {"type": "local", "command": [server.program, *server.arguments], "enabled": True}
+    return [mcp_entries.member(os.path.join(folder, "opencode.json"), value, "mcp")]
+
+
 AGENT = Agent(
     name=NAME,
     title="OpenCode",
     programs=("opencode",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=read,
 )

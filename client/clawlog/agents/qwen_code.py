@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from clawlog.agents import commands, folders, members
-from clawlog.agents.agent import Agent, NotOffered, Place, PlannedStep
+from clawlog.agents import commands, folders, mcp_entries, members
+from clawlog.agents.agent import Agent, McpServer, NotOffered, Place, PlannedStep
 from clawlog.agents.events import Dialect, reader
 from clawlog.agents.installation import Change, JsonMember
 
@@ -38,11 +38,19 @@ def _version(_: Mapping[str, Any], env: Mapping[str, str]) -> str | None:
     return env.get("QWEN_CODE_STARTUP_VERSION") or None
 
 
+def _mcp(server: McpServer) -> Sequence[Change]:
+    folder = _folder(server.env) if server.project is None else os.path.join(server.project, ".qwen")
+    return [
+        mcp_entries.member(os.path.join(folder, "settings.json"), {**mcp_entries.program(server), **mcp_entries.trust(server)})
+    ]
+
+
 AGENT = Agent(
     name=NAME,
     title="Qwen Code",
     programs=("qwen",),
     folder=_folder,
     changes=_changes,
+    mcp=_mcp,
     read=reader(Dialect(plan=_plan, asks=frozenset({"ask_user_question"}), version=_version)),
 )

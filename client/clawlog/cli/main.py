@@ -37,9 +37,10 @@ COMMANDS = {
     "dead-letter": "List, retry or drop the events that a backend refused.",
     "contract": "Show or try how a backend is spoken to.",
     "doctor": "Check the installation and say what to fix.",
-    "install": "Install systemd units, the agent skill or agent hooks.",
+    "install": "Install systemd units, the skill, hooks or MCP settings.",
     "uninstall": "Undo clawlog install.",
     "hooks": "Try the hook of an agent.",
+    "mcp": "Report tasks for agents, by the Model Context Protocol.",
     "backend": "Run the embedded backend alone.",
     "completion": "Print shell completion for bash, zsh or fish.",
 }

@@ -21,8 +21,9 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print JSON, with every check and figure")
     parser.add_argument("--write", action="store_true", help="put the table into docs/agents-and-skills.md")
     options = parser.parse_args()
-    if unknown := [name for name in options.agents if name not in PROGRAMS]:
-        parser.error(f"no agent is called {', '.join(unknown)}; there are {', '.join(PROGRAMS)}")
+    known = cache.packages() if options.install else PROGRAMS
+    if unknown := [name for name in options.agents if name not in known]:
+        parser.error(f"no agent is called {', '.join(unknown)}; there are {', '.join(known)}")
     names = options.agents or list(PROGRAMS)
     skipped = cache.install(names, _tell)
     if options.install:

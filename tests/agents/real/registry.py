@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from agents.real import scenarios
 from agents.real.cost import cost
+from agents.real.mcp import mcp
 from agents.real.sandboxes import sandbox
 from agents.real.scenarios import Progress, Result
 from agents.real.settings import settings
@@ -23,6 +24,7 @@ SCENARIOS: dict[str, Scenario] = {
     "waits": waits,
     "settings": settings,
     "sandbox": sandbox,
+    "mcp": mcp,
     "cost": cost,
 }
 

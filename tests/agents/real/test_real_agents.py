@@ -10,7 +10,7 @@ from agents.real.sandboxes import SANDBOXED
 from support.sandbox import why_not
 
 AGENTS = ("claude-code", "codex", "gemini-cli")
-SCENARIOS = ("session", "stop", "killed", "two", "daemon-killed", "waits", "settings", "sandbox")
+SCENARIOS = ("session", "stop", "killed", "two", "daemon-killed", "waits", "settings", "sandbox", "mcp")
 
 pytestmark = pytest.mark.agents
 

@@ -57,7 +57,7 @@ def test_an_installation_without_npm_fails_with_the_reason(folder: Path, monkeyp
 
 def test_every_agent_but_the_one_that_no_package_has_is_run() -> None:
     assert set(PROGRAMS) == set(AGENTS) - {"cursor"}
-    assert set(cache.packages()) == {"node", *PROGRAMS}
+    assert set(cache.packages()) == {"node", "inspector", *PROGRAMS}
     assert set(table.TITLES) == set(PROGRAMS)
 
 

@@ -23,7 +23,7 @@ from support.installation import Installation
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGE = (ROOT / "docs" / "json-output.md").read_text(encoding="utf-8")
-WITHOUT = {("run",), ("top",), ("backend",), ("completion",)}
+WITHOUT = {("run",), ("top",), ("backend",), ("completion",), ("mcp",)}
 
 _PLAIN = {"string": str, "integer": int, "number": (int, float), "boolean": bool}
 

@@ -77,7 +77,8 @@ def answer(request: Request, scripts: Mapping[str, Script]) -> Answer:
     if turn.plan and lends_plan_tool(request.offer) and _LOOKING not in request.conversation:
         text = f"{_LOOKING} {script.mark(number - 1)}"
         return Answer(text, _calls([SEARCH]), script=script.name, number=number - 1)
-    while not (used := _of(turn, request.offer)) and not turn.ends:  # this agent has no tool for it
+    # What is left out: this agent has no tool for it, or its condition does not hold.
+    while not turn.is_due(request.conversation) or (not (used := _of(turn, request.offer)) and not turn.ends):
         number = (number + 1) % len(script.turns)
         turn = script.turns[number]
     return Answer(f"{turn.say} {script.mark(number)}", used, turn.delay_s, script.name, number)

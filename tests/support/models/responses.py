@@ -44,7 +44,9 @@ def _call_item(call: Call) -> dict[str, Any]:
         own = {"type": "custom_tool_call", "id": f"ctc_{call.id}", "input": call.arguments}
     else:
         own = {"type": "function_call", "id": f"fc_{call.id}", "arguments": json.dumps(call.arguments)}
-    return {**own, "call_id": call.id, "name": call.tool, "status": "completed"}
+    namespace, _, name = call.tool.rpartition(".")  # of a server's tools
+    named = {"name": name, "namespace": namespace} if namespace else {"name": name}
+    return {**own, **named, "call_id": call.id, "status": "completed"}
 
 
 def whole(answer: Answer, model: str) -> dict[str, Any]:

@@ -31,6 +31,8 @@ class Turn:
         subagent: A prompt for a subagent, which plays the script ``subagent``.
         report: What a subagent tells the agent that started it, where it has a tool for that.
         delay_s: How long the answer takes.
+        only_if: A text that the conversation has to hold, else the turn is left out: the model heeds what tools answer.
+        unless: A text that it must not hold.
     """
 
     say: str = ""
@@ -41,6 +43,14 @@ class Turn:
     subagent: str | None = None
     report: str | None = None
     delay_s: float = 0.0
+    only_if: str | None = None
+    unless: str | None = None
+
+    def is_due(self, conversation: str) -> bool:
+        """Whether it is to be played."""
+        return (self.only_if is None or self.only_if in conversation) and (
+            self.unless is None or self.unless not in conversation
+        )
 
     @property
     def ends(self) -> bool:

@@ -77,3 +77,36 @@ def test_code_mode_gets_one_script_that_uses_the_tools() -> None:
     offer = Offer(frozenset({"exec"}), free_form=frozenset({"exec"}))
     (call,) = ask(offer, play("other")).calls
     assert (call.tool, call.arguments) == ("exec", 'text(await tools.exec_command({"cmd": "echo hello"}));')
+
+
+def test_a_turn_with_a_condition_heeds_what_the_conversation_holds() -> None:
+    turns = (
+        Turn("Go.", shell=("echo",)),
+        Turn("On.", shell=("echo",), unless="HALT"),
+        Turn("Halted.", only_if="HALT"),
+        Turn("End."),
+    )
+    scripts = {"heeds": Script("heeds", turns)}
+
+    def after(*said: str) -> int:
+        return answer(Request("m", False, CLAUDE, ("Go",), json.dumps(["(turn heeds 0)", *said])), scripts).number
+
+    assert (after(), after("HALT"), after("(turn heeds 1)")) == (1, 2, 3)
+
+
+@pytest.mark.parametrize(
+    ("names", "tool", "arguments"),
+    [
+        (["mcp__clawlog__create_task"], "mcp__clawlog__create_task", {"title": "T"}),
+        (["clawlog-create_task"], "clawlog-create_task", {"title": "T"}),
+        (["ToolSearch"], "ToolSearch", {"query": "+clawlog", "max_results": 20}),
+        (["tool_call", "tool_search"], "tool_call", {"name": "mcp__clawlog__create_task", "arguments": {"title": "T"}}),
+        (["tool_call", "tool_describe"], "tool_call", {"id": "clawlog__create_task", "args": {"title": "T"}}),
+        (["tool_search"], "mcp__clawlog.create_task", {"title": "T"}),
+        (["Bash"], "create_task", {"title": "T"}),
+    ],
+)
+def test_a_servers_tool_is_used_by_the_name_that_the_agent_gives_it(names: list[str], tool: str, arguments: object) -> None:
+    scripts = {"mcp": Script("mcp", (Turn("I call.", calls=(("create_task", {"title": "T"}),)), Turn("End.")))}
+    (call,) = answer(Request("m", False, Offer(frozenset(names)), ("Go",), "[]"), scripts).calls
+    assert (call.tool, call.arguments) == (tool, arguments)

@@ -149,6 +149,29 @@ _REPORTS = {"complete_task": lambda text: {"result": {"response": text}}}
 """With which a subagent of Gemini CLI ends: words alone do not end it."""
 
 
+MCP_SERVER = "clawlog"
+"""The server of the Model Context Protocol whose tools a script may name by their bare names."""
+
+
+def _by_name(name: str, arguments: Arguments, offer: Offer) -> Use:
+    """A use of a tool by its name, or by what the agent has made of it where it is a server's."""
+    if name in offer.usable:
+        return Use(name, arguments)
+    ending = tuple(f"{MCP_SERVER}{each}{name}" for each in ("__", "_", "-"))
+    known = next((each for each in sorted(offer.usable) if each.endswith(ending)), None)
+    if known is not None:
+        return Use(known, arguments)
+    if SEARCH.tool in offer.usable:  # Claude Code hides what came late
+        return Use(SEARCH.tool, {"query": f"+{MCP_SERVER}", "max_results": 20})
+    if "tool_describe" in offer.names:  # OpenClaw and Qwen Code have a tool that calls what they do not show
+        return Use("tool_call", {"id": f"{MCP_SERVER}__{name}", "args": arguments})
+    if "tool_call" in offer.names:
+        return Use("tool_call", {"name": f"mcp__{MCP_SERVER}__{name}", "arguments": arguments})
+    if "tool_search" in offer.names:  # Codex names the server beside the tool
+        return Use(f"mcp__{MCP_SERVER}.{name}", arguments)
+    return Use(name, arguments)
+
+
 def uses(turn: Turn, offer: Offer) -> list[Use]:
     """What a turn uses, with the tools that are offered; what the agent has no tool for is left out."""
     found: list[Use] = []
@@ -156,7 +179,7 @@ def uses(turn: Turn, offer: Offer) -> list[Use]:
         found += _PLAN_TOOLS[name](turn.plan)
     for command in turn.shell:
         found += _used(_SHELL_TOOLS, offer, command)
-    found += [Use(name, dict(arguments)) for name, arguments in turn.calls]
+    found += [_by_name(name, dict(arguments), offer) for name, arguments in turn.calls]
     if turn.ask is not None:
         found += _used(_QUESTION_TOOLS, offer, turn.ask)
     if turn.subagent is not None:

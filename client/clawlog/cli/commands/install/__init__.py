@@ -1,7 +1,7 @@
-"""``clawlog install``: units of systemd, the agent skill, agents' hooks; ``uninstall`` undoes it.
+"""``clawlog install``: units of systemd, the agent skill, agents' hooks and MCP settings; ``uninstall`` undoes it.
 
-``sources`` finds the shipped files; ``systemd``, ``skill`` and ``hooks`` each make a plan; ``plan`` shows and executes plans;
-``record`` keeps what was written, so that it can be undone without touching anything else.
+``sources`` finds the shipped files; ``systemd``, ``skill``, ``hooks`` and ``mcp`` each make a plan; ``plan`` shows and executes
+plans; ``record`` keeps what was written, so that it can be undone without touching anything else.
 """
 
 from __future__ import annotations
@@ -37,17 +37,21 @@ _FAULTS = {
 
 
 @click.group(
-    short_help="Install systemd units, the agent skill or agent hooks.",
+    short_help="Install systemd units, the skill, hooks or MCP settings.",
     epilog=epilog(
         ("clawlog install systemd --dry-run", "show what would be done"),
         ("clawlog install skill", "into ~/.agents/skills"),
         ("clawlog install hooks", "agents report by themselves"),
+        ("clawlog install mcp", "agents get tools to report with"),
         ("clawlog uninstall systemd", "undo it"),
         **_FAULTS,
     ),
 )
 def command() -> None:
-    """Install systemd units, the agent skill or agent hooks. Each shows what it writes; clawlog uninstall undoes it."""
+    """Install systemd units, the agent skill, agent hooks or MCP settings.
+
+    Each shows what it writes; clawlog uninstall undoes it.
+    """
 
 
 @command.command("systemd", epilog=epilog(("clawlog install systemd --user --dry-run", ""), **_FAULTS))
@@ -125,6 +129,43 @@ def hooks_(
     where = place(os.environ, project=selection.project() if in_project else None, with_plans=with_plans, opens_spool=sandbox)
     plan = planning.install(os.environ, chosen, where, named=bool(agents), force=force)
     if not plan.actions and not plan.former and not plan.left:
+        output.warn("everything is as it should be: nothing to do")
+    return showing.follow(plan, dry_run=dry_run, as_json=as_json)
+
+
+@command.command(
+    "mcp",
+    short_help="Have the agents on this machine start `clawlog mcp`.",
+    epilog=epilog(
+        ("clawlog install mcp", "for every agent that is found"),
+        ("clawlog install mcp --allow", "and none asks before it reports"),
+        ("clawlog install mcp codex --dry-run", "show what would be changed"),
+        s2="wrong usage, or an unknown agent",
+        s65="a file has to be edited by hand, or no agent was found",
+        s69="the library for it is not installed, or something could not be written",
+    ),
+)
+@AGENTS
+@click.option("--all", "every", is_flag=True, help="Also for agents that are not found here.")
+@click.option("--project", "in_project", is_flag=True, help="For the project you are in alone.")
+@click.option("--allow", is_flag=True, help="Also let models use the tools without asking each time.")
+@DRY_RUN
+@options.as_json
+def mcp_(*, agents: tuple[str, ...], every: bool, in_project: bool, allow: bool, dry_run: bool, as_json: bool) -> int:
+    """Have agents start `clawlog mcp`: their models get tools to report a task with, and are told of a stop.
+
+    Without AGENT: for all that are found on this machine. What changes in each file is shown, then written; what cannot be
+    edited safely is left alone, with the lines to add. A server of the same name that is there already stays.
+    """
+    from clawlog.cli.commands.install import mcp  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.commands.install.hooks import selection, showing  # noqa: PLC0415 - as above
+    from clawlog.cli.sources import mcp_library  # noqa: PLC0415 - as above
+
+    mcp_library.check()
+    chosen = selection.choose(agents, os.environ, every=every)
+    about = mcp.server(os.environ, selection.project() if in_project else None, is_allowed=allow)
+    plan = mcp.install(os.environ, chosen, about, named=bool(agents))
+    if not plan.actions and not plan.left and not plan.notes:
         output.warn("everything is as it should be: nothing to do")
     return showing.follow(plan, dry_run=dry_run, as_json=as_json)
 

@@ -17,6 +17,9 @@ from clawlog import locations
 from clawlog.cli.editing.changes import Own, Splice
 from clawlog.cli.errors import CommandError
 
+MCP = "mcp:"
+"""Before an agent's name: what was put into its settings is the server of ``install mcp``, not the hook."""
+
 _NAME = "installed.json"
 
 

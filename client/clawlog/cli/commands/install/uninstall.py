@@ -68,6 +68,31 @@ def hooks_(*, agents: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
     return showing.follow(plan, dry_run=dry_run, as_json=as_json)
 
 
+@command.command(
+    "mcp",
+    epilog=epilog(
+        ("clawlog uninstall mcp", "for all agents"),
+        ("clawlog uninstall mcp codex", "for one"),
+        s2="wrong usage, or an unknown agent",
+        s65="a file has to be edited by hand",
+        s69="something could not be written",
+    ),
+)
+@AGENTS
+@DRY_RUN
+@options.as_json
+def mcp_(*, agents: tuple[str, ...], dry_run: bool, as_json: bool) -> int:
+    """Take `clawlog mcp` out of agents' settings, and nothing else. Sessions that run keep it until their end."""
+    from clawlog.cli.commands.install import mcp  # noqa: PLC0415 - the help need not pay for it
+    from clawlog.cli.commands.install.hooks import selection, showing  # noqa: PLC0415 - as above
+
+    selection.check(agents)
+    plan = mcp.uninstall(os.environ, agents)
+    if not plan.actions and not plan.left:
+        output.warn(_NOTHING)
+    return showing.follow(plan, dry_run=dry_run, as_json=as_json)
+
+
 def _follow(plan: Sequence[Action], kind: str, *, dry_run: bool, as_json: bool) -> int:
     if not plan:
         output.warn(_NOTHING)

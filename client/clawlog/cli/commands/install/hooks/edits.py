@@ -14,7 +14,7 @@ from itertools import pairwise
 
 from clawlog import exits
 from clawlog.agents.installation import JsonEntry, JsonMember, TomlMember
-from clawlog.cli.commands.install.record import Edited, Record, digest
+from clawlog.cli.commands.install.record import MCP, Edited, Record, digest
 from clawlog.cli.editing import changes, json_text, places, toml_text
 from clawlog.cli.editing.changes import Edit, Own
 from clawlog.cli.errors import CommandError, NotEditable
@@ -60,7 +60,7 @@ def installed(path: str, wanted: Sequence[Wanted], former: Edited | None) -> Rev
     text = places.read(path)
     agents = {each.agent for each in wanted}
     own = former.own if former is not None else ()
-    obsolete = [each for each in own if each.agent in agents and each.kind == "entry" and not _is_wanted(each, wanted)]
+    obsolete = [each for each in own if each.agent in agents and not _is_wanted(each, wanted) and _is_replaced(each, wanted)]
     if text is not None and not obsolete and not any(_is_missing(text, each.edit) for each in wanted):
         return Revision(text, text, _with_found(former, text, wanted))
     if text is not None:
@@ -119,15 +119,26 @@ def uninstalled(path: str, former: Edited | None, agents: Collection[str], found
     own = former.own if former is not None else ()
     going, staying = [each for each in own if each.agent in agents], tuple(each for each in own if each.agent not in agents)
     after: str | None = None
-    if former is not None and not staying and (after := _undone(text, former)) is not None:
-        after = None if former.before is None else after
+    splices: list[changes.Splice] | None = None
+    if former is not None and not found and (after := _undone(text, former)) is not None:
+        if staying:  # all of it is taken out, and that put in anew, so that it can be undone to the byte later on
+            splices, again = [], []
+            for each in staying:
+                after, own_again = _with(after, Wanted(each.agent, _edit_of(path, each)), splices)
+                again.append(own_again or each)
+            staying = tuple(again)
+        elif former.before is None:
+            after = None
     else:
         after = _without(text, [*going, *found])
         if former is not None and former.before is None and not staying and _is_as_begun(after, former):
             after = None
     if after != text:
         places.check_writable(path)
-    edited = Edited(former.before, digest((after or "").encode()), staying, None, former.begun) if former and staying else None
+    edited = None
+    if former is not None and staying:
+        exact = None if splices is None else tuple(splices)
+        edited = Edited(former.before, digest((after or "").encode()), staying, exact, former.begun)
     return Revision(text, after, edited)
 
 
@@ -211,7 +222,12 @@ class EditFile:
 
     def describe(self) -> dict[str, object]:
         """Returns the action for programs."""
-        return {"action": "edit", "path": self.path, "agents": sorted(self.agents), "diff": diff(self.path, self.revision)}
+        return {
+            "action": "edit",
+            "path": self.path,
+            "agents": sorted(each.removeprefix(MCP) for each in self.agents),
+            "diff": diff(self.path, self.revision),
+        }
 
     def lines(self) -> Sequence[str]:
         """Returns the action for people; nothing where the file stays as it is."""
@@ -230,6 +246,11 @@ def _is_missing(text: str, edit: Edit) -> bool:
     """Whether something is to be put in; a member that has another value is the user's word."""
     found = changes.state(text, edit)
     return found == "missing" or (found == "different" and isinstance(edit, JsonEntry))
+
+
+def _is_replaced(own: Own, wanted: Sequence[Wanted]) -> bool:
+    """Whether what is not wanted any more has to go: a member may also be left out this time, and then it stays."""
+    return own.kind == "entry" or any(own.where == each.edit.where for each in wanted)
 
 
 def _is_wanted(own: Own, wanted: Sequence[Wanted]) -> bool:

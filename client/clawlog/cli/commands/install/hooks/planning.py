@@ -15,7 +15,7 @@ from clawlog.cli.commands.install.hooks import edits, former
 from clawlog.cli.commands.install.hooks.edits import EditFile, Wanted
 from clawlog.cli.commands.install.hooks.files import RemoveOwn, WriteOwn, is_due
 from clawlog.cli.commands.install.plan import Action
-from clawlog.cli.commands.install.record import Record, digest, digest_of
+from clawlog.cli.commands.install.record import MCP, Record, digest, digest_of
 from clawlog.cli.editing import changes, places
 from clawlog.cli.editing.changes import Edit, Own
 from clawlog.cli.errors import CommandError, NotEditable
@@ -83,7 +83,7 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], place: Place, *, na
         try:
             needed = agent.changes(place)
         except NotOffered as error:
-            _skip(plan, agent, str(error), named=named)
+            skip(plan, agent, str(error), named=named)
             continue
         plan.agents.append(agent.name)
         own += [(each, agent.name, force) for each in needed if isinstance(each, OwnFile)]
@@ -94,7 +94,7 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], place: Place, *, na
         raise CommandError("nothing was done: none of these agents can be set up so", exits.REFUSED)
     plan.actions += [WriteOwn(file, name, overwrite) for file, name, overwrite in own if is_due(file, record)]
     for path, all_wanted in wanted.items():
-        _edit(plan, record, path, all_wanted)
+        edit(plan, record, path, all_wanted)
     if place.project is None:
         left_alone = {each.agent for left in plan.left for each in wanted[left.path]}
         marks = [(_mark(place, name), name) for name in plan.agents if name not in left_alone]
@@ -146,13 +146,19 @@ def _mark(place: Place, agent: str) -> OwnFile:
     return OwnFile(os.path.join(place.hooks, "settings", agent), b"")
 
 
-def _skip(plan: HooksPlan, agent: Agent, reason: str, *, named: bool) -> None:
+def skip(plan: HooksPlan, agent: Agent, reason: str, *, named: bool) -> None:
+    """Notes that an agent has no place for it.
+
+    Raises:
+        CommandError: It was named.
+    """
     if named:
         raise CommandError(f"{agent.title}: {reason or _NO_PROJECT}", exits.REFUSED)
     plan.notes.append((agent.title, f"passed over: {reason or _NO_PROJECT}"))
 
 
-def _edit(plan: HooksPlan, record: Record, path: str, wanted: Sequence[Wanted]) -> None:
+def edit(plan: HooksPlan, record: Record, path: str, wanted: Sequence[Wanted]) -> None:
+    """Adds to a plan what is wanted in a settings file, or that it is left to a person."""
     try:
         action = EditFile.planned(path, record, wanted=wanted)
     except NotEditable as error:
@@ -163,7 +169,10 @@ def _edit(plan: HooksPlan, record: Record, path: str, wanted: Sequence[Wanted]) 
     for each in wanted:
         if not isinstance(each.edit, JsonEntry) and _is_the_users(action, each):
             plan.notes.append(
-                (AGENTS[each.agent].title, f"{'.'.join(each.edit.where)} in {path} has a value of yours, and stays")
+                (
+                    AGENTS[each.agent.removeprefix(MCP)].title,
+                    f"{'.'.join(each.edit.where)} in {path} has a value of yours, and stays",
+                )
             )
 
 
@@ -225,5 +234,6 @@ def _unrecorded_files(env: Mapping[str, str], record: Record, going: set[str]) -
 
 
 def _staying(record: Record, going: set[str]) -> bool:
-    edited = any(own.agent not in going for each in record.edits.values() for own in each.own)
+    owns = [own.agent for each in record.edits.values() for own in each.own]
+    edited = any(agent not in going and not agent.startswith(MCP) for agent in owns)  # a server does without the hook
     return edited or any(name and name not in going for name in record.agents.values())
