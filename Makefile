@@ -7,7 +7,7 @@ WORKERS ?= 3
 
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
 
-.PHONY: venv demo test faults agents lint format bench docs man clean
+.PHONY: venv demo test pythons faults agents lint format bench docs man dist lock sbom clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -32,6 +32,9 @@ demo: .venv/.runtime  ## a complete run on temporary state: ends by itself, with
 
 test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the floor in pyproject.toml (nearly twice the work)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
+
+pythons: venv  ## every test on each Python that is installed, of those that pyproject.toml names. ARGS="-s newest" runs a quick part on the newest alone
+	$(BIN)/nox $(ARGS)
 
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
@@ -61,6 +64,20 @@ docs: venv  ## the documents as a site, in site/
 man: venv  ## the manual pages, in build/man/
 	$(BIN)/python docs/man_pages.py build/man
 
+dist: venv  ## the wheel and the sdist, in dist/, checked as an index would
+	$(BIN)/python -m hatchling build -d dist
+	$(BIN)/twine check --strict dist/*
+
+lock: venv  ## requirements.lock: every library at one version, with hashes, for all Pythons that the project takes
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+	  --custom-compile-command "make lock" $(ARGS) --output-file requirements.lock pyproject.toml
+
+sbom: venv  ## build/sbom.json: what requirements.lock brings, as CycloneDX
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	@mkdir -p build
+	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 -o build/sbom.json requirements.lock
+
 clean:
-	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov dist site
+	rm -rf .venv .nox build .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov dist site
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

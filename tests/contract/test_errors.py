@@ -176,7 +176,7 @@ async def test_a_fault_of_the_daemon_itself_is_said_without_its_details_and_logg
     def broken(*_: object) -> None:
         raise ZeroDivisionError("the inside")
 
-    monkeypatch.setitem(ROUTES, "test.broken", Route(Verb("test.broken", NoParams, broken)))
+    monkeypatch.setitem(ROUTES, "test.broken", Route(Verb("test.broken", NoParams, NoParams, broken)))
     error = await refusal(caller, "test.broken")
     assert (error.code, error.name) == (errors.INTERNAL_ERROR, "internal_error")
     assert "inside" not in error.message

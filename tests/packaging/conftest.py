@@ -14,7 +14,7 @@ import pytest
 from support.systemd_box import SystemdBox, install
 
 ROOT = Path(__file__).resolve().parents[2]
-GENERATED = {".venv", ".git", "__pycache__", "build", "dist", "site", "htmlcov", "node_modules"}
+GENERATED = {".venv", ".nox", ".git", "__pycache__", "build", "dist", "site", "htmlcov", "node_modules"}
 
 
 @pytest.fixture(scope="session")

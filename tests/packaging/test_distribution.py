@@ -114,3 +114,21 @@ def test_a_program_of_the_wheel_tells_its_version_and_its_help(
     told = run_installed(installed, program, "--help", cwd=tmp_path)
     assert (told.returncode, told.stderr) == (0, "")
     assert "usage" in told.stdout.lower()
+
+
+def test_an_index_would_take_both(built: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "twine", "check", "--strict", *built.iterdir()],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_sdist_has_what_the_packages_are_made_with(built: Path) -> None:
+    (sdist,) = built.glob("*.tar.gz")
+    with tarfile.open(sdist) as archive:
+        held = {name.partition("/")[2] for name in archive.getnames()}
+    assert {"docs/hatch_build.py", "docs/man_pages.py", "requirements.lock", "containers/backend.Containerfile"} <= held

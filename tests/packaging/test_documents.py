@@ -16,8 +16,8 @@ import pytest
 from clawlog.protocol import errors
 from clawlog.scripting import options
 from clawlogd.main import build_parser
+from clawlogd.rpc.discovery import SERVED
 from clawlogd.settings import AT_START, Section, Settings
-from clawlogd.verbs.catalogue import VERBS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted(
@@ -138,7 +138,7 @@ def test_the_table_of_methods_is_that_of_the_dispatcher() -> None:
     for method, parameters in re.findall(r"^\| `([a-z.]+)` \|(.*?)\|", table, re.MULTILINE):
         bare = re.sub(r"\([^)]*\)", "", parameters)
         told[method] = {name: bool(star) for name, star in re.findall(r"`(\w+)`(\*?)", bare)}
-    taken = {verb.name: {field.encode_name: field.required for field in msgspec.structs.fields(verb.params)} for verb in VERBS}
+    taken = {verb.name: {field.encode_name: field.required for field in msgspec.structs.fields(verb.params)} for verb in SERVED}
     assert told == taken
 
 
@@ -160,3 +160,10 @@ def test_no_file_names_a_path_of_this_machine(project: Path, project_files: list
     own = re.compile(re.escape(f"{project}/").encode() + rb"|/home/[a-z]\w*/|/Users/[A-Za-z]\w*/")
     found = [str(path.relative_to(project)) for path in project_files if own.search(path.read_bytes())]
     assert found == []
+
+
+def test_no_text_installs_by_a_name_that_no_index_has(project: Path, project_files: list[Path]) -> None:
+    installing = r"(?:pipx?|uv tool|uv pip|uvx) (?:install|run|upgrade)[^\n]*[ '\"=]"
+    by_name = re.compile(rf"{installing}(?:clawlogd?|clawlog-status-sync)(?![\w./-])".encode())
+    texts = [path for path in project_files if path.suffix in {".md", ".py", ".service", ".socket", ".sh", ".json"}]
+    assert [str(path.relative_to(project)) for path in texts if by_name.search(path.read_bytes())] == []

@@ -36,8 +36,8 @@ from clawlogd.errors import (
     UnknownTask,
 )
 from clawlogd.logs import Log
+from clawlogd.rpc.discovery import SERVED
 from clawlogd.text import clean_text
-from clawlogd.verbs.catalogue import VERBS
 
 _log = Log("dispatcher")
 
@@ -85,7 +85,7 @@ def concerns_one_task(refusal: RpcError) -> bool:
 
 def unknown_method(method: str) -> RpcError:
     """Answers a method that is no verb."""
-    names = ", ".join(verb.name for verb in VERBS)
+    names = ", ".join(verb.name for verb in SERVED)
     return RpcError(METHOD_NOT_FOUND, f"There is no method {method[:80]!r}; expected one of {names}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from clawlogd.rpc.decoding import ParamsReader
-from clawlogd.verbs.catalogue import VERBS
+from clawlogd.rpc.discovery import SERVED
 from clawlogd.verbs.verb import Verb
 
 
@@ -37,4 +37,4 @@ class Route:
         self.repeatable = verb.intent is not None
 
 
-ROUTES: dict[str, Route] = {verb.name: Route(verb) for verb in VERBS}
+ROUTES: dict[str, Route] = {verb.name: Route(verb) for verb in SERVED}

@@ -16,7 +16,7 @@ from clawlog.protocol.agents import AGENT_PATTERN, MAX_SESSION_CHARS, agent_task
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import StepStatus
 from clawlogd.agents.report import AgentEvent, PlannedStep, Report
-from clawlogd.agents.sessions import Taken, take
+from clawlogd.agents.sessions import Answer, Taken, take
 from clawlogd.clock import parse_rfc3339
 from clawlogd.context import CallContext
 from clawlogd.errors import InvalidValue
@@ -153,4 +153,4 @@ def _reports(services: Services, params: AgentReport) -> Intent:
     return Intent(None)
 
 
-EVENT = Verb("agent.event", AgentReport, event, intent=_reports)
+EVENT = Verb("agent.event", AgentReport, Answer, event, intent=_reports)

@@ -13,7 +13,7 @@ from clawlogd.model import EventKind
 from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.tasks import attachments
-from clawlogd.verbs.changes import accept
+from clawlogd.verbs.changes import Accepted, accept
 from clawlogd.verbs.fields import EventId, Key, KnownId, Params, Value, hint
 from clawlogd.verbs.verb import Durable, Verb
 
@@ -75,5 +75,5 @@ def _links(services: Services, params: TaskLink) -> Intent:
     return Intent(EventKind.LINK, task_id=params.task_id)
 
 
-ANNOTATE = Verb("task.annotate", TaskAnnotate, annotate, intent=_annotates)
-LINK = Verb("task.link", TaskLink, link, intent=_links)
+ANNOTATE = Verb("task.annotate", TaskAnnotate, Accepted, annotate, intent=_annotates)
+LINK = Verb("task.link", TaskLink, Accepted, link, intent=_links)

@@ -177,5 +177,5 @@ def _read(given: dict[str, Any]) -> Contract:
         raise InvalidValue("contract", clean_text(error, 300), "see docs/foreign-servers.md") from None
 
 
-SHOW = Verb("contract.show", ContractQuestion, show, waits=True, about_tasks=False)
-TRY = Verb("contract.try", ContractTrial, try_, waits=True, about_tasks=False)
+SHOW = Verb("contract.show", ContractQuestion, ContractView, show, waits=True, about_tasks=False)
+TRY = Verb("contract.try", ContractTrial, TrialView, try_, waits=True, about_tasks=False)

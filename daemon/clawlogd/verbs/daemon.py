@@ -341,5 +341,5 @@ async def _first(wait: Callable[[], Awaitable[None]], scope: anyio.CancelScope) 
     scope.cancel()
 
 
-STATUS = Verb("daemon.status", NoParams, status, about_tasks=False)
-FLUSH = Verb("daemon.flush", FlushRequest, flush, waits=True)
+STATUS = Verb("daemon.status", NoParams, DaemonStatus, status, about_tasks=False)
+FLUSH = Verb("daemon.flush", FlushRequest, Flushed, flush, waits=True)

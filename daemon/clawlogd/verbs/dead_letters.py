@@ -142,6 +142,6 @@ def _view(dead: DeadLetter, waiting_behind: int) -> DeadLetterView:
     )
 
 
-LIST = Verb("deadletter.list", NoParams, list_, about_tasks=False)
-RETRY = Verb("deadletter.retry", DeadLetterChoice, retry, about_tasks=False)
-DROP = Verb("deadletter.drop", DeadLetterChoice, drop, about_tasks=False)
+LIST = Verb("deadletter.list", NoParams, DeadLetters, list_, about_tasks=False)
+RETRY = Verb("deadletter.retry", DeadLetterChoice, DeadLetters, retry, about_tasks=False)
+DROP = Verb("deadletter.drop", DeadLetterChoice, DeadLetters, drop, about_tasks=False)

@@ -18,8 +18,8 @@ from clawlogd.model import Progress
 
 
 def hint(text: str) -> Meta:
-    """Annotates a field's type with what would fit."""
-    return Meta(extra={"hint": text})
+    """Annotates a field's type with what would fit: for whoever gave what does not, and for the protocol's OpenRPC document."""
+    return Meta(description=text)
 
 
 def one_of(words: Sequence[str]) -> str:
@@ -118,8 +118,8 @@ def hint_of(kind: type[Params], field: str) -> str | None:
 def _hint_in(annotated: object) -> str | None:
     """The outermost hint: that of a list before that of its items."""
     for meta in getattr(annotated, "__metadata__", ()):
-        if isinstance(meta, Meta) and meta.extra and "hint" in meta.extra:
-            return str(meta.extra["hint"])
+        if isinstance(meta, Meta) and meta.description is not None:
+            return meta.description
     for part in get_args(annotated):
         if (text := _hint_in(part)) is not None:
             return text

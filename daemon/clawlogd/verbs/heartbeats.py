@@ -59,4 +59,4 @@ def heartbeat(services: Services, params: TaskHeartbeat, context: CallContext) -
     return HeartbeatAccepted(accepted=True, next_in_s=next_in_s, summary_truncated=truncated)
 
 
-HEARTBEAT = Verb("task.heartbeat", TaskHeartbeat, heartbeat)
+HEARTBEAT = Verb("task.heartbeat", TaskHeartbeat, HeartbeatAccepted, heartbeat)

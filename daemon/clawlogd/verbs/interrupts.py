@@ -20,7 +20,7 @@ from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.tasks.updates import acknowledge, answers_a_stop
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept
+from clawlogd.verbs.changes import Accepted, accept
 from clawlogd.verbs.fields import EventId, KnownId, Params, SummaryText, TaskChoice, hint
 from clawlogd.verbs.verb import Durable, Verb
 
@@ -203,7 +203,7 @@ def _acknowledges(services: Services, params: InterruptAck) -> Intent:
     return Intent(EventKind.INTERRUPT_ACK, task_id=params.task_id, interrupt_id=wanted if own else None)
 
 
-CHECK = Verb("interrupt.check", InterruptCheck, check, waits=True)
-WATCH = Verb("interrupt.watch", TaskChoice, watch)
-DELIVERED = Verb("interrupt.delivered", InterruptDelivered, delivered)
-ACK = Verb("interrupt.ack", InterruptAck, ack, intent=_acknowledges)
+CHECK = Verb("interrupt.check", InterruptCheck, InterruptStatus, check, waits=True)
+WATCH = Verb("interrupt.watch", TaskChoice, InterruptStatus, watch)
+DELIVERED = Verb("interrupt.delivered", InterruptDelivered, DeliveryNoted, delivered)
+ACK = Verb("interrupt.ack", InterruptAck, Accepted, ack, intent=_acknowledges)

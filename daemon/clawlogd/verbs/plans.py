@@ -133,5 +133,5 @@ def _adds(services: Services, params: StepAdd) -> Intent:
     return Intent(EventKind.STEP_ADDED, task_id=params.task_id, step_id=params.step_id)
 
 
-PLAN = Verb("task.plan", TaskPlan, plan, intent=_plans)
-ADD = Verb("step.add", StepAdd, add, intent=_adds)
+PLAN = Verb("task.plan", TaskPlan, Planned, plan, intent=_plans)
+ADD = Verb("step.add", StepAdd, AddedStep, add, intent=_adds)

@@ -14,7 +14,7 @@ from clawlogd.outbox.identity import Intent
 from clawlogd.services import Services
 from clawlogd.tasks.steps import find_step, set_step_status
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import accept
+from clawlogd.verbs.changes import Accepted, accept
 from clawlogd.verbs.fields import EventId, KnownId, Params, ProgressParam, StepName, SummaryText, hint, one_of
 from clawlogd.verbs.verb import Durable, Verb
 
@@ -59,4 +59,4 @@ def _step_meant(services: Services, params: StepUpdate) -> str | None:
     return None if task.replanned and step_id != params.step else step_id
 
 
-UPDATE = Verb("step.update", StepUpdate, update, intent=_updates)
+UPDATE = Verb("step.update", StepUpdate, Accepted, update, intent=_updates)

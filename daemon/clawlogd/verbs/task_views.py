@@ -28,7 +28,7 @@ _PART_BYTES = 16 * 1024
 _CURSOR_HINT = "expected next_cursor of the page before"
 
 
-class Measure(msgspec.Struct, frozen=True):
+class MeasureView(msgspec.Struct, frozen=True):
     """How far something has come, in the agent's own count."""
 
     done: int | float
@@ -51,7 +51,7 @@ class StepView(msgspec.Struct, frozen=True):
     title: str
     status: StepStatus
     summary: str | None
-    measure: Measure | None
+    measure: MeasureView | None
 
 
 class LivenessView(msgspec.Struct, frozen=True):
@@ -86,7 +86,7 @@ class TaskView(msgspec.Struct, frozen=True):
     ended_at: str | None
     waiting_since: str | None
     parent_task_id: str | None
-    measure: Measure | None
+    measure: MeasureView | None
     steps: tuple[StepView, ...]
     liveness: LivenessView
     stop: StopView
@@ -101,6 +101,18 @@ def get(services: Services, params: TaskChoice, context: CallContext) -> TaskVie
     """Shows one task."""
     del context
     return _view(services, services.registry.get(params.task_id))
+
+
+class TaskPage(msgspec.Struct, frozen=True):
+    """Answers ``task.list``.
+
+    Attributes:
+        tasks: The tasks, newest first.
+        next_cursor: Where the next page begins, null on the last one; missing where neither limit nor cursor was given.
+    """
+
+    tasks: tuple[TaskView, ...]
+    next_cursor: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
 class TaskList(Params, frozen=True):
@@ -190,8 +202,8 @@ def _step_view(step: Step) -> StepView:
     return StepView(step.step_id, step.position, step.title, step.status, step.summary, _measure(step.progress))
 
 
-def _measure(progress: Progress | None) -> Measure | None:
-    return None if progress is None else Measure(progress.done, progress.total, progress.unit)
+def _measure(progress: Progress | None) -> MeasureView | None:
+    return None if progress is None else MeasureView(progress.done, progress.total, progress.unit)
 
 
 def _stop_view(services: Services, task: Task) -> StopView:
@@ -200,5 +212,5 @@ def _stop_view(services: Services, task: Task) -> StopView:
     return StopView(**msgspec.structs.asdict(status), unknown_since=since)
 
 
-GET = Verb("task.get", TaskChoice, get)
-LIST = Verb("task.list", TaskList, list_)
+GET = Verb("task.get", TaskChoice, TaskView, get)
+LIST = Verb("task.list", TaskList, TaskPage, list_)

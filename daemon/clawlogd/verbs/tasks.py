@@ -21,7 +21,7 @@ from clawlogd.services import Services
 from clawlogd.tasks import creation, updates
 from clawlogd.tasks.detector import Found, complete
 from clawlogd.text import clean_summary
-from clawlogd.verbs.changes import StepEntry, accept, entry_of, watched_process
+from clawlogd.verbs.changes import Accepted, StepEntry, accept, entry_of, watched_process
 from clawlogd.verbs.fields import (
     EventId,
     Flag,
@@ -199,5 +199,5 @@ def _updates(services: Services, params: TaskUpdate) -> Intent:
     return Intent(EventKind.TASK_STATUS, params.status, params.task_id)
 
 
-CREATE = Verb("task.create", TaskCreate, create, intent=_creates)
-UPDATE = Verb("task.update", TaskUpdate, update, intent=_updates)
+CREATE = Verb("task.create", TaskCreate, CreatedTask, create, intent=_creates)
+UPDATE = Verb("task.update", TaskUpdate, Accepted, update, intent=_updates)

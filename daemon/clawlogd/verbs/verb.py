@@ -50,6 +50,7 @@ class Verb(Generic[P]):
     Attributes:
         name: Its name on the wire.
         params: The type of its parameters.
+        result: The type of its result: what a caller may rely on. The handler may answer its bytes instead.
         handler: Carries it out.
         intent: Which event a call would result in, of a verb that may be repeated with its ``event_id``.
         waits: Whether an awaitable of its handler only waits for something to happen: it is cut short when the daemon ends.
@@ -58,6 +59,7 @@ class Verb(Generic[P]):
 
     name: str
     params: type[P]
+    result: type[msgspec.Struct]
     handler: Handler[P]
     intent: Intention[P] | None = None
     waits: bool = False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import socket
 import stat
@@ -94,7 +95,10 @@ async def test_a_unix_socket_serves_them_to_this_user_alone(new_process: Callabl
 def listening_on_tcp(pid: int) -> set[str]:
     """The TCP sockets on which a process listens, by their numbers."""
     rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text(encoding="ascii").splitlines()[1:]]
-    own = {str(each.readlink()) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    own = set()
+    for each in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed since the folder was read
+            own.add(str(each.readlink()))
     return {row[9] for row in rows if row[3] == "0A" and f"socket:[{row[9]}]" in own}
 
 

@@ -1,0 +1,59 @@
+"""The tests on every Python that the project names: `make pythons`. One that is not installed is passed over, and said so."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import nox
+
+PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
+PYENV = Path.home() / ".pyenv" / "versions"
+
+nox.options.sessions = ["tests"]
+nox.options.error_on_missing_interpreters = False
+
+
+# What differs between Pythons first: the loop's children and descriptors, the reading of requests, the wire.
+QUICK = (
+    "tests/unit/daemon/rpc",
+    "tests/unit/daemon/liveness",
+    "tests/contract/test_golden_frames.py",
+    "tests/contract/test_openrpc.py",
+    "tests/contract/test_verbs.py",
+)
+
+
+def interpreter(version: str) -> str | None:
+    """The program of a Python: on the path, or where pyenv keeps those that it has not put there; None where it is not here."""
+    program = shutil.which(f"python{version}")
+    if program is not None and subprocess.run([program, "-c", ""], check=False, capture_output=True).returncode == 0:
+        return program
+    found = sorted(PYENV.glob(f"{version}.*/bin/python"))
+    return str(found[-1]) if found else None
+
+
+HERE = {version: program for version in PYTHONS if (program := interpreter(version)) is not None}
+NEWEST = [HERE[version] for version in PYTHONS if version in HERE and version != PYTHONS[0]][-1:]
+
+
+def install(session: nox.Session) -> None:
+    """Installs the project and the tools of its tests."""
+    session.install("--quiet", "--disable-pip-version-check", "--editable", ".[dev]")
+
+
+@nox.session(python=[HERE.get(version, version) for version in PYTHONS], reuse_venv=True)
+def tests(session: nox.Session) -> None:
+    """Every test."""
+    install(session)
+    session.run("python", "-m", "pytest", "-n", "3", "--dist", "loadgroup", *session.posargs)
+
+
+@nox.session(python=NEWEST or False, reuse_venv=True)
+def newest(session: nox.Session) -> None:
+    """A quick part of the tests, on the newest Python that is installed beside the oldest."""
+    if not NEWEST:
+        session.skip(f"of the Pythons {', '.join(PYTHONS)} only the oldest is installed")
+    install(session)
+    session.run("python", "-m", "pytest", "-q", *QUICK, *session.posargs)
