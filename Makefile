@@ -5,6 +5,9 @@ BIN := .venv/bin
 # One more than two processors: much of a test's time is waiting for programs.
 WORKERS ?= 3
 
+# Where nothing may be written (an agent's sandbox, PYTHONDONTWRITEBYTECODE), each start of a program would do it anew.
+COMPILE = $(BIN)/python -m compileall -q client/clawlog daemon/clawlogd backend/clawlog_backend
+
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
 
 .PHONY: venv demo test faults agents lint format bench docs man clean
@@ -17,7 +20,7 @@ venv: .venv/.stamp  ## .venv with the project (editable) and all tools
 	@echo "Installing clawlog, its libraries and the developers' tools into .venv (once; a minute or two) …"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m compileall -q client/clawlog  # in an agent's sandbox, where it cannot be written, each call would do it anew
+	$(COMPILE)
 	@touch $@
 
 # What a user needs, and none of the developers' tools; where those are there, nothing is to be done.
@@ -31,6 +34,7 @@ demo: .venv/.runtime  ## a complete run on temporary state: ends by itself, with
 	@$(BIN)/clawlog demo
 
 test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the floor in pyproject.toml (nearly twice the work)
+	@$(COMPILE)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
 
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
