@@ -5,7 +5,8 @@ BIN := .venv/bin
 # One more than two processors: much of a test's time is waiting for programs.
 WORKERS ?= 3
 
-# Where nothing may be written (an agent's sandbox, PYTHONDONTWRITEBYTECODE), each start of a program would do it anew.
+# What the tests start, they start hundreds of times: compile it once, also where the machine would rather have nothing written.
+unexport PYTHONDONTWRITEBYTECODE
 COMPILE = $(BIN)/python -m compileall -q client/clawlog daemon/clawlogd backend/clawlog_backend
 
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
