@@ -28,6 +28,17 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.enable()
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keep those that share what was made for their module in one worker, or each worker would make (and start) it anew."""
+    for item in items:
+        if not isinstance(item, pytest.Function) or item.get_closest_marker("xdist_group"):
+            continue
+        fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - pytest shows the scope of a fixture nowhere else
+        if any(fixtures[name][-1].scope == "module" for name in item.fixturenames if name in fixtures):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
 @pytest.fixture
 def folder() -> Iterator[Path]:
     """A folder whose name leaves room for a socket: a Unix socket's path has at most 107 bytes."""
