@@ -5,6 +5,10 @@ BIN := .venv/bin
 # One more than two processors: much of a test's time is waiting for programs.
 WORKERS ?= 3
 
+# What the tests start, they start hundreds of times: compile it once, also where the machine would rather have nothing written.
+unexport PYTHONDONTWRITEBYTECODE
+COMPILE = $(BIN)/python -m compileall -q client/clawlog daemon/clawlogd backend/clawlog_backend
+
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
 
 .PHONY: venv demo test pythons faults agents lint format bench docs man dist lock sbom clean
@@ -17,7 +21,7 @@ venv: .venv/.stamp  ## .venv with the project (editable) and all tools
 	@echo "Installing clawlog, its libraries and the developers' tools into .venv (once; a minute or two) …"
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
-	$(BIN)/python -m compileall -q client/clawlog  # in an agent's sandbox, where it cannot be written, each call would do it anew
+	$(COMPILE)
 	@touch $@
 
 # What a user needs, and none of the developers' tools; where those are there, nothing is to be done.
@@ -31,6 +35,7 @@ demo: .venv/.runtime  ## a complete run on temporary state: ends by itself, with
 	@$(BIN)/clawlog demo
 
 test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the floor in pyproject.toml (nearly twice the work)
+	@$(COMPILE)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup $(if $(COVERAGE),--cov --cov-report=term-missing:skip-covered)
 
 pythons: venv  ## every test on each Python that is installed, of those that pyproject.toml names. ARGS="-s newest" runs a quick part on the newest alone

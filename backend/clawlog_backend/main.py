@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import logging
 import os
 import sys
@@ -54,9 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
+    gc.disable()  # what is imported stays: to look for garbage meanwhile is a seventh of the start
     # Imported here, so that --help and a refused setting answer without loading the web framework.
     from clawlog_backend.http.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415 - --help need not pay for it
     from clawlog_backend.storage.engines.sqlite import DatabaseError  # noqa: PLC0415 - as above
+
+    gc.freeze()  # nor is it looked at later
+    gc.enable()
 
     def listening(url: str, port: int) -> None:
         if options.port_file is not None:

@@ -19,6 +19,7 @@ expect.set_options(timeout=15_000)
 _TOLERATED = ("net::ERR_", "Failed to load resource")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what needs the browser, keep it in one worker (one Chromium is enough), and skip it where there is none."""
     folder = Path(__file__).parent

@@ -311,7 +311,8 @@ def test_a_command_that_reads_the_terminal_from_the_background_is_stopped(quiet:
         screen.until(lambda shown: "Stopped" in shown, "the shell notices at once")
         screen.type("fg\n")
         screen.type("words\n")
-        screen.until(lambda shown: "got words\r\n" in shown, "it has read")
+        # Until the shell is back: before, the command still tells what it did, in a folder that is taken away.
+        screen.until(lambda shown: "ready>" in shown.partition("got words\r\n")[2], "it has read, and ended")
 
 
 # ── A daemon that hangs ─────────────────────────────────────────────────────────────────────────────────────────────────
