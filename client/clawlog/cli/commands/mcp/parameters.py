@@ -140,7 +140,7 @@ class UpdateStep(Counted):
     """A step's status."""
 
     step: Annotated[str, Field(description="The step: its title, or its number from 1, or its id.")]
-    status: Annotated[StepStatus, Field(description="running when it begins; done, failed or skipped when it ends.")]
+    status: Annotated[StepStatus, Field(description="running when it begins; how it ended when it ends.")]
     summary: Annotated[str | None, Field(description="One line: what it came to, or why it failed.")] = None
 
 

@@ -82,8 +82,7 @@ _TOOLS = (
     Tool(
         "update_step",
         "Report a step",
-        "Report that a step begins (running) or has ended (done, failed, skipped), with one line about it and, if you count "
-        "something, how far it is.",
+        "Report that a step begins, or how it ended, with one line about it and, if you count something, how far it is.",
         given.UpdateStep,
         _update_step,
         "The step is reported.",
