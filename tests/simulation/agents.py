@@ -82,6 +82,8 @@ class Agent:
                     steps.reverse()
                 if await self._report("task.plan", steps=[{"step_id": each, "title": title} for each, title in steps]):
                     self._plan = steps
+                    # One that was skipped is planned again.
+                    task.steps = {each: "pending" if was == "skipped" else was for each, was in task.steps.items()}
                     task.steps.setdefault(step_id, "pending")
                     self._went_on()
             case "add":

@@ -54,6 +54,13 @@ _DOCUMENT = json.dumps(
     {
         "openapi": "3.1.0",
         "info": {"title": "ClawLog", "version": "1"},
+        "paths": {
+            "/api/tasks": {"post": {}},
+            "/api/tasks/{task_id}": {"patch": {}},
+            "/api/tasks/{task_id}/steps": {"put": {}},
+            "/api/tasks/{task_id}/steps/{step_id}": {"patch": {}},
+            "/api/tasks/{task_id}/links": {"post": {}},
+        },
         "x-clawlog": {
             "server": "clawlog-status-sync",
             "kinds": [kind.value for kind in EventKind if kind not in OF_PEOPLE],
@@ -169,7 +176,11 @@ class Backend:
             return 200, json.dumps(self._control(found[1])).encode()
         if method == "GET" and (found := _TASK.fullmatch(path)):
             task = self._task(found[1])
-            return 200, json.dumps({"task_id": task.task_id, "title": task.title, "status": task.status}).encode()
+            steps = [
+                {"step_id": each.step_id, "position": each.position, "title": each.title, "status": each.status}
+                for each in task.steps.values()
+            ]
+            return 200, json.dumps({"task_id": task.task_id, "title": task.title, "status": task.status, "steps": steps}).encode()
         return 404, b'{"title": "not found", "detail": "no such route"}'
 
     def _take(self, offered: Any) -> dict[str, Any]:

@@ -84,6 +84,8 @@ class World:
         self.disk_stall_s = 0.0
         self.unwell_until = 0.0
         self.slept_until = 0.0
+        self.put_back_s = 0.0
+        self.crashed_at = 0.0
         self.model = Model(self)
         self.backends: dict[str, Backend] = {}
         for number, url in enumerate(URLS):
@@ -105,7 +107,7 @@ class World:
             outbox=OutboxBounds(ballast_bytes=4096),
             batch=Batch(),
             heartbeat=Heartbeat(interval_s=self.knobs.interval_s, jitter_s=2.0),
-            poll=Poll(wait_s=self.knobs.poll_wait_s),
+            poll=Poll(wait_s=self.knobs.poll_wait_s, interval_s=20.0 if self.knobs.has_plain else 2.0),
             metadata=Metadata(automatic=False),
         )
         self._live_settings = LiveSettings(self.settings)
@@ -265,6 +267,7 @@ class World:
         if in_order:
             self._image = await life.end()
             return
+        self.crashed_at = self.loop.now
         self._image = self._root / f"image-{self._lives}"
         await life.crash(self._image)
 
@@ -286,6 +289,7 @@ class World:
                     backend.hang_up()
             case "step":
                 self._step_ms += round(item.args[0] * 1000)
+                self.put_back_s += max(0.0, -item.args[0])  # by a lease that outlives its daemon an agent was heard of later
                 self.slept_until = self.loop.now + self.knobs.tick_s + self.knobs.lease_s
             case "disk" | "stall":
                 await self._disk_fault(item)
@@ -413,7 +417,7 @@ class _Observer(logging.Handler):
         life = LIFE.get()
         if life is not None and life.dead:
             return
-        fields = getattr(record, "fields", {})
+        fields = {name: value for name, value in getattr(record, "fields", {}).items() if name not in _OF_THE_MACHINE}
         event = record.getMessage()
         self._world.log(f"d{life.number if life else 0}.{event}", **fields)
         if event == "agent_lost":
@@ -422,6 +426,7 @@ class _Observer(logging.Handler):
             self._world.violated("a fault of the daemon's own", event=event, **fields)
 
 
+_OF_THE_MACHINE = frozenset({"pid", "state_dir"})
 _EXPECTED = frozenset({"storage_failed"})
 
 

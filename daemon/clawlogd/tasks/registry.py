@@ -126,6 +126,11 @@ class Registry:
         """The task with this id, or None."""
         return self._tasks.get(task_id)
 
+    def goes_on(self, task_id: str) -> bool:
+        """Whether a task has not ended, and its agent is not lost: by now, for what was begun when it did."""
+        task = self._tasks.get(task_id)
+        return task is not None and task.live
+
     def get(self, task_id: str) -> Task:
         """The task with this id.
 
