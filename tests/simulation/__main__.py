@@ -57,11 +57,11 @@ def _run(given: argparse.Namespace) -> int:
 
 def _replay(seed: int, hours: float, mutation: str | None) -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
-        os.execve(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})  # noqa: S606
-    from simulation.mutations import planted  # noqa: PLC0415
-    from simulation.plan import Plan, draw_plan  # noqa: PLC0415
-    from simulation.shrink import shorten  # noqa: PLC0415
-    from simulation.world import Result, simulate  # noqa: PLC0415
+        os.execve(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
+    from simulation.mutations import planted
+    from simulation.plan import Plan, draw_plan
+    from simulation.shrink import shorten
+    from simulation.world import Result, simulate
 
     def run(plan: Plan) -> Result:
         with planted(mutation):

@@ -1,4 +1,4 @@
-"""Agents: each works through its items, by whichever way in it draws, and repeats a call until it knows that it was accepted."""
+"""Agents: each works through its items, by any way in, and repeats a call until it knows that it was accepted."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from clawlog.protocol.errors import NOT_NOW
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.spool import SPOOLABLE, encode
 from clawlogd.clock import rfc3339
-
 from simulation.lives import Caller, Lost
 from simulation.model import Call, Outcome, TaskModel
 from simulation.plan import URLS, Item
@@ -52,7 +51,7 @@ class Agent:
             if self._gone:
                 return
 
-    async def _do(self, item: Item) -> None:
+    async def _do(self, item: Item) -> None:  # noqa: C901 - a flat list of what agents do
         world = self._world
         if item.kind == "create":
             await self._create(*item.args)
@@ -112,7 +111,7 @@ class Agent:
         if self.task.status == "waiting":
             self.task.status = "running"
 
-    async def _create(self, backend: int, steps: int, watched: bool) -> None:  # noqa: FBT001 - as drawn
+    async def _create(self, backend: int, steps: int, watched: bool) -> None:
         world = self._world
         task_id = new_uuid()
         pid = world.begin_process() if watched else None
@@ -141,7 +140,7 @@ class Agent:
         else:
             task.status = was
 
-    async def _check(self, obeys: bool, after_s: float) -> None:  # noqa: FBT001 - as drawn
+    async def _check(self, obeys: bool, after_s: float) -> None:
         task, world = self.task, self._world
         asked_at = world.loop.now
         world.tried(task)

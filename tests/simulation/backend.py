@@ -1,7 +1,7 @@
 """A backend: the embedded backend's own domain code over plain dictionaries, answering one request at a time.
 
-Only what the daemon calls is here. Requests are in effect once, by their event's id, as the contract says. Nothing is on disk: a
-restart keeps all, and a restore goes back to a copy.
+Only what the daemon calls is here. Requests are in effect once, by their event's id, as the contract says. Nothing is on disk:
+a restart keeps all, and a restore goes back to a copy.
 """
 
 from __future__ import annotations
@@ -180,7 +180,9 @@ class Backend:
                 {"step_id": each.step_id, "position": each.position, "title": each.title, "status": each.status}
                 for each in task.steps.values()
             ]
-            return 200, json.dumps({"task_id": task.task_id, "title": task.title, "status": task.status, "steps": steps}).encode()
+            return 200, json.dumps(
+                {"task_id": task.task_id, "title": task.title, "status": task.status, "steps": steps}
+            ).encode()
         return 404, b'{"title": "not found", "detail": "no such route"}'
 
     def _take(self, offered: Any) -> dict[str, Any]:
@@ -214,7 +216,11 @@ class Backend:
         fields.setdefault("at", UtcMs(self._clock()))
         adapter = _adapters.get(kind) or _adapters.setdefault(kind, TypeAdapter(kind))
         event_id = key or assigned_id(f"{task_id}{len(self.held.history)}", "key")
-        self._apply(adapter.validate_python({**fields, "kind": kind.model_fields["kind"].default, "event_id": event_id, "task_id": task_id}))
+        self._apply(
+            adapter.validate_python(
+                {**fields, "kind": kind.model_fields["kind"].default, "event_id": event_id, "task_id": task_id}
+            )
+        )
         return 200, json.dumps({"task_id": task_id, "status": self.held.tasks[task_id].status}).encode()
 
     def _update(self, task_id: str, given: dict[str, Any], key: str | None) -> Reply:
@@ -222,7 +228,9 @@ class Backend:
         key = key or assigned_id(f"{task_id}{len(self.held.history)}", "key")
         if (pairs := given.get("metadata")) is not None:
             its_key = key if given.get("status") is None else assigned_id(key, "metadata")
-            self._write(MetadataChanged, task_id, json.dumps({"metadata": pairs, **({"at": at} if at else {})}).encode(), its_key, {})
+            self._write(
+                MetadataChanged, task_id, json.dumps({"metadata": pairs, **({"at": at} if at else {})}).encode(), its_key, {}
+            )
         if given.get("status") is not None:
             rest = {name: value for name, value in given.items() if name != "metadata" and value is not None}
             return self._write(TaskStatusChanged, task_id, json.dumps(rest).encode(), key, {})

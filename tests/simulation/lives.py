@@ -16,7 +16,6 @@ from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.inbox import HeldBytes, LineInbox, MessageInbox
 from clawlogd.services import Services
-
 from simulation.disk import Disk
 from simulation.loop import SimTask
 

@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
+from clawlogd.clock import parse_rfc3339
+
 if TYPE_CHECKING:
     from simulation.backend import Backend
     from simulation.world import World
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
 MARK = re.compile(r"\bm\d+x\b")
 _BY_AGENT = frozenset({"task_created", "task_status", "step_status", "plan", "step_added", "metadata", "link", "interrupt_ack"})
 _SIGN_GRACE_S = 15.0  # how much later than promised an agent may be found to be gone: one round of checks, and the disk's time
+_ON_ITS_WAY_S = 12.0  # how long a call may take to reach the daemon, whose lease begins only then
 _STOP_GRACE_S = 150.0  # how long a stop may take to be known once everything is well
 
 
@@ -59,6 +62,8 @@ class TaskModel:
     Attributes:
         status: As its agent reported it; ``ended`` once that was answered.
         tried_at: When the agent last sent anything, monotonic; ``heard_at``, when that was last answered by the daemon.
+        open_since: Since when its backend wants it to stop, by its own word; None while it does not.
+        ends: How often its backend took it for ended: a stop that outlasts that is another one to the daemon.
         sure: Whether the daemon itself has answered for the last status: what lies in the spool it may not know yet.
     """
 
@@ -77,6 +82,9 @@ class TaskModel:
     steps: dict[str, str] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     stops: dict[str, Stop] = field(default_factory=dict)
+    open_since: float | None = None
+    ends: int = 0
+    ended_there: bool = False
 
     @property
     def ended(self) -> bool:
@@ -96,16 +104,22 @@ class Model:
         self.tasks: dict[str, TaskModel] = {}
         self.by_number: dict[int, TaskModel] = {}
         self._applied: dict[str, set[str]] = {}  # event ids that ever took effect, by task
-        self._receipts: set[tuple[str, int, str, str]] = set()
+        self._receipts: set[tuple[str, int, int, str, str]] = set()
 
     # ── What backends hear ─────────────────────────────────────────────────────────────────────────────────────────
 
     def applied(self, backend: Backend, event: Any) -> None:
         """An event took effect at a backend."""
         self._applied.setdefault(event.task_id, set()).add(event.event_id)
+        known = self.tasks.get(event.task_id)
+        if known is not None:
+            there = backend.held.tasks[event.task_id]
+            known.ends += there.ended and not known.ended_there
+            known.ended_there = there.ended
+            known.open_since = (known.open_since or self._world.loop.now) if there.stop_requested else None
         if event.kind.startswith("interrupt_") and event.kind != "interrupt_requested":
             task = self.tasks.get(event.task_id)
-            receipt = (backend.url, backend.restored, event.kind, event.interrupt_id or "")
+            receipt = (backend.url, backend.restored, task.ends if task else 0, event.kind, event.interrupt_id or "")
             if receipt in self._receipts:
                 self._world.violated(f"{event.kind} twice", task=event.task_id, stop=event.interrupt_id)
             self._receipts.add(receipt)
@@ -113,7 +127,9 @@ class Model:
                 stop = task.stops.get(event.interrupt_id)
                 acks = [call for call in task.calls if call.method == "interrupt.ack" and call.event_id == event.event_id]
                 if stop is None or not acks or acks[0].params["interrupt_id"] != event.interrupt_id:
-                    self._world.violated("an acknowledgement that answers another stop", task=event.task_id, stop=event.interrupt_id)
+                    self._world.violated(
+                        "an acknowledgement that answers another stop", task=event.task_id, stop=event.interrupt_id
+                    )
 
     def beat_sent(self, task_id: str, beat: dict[str, Any]) -> None:
         """A heartbeat leaves the daemon."""
@@ -126,7 +142,10 @@ class Model:
         if beat.get("evidence") == "process":
             if task.pid is None or (task.pid not in world.processes and world.loop.now - (task.died_at or 0) > 1.0):
                 world.violated("a heartbeat on a process that does not run", task=task_id)
-        elif world.loop.now - task.tried_at > task.lease_s + 1.0 + world.put_back_s:
+        elif (
+            world.loop.now - task.tried_at > task.lease_s + _ON_ITS_WAY_S + world.put_back_s
+            and (parse_rfc3339(beat["at"]) - task.tried_wall_ms) / 1000 > task.lease_s + _ON_ITS_WAY_S + world.put_back_s
+        ):
             world.violated("a heartbeat without evidence", task=task_id, silent_s=round(world.loop.now - task.tried_at, 1))
         if task.status == "waiting" and task.sure and beat.get("evidence") != "process":
             world.violated("a heartbeat of an agent that waits", task=task_id)
@@ -143,7 +162,9 @@ class Model:
         if task.status == "waiting" and task.sure:
             world.violated("a waiting task declared lost", task=task_id)
         # A heartbeat is not on disk at once: of one that came just before a crash the next life does not know.
-        elif world.loop.now - task.heard_at < task.lease_s - 0.5 - (world.knobs.round_s if world.crashed_at > task.heard_at else 0):
+        elif world.loop.now - task.heard_at < task.lease_s - 0.5 - (
+            world.knobs.round_s if world.crashed_at > task.heard_at else 0
+        ):
             world.violated("declared lost within its lease", task=task_id, silent_s=round(world.loop.now - task.heard_at, 1))
 
     # ── What agents hear ───────────────────────────────────────────────────────────────────────────────────────────
@@ -159,8 +180,10 @@ class Model:
             elif stop.acknowledged and stop.restored == restored:
                 world.violated("a stop that was answered before", task=task.task_id, stop=answer["interrupt_id"])
         elif answer["state"] == "none":
+            since = task.open_since
             for stop in task.stops.values():
-                if not stop.acknowledged and stop.restored == restored and stop.at < asked_at - max_age_s and not task.ended:
+                is_known = since is not None and since < asked_at - max_age_s
+                if is_known and not stop.acknowledged and stop.restored == restored and not task.ended:
                     world.violated("'no stop' from stale knowledge", task=task.task_id, stop=stop.interrupt_id)
 
     # ── Now and then ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -181,11 +204,16 @@ class Model:
             link = world.links[task.url]
             quiet_since = max(well_since, link.healthy_since)
             for stop in task.stops.values():
-                is_due = link.healthy and now - max(stop.at, quiet_since) > _STOP_GRACE_S and stop.restored == link.backend.restored
+                is_due = (
+                    link.healthy and now - max(stop.at, quiet_since) > _STOP_GRACE_S and stop.restored == link.backend.restored
+                )
                 at_backend = link.backend.held.tasks.get(task.task_id)
-                if is_due and not stop.acknowledged and at_backend is not None and at_backend.stop_requested and known.live:
-                    if known.interrupt is None or known.interrupt.interrupt_id != stop.interrupt_id:
-                        world.violated("a stop that is not known", task=task.task_id, stop=stop.interrupt_id)
+                is_due = (
+                    is_due and not stop.acknowledged and at_backend is not None and at_backend.stop_requested and known.live
+                )
+                found = known.interrupt.interrupt_id if known.interrupt is not None else None
+                if is_due and found != stop.interrupt_id:
+                    world.violated("a stop that is not known", task=task.task_id, stop=stop.interrupt_id)
 
     def _look_at_life(self, task: TaskModel, known: Any, now: float, well_since: float) -> None:
         world = self._world
@@ -208,7 +236,8 @@ class Model:
         services = world.life.services
         if services.outbox.counts.waiting:
             lanes = {url: services.outbox.counts.pending[services.outbox.lane(url)] for url in services.outbox.base_urls}
-            world.violated("something waits for ever", pending=json.dumps(lanes, sort_keys=True))
+            held = {"dead": services.outbox.counts.dead.total(), "held": services.outbox.counts.held.total()}
+            world.violated("something waits for ever", pending=json.dumps({**lanes, **held}, sort_keys=True))
         if services.outbox.lost or services.outbox.rows_set_aside or services.runtime.damaged:
             world.violated("records lost or damaged", lost=services.outbox.lost)
         if world.spool.files or world.spool.refused:
@@ -261,7 +290,12 @@ class Model:
             return
         there, here = backend.held.tasks.get(task.task_id), world.life.services.registry.find(task.task_id)
         if there is None:
-            if here is not None and here.live and task.task_id not in world.spooled_tasks and world.loop.now - task.heard_at < 60:
+            if (
+                here is not None
+                and here.live
+                and task.task_id not in world.spooled_tasks
+                and world.loop.now - task.heard_at < 60
+            ):
                 world.violated("a task that its backend does not know", task=task.task_id)
             return
         if here is not None and here.status.value != task.status and (task.ended or task.status == "waiting"):

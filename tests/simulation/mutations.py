@@ -9,6 +9,7 @@ from typing import Any
 from unittest.mock import patch
 
 import msgspec
+
 from clawlog.protocol.ids import new_uuid
 from clawlogd.delivery.parking import Parking
 from clawlogd.interrupts.state import Interrupts
@@ -38,8 +39,8 @@ def _minted_anew() -> Patches:
 
 def _early_reply() -> Patches:
     def committed(self: Outbox) -> Any:
-        self._group()  # noqa: SLF001
-        done = self._loop.create_future()  # noqa: SLF001
+        self._group()
+        done = self._loop.create_future()
         done.set_result(None)
         return done
 
@@ -100,7 +101,7 @@ def _newest_first() -> Patches:
 MUTATIONS: dict[str, Callable[[], Patches]] = {
     "the idempotency key is minted anew at each attempt": _minted_anew,
     "a reply leaves before its commit": _early_reply,
-    "a heartbeat is sent though its task has ended meanwhile": lambda: [(Registry, "goes_on", lambda *_: True)],
+    "a heartbeat is sent though its task has ended meanwhile": lambda: [(Registry, "may_beat", lambda *_: True)],
     "an acknowledgement does not say which stop it answers": _wrong_ack,
     "the spool is drained late": lambda: [(Spool, "closed", property(lambda _: False))],
     "a parked task is never tried again": lambda: [

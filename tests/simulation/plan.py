@@ -86,6 +86,10 @@ def draw_plan(seed: int, hours: float) -> Plan:
     for _ in range(draw.randint(2, 9)):
         near = draw.choice(moments) + draw.uniform(-30, 30) if draw.random() < 0.85 else draw.uniform(0, length_s)
         items.append(_fault(draw, max(0.5, near), length_s))
+    # A backend is put back once: a task is told anew at most once an hour, and what comes then is a dead letter, as promised.
+    for link in range(2):
+        for again in [item for item in items if item.kind == "restore" and item.args == (link,)][1:]:
+            items.remove(again)
     items.sort(key=lambda item: item.at_s)
     return Plan(seed, hours, knobs, tuple(items))
 

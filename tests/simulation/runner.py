@@ -28,7 +28,9 @@ class Verdict:
     cpu_s: float
 
 
-def run_all(seeds: Sequence[int], hours: float, *, mutation: str | None = None, workers: int | None = None) -> Iterator[Verdict]:
+def run_all(
+    seeds: Sequence[int], hours: float, *, mutation: str | None = None, workers: int | None = None
+) -> Iterator[Verdict]:
     """Runs seeds in processes of their own, and gives what came of each as soon as it is known."""
     count = min(workers or os.cpu_count() or 1, max(1, len(seeds)))
     found: SimpleQueue[Verdict | None] = SimpleQueue()
@@ -69,17 +71,17 @@ class Endless(Exception):  # noqa: N818 - names what is the case
     """A run does not end."""
 
 
-def _give_up(number: int, frame: FrameType | None) -> None:  # noqa: ARG001
+def _give_up(number: int, frame: FrameType | None) -> None:
     raise Endless
 
 
 def main() -> None:
     """A worker: reads what to run, and writes a line for each seed."""
-    import time  # noqa: PLC0415
+    import time
 
-    from simulation.mutations import planted  # noqa: PLC0415
-    from simulation.plan import draw_plan  # noqa: PLC0415
-    from simulation.world import simulate  # noqa: PLC0415
+    from simulation.mutations import planted
+    from simulation.plan import draw_plan
+    from simulation.world import simulate
 
     asked = json.load(sys.stdin)
     signal.signal(signal.SIGALRM, _give_up)

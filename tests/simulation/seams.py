@@ -1,7 +1,7 @@
 """Where the simulation takes the world's place: everything that is replaced in the daemon, in one list.
 
-Nothing of the daemon's own decisions is: what stands here is time, chance, descriptors, processes and one HTTP exchange, and how
-often the loops look that find nothing while nothing goes on.
+Nothing of the daemon's own decisions is: what stands here is time, chance, descriptors, processes and one HTTP exchange, and
+how often the loops look that find nothing while nothing goes on.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from unittest.mock import patch
 
 import anyio
 import anyio.to_thread
+
 from clawlog.protocol import ids
 from clawlogd.agents import chain, watching
 from clawlogd.host import housekeeping
@@ -28,7 +29,6 @@ from clawlogd.rpc import conversation, drops, spool
 from clawlogd.settings import LiveSettings
 from clawlogd.upstream.client import Upstream
 from clawlogd.verbs import changes, tasks
-
 from simulation import network
 from simulation.disk import Connection, SimSpoolFolder
 
@@ -70,7 +70,7 @@ def simulated(world: World) -> Iterator[None]:
     async def run_inline(func: Any, *args: Any, **_: Any) -> Any:
         return func(*args)
 
-    async def exchange(self: Upstream, request: Any, address: str, headers: Any, limits: Any, max_bytes: int) -> Any:  # noqa: ARG001
+    async def exchange(self: Upstream, request: Any, address: str, headers: Any, limits: Any, max_bytes: int) -> Any:
         reply, sent_headers = await world.exchange(self.base_url, request, limits)
         return _Response(reply[0], sent_headers, address), reply[1]
 

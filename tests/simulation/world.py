@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from clawlogd.settings import Batch, Heartbeat, LiveSettings, Metadata, OutboxBounds, Poll, Settings
-
 from simulation.agents import Agent, spool_content
 from simulation.backend import Backend, Reply
 from simulation.disk import SpoolFiles
@@ -29,7 +28,7 @@ _EPOCH_MS = 1_800_000_000_000
 _LOOK_EVERY_S = 60.0
 _REST_S = 1800.0
 _MOST_VIOLATIONS = 20
-_SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a file system in memory, where there is one
+_SHARED_MEMORY = Path("/dev/shm")
 
 
 class Failed(Exception):  # noqa: N818 - names what happened
@@ -193,7 +192,7 @@ class World:
 
     def person_stops(self, task: TaskModel) -> None:
         """A person asks a task to stop."""
-        from simulation.model import Stop  # noqa: PLC0415
+        from simulation.model import Stop
 
         backend = self.backends[task.url]
         interrupt_id = backend.request_stop(task.task_id, f"stop-{self.next_mark()}", f"enough of {task.number}")

@@ -218,7 +218,7 @@ class BatchProfile:
 
     def _of_living(self, beats: Sequence[Beat]) -> list[Beat]:
         """Those of tasks that go on: one may have ended since the beats were taken."""
-        return [beat for beat in beats if self._registry.goes_on(beat.task_id)]
+        return [beat for beat in beats if self._registry.may_beat(beat.task_id)]
 
     def _beats(self, beats: Sequence[Beat]) -> list[bytes]:
         # A heartbeat is no event: it has an id only because a batch's records have one. So the ids of a batch are counted up.
