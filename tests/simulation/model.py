@@ -63,7 +63,7 @@ class TaskModel:
         status: As its agent reported it; ``ended`` once that was answered.
         tried_at: When the agent last sent anything, monotonic; ``heard_at``, when that was last answered by the daemon.
         open_since: Since when its backend wants it to stop, by its own word; None while it does not.
-        ends: How often its backend took it for ended: a stop that outlasts that is another one to the daemon.
+        reopened: How often it had ended for its backend and went on: a stop that outlasts that is another one to the daemon.
         sure: Whether the daemon itself has answered for the last status: what lies in the spool it may not know yet.
     """
 
@@ -83,7 +83,7 @@ class TaskModel:
     calls: list[Call] = field(default_factory=list)
     stops: dict[str, Stop] = field(default_factory=dict)
     open_since: float | None = None
-    ends: int = 0
+    reopened: int = 0
     ended_there: bool = False
 
     @property
@@ -114,12 +114,12 @@ class Model:
         known = self.tasks.get(event.task_id)
         if known is not None:
             there = backend.held.tasks[event.task_id]
-            known.ends += there.ended and not known.ended_there
+            known.reopened += known.ended_there and not there.ended
             known.ended_there = there.ended
             known.open_since = (known.open_since or self._world.loop.now) if there.stop_requested else None
         if event.kind.startswith("interrupt_") and event.kind != "interrupt_requested":
             task = self.tasks.get(event.task_id)
-            receipt = (backend.url, backend.restored, task.ends if task else 0, event.kind, event.interrupt_id or "")
+            receipt = (backend.url, backend.restored, task.reopened if task else 0, event.kind, event.interrupt_id or "")
             if receipt in self._receipts:
                 self._world.violated(f"{event.kind} twice", task=event.task_id, stop=event.interrupt_id)
             self._receipts.add(receipt)

@@ -62,15 +62,6 @@ def _stale_no() -> Patches:
     return [(Interrupts, "status", lambda self, task, _max_age_s=None: status(self, task))]
 
 
-def _delivered_again() -> Patches:
-    mark = Interrupts.mark_delivered
-
-    def changed(self: Interrupts, task_id: str, *args: Any, **_: Any) -> bool:
-        return mark(self, task_id, *args, is_late=True)
-
-    return [(Interrupts, "mark_delivered", changed)]
-
-
 def _impatient() -> Patches:
     judge = Liveness.judge
 
@@ -110,7 +101,6 @@ MUTATIONS: dict[str, Callable[[], Patches]] = {
         (Parking, "clear_suspects", lambda *_: False),
     ],
     "'no stop' is answered whatever the age of what is known": _stale_no,
-    "a stop's delivery is recorded at each check": _delivered_again,
     "an agent that waits for a person loses its lease": _impatient,
     "a process's end is not noticed": lambda: [(ProcessWatcher, "_gone", lambda *_: None)],
     "a lost answer is taken for a delivery": _lost_answer_believed,

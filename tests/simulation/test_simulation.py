@@ -13,7 +13,7 @@ HOURS = 24.0
 QUICK_SEEDS = 60
 QUICK_HOURS = 2.0  # as busy as a day, for the idle time is what is left out
 
-ONCE_FAILED = (1, 16, 19, 34, 36, 39, 46, 49, 54, 56, 58)
+ONCE_FAILED = (1, 16, 34, 36, 46, 49, 54, 58)
 """Seeds that found something, in the daemon or in the model."""
 
 
@@ -42,5 +42,24 @@ def test_a_history_is_shortened_to_what_it_takes() -> None:
     assert [item.at_s for item in shorter.items] == [7.0, 31.0]
 
 
-def test_ten_faults_at_least_are_planted() -> None:
-    assert len(MUTATIONS) >= 10
+FOUND_BY = {
+    "the idempotency key is minted anew at each attempt": 0,
+    "a reply leaves before its commit": 0,
+    "a heartbeat is sent though its task has ended meanwhile": 16,
+    "an acknowledgement does not say which stop it answers": 0,
+    "the spool is drained late": 0,
+    "a parked task is never tried again": 6,
+    "'no stop' is answered whatever the age of what is known": 2,
+    "an agent that waits for a person loses its lease": 1,
+    "a process's end is not noticed": 1,
+    "a lost answer is taken for a delivery": 1,
+    "the newest events are sent first": 0,
+}
+"""A seed that finds each planted fault. A change of the plan or of the daemon's draws may want others."""
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("fault", MUTATIONS)
+def test_a_planted_fault_is_found(fault: str) -> None:
+    (verdict,) = run_all([FOUND_BY[fault]], QUICK_HOURS, mutation=fault)
+    assert verdict.violations
