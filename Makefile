@@ -11,7 +11,7 @@ COMPILE = $(BIN)/python -m compileall -q client/clawlog daemon/clawlogd backend/
 
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
 
-.PHONY: venv demo test pythons faults agents lint format bench docs man dist lock sbom clean
+.PHONY: venv demo test pythons faults simulate agents lint format bench docs man dist lock sbom clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -44,6 +44,12 @@ pythons: venv  ## every test on each Python that is installed, of those that pyp
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
+
+SEEDS ?= 1000
+HOURS ?= 24
+
+simulate: venv  ## the daemon simulated: SEEDS=1000 HOURS=24; a seed that fails is told with the command that replays it
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m simulation --seeds $(SEEDS) --hours $(HOURS)
 
 agents: venv  ## the real coding agents through every scenario; prints the table of docs/agents-and-skills.md. ARGS="codex --only stop --json"
 	PYTHONPATH=tests $(BIN)/python -m agents.real $(ARGS)

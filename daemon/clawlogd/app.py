@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import anyio
 
@@ -59,11 +60,34 @@ class ShutdownSignal:
         self.requested.set()
 
 
+class WaysIn(Protocol):
+    """Everything by which callers connect, opened."""
+
+    @property
+    def connections(self) -> int:
+        """How many callers are connected."""
+        ...
+
+    def stop_accepting(self) -> None:
+        """Accepts no new connections."""
+        ...
+
+    async def stop(self) -> None:
+        """Gives the requests that have begun a short time to be answered, and closes."""
+        ...
+
+
+OpenWaysIn = Callable[[Services, Environment, Dispatcher, Places, AsyncExitStack], Awaitable[WaysIn]]
+"""Opens them."""
+
+
 async def run(
     settings: Settings,
     where: Environment,
     shutdown: ShutdownSignal,
     ready: Callable[[Services], None] | None = None,
+    *,
+    listen: OpenWaysIn | None = None,
 ) -> None:
     """Runs the daemon until it is asked to end.
 
@@ -72,6 +96,7 @@ async def run(
         where: Where it runs.
         shutdown: Asks it to end.
         ready: Called once it serves.
+        listen: Opens the ways in; by default the sockets that the settings name. The simulation has callers without sockets.
 
     Raises:
         InstanceError: It cannot run here.
@@ -98,7 +123,7 @@ async def run(
 
         manager = ServiceManager(where.env)
         places = Places(services.outbox.check_place, partial(setattr, services.runtime, "lost_places"))
-        listeners = await _listen(services, where, dispatcher, places, stack)
+        listeners = await (listen or _listen)(services, where, dispatcher, places, stack)
         await _serve_metrics(services, listeners, places, stack)
         housekeeping = Housekeeping(
             services=services,
@@ -192,7 +217,7 @@ async def _listen(
     return listeners
 
 
-async def _serve_metrics(services: Services, listeners: Listeners, places: Places, stack: AsyncExitStack) -> None:
+async def _serve_metrics(services: Services, listeners: WaysIn, places: Places, stack: AsyncExitStack) -> None:
     if services.settings.metrics is None:
         return
     from clawlogd.host.metrics import MetricsServer  # noqa: PLC0415 - a server's and a library's memory, only where configured
@@ -232,7 +257,7 @@ def _report_ready(services: Services, manager: ServiceManager) -> None:
 # ── Ending ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def _end(services: Services, dispatcher: Dispatcher, listeners: Listeners, shutdown: ShutdownSignal) -> None:
+async def _end(services: Services, dispatcher: Dispatcher, listeners: WaysIn, shutdown: ShutdownSignal) -> None:
     _log.info("stopping", pending=services.outbox.counts.waiting)
     listeners.stop_accepting()
     await dispatcher.finish()

@@ -97,6 +97,7 @@ class BatchProfile:
         self._words.refresh()
         if not events:
             return await self._send_beats(beats)
+        beats = self._of_living(beats)
         outgoing = self._prepare(events)
         answer, verdicts = await self._upstream.send_batch(outgoing.records + self._beats(beats))
         if answer.outcome is Outcome.REFUSED and len(outgoing.events) == 1 and not beats:
@@ -184,7 +185,9 @@ class BatchProfile:
         last: Answer | None = None
         unknown: list[str] = []
         while rest:
-            part = rest.pop()
+            part = self._of_living(rest.pop())
+            if not part:
+                continue
             answer, verdicts = await self._upstream.send_batch(self._beats(part))
             if answer.outcome is Outcome.DELIVERED:
                 sent += len(part)
@@ -212,6 +215,10 @@ class BatchProfile:
             elif not verdict.accepted:
                 self._log.warning("heartbeat_refused", task_id=beat.task_id, code=verdict.code, detail=verdict.detail)
         return unknown
+
+    def _of_living(self, beats: Sequence[Beat]) -> list[Beat]:
+        """Those of tasks that go on: one may have ended since the beats were taken."""
+        return [beat for beat in beats if self._registry.may_beat(beat.task_id)]
 
     def _beats(self, beats: Sequence[Beat]) -> list[bytes]:
         # A heartbeat is no event: it has an id only because a batch's records have one. So the ids of a batch are counted up.

@@ -290,6 +290,8 @@ class PlainProfile:
             if broken is not None:
                 unsent.append(beat)
                 return
+            if not self._registry.may_beat(beat.task_id):  # it has ended while others were sent
+                return
             answer = await self._send_beat(beat)
             if answer.outcome is Outcome.DELIVERED:
                 sent += 1

@@ -18,7 +18,7 @@ from clawlog.protocol import vocabulary
 from clawlog.protocol.summary import one_line
 from clawlogd.errors import InvalidValue, UnknownTask
 from clawlogd.logs import Log
-from clawlogd.model import Step, Task
+from clawlogd.model import Step, Task, TaskStatus
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
 
@@ -125,6 +125,11 @@ class Registry:
     def find(self, task_id: str) -> Task | None:
         """The task with this id, or None."""
         return self._tasks.get(task_id)
+
+    def may_beat(self, task_id: str) -> bool:
+        """Whether a heartbeat of a task may be sent: one that was taken before it ended, was lost or began to wait may not."""
+        task = self._tasks.get(task_id)
+        return task is not None and task.live and (task.status is not TaskStatus.WAITING or task.watched is not None)
 
     def get(self, task_id: str) -> Task:
         """The task with this id.

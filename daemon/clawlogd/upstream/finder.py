@@ -254,7 +254,7 @@ class ContractFinder:
             self._at_once = False
             await self._read()
             read_at = anyio.current_time()
-            if self.state in {ContractState.STANDARD, ContractState.FOUND}:
+            if self._answered and self.state in {ContractState.STANDARD, ContractState.FOUND}:
                 pause_s = _FIRST_PAUSE_S
             while not self._at_once:
                 is_settled = self._answered and self.state is not ContractState.MISSING

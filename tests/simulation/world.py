@@ -1,0 +1,434 @@
+"""One run: a plan carried out on simulated time, and what was found wrong."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import random
+import shutil
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from clawlogd.settings import Batch, Heartbeat, LiveSettings, Metadata, OutboxBounds, Poll, Settings
+from simulation.agents import Agent, spool_content
+from simulation.backend import Backend, Reply
+from simulation.disk import SpoolFiles
+from simulation.lives import LIFE, Life
+from simulation.loop import SimLoop, SimTask
+from simulation.model import Model, TaskModel
+from simulation.network import Link, exchange
+from simulation.plan import URLS, Item, Plan
+from simulation.seams import simulated, total_s
+
+_EPOCH_MS = 1_800_000_000_000
+_LOOK_EVERY_S = 60.0
+_REST_S = 1800.0
+_MOST_VIOLATIONS = 20
+_SHARED_MEMORY = Path("/dev/shm")
+
+
+class Failed(Exception):  # noqa: N818 - names what happened
+    """Enough was found wrong."""
+
+
+@dataclass
+class Result:
+    """What came of a run.
+
+    Attributes:
+        plan: The plan.
+        violations: What was found wrong, each with when.
+        log: Everything that happened, a line each.
+        counts: How often what happened.
+    """
+
+    plan: Plan
+    violations: list[str]
+    log: list[str]
+    counts: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def digest(self) -> str:
+        """What is the same for two runs of one plan."""
+        return hashlib.sha256("\n".join(self.log).encode()).hexdigest()
+
+
+class World:
+    """Everything around the daemon.
+
+    Args:
+        plan: What happens.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.knobs = plan.knobs
+        self.loop = SimLoop()
+        self.loop.execute = self._execute
+        self.loop.on_task = self._note_task
+        self.began = self.loop.now
+        self._asleep_ms = self._step_ms = 0
+        self.daemon_draw = self.fork("daemon")
+        self.disk_draw = self.fork("disk")
+        self.caller_draw = self.fork("callers")
+        self.processes: dict[int, int] = {}
+        self.spool = SpoolFiles()
+        self.spooled_tasks: set[str] = set()
+        self._spool_number = 0
+        self.disk_fails = False
+        self.disk_stall_s = 0.0
+        self.unwell_until = 0.0
+        self.slept_until = 0.0
+        self.put_back_s = 0.0
+        self.crashed_at = 0.0
+        self.model = Model(self)
+        self.backends: dict[str, Backend] = {}
+        for number, url in enumerate(URLS):
+            self.backends[url] = backend = Backend(url, has_batch=number == 0, clock=self.true_ms, heard=lambda _: None)
+            backend._heard = lambda event, backend=backend: self._applied(backend, event)  # noqa: SLF001
+        self.links = {url: Link(backend, self.fork(url)) for url, backend in self.backends.items()}
+        self.life: Life | None = None
+        self._changing = asyncio.Lock()
+        self._lives = 0
+        self._marks = 0
+        self._lines: list[str] = []
+        self._counts: dict[str, int] = {}
+        self.violations: list[str] = []
+        root = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
+        self._root = Path(tempfile.mkdtemp(prefix="clawlog-simulation-", dir=root))
+        self._image: Path | None = None
+        self.settings = Settings(
+            base_url=URLS[0],
+            outbox=OutboxBounds(ballast_bytes=4096),
+            batch=Batch(),
+            heartbeat=Heartbeat(interval_s=self.knobs.interval_s, jitter_s=2.0),
+            poll=Poll(wait_s=self.knobs.poll_wait_s, interval_s=20.0 if self.knobs.has_plain else 2.0),
+            metadata=Metadata(automatic=False),
+        )
+        self._live_settings = LiveSettings(self.settings)
+
+    def fork(self, name: str) -> random.Random:
+        """Chance of its own for one part: what another draws does not change it."""
+        return random.Random(f"{self.plan.seed} {name}")
+
+    # ── Time ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def elapsed_s(self) -> float:
+        """How long it has gone on, sleep included."""
+        return self.loop.now - self.began + self._asleep_ms / 1000
+
+    def true_ms(self) -> int:
+        """The time by a clock that nobody steps."""
+        return _EPOCH_MS + round(self.elapsed_s * 1000)
+
+    def wall_ms(self) -> int:
+        """The time by the machine's clock."""
+        return self.true_ms() + self._step_ms
+
+    def monotonic(self) -> float:
+        """Stands still while the machine sleeps."""
+        return self.loop.now
+
+    # ── What is noted ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def log(self, event: str, /, **fields: object) -> None:
+        """Notes what happened."""
+        self._counts[event] = self._counts.get(event, 0) + 1
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        self._lines.append(f"{self.elapsed_s:.4f} {event} {told}".rstrip())
+
+    def violated(self, what: str, /, **fields: object) -> None:
+        """Notes that something is not as it must be."""
+        told = " ".join(f"{name}={value}" for name, value in fields.items())
+        self.violations.append(f"{what}: {told}")
+        self.log("VIOLATED", what=what, **fields)
+        if len(self.violations) >= _MOST_VIOLATIONS:
+            raise Failed
+
+    def next_mark(self) -> str:
+        """A text that stands in one call alone."""
+        self._marks += 1
+        return f"m{self._marks}x"
+
+    def _applied(self, backend: Backend, event: Any) -> None:
+        if event.kind != "heartbeat":
+            self.log("applied", at=backend.url, task=self._name(event.task_id), kind=event.kind, event=event.event_id[-12:])
+            self.model.applied(backend, event)
+        else:
+            self._counts["beat"] = self._counts.get("beat", 0) + 1
+
+    def _name(self, task_id: str) -> object:
+        task = self.model.tasks.get(task_id)
+        return task.number if task is not None else task_id
+
+    def tried(self, task: TaskModel) -> None:
+        """An agent sends something."""
+        task.tried_at, task.tried_wall_ms = self.loop.now, self.wall_ms()
+
+    def heard(self, task: TaskModel) -> None:
+        """The daemon has answered an agent."""
+        task.heard_at = task.tried_at
+
+    # ── What others do ─────────────────────────────────────────────────────────────────────────────────────────────
+
+    def begin_process(self) -> int:
+        """A process begins. Returns its number."""
+        pid = 5000 + len(self.model.tasks)
+        self.processes[pid] = 100_000 + pid
+        return pid
+
+    def end_process(self, task: TaskModel) -> None:
+        """A task's process ends."""
+        assert task.pid is not None
+        descriptor = self.processes.pop(task.pid)
+        task.died_at = self.loop.now
+        self.log("process_ended", task=task.number)
+        self.loop.make_readable(descriptor)
+
+    def person_stops(self, task: TaskModel) -> None:
+        """A person asks a task to stop."""
+        from simulation.model import Stop
+
+        backend = self.backends[task.url]
+        interrupt_id = backend.request_stop(task.task_id, f"stop-{self.next_mark()}", f"enough of {task.number}")
+        if interrupt_id is not None and interrupt_id not in task.stops:
+            task.stops[interrupt_id] = Stop(interrupt_id, self.loop.now, backend.restored)
+
+    def spool_call(self, task: TaskModel, method: str, params: dict[str, Any]) -> bool:
+        """A program writes a call down. Returns whether it can: not while the disk fails."""
+        if self.disk_fails:
+            return False
+        self._spool_number += 1
+        self.spool.write(f"{self._spool_number:020d}.call", spool_content(self.wall_ms(), method, params))
+        self.spooled_tasks.add(task.task_id)
+        return True
+
+    # ── The daemon's world ─────────────────────────────────────────────────────────────────────────────────────────
+
+    def _execute(self, func: Any, args: Any) -> asyncio.Future[Any]:
+        life = LIFE.get()
+        assert life is not None
+        return life.disk.execute(func, args)
+
+    def _note_task(self, task: SimTask) -> None:
+        life = LIFE.get()
+        if life is not None:
+            life.tasks.add(task)
+            task.add_done_callback(life.tasks.discard)
+
+    async def exchange(self, base_url: str, request: Any, limits: Any) -> tuple[Reply, dict[str, str]]:
+        """One request of the daemon's."""
+        life = LIFE.get()
+        if life is None or life.dead:
+            await asyncio.sleep(3600)
+            raise ConnectionError
+        self._look_at_request(base_url, request)
+        link = self.links[base_url]
+        path = request.path
+        return await exchange(link, request.method, path, request.body, request.key, *total_s(limits, self._live_settings))
+
+    def _look_at_request(self, base_url: str, request: Any) -> None:
+        if request.path == "/api/events":
+            for event in json.loads(request.body)["events"]:
+                if event["kind"] == "heartbeat":
+                    self.model.beat_sent(event["task_id"], event)
+        elif request.path.endswith("/heartbeat"):
+            self.model.beat_sent(request.path.split("/")[3], json.loads(request.body))
+
+    # ── Lives of the daemon ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _begin_life(self) -> None:
+        while True:
+            self._lives += 1
+            folder = self._root / f"life-{self._lives}"
+            if self._image is None:
+                folder.mkdir(mode=0o700)
+            else:
+                self._image.rename(folder)
+            life = Life(self, folder, self._lives)
+            self.log("start", life=self._lives)
+            if await life.start():
+                self.life = life
+                self.log("serves", life=self._lives)
+                return
+            self._image = folder
+            await asyncio.sleep(5)
+
+    async def _end_life(self, *, in_order: bool) -> None:
+        life, self.life = self.life, None
+        if life is None:
+            return
+        if in_order:
+            self._image = await life.end()
+            return
+        self.crashed_at = self.loop.now
+        self._image = self._root / f"image-{self._lives}"
+        await life.crash(self._image)
+
+    # ── What goes wrong ────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _fault(self, item: Item) -> None:
+        link = self.links[URLS[item.args[0]]] if item.kind in {"outage", "bad", "slow", "restore", "hangup", "backup"} else None
+        self.log("fault", kind=item.kind, args=item.args)
+        match item.kind:
+            case "crash" | "restart":
+                async with self._changing:
+                    await self._end_life(in_order=item.kind == "restart")
+                    await asyncio.sleep(item.args[0])
+                    await self._begin_life()
+            case "suspend":
+                self._asleep_ms += round(item.args[0] * 1000)
+                self.slept_until = self.loop.now + self.knobs.tick_s + self.knobs.lease_s
+                for backend in self.backends.values():
+                    backend.hang_up()
+            case "step":
+                self._step_ms += round(item.args[0] * 1000)
+                self.put_back_s += max(0.0, -item.args[0])  # by a lease that outlives its daemon an agent was heard of later
+                self.slept_until = self.loop.now + self.knobs.tick_s + self.knobs.lease_s
+            case "disk" | "stall":
+                await self._disk_fault(item)
+            case _:
+                assert link is not None
+                await self._link_fault(link, item)
+        self.log("fault_over", kind=item.kind)
+
+    async def _disk_fault(self, item: Item) -> None:
+        if item.kind == "disk":
+            self.disk_fails = True
+            await asyncio.sleep(item.args[0])
+            self.disk_fails = False
+        else:
+            self.disk_stall_s = item.args[0]
+            await asyncio.sleep(item.args[1])
+            self.disk_stall_s = 0.0
+        self.unwell_until = self.loop.now + 30
+
+    async def _link_fault(self, link: Link, item: Item) -> None:
+        match item.kind:
+            case "outage":
+                link.state = item.args[1]
+                link.backend.hang_up()
+                await asyncio.sleep(item.args[2])
+                link.state = "up"
+            case "bad":
+                link.bad = item.args[1]
+                await asyncio.sleep(item.args[2])
+                link.bad = 0.0
+            case "slow":
+                link.slow_s = item.args[1]
+                await asyncio.sleep(item.args[2])
+                link.slow_s = 0.0
+            case "restore":
+                link.backend.restore()
+            case "backup":
+                link.backend.back_up()
+            case "hangup":
+                link.backend.hang_up()
+        link.healthy_since = self.loop.now + 90  # a breaker's longest pause, and a request that hangs
+
+    # ── The run ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _run(self) -> None:
+        await self._begin_life()
+        by_task: dict[int, list[Item]] = {}
+        for item in self.plan.items:
+            if item.task is not None:
+                by_task.setdefault(item.task, []).append(item)
+        work = [self.loop.create_task(Agent(self, number, items).run()) for number, items in by_task.items()]
+        work += [self.loop.create_task(self._fault_at(item)) for item in self.plan.items if item.task is None]
+        watch = self.loop.create_task(self._watch())
+        left_s = self.plan.hours * 3600 - self.elapsed_s
+        await asyncio.sleep(max(0.0, left_s))
+        for each in work:
+            await each
+        await self._come_to_rest()
+        watch.cancel()
+        self.model.finish()
+        await self._end_life(in_order=True)
+
+    async def _fault_at(self, item: Item) -> None:
+        await asyncio.sleep(max(0.0, item.at_s - self.elapsed_s))
+        await self._fault(item)
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_EVERY_S)
+            if not self.spool.files:
+                self.spooled_tasks.clear()
+            self.model.look()
+
+    async def _come_to_rest(self) -> None:
+        for link in self.links.values():
+            link.state, link.bad, link.slow_s = "up", 0.0, 0.0
+        ends = self.loop.now + _REST_S
+        while self.loop.now < ends:
+            await asyncio.sleep(30)
+            life = self.life
+            if life is not None and life.serving and not life.services.outbox.counts.waiting and not self.spool.files:
+                break
+        await asyncio.sleep(self.knobs.lease_s + 400)  # who is gone has been found to be, and that has been told
+
+    def run(self) -> Result:
+        """Carries the plan out."""
+        handler = _Observer(self)
+        logger = logging.getLogger("clawlogd")
+        before, handlers, propagates = logger.level, logger.handlers[:], logger.propagate
+        logger.handlers[:], logger.propagate = [handler], False
+        logger.setLevel(logging.INFO)
+        try:
+            with simulated(self):
+                self.loop.run_until_complete(self._run())
+        except Failed:
+            pass
+        finally:
+            self._close()
+            logger.handlers[:], logger.propagate = handlers, propagates
+            logger.setLevel(before)
+            shutil.rmtree(self._root, ignore_errors=True)
+        return Result(self.plan, self.violations, self._lines, self._counts)
+
+    def _close(self) -> None:
+        if self.violations:  # what is left is of no interest, and must not be told of
+            self.loop.set_exception_handler(lambda *_: None)
+            self.violations = list(self.violations)
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        for _ in range(50):
+            self.loop.call_soon(self.loop.stop)
+            self.loop.run_forever()
+        self.loop.close()
+
+
+class _Observer(logging.Handler):
+    """Reads the daemon's log as it is written."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Notes a line, and what it says of an agent."""
+        life = LIFE.get()
+        if life is not None and life.dead:
+            return
+        fields = {name: value for name, value in getattr(record, "fields", {}).items() if name not in _OF_THE_MACHINE}
+        event = record.getMessage()
+        self._world.log(f"d{life.number if life else 0}.{event}", **fields)
+        if event == "agent_lost":
+            self._world.model.declared_lost(fields["task_id"])
+        if record.levelno >= logging.ERROR and event not in _EXPECTED:
+            self._world.violated("a fault of the daemon's own", event=event, **fields)
+
+
+_OF_THE_MACHINE = frozenset({"pid", "state_dir"})
+_EXPECTED = frozenset({"storage_failed"})
+
+
+def simulate(plan: Plan) -> Result:
+    """Carries out a plan."""
+    return World(plan).run()
