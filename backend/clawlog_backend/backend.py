@@ -10,6 +10,7 @@ from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.changes import ChangeFeed
 from clawlog_backend.live.control import ControlPolls
 from clawlog_backend.live.maintenance import Maintenance
+from clawlog_backend.live.search import SearchFollower
 from clawlog_backend.metrics import Metrics
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError, database_url
@@ -33,12 +34,13 @@ class Backend:
         self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._on_applied)
         self.feed = ChangeFeed(database=self.database, store=self.store, clock=clock, max_streams=settings.max_streams)
         self.polls = ControlPolls(database=self.database, store=self.store, max_waiting=settings.max_polls)
+        self.search = SearchFollower(self.database)
         self.access = Access(settings.token, clock=clock)
         self.metrics = self._metrics()
         self._maintenance = Maintenance(
             database=self.database, writer=self.writer, feed=self.feed, clock=clock, keep_days=settings.keep_days
         )
-        self._maintaining: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Open the database.
@@ -53,7 +55,10 @@ class Backend:
         except DatabaseError:
             await self.database.close()
             raise
-        self._maintaining = asyncio.create_task(self._maintenance.run(), name="maintenance")
+        self._background = [
+            asyncio.create_task(self._maintenance.run(), name="maintenance"),
+            asyncio.create_task(self.search.run(), name="search"),
+        ]
         return self
 
     def release_waiters(self) -> None:
@@ -64,9 +69,10 @@ class Backend:
     async def __aexit__(self, *_exception: object) -> None:
         """Finish what was accepted, and close the database."""
         self.release_waiters()
-        if self._maintaining is not None:
-            self._maintaining.cancel()
-            await asyncio.wait([self._maintaining])
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background)
         await self.database.close()
 
     def _metrics(self) -> Metrics:
@@ -82,3 +88,4 @@ class Backend:
         self.metrics.count_events(changes)
         self.polls.notify(changes)  # agents before spectators
         self.feed.publish(changes)
+        self.search.note(changes.changed.values())

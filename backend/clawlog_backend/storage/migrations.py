@@ -9,9 +9,11 @@ import json
 from collections.abc import Callable
 from uuid import uuid4
 
-from sqlalchemy import Connection, inspect, select, text, update
+from sqlalchemy import Connection, func, inspect, select, text, update
 
 from clawlog_backend.storage import schema
+from clawlog_backend.storage.search.documents import refresh
+from clawlog_backend.storage.search.engine import text_index
 
 _AT_ONCE = 1_000
 
@@ -92,7 +94,16 @@ def _fill_search(connection: Connection) -> None:
         after = last
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention,)
+def _documents(connection: Connection) -> None:
+    """To version 3: what a search looks through, with an index of its own."""
+    schema.documents.create(connection)
+    text_index(connection.dialect).create(connection)
+    last = connection.execute(select(func.max(schema.tasks.c.n))).scalar() or 0
+    for begin in range(0, last, _AT_ONCE):
+        refresh(connection, range(begin + 1, begin + _AT_ONCE + 1))
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _documents)
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
@@ -110,6 +121,7 @@ def migrate(connection: Connection) -> None:
     """
     if not inspect(connection).has_table(schema.database.name):
         schema.metadata.create_all(connection)
+        text_index(connection.dialect).create(connection)
         connection.execute(
             schema.database.insert().values(
                 only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0, beats_seq=0

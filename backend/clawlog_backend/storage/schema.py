@@ -132,6 +132,15 @@ interrupts = Table(
     Column("ack_summary", Text),
 )
 
+# What a search looks through, and of which state of the task it is (see storage/search/). An index of the engine follows it.
+documents = Table(
+    "documents",
+    metadata,
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("version", BigInteger, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 database = Table(
     "database_info",
     metadata,

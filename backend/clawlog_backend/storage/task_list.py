@@ -1,6 +1,6 @@
 """The list of tasks: how it is narrowed, sorted and paged, and how many tasks there are of each kind. Read only.
 
-Each condition and each order has an index (a test looks at SQLite's plans); only a search for text reads every task it passes.
+Each condition and each order has an index (a test looks at SQLite's plans), and so has a search for text.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, case, func, not_, or_, select, tuple_
 
 from clawlog_backend.domain.errors import ForeignCursor
 from clawlog_backend.domain.fields import (
@@ -21,7 +21,8 @@ from clawlog_backend.domain.fields import (
 from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, QUIET_AFTER_MS, STALE_AFTER_MS
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, StateCounts, TaskPage
-from clawlog_backend.storage.schema import steps, tasks
+from clawlog_backend.storage.schema import tasks
+from clawlog_backend.storage.search.find import tasks_saying
 from clawlog_backend.storage.view_rows import SHOWN_COLUMNS, task_views
 
 _LAST_CHARACTER = "\U0010ffff"
@@ -82,17 +83,22 @@ def list_tasks(
     Raises:
         ForeignCursor: The cursor is not of a page in this order.
     """
-    found = selected(query, now=now, sort=sort, cursor=cursor).limit(limit + 1)
+    saying = None if query.text is None else tasks_saying(connection, query.text)
+    found = selected(query, now=now, sort=sort, cursor=cursor, saying=saying).limit(limit + 1)
     rows = connection.execute(found).all()
     more, rows = len(rows) > limit, rows[:limit]
     following = _cursor(rows[-1], sort) if more else None
     return TaskPage(task_views(connection, rows, now), following, count_tasks(connection, now=now))
 
 
-def selected(query: Query, *, now: UtcMs, sort: Sort, cursor: str | None = None) -> Select[Any]:
-    """The rows of a list in its order, from a cursor on (see :func:`list_tasks`)."""
+def selected(
+    query: Query, *, now: UtcMs, sort: Sort, cursor: str | None = None, saying: ColumnElement[bool] | None = None
+) -> Select[Any]:
+    """The rows of a list in its order, from a cursor on (see :func:`list_tasks`); ``saying``: what the query's text leaves."""
     order = _ORDERS[sort]
     found = _narrowed(select(*SHOWN_COLUMNS), query, now)
+    if saying is not None:
+        found = found.where(saying)
     if cursor is not None:
         after = _read_cursor(cursor, sort)
         found = found.where(tasks.c.n < after[0] if len(order) == 1 else tuple_(*order) < tuple_(*after))
@@ -104,7 +110,8 @@ def selected(query: Query, *, now: UtcMs, sort: Sort, cursor: str | None = None)
 
 def task_ids(connection: Connection, query: Query, *, now: UtcMs, limit: int) -> list[str]:
     """The ids of the tasks that a list would show, the newest first."""
-    found = selected(query, now=now, sort=Sort.CREATED).with_only_columns(tasks.c.task_id).limit(limit)
+    saying = None if query.text is None else tasks_saying(connection, query.text)
+    found = selected(query, now=now, sort=Sort.CREATED, saying=saying).with_only_columns(tasks.c.task_id).limit(limit)
     return list(connection.execute(found).scalars())
 
 
@@ -119,8 +126,6 @@ def _narrowed(found: Select[Any], query: Query, now: UtcMs) -> Select[Any]:
     if query.id_suffix is not None:
         begin = query.id_suffix[::-1]
         conditions.append(and_(tasks.c.reversed_id >= begin, tasks.c.reversed_id < begin + _LAST_CHARACTER))
-    if query.text:
-        conditions.append(_saying(query.text.casefold()))
     return found.where(*(condition for condition in conditions if condition is not None))
 
 
@@ -159,12 +164,6 @@ def _needing(which: AttentionFilter | None) -> ColumnElement[bool] | None:
         case AttentionFilter.ACKNOWLEDGED:
             return tasks.c.attention_rank == ACKNOWLEDGED_RANK
     return tasks.c.attention_rank == 0
-
-
-def _saying(text: str) -> ColumnElement[bool]:
-    in_a_step = exists().where(steps.c.task_n == tasks.c.n, steps.c.search.contains(text, autoescape=True))
-    columns = (tasks.c.search, tasks.c.search_facts)
-    return or_(*(column.contains(text, autoescape=True) for column in columns), in_a_step)
 
 
 # ── Pages ───────────────────────────────────────────────────────────────────────────────────────────────────────────────

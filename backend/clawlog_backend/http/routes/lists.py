@@ -73,6 +73,8 @@ class ListQuery(TaskFilter):
 async def list_tasks(backend: BackendDep, asked: Annotated[ListQuery, Query()], request: Request) -> Response:
     """The tasks, a page at a time, with the counts of all. A parameter that is not known is refused (422)."""
     now, packed = backend.clock(), takes_gzip(request)
+    if asked.q is not None:
+        await backend.search.catch_up()
 
     def look_up(connection: Connection) -> bytes:
         found = task_list.list_tasks(
