@@ -17,11 +17,13 @@ import asyncio
 from collections import Counter, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import Connection
 
 from clawlog_backend.domain import views
 from clawlog_backend.domain.errors import Busy
+from clawlog_backend.domain.events import EventKind
 from clawlog_backend.domain.times import Clock
 from clawlog_backend.storage import queries, task_list
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
@@ -85,6 +87,7 @@ class ChangeFeed:
         self._pending: set[int] = set()
         self._pending_signs: set[int] = set()
         self._watched: Counter[int] = Counter()
+        self._signs: dict[int, dict[str, Any]] = {}  # what was last sent of tasks that are watched or read alone
         self._flushing: asyncio.Task[None] | None = None
         self._counts: views.StateCounts | None = None
         self._counts_due = False
@@ -169,25 +172,47 @@ class ChangeFeed:
         # Everything up to here was either sent already or is among these numbers; what is read may be newer, and is sent again.
         before, upto = self._flushed_upto, self._store.position.seq
         alone, watched = (moved | signs) & self._subscribers_of.keys(), signs & self._watched.keys()
+        followed = alone | ((moved | signs) & self._watched.keys())
         now = self._clock()
 
         def look_up(connection: Connection) -> _Flush:
             shown = dict(queries.tasks_by_number(connection, moved | alone | watched, now=now))
+            told = {n: self._sign_message(n, shown[n]) for n in followed & shown.keys()}
             # A reader that resumes after any but the last message has to get all of this flush again.
             everyone = [encode_message("task", views.row_json(view), before) for n, view in shown.items() if n in moved]
             of_task = {
-                n: _history(connection, n, before, upto) + encode_message("task", views.task_json.dump_json(shown[n]), upto)
+                n: self._of_task(connection, n, shown[n], b"" if n in moved else told[n], (before, upto))
                 for n in alone & shown.keys()
             }
             return _Flush(
                 b"".join((*everyone, b"id: %d\n\n" % upto)),
-                {n: _sign(shown[n], before) for n in watched & shown.keys()},
+                {n: told[n] for n in watched & shown.keys()},
                 of_task,
             )
 
         nothing = _Flush(b"id: %d\n\n" % upto, {}, {})
         self._append(await self._database.read(look_up) if moved or alone or watched else nothing)
         self._flushed_upto = upto
+        self._forget_unread(followed)
+
+    def _sign_message(self, n: int, view: views.TaskView) -> bytes:
+        sign = views.sign_of(view)
+        before, self._signs[n] = self._signs.get(n), sign
+        return _liveness(views.sign_json(sign, before))
+
+    def _of_task(self, connection: Connection, n: int, view: views.TaskView, sign: bytes, between: tuple[int, int]) -> bytes:
+        """What a reader of one task gets: all of it, unless nothing happened but signs of life."""
+        upto = between[1]
+        kinds, history = _history(connection, n, *between)
+        if sign and kinds <= {EventKind.HEARTBEAT}:
+            return history + sign + b"id: %d\n\n" % upto
+        return history + encode_message("task", views.task_json.dump_json(view), upto)
+
+    def _forget_unread(self, numbers: Iterable[int]) -> None:
+        # What nobody was told of meanwhile must not pass for what a reader knows that comes later.
+        for n in numbers:
+            if n not in self._watched and n not in self._subscribers_of:
+                self._signs.pop(n, None)
 
     def _append(self, flush: _Flush) -> None:
         self._ring.append(flush)
@@ -230,6 +255,8 @@ class ChangeFeed:
             self._subscribers_of[subscription.task_n] -= 1
             if not self._subscribers_of[subscription.task_n]:
                 del self._subscribers_of[subscription.task_n]
+            self._forget_unread((subscription.task_n,))
+        self._forget_unread(subscription.watched)
 
     def read_unread(self, subscription: Subscription) -> bytes:
         """The messages that a subscription has not read yet; empty where there are none."""
@@ -262,7 +289,7 @@ class ChangeFeed:
                 missed = [encode_message("task", views.row_json(view), since) for _, view in shown]
                 return b"".join((*missed, b"id: %d\n\n" % upto))
             return b"".join(
-                _history(connection, number, since, None) + encode_message("task", views.task_json.dump_json(view), since)
+                _history(connection, number, since, None)[1] + encode_message("task", views.task_json.dump_json(view), since)
                 for number, view in queries.tasks_by_number(connection, set(numbers) & {subscription.task_n}, now=now)
             )
 
@@ -282,19 +309,21 @@ class ChangeFeed:
         if not subscription.watched:
             return b""
         now = self._clock()
-        return await self._database.read(
-            lambda connection: b"".join(
-                _sign(view, subscription.upto) for _, view in queries.tasks_by_number(connection, subscription.watched, now=now)
-            )
-        )
+
+        def look_up(connection: Connection) -> bytes:
+            shown = queries.tasks_by_number(connection, subscription.watched, now=now)
+            return b"".join(_liveness(views.sign_json(views.sign_of(view), None)) for _, view in shown)
+
+        return await self._database.read(look_up)
 
 
 def _counts_message(counts: views.StateCounts, seq: int) -> bytes:
     return encode_message("counts", views.counts_json(counts), seq)
 
 
-def _sign(view: views.TaskView, seq: int) -> bytes:
-    return encode_message("liveness", views.sign_json(view), seq)
+def _liveness(data: bytes) -> bytes:
+    """A message without an id: there are many of these, and each flush ends with one."""
+    return b"event: liveness\ndata: %s\n\n" % data
 
 
 def _watched_signs(flush: _Flush, watched: frozenset[int]) -> list[bytes]:
@@ -306,7 +335,9 @@ def encode_message(name: str, data: bytes, seq: int) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, name.encode(), data)
 
 
-def _history(connection: Connection, task_n: int, after: int, upto: int | None) -> bytes:
+def _history(connection: Connection, task_n: int, after: int, upto: int | None) -> tuple[set[str], bytes]:
+    """The events of a task between two numbers: their kinds, and the messages."""
     found = queries.events_after(connection, task_n, after, limit=_EVENTS_PER_FLUSH)
     events = [event for event in found if upto is None or event["seq"] <= upto]
-    return b"".join(encode_message("event", views.event_json.dump_json(event), after) for event in events)
+    messages = b"".join(encode_message("event", views.event_json.dump_json(event), after) for event in events)
+    return {event["kind"] for event in events}, messages
