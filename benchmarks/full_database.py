@@ -9,6 +9,9 @@ from pathlib import Path
 from sqlalchemy import create_engine
 
 from clawlog_backend.storage import migrations
+from clawlog_backend.storage.search.documents import refresh
+
+_DOCUMENTS = 1_000  # made at once
 
 _SERIES = "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {last}) "
 
@@ -52,3 +55,7 @@ def fill(path: Path, *, tasks: int, events: int) -> None:
         for statement, last in ((_TASKS, tasks), (_STEPS, tasks), (_EVENTS, events)):
             database.execute(_SERIES.format(last=last) + statement, given)
     database.close()
+    with engine.begin() as connection:
+        for begin in range(0, tasks, _DOCUMENTS):
+            refresh(connection, range(begin + 1, begin + _DOCUMENTS + 1))
+    engine.dispose()
