@@ -36,7 +36,7 @@ PAGES = {
     "those under way": "limit=50&status=active",
     "by their last change": "limit=50&sort=updated",
     "by attention": "limit=50&sort=attention",
-    "a search for one": "limit=50&q=summary%20of%20777",
+    "a search for one": "limit=50&q=task-777-2",
     "a search for a word of all": "limit=50&q=went",
     "a search for a beginning": "limit=50&q=77",
     "a search within a filter": "limit=50&status=failed&q=summary",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection, create_engine, delete, event, update
 
@@ -18,6 +18,7 @@ from clawlog_backend.storage.search.documents import refresh
 from clawlog_backend.storage.search.text import document, folded, needle, trigrams
 from clawlog_backend.storage.unit_of_work import TaskStore
 
+UNHURRIED = settings(deadline=None)  # the machine may be busy
 NOW = UtcMs.parse("2026-02-28T09:00:00Z")
 LINES = st.text(st.characters(exclude_categories=["Cs", "Cc"]) | st.sampled_from("ab 部署-_ßİﬃＡ한"), max_size=40)
 
@@ -27,11 +28,13 @@ def finds(query: str, *texts: str) -> bool:
     return wanted is not None and wanted in document(texts)
 
 
+@UNHURRIED
 @given(LINES)
 def test_folding_twice_changes_nothing_more(text: str) -> None:
     assert folded(folded(text)) == folded(text)
 
 
+@UNHURRIED
 @given(st.lists(LINES, max_size=4), st.data())
 def test_any_part_of_three_characters_or_more_is_found(texts: list[str], data: st.DataObject) -> None:
     text = folded(data.draw(st.sampled_from(texts or [""])))
@@ -41,12 +44,14 @@ def test_any_part_of_three_characters_or_more_is_found(texts: list[str], data: s
         assert finds(part, *texts)
 
 
+@UNHURRIED
 @given(st.lists(LINES, max_size=4), LINES)
 def test_nothing_is_found_that_no_text_holds(texts: list[str], query: str) -> None:
     if finds(query, *texts):
         assert any(folded(query) in folded(text) for text in texts)
 
 
+@UNHURRIED
 @given(LINES)
 def test_a_needle_is_found_by_its_trigrams(query: str) -> None:
     wanted = needle(query)
