@@ -32,6 +32,7 @@ BENCHMARKS = (
     "backlog",
     "scaling",
     "backend_load",
+    "backend_reads",
     "stop_latency",
     "fair_turns",
     "dashboard",

@@ -5,13 +5,21 @@ from __future__ import annotations
 import asyncio
 from typing import Self
 
+from sqlalchemy import Connection
+
 from clawlog_backend.access import Access
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.changes import ChangeFeed
 from clawlog_backend.live.control import ControlPolls
+from clawlog_backend.live.counts import TaskCounts
+from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.live.maintenance import Maintenance
+from clawlog_backend.live.search import SearchFollower
+from clawlog_backend.live.silence import SilenceWatch, may_fall_silent
 from clawlog_backend.metrics import Metrics
 from clawlog_backend.settings import Settings
+from clawlog_backend.storage import task_list
+from clawlog_backend.storage.changes import find_position, searched
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError, database_url
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 from clawlog_backend.storage.writer import Writer
@@ -31,14 +39,29 @@ class Backend:
         self.database = Database(database_url(settings.database))
         self.store = TaskStore()
         self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._on_applied)
-        self.feed = ChangeFeed(database=self.database, store=self.store, clock=clock, max_streams=settings.max_streams)
-        self.polls = ControlPolls(database=self.database, store=self.store, max_waiting=settings.max_polls)
+        self.log = ChangeLog()
+        self.counts = TaskCounts()
+        self.feed = ChangeFeed(
+            database=self.database, log=self.log, counts=self.counts, clock=clock, max_streams=settings.max_streams
+        )
+        self.polls = ControlPolls(database=self.database, log=self.log, max_waiting=settings.max_polls)
+        self.search = SearchFollower(self.database, self.log)
         self.access = Access(settings.token, clock=clock)
         self.metrics = self._metrics()
-        self._maintenance = Maintenance(
-            database=self.database, writer=self.writer, feed=self.feed, clock=clock, keep_days=settings.keep_days
+        self._silence = SilenceWatch()
+        # Agents before spectators; counts before those that send them.
+        for follower in (self.polls.notify, self.counts.add, self.feed.publish, self._silence.heard, self.search.heard):
+            self.log.follow(follower)
+        self.maintenance = Maintenance(
+            database=self.database,
+            store=self.store,
+            writer=self.writer,
+            log=self.log,
+            silence=self._silence,
+            clock=clock,
+            keep_days=settings.keep_days,
         )
-        self._maintaining: asyncio.Task[None] | None = None
+        self._background: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Open the database.
@@ -48,13 +71,23 @@ class Backend:
         """
         try:
             await self.database.open()
-            self.store.position = await self.database.read(self.store.find_position)
-            self.polls.begin_at(self.store.position)
+            await self.database.read(self._begin)
         except DatabaseError:
             await self.database.close()
             raise
-        self._maintaining = asyncio.create_task(self._maintenance.run(), name="maintenance")
+        self._background = [
+            asyncio.create_task(self.maintenance.run(), name="maintenance"),
+            asyncio.create_task(self.search.run(), name="search"),
+        ]
         return self
+
+    def _begin(self, connection: Connection) -> None:
+        """Read where the log stands, and what is kept from there on."""
+        self.log.begin_at(find_position(connection))
+        self.polls.begin_at(self.log.position)
+        self.counts.begin_with(task_list.count_standings(connection))
+        self._silence.begin_with(may_fall_silent(connection, self.clock()))
+        self.search.begin_at(searched(connection))
 
     def release_waiters(self) -> None:
         """Answer every waiting poll and end every event stream, so that the server can end."""
@@ -64,9 +97,10 @@ class Backend:
     async def __aexit__(self, *_exception: object) -> None:
         """Finish what was accepted, and close the database."""
         self.release_waiters()
-        if self._maintaining is not None:
-            self._maintaining.cancel()
-            await asyncio.wait([self._maintaining])
+        for task in self._background:
+            task.cancel()
+        if self._background:
+            await asyncio.wait(self._background)
         await self.database.close()
 
     def _metrics(self) -> Metrics:
@@ -78,7 +112,7 @@ class Backend:
         )
         return metrics
 
-    def _on_applied(self, changes: ChangeSet) -> None:
-        self.metrics.count_events(changes)
-        self.polls.notify(changes)  # agents before spectators
-        self.feed.publish(changes)
+    def _on_applied(self, done: ChangeSet) -> None:
+        self.metrics.count_events(done)
+        if done.change is not None:
+            self.log.append(done.change)

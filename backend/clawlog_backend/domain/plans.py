@@ -5,7 +5,7 @@ from __future__ import annotations
 from clawlog_backend.domain.errors import TooMany, UnknownStep
 from clawlog_backend.domain.events import Planned, StepAdded
 from clawlog_backend.domain.fields import STEPS
-from clawlog_backend.domain.state import StepState, TaskState
+from clawlog_backend.domain.state import Extent, StepState, TaskState
 
 
 def plan(event: Planned, task: TaskState) -> None:
@@ -50,5 +50,5 @@ def add_step(event: StepAdded, task: TaskState) -> None:
 
 def _changed(event: Planned | StepAdded, task: TaskState) -> None:
     task.replanned = True
-    task.index_facts(task.pairs())
+    task.mark(Extent.FACTS)
     task.derive_status(event.at)

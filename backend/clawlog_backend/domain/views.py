@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
+from pydantic_core import to_json
 
 from clawlog_backend.domain.fields import AttentionReason, Evidence, InterruptMode, Liveness, StepStatus, TaskStatus
 from clawlog_backend.domain.times import UtcMs
@@ -321,14 +322,31 @@ def rows_json(page: TaskPage) -> bytes:
     return page_json.dump_json(page, exclude={"tasks": {"__all__": {"steps"}}}, exclude_none=True)
 
 
-def sign_json(view: TaskView) -> bytes:
-    """What a sign of life changes of a task."""
+def sign_of(view: TaskView) -> dict[str, Any]:
+    """What signs of life, and reports of more of the same, change of a task."""
     sign = SignView(view.task_id, view.updated_at, view.summary, view.measure, view.current_step, view.liveness)
-    return _sign_json.dump_json(sign, exclude_none=True)
+    found: dict[str, Any] = _sign.dump_python(sign, mode="json")
+    return found
+
+
+def sign_json(sign: dict[str, Any], before: dict[str, Any] | None) -> bytes:
+    """What has changed of a task since a sign before, or all of it; what is left out stays as it was.
+
+    Args:
+        sign: As of now (see :func:`sign_of`).
+        before: As its readers know it; ``None`` where some do not.
+    """
+    if before is not None:
+        changed = {name: value for name, value in sign.items() if value != before[name]}
+        if "liveness" in changed:
+            known = before["liveness"]
+            changed["liveness"] = {name: value for name, value in sign["liveness"].items() if value != known[name]}
+        sign = {"task_id": sign["task_id"]} | changed
+    return to_json(sign)
 
 
 _counts_json: TypeAdapter[StateCounts] = TypeAdapter(StateCounts)
-_sign_json: TypeAdapter[SignView] = TypeAdapter(SignView)
+_sign: TypeAdapter[SignView] = TypeAdapter(SignView)
 task_json: TypeAdapter[TaskView] = TypeAdapter(TaskView)
 detail_json: TypeAdapter[TaskDetail] = TypeAdapter(TaskDetail)
 page_json: TypeAdapter[TaskPage] = TypeAdapter(TaskPage)

@@ -50,6 +50,46 @@ class Strangers:
                 del self._by_address[address]
 
 
+class JoinedWrites:
+    """A transport that sends an answer's head with the body that follows at once: uvicorn writes one after the other.
+
+    That is one call into the system for each answer instead of two, and those are a third of what answering thousands of
+    waiting polls costs.
+
+    Args:
+        transport: What sends.
+    """
+
+    __slots__ = ("_head", "_transport")
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+        self._head = b""
+
+    def __getattr__(self, name: str) -> Any:
+        """All else is the transport's."""
+        return getattr(self._transport, name)
+
+    def write(self, data: bytes) -> None:
+        """Send; a head waits for the end of this turn of the event loop at most."""
+        if self._head:
+            data, self._head = self._head + data, b""
+        elif data.startswith(b"HTTP/1.1 "):
+            self._head = data
+            asyncio.get_running_loop().call_soon(self._flush)
+            return
+        self._transport.write(data)
+
+    def close(self) -> None:
+        """Close once all was sent."""
+        self._flush()
+        self._transport.close()
+
+    def _flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+
 class ConnectionBounds(asyncio.Protocol):
     """Bounds one client's connection; a mixin for uvicorn's protocols."""
 
@@ -65,7 +105,8 @@ class ConnectionBounds(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start the deadline of the first request's head."""
-        super().connection_made(transport)
+        joined: Any = JoinedWrites(transport)
+        super().connection_made(joined)
         peer = transport.get_extra_info("peername")
         self._address = str(peer[0]) if isinstance(peer, tuple) else ""
         self._strangers.add(self._address, self)

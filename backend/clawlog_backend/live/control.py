@@ -1,6 +1,6 @@
 """Long polls for stops: who waits for which tasks, without a thread or a periodic query per waiter.
 
-A cursor is the number of the last event that its answer took into account, with the identity of the database it counts in: one
+A cursor is the number of the last change that its answer took into account, with the identity of the database it counts in: one
 from another database, or from before a restore, is treated as no cursor at all, so that a stop is never missed.
 """
 
@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 
 from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.views import Control
+from clawlog_backend.live.log import ChangeLog
+from clawlog_backend.storage.changes import Change, Position
 from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
 from clawlog_backend.storage.queries import controls_changed_since
-from clawlog_backend.storage.unit_of_work import ChangeSet, Position, TaskStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +32,9 @@ controls_json: TypeAdapter[Controls] = TypeAdapter(Controls)
 
 @dataclass(eq=False, slots=True)
 class _Waiter:
-    task_ids: frozenset[str]
-    future: asyncio.Future[Controls | None]  # None: nothing changed, and the wait is over
+    future: asyncio.Future[bytes | None]  # None: nothing changed, and the wait is over
 
-    def answer(self, controls: Controls | None) -> None:
+    def answer(self, controls: bytes | None) -> None:
         if not self.future.done():
             self.future.set_result(controls)
 
@@ -42,19 +42,21 @@ class _Waiter:
 class ControlPolls:
     """Answers polls, and wakes those that wait.
 
-    A change is read once, however many wait for it, and a poll for which nothing changed reads nothing.
+    A change is read once, however many wait for it, and encoded once for all that wait for the same of it. A poll for which
+    nothing changed reads nothing, and is not looked at when other tasks change.
 
     Args:
         database: Where controls are read.
-        store: Knows the number of the last event.
+        log: Knows the number of the last change.
         max_waiting: How many polls may wait at once.
     """
 
-    def __init__(self, *, database: Database, store: TaskStore, max_waiting: int) -> None:
+    def __init__(self, *, database: Database, log: ChangeLog, max_waiting: int) -> None:
         self._database = database
-        self._store = store
+        self._log = log
         self._max_waiting = max_waiting
-        self._waiters: set[_Waiter] = set()
+        self._waiters: dict[_Waiter, None] = {}  # in the order in which they came: the first is answered first
+        self._waiting_for: dict[str, set[_Waiter]] = {}
         self._last_change = 0
         self._notifying: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -68,13 +70,13 @@ class ControlPolls:
         """Treat everything up to here as changed: which controls changed before the database was opened is not known."""
         self._last_change = position.seq
 
-    def notify(self, changes: ChangeSet) -> None:
+    def notify(self, change: Change) -> None:
         """Answer the polls that wait for one of the tasks that are now to stop, or no longer."""
-        if not changes.controls:
+        if not change.controls:
             return
-        self._last_change = changes.position.seq
-        if any(not waiter.task_ids.isdisjoint(changes.controls) for waiter in self._waiters):
-            task = asyncio.create_task(self._answer_waiters(changes.controls, changes.position), name="control-polls")
+        self._last_change = change.seq
+        if not self._waiting_for.keys().isdisjoint(change.controls):
+            task = asyncio.create_task(self._answer_waiters(change.controls, self._log.position), name="control-polls")
             self._notifying.add(task)
             task.add_done_callback(self._notifying.discard)
 
@@ -84,33 +86,50 @@ class ControlPolls:
         for waiter in self._waiters:
             waiter.answer(None)
 
-    async def poll(self, task_ids: frozenset[str], *, cursor: str | None, wait_s: float) -> Controls:
+    async def poll(self, task_ids: frozenset[str], *, cursor: str | None, wait_s: float) -> bytes:
         """What changed since ``cursor``; where nothing did, whatever changes first within ``wait_s``.
+
+        Returns:
+            :class:`Controls`, encoded.
 
         Raises:
             Busy: Too many polls wait already.
         """
         if wait_s <= 0 or self._closing:
-            return await self._read(task_ids, cursor)
+            return controls_json.dump_json(await self._read(task_ids, cursor))
         if len(self._waiters) >= self._max_waiting:
             raise Busy("Too many polls wait already: ask again without wait_s, or later.", retry_after_s=5)
         # It is registered before the first read, so that a change between that read and the wait is not missed.
-        waiter = _Waiter(task_ids, asyncio.get_running_loop().create_future())
-        self._waiters.add(waiter)
+        waiter = _Waiter(asyncio.get_running_loop().create_future())
+        self._add(waiter, task_ids)
         try:
             found = await self._read(task_ids, cursor)
             if found.controls:
-                return found
+                return controls_json.dump_json(found)
             async with asyncio.timeout(wait_s):
-                return await waiter.future or found
+                changed = await waiter.future
         except TimeoutError:
-            return found
+            changed = None
         finally:
-            self._waiters.discard(waiter)
+            self._remove(waiter, task_ids)
+        return changed or controls_json.dump_json(found)
+
+    def _add(self, waiter: _Waiter, task_ids: frozenset[str]) -> None:
+        self._waiters[waiter] = None
+        for task_id in task_ids:
+            self._waiting_for.setdefault(task_id, set()).add(waiter)
+
+    def _remove(self, waiter: _Waiter, task_ids: frozenset[str]) -> None:
+        del self._waiters[waiter]
+        for task_id in task_ids:
+            waiting = self._waiting_for[task_id]
+            waiting.discard(waiter)
+            if not waiting:
+                del self._waiting_for[task_id]
 
     async def _read(self, task_ids: frozenset[str], cursor: str | None) -> Controls:
         # Taken on the loop before the read is queued: what is applied in between is read now and sent again, never left out.
-        position = self._store.position
+        position = self._log.position
         since = _since(cursor, position)
         if since is not None and since >= self._last_change:
             return _answer(position, [])
@@ -122,14 +141,20 @@ class ControlPolls:
         try:
             found = await self._database.read(lambda connection: controls_changed_since(connection, changed, None))
         except DatabaseError:
-            for waiter in self._waiters:
-                if not waiter.task_ids.isdisjoint(changed):
+            for task_id in changed:
+                for waiter in self._waiting_for.get(task_id, ()):
                     waiter.answer(None)  # its client asks again, with its old cursor, and gets the error then
             return
-        for waiter in self._waiters:
-            theirs = [control for control in found if control.task_id in waiter.task_ids]
-            if theirs:
-                waiter.answer(_answer(position, theirs))
+        theirs: dict[_Waiter, list[Control]] = {}
+        for control in found:
+            for waiter in self._waiting_for.get(control.task_id, ()):
+                theirs.setdefault(waiter, []).append(control)
+        encoded: dict[tuple[str, ...], bytes] = {}
+        for waiter, controls in theirs.items():
+            same = tuple(control.task_id for control in controls)
+            if same not in encoded:
+                encoded[same] = controls_json.dump_json(_answer(position, controls))
+            waiter.answer(encoded[same])
 
 
 def _answer(position: Position, controls: list[Control]) -> Controls:
@@ -138,6 +163,6 @@ def _answer(position: Position, controls: list[Control]) -> Controls:
 
 def _since(cursor: str | None, position: Position) -> int | None:
     store_id, _, number = (cursor or "").rpartition("-")
-    if store_id != position.store_id or not number.isdecimal() or int(number) > position.seq:
+    if store_id != position.store_id or not number.isdecimal():
         return None
-    return int(number)
+    return int(number) if position.floor_seq <= int(number) <= position.seq else None

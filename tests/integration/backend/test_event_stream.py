@@ -32,6 +32,7 @@ class Stream:
 
     def __init__(self, response: aiohttp.ClientResponse) -> None:
         self.response = response
+        self.last_id = 0
 
     async def message(self, *, counts: bool = False) -> Message:
         """The next message; comments are passed over. Either only those that say how many tasks there are, or all but those."""
@@ -43,7 +44,8 @@ class Stream:
                 fields = dict(line.split(": ", 1) for line in block)
                 if fields.keys() == {"id"}:  # how far everything is known
                     continue
-                message = Message(int(fields["id"]), fields["event"], json.loads(fields["data"]))
+                self.last_id = int(fields.get("id", self.last_id))  # an id holds until the next one (HTML standard, 9.2.6)
+                message = Message(self.last_id, fields["event"], json.loads(fields["data"]))
                 if (message.event == "counts") is counts:
                     return message
 
@@ -96,6 +98,8 @@ async def test_one_task_is_told_with_its_events_and_nothing_of_others(api: Api) 
         assert [m.data["event_id"] for m in messages[:2]] == ["e1", "e2"]
         assert messages[0].data == (await api.get())["events"][1]
         assert messages[2].data["task_id"] == "t1"
+        await api.events(event("heartbeat", "e3", **BEAT))
+        assert (await stream.message()).event == "liveness", "the task is not sent again"
     status, problem = await api("GET", "/api/stream?task_id=none")
     assert (status, problem["code"]) == (404, "unknown_task")
 
@@ -113,6 +117,12 @@ async def test_signs_of_life_are_told_of_the_tasks_that_a_reader_watches_alone(a
         beat = await stream.message()
         assert (beat.event, beat.data["task_id"], beat.data["summary"]) == ("liveness", "seen", "reading seen.py")
         assert not beat.data.keys() & {"title", "status", "steps"}
+        await api.events(event("heartbeat", "seen-3", "seen", summary="reading seen.py", **BEAT))
+        beat = await stream.message()
+        same = {"task_id": "seen", "liveness": {"vouched_at": beat.data["liveness"]["vouched_at"]}}
+        assert beat.data == same, "what is the same is not said again"
+        await api.events(event("heartbeat", "seen-4", "seen", summary="writing", **BEAT))
+        assert (await stream.message()).data.keys() == {"task_id", "summary", "liveness"}
         await api("PATCH", "/api/tasks/unseen/steps/s1", {"status": "running"})
         began = await stream.message()
         assert (began.event, began.data["task_id"]) == ("task", "unseen")

@@ -121,6 +121,7 @@ async def test_a_beat_vouches_and_goes_stale(api: Api, backend: RunningBackend) 
     backend.clock.ahead_ms = 61_000
     task = await api.get()
     assert (task["status"], task["liveness"]["state"]) == ("stale", "quiet")
+    await backend.sweep()
     _, page = await api("GET", "/api/tasks?status=stale")
     assert [t["task_id"] for t in page["tasks"]] == ["t1"]
     assert page["counts"] == {

@@ -41,17 +41,15 @@ export function readTask(json) {
   return task;
 }
 
-/** The task after a sign of life, or a report of more of the same. */
+/** The task after a sign of life, or a report of more of the same; what the message leaves out stays as it was. */
 export function withSign(task, json) {
   const hasEnded = task.endedAt !== null;
-  const changed = {
-    ...task,
-    updatedAt: Math.max(task.updatedAt, parseTime(json.updated_at)),
-    summary: json.summary ?? "",
-    measure: json.measure ?? null,
-    currentStep: json.current_step ? readStep(json.current_step, hasEnded) : null,
-    liveness: readLiveness(json.liveness),
-  };
+  const changed = { ...task };
+  if ("updated_at" in json) changed.updatedAt = Math.max(task.updatedAt, parseTime(json.updated_at));
+  if ("summary" in json) changed.summary = json.summary ?? "";
+  if ("measure" in json) changed.measure = json.measure;
+  if ("current_step" in json) changed.currentStep = json.current_step && readStep(json.current_step, hasEnded);
+  if ("liveness" in json) changed.liveness = readLiveness(json.liveness, task.liveness);
   changed.haystack = haystack(changed);
   return changed;
 }
@@ -98,16 +96,19 @@ function readStep(json, taskHasEnded) {
   };
 }
 
-function readLiveness(json) {
+/** Whether the agent is alive; what is left out is as `before`. */
+function readLiveness(json, before = UNKNOWN) {
   return {
-    state: json.state ?? "unknown",
-    agentSeenAt: parseTime(json.agent_seen_at),
-    vouchedAt: parseTime(json.vouched_at),
-    evidence: json.evidence ?? null,
-    pid: json.pid ?? null,
-    reason: json.reason ?? "",
+    state: json.state ?? before.state,
+    agentSeenAt: "agent_seen_at" in json ? parseTime(json.agent_seen_at) : before.agentSeenAt,
+    vouchedAt: "vouched_at" in json ? parseTime(json.vouched_at) : before.vouchedAt,
+    evidence: "evidence" in json ? json.evidence : before.evidence,
+    pid: "pid" in json ? json.pid : before.pid,
+    reason: "reason" in json ? (json.reason ?? "") : before.reason,
   };
 }
+
+const UNKNOWN = { state: "unknown", agentSeenAt: null, vouchedAt: null, evidence: null, pid: null, reason: "" };
 
 function readStop(json) {
   return {
@@ -140,5 +141,8 @@ export function readEvent(json) {
     measure: json.progress ?? null,
     agentSeenAt: parseTime(json.agent_seen_at),
     stalled: json.stalled === true,
+    // A heartbeat in the history stands for those alike before it; how many is not known of old ones, which were all kept.
+    beats: json.beats ?? null,
+    gapSince: parseTime(json.gap_since),
   };
 }

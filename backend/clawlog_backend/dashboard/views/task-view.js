@@ -3,7 +3,7 @@
 import { at } from "../api/address.js";
 import { getTask, listEvents } from "../api/api.js";
 import { REPORTS } from "../api/history.js";
-import { readEvent, readTask } from "../api/model.js";
+import { readEvent, readTask, withSign } from "../api/model.js";
 import { CAN, isDead, needsAttention, stateOf, stopStage } from "../api/states.js";
 import { openActionDialog } from "../parts/action-dialog.js";
 import { h, setAttribute } from "../parts/element.js";
@@ -94,6 +94,7 @@ export class TaskView {
       this.#takeIn({ ...readTask(data), parent: known?.parent ?? null, subtasks: known?.subtasks ?? [] });
       notify(known, this.#task);
     }
+    if (name === "liveness" && this.#task !== null) this.#takeIn(withSign(this.#task, data));
     if (name === "event") {
       this.#takeInEvents([data]);
       this.#draw();

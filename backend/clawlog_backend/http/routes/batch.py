@@ -13,7 +13,7 @@ from clawlog_backend.domain.fields import BATCH_EVENTS, POLL_TASKS, POLL_WAIT_S,
 from clawlog_backend.http.bodies import parse_json, read_body
 from clawlog_backend.http.dependencies import BackendDep
 from clawlog_backend.http.problems import Problem, error_responses, field_errors, invalid, invalid_body, summarise, too_large
-from clawlog_backend.live.control import Controls, controls_json
+from clawlog_backend.live.control import Controls
 from clawlog_backend.storage.unit_of_work import EventOutcome, EventStatus
 
 router = APIRouter(prefix="/api", tags=["batch"])
@@ -90,7 +90,7 @@ async def poll_controls(request: Request, backend: BackendDep) -> Response:
     except ValidationError as error:
         raise invalid_body(error) from None
     answer = await backend.polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
-    return Response(controls_json.dump_json(answer), media_type="application/json")
+    return Response(answer, media_type="application/json")
 
 
 def _require_json(request: Request) -> None:

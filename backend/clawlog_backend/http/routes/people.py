@@ -104,6 +104,8 @@ async def act(body: ActionOnMany, backend: BackendDep, key: Key = None) -> Actio
     at, more = backend.clock(), False
     if body.filter is not None:
         query = body.filter.query()
+        if query.text is not None:
+            await backend.search.catch_up()
         task_ids = await backend.database.read(
             lambda connection: task_list.task_ids(connection, query, now=at, limit=ACTION_TASKS + 1)
         )

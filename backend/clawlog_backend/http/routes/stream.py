@@ -38,9 +38,10 @@ data: {"task_id":"t-1","title":"Deploy the web server","status":"running"}
         200: {
             "description": "First `hello`, then a `task` for each task that stands otherwise than before (a row of the "
             "list, as with `steps=false`). Signs of life, and reports of more of the same, come as `liveness`, and only of the "
-            "tasks in `task_ids`. `counts` (at first, then when they change, at most once a second): how many of all tasks are "
-            "in each state. With `task_id`, an `event` for each new event of its history, and after these the whole "
-            "`task`. `reset`: what was missed is not available, reload.",
+            "tasks in `task_ids` or `task_id`; what such a message leaves out is as it was before. `counts` (at first, then "
+            "when they change, at most once a second): how many of all tasks are in each state. With `task_id`, an `event` for "
+            "each new event of its history, and after these the whole `task`, unless they are signs of life alone. "
+            "`reset`: what was missed is not available, reload.",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
         },
         **error_responses(401, 403, 404, 422, 429, 503),

@@ -12,18 +12,24 @@ from clawlog_backend.domain.events import batch_event
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import AttentionFilter
 from clawlog_backend.storage import migrations, queries, schema, task_list
+from clawlog_backend.storage.changes import find_position
 from clawlog_backend.storage.engines.sqlite import make_engine
 from clawlog_backend.storage.unit_of_work import TaskStore
 
 VERSION_1 = Path(__file__).with_name("database-v1.sql")
+VERSION_2 = Path(__file__).with_name("database-v2.sql")
+
+
+def written(path: Path, dump: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(dump.read_text(encoding="utf-8"))
+    old.close()
 
 
 @pytest.fixture
 def connection(tmp_path: Path):
     path = tmp_path / "old.db"
-    old = sqlite3.connect(path)
-    old.executescript(VERSION_1.read_text(encoding="utf-8"))
-    old.close()
+    written(path, VERSION_1)
     engine = make_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         yield connection
@@ -40,7 +46,7 @@ def test_a_database_of_the_first_version_is_still_read(connection: Connection) -
     ]  # fmt: skip
     assert task.stop is not None
     assert task.stop.reason == "wrong host"
-    assert TaskStore().find_position(connection).seq == 7
+    assert find_position(connection).seq == find_position(connection).floor_seq == 8
 
 
 def test_each_step_from_an_older_version_is_taken_once_and_in_order(
@@ -51,11 +57,11 @@ def test_each_step_from_an_older_version_is_taken_once_and_in_order(
     taken = []
 
     def second(connection: Connection) -> None:
-        taken.append(2)
+        taken.append("colour")
         connection.execute(text("ALTER TABLE tasks ADD COLUMN colour TEXT"))
 
     def third(connection: Connection) -> None:
-        taken.append(3)
+        taken.append("green")
         connection.execute(text("UPDATE tasks SET colour = 'green'"))
 
     steps = (*migrations.MIGRATIONS, second, third)
@@ -64,7 +70,7 @@ def test_each_step_from_an_older_version_is_taken_once_and_in_order(
     for _ in range(2):
         with connection.begin():
             migrations.migrate(connection)
-    assert taken == [2, 3]
+    assert taken == ["colour", "green"]
     assert connection.execute(text("SELECT DISTINCT colour FROM tasks")).scalars().all() == ["green"]
 
 
@@ -131,7 +137,6 @@ def test_a_task_of_the_first_version_goes_on(connection: Connection) -> None:
     with connection.begin():
         migrations.migrate(connection)
     store = TaskStore()
-    store.position = store.find_position(connection)
     now = UtcMs.parse("2026-02-28T10:00:00Z")
     steps = [{"step_id": "start", "title": "启动", "status": "running"}, {"step_id": "new", "title": "新", "status": "pending"}]
     events = [
@@ -170,3 +175,58 @@ def test_a_database_of_a_later_version_is_refused(connection: Connection) -> Non
         connection.execute(schema.database.update().values(schema_version=99))
     with pytest.raises(migrations.SchemaTooNewError, match="99"), connection.begin():
         migrations.migrate(connection)
+
+
+def test_a_database_of_version_2_goes_on_where_it_was(tmp_path: Path) -> None:
+    written(tmp_path / "old.db", VERSION_2)
+    now = UtcMs.parse("2026-02-28T09:00:20Z")
+    engine = make_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.connect() as connection:
+        with connection.begin():
+            migrations.migrate(connection)
+        position = find_position(connection)
+        assert (position.seq, position.floor_seq) == (9, 9), "one more than the last event: who resumes from before reloads"
+        deploy, other = (queries.task_detail(connection, name, now=now) for name in ("deploy-7", "other"))
+        assert [(e["seq"], e["event_id"]) for e in deploy.events] == [(1, "e1"), (2, "e3"), (3, "e5"), (4, "e6"), (5, "e7")]
+        assert [(e["seq"], e["event_id"]) for e in other.events] == [(1, "e2"), (2, "e4"), (3, "e8")]
+        assert (deploy.liveness.state, deploy.liveness.pid, deploy.measure and deploy.measure.done) == ("alive", 4242, 3)
+        assert (other.liveness.state, other.attention and other.attention.reason) == ("lost", "lost")
+        store = TaskStore()
+        beat = {"event_id": "e9", "task_id": "deploy-7", "kind": "heartbeat", "at": now.rfc3339(), "evidence": "process"}
+        repeated = beat | {"event_id": "e6"}
+        events = [
+            batch_event.validate_python(each | {"agent_seen_at": now.rfc3339(), "pid": 4242}) for each in (beat, repeated)
+        ]
+        applied = store.apply(connection, events, now)
+        assert [outcome.status for outcome in applied.outcomes] == ["ok", "duplicate"]
+        assert applied.change is not None
+        assert (applied.change.seq, dict(applied.change.events)) == (10, {1: (6, 6)})
+        connection.rollback()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_a_migration_that_fails_on_its_way_leaves_the_old_database_as_it_was(
+    tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.db"
+    written(path, dump)
+    engine = make_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        before = list(connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name"))
+        events = connection.exec_driver_sql("SELECT * FROM events").all()
+        connection.rollback()
+
+        def fails(*_arguments: object) -> None:
+            raise OSError("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "_start_counters", fails)  # nearly at the end of the last step
+            with pytest.raises(OSError, match="full"), connection.begin():
+                migrations.migrate(connection)
+        assert list(connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name")) == before
+        assert connection.exec_driver_sql("SELECT * FROM events").all() == events
+        connection.rollback()
+        with connection.begin():
+            migrations.migrate(connection)
+    engine.dispose()

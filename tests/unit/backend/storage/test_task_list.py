@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
-from sqlalchemy import Connection, create_engine
+from sqlalchemy import Connection, create_engine, event
 
 from clawlog_backend.domain.errors import ForeignCursor
 from clawlog_backend.domain.events import batch_event
@@ -50,7 +50,19 @@ def plan_of(connection: Connection, query: Query, sort: Sort, cursor: str | None
 def test_whatever_a_list_is_narrowed_to_is_found_by_an_index(connection: Connection, query: Query) -> None:
     plan = plan_of(connection, query, Sort.CREATED)
     assert not [line for line in plan if line.startswith("SCAN")], plan
-    assert any("USING INDEX" in line for line in plan), plan
+    assert any("INDEX tasks_by" in line for line in plan), plan
+
+
+def test_counts_are_kept_and_no_task_is_walked_for_them(connection: Connection) -> None:
+    """Beside the kept ones, only those are looked at that fell silent within the last minute."""
+    asked: list[tuple[str, Sequence[object]]] = []
+    listener = lambda _c, _cursor, statement, parameters, *_: asked.append((statement, parameters))  # noqa: E731 - removed below
+    event.listen(connection.engine, "before_cursor_execute", listener)
+    task_list.count_tasks(connection, now=NOW, tally={})
+    event.remove(connection.engine, "before_cursor_execute", listener)
+    ((statement, parameters),) = asked
+    plan = [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))]
+    assert plan[0].startswith("SEARCH tasks USING INDEX tasks_by_no_signal_since"), plan
 
 
 CURSORS = {Sort.CREATED: "7", Sort.ATTENTION: "attention_-1_7", Sort.UPDATED: "updated_5_7"}
@@ -79,7 +91,6 @@ def test_a_cursor_is_bound_to_its_order(connection: Connection, sort: Sort) -> N
 
 def test_each_order_shows_every_task_once_page_by_page(connection: Connection) -> None:
     store = TaskStore()
-    store.position = store.find_position(connection)
     events = []
     for n in range(30):
         common = {"task_id": f"t{n:02}", "at": NOW.plus(ms=(n * 7) % 11).rfc3339()}

@@ -1,0 +1,101 @@
+"""Keeps the documents of tasks up to date, behind what is written: no writer waits for it, and a search waits until it is done.
+
+The database knows up to which change the documents are. What was written after that, before this process began to follow, is
+read from the log of changes; where that no longer goes back so far, all tasks are looked at.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from sqlalchemy import Connection
+
+from clawlog_backend.live.log import ChangeLog
+from clawlog_backend.storage import changes
+from clawlog_backend.storage.changes import Change
+from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.queries import last_task_number
+from clawlog_backend.storage.search.documents import refresh
+
+_FOLLOW_EVERY_S = 1.0
+_AT_ONCE = 100  # tasks in one transaction, which others wait for: some 10 ms
+_CHANGES_AT_ONCE = 500
+_NOTE_EVERY_S = 300.0  # how far it is, where there was nothing but signs of life: old changes are removed
+
+log = logging.getLogger(__name__)
+
+
+class SearchFollower:
+    """Follows what is written.
+
+    Args:
+        database: Where tasks and their documents are.
+        log: Knows the number of the last change.
+    """
+
+    def __init__(self, database: Database, log: ChangeLog) -> None:
+        self._database = database
+        self._log = log
+        self._changed: set[int] = set()
+        self._behind: int | None = None  # up to where the documents were, while what came next is not all read yet
+        self._begun_at = 0
+        self._noted_s = time.monotonic()
+        self._one_at_a_time = asyncio.Lock()
+
+    def begin_at(self, searched: int) -> None:
+        """Follow from here on; the documents are up to ``searched``."""
+        self._behind, self._begun_at = searched, self._log.position.seq
+
+    def heard(self, change: Change) -> None:
+        """These tasks changed. What is searched changes by events of the history alone, and not by signs of life."""
+        self._changed.update(change.events)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            try:
+                await self.catch_up()
+            except DatabaseError as error:
+                log.error("the search could not be brought up to date, will be tried again: %s", error)  # noqa: TRY400 - an expected fault
+            await asyncio.sleep(_FOLLOW_EVERY_S)
+
+    async def catch_up(self) -> None:
+        """Bring the documents up to all that was written before.
+
+        Raises:
+            DatabaseError: They could not be written; what is left is tried again with the next.
+        """
+        async with self._one_at_a_time:
+            while self._behind is not None:
+                await self._take_up(self._behind)
+            upto, due = self._log.position.seq, time.monotonic() > self._noted_s + _NOTE_EVERY_S
+            waiting, self._changed = sorted(self._changed), set()
+            try:
+                while waiting or due:
+                    await self._database.write(lambda connection: _bring_up(connection, waiting, upto))
+                    del waiting[-_AT_ONCE:]
+                    self._noted_s, due = time.monotonic(), False
+            finally:
+                self._changed.update(waiting)
+
+    async def _take_up(self, behind: int) -> None:
+        """Note which tasks changed after a change, as far as this process did not hear of it; some of them."""
+        if behind >= self._begun_at:
+            self._behind = None
+            return
+        missed = await self._database.read(lambda connection: changes.following(connection, behind, limit=_CHANGES_AT_ONCE))
+        if missed and missed[0].seq == behind + 1:
+            for change in missed:
+                self._changed.update(change.events)
+            self._behind = missed[-1].seq
+        else:
+            self._changed.update(range(1, await self._database.read(last_task_number) + 1))
+            self._behind = None
+
+
+def _bring_up(connection: Connection, numbers: list[int], upto: int) -> None:
+    refresh(connection, numbers[-_AT_ONCE:])
+    if len(numbers) <= _AT_ONCE:
+        changes.set_searched(connection, upto)

@@ -1,0 +1,74 @@
+"""The search follows what is written: within one process, and what was written before it began."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import Connection, text
+
+from clawlog_backend.backend import Backend
+from clawlog_backend.domain.events import batch_event
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.live import search
+from clawlog_backend.settings import Settings
+from clawlog_backend.storage import task_list
+from clawlog_backend.storage.changes import searched
+
+
+def settings_of(folder: Path) -> Settings:
+    return Settings(database=str(folder / "backend.db"))
+
+
+async def report(backend: Backend, task_id: str, **facts: Any) -> None:
+    common = {"event_id": uuid4().hex, "task_id": task_id, "at": UtcMs.now().rfc3339()}
+    (outcome,) = await backend.writer.submit([batch_event.validate_python(common | facts)])
+    assert outcome.error is None
+
+
+async def found(backend: Backend, words: str) -> list[str]:
+    await backend.search.catch_up()
+    query = task_list.Query(text=words)
+    return await backend.database.read(lambda connection: task_list.task_ids(connection, query, now=UtcMs.now(), limit=9))
+
+
+async def test_what_was_accepted_is_found_at_once_and_what_is_gone_no_longer(tmp_path: Path) -> None:
+    async with Backend(settings_of(tmp_path)) as backend:
+        await report(backend, "t1", kind="task_created", title="Deploy", steps=[{"step_id": "s1", "title": "Lint"}])
+        assert await found(backend, "deploy") == await found(backend, "lint") == ["t1"]
+        await report(backend, "t1", kind="step_status", step_id="s1", status="running", summary="reading 部署.md")
+        assert await found(backend, "部署") == ["t1"]
+        await report(backend, "t1", kind="step_status", step_id="s1", status="running", summary="waiting for CI")
+        assert (await found(backend, "部署"), await found(backend, "for ci")) == ([], ["t1"])
+
+
+@pytest.mark.parametrize("remembered", [True, False], ids=["in the log of changes", "before the log of changes begins"])
+async def test_what_was_written_and_not_followed_is_found_after_a_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, remembered: bool
+) -> None:
+    async with Backend(settings_of(tmp_path)) as backend:
+        await report(backend, "t1", kind="task_created", title="Deploy")
+        await backend.search.catch_up()
+        monkeypatch.setattr(backend.search, "heard", lambda _: None)
+        for begun in [task for task in backend._background if task.get_name() == "search"]:  # noqa: SLF001 - as if it had been killed
+            begun.cancel()
+        for n in range(3):
+            await report(backend, f"later-{n}", kind="task_created", title="Left behind")
+        await report(backend, "t1", kind="task_status", status="done", summary="all is well")
+        upto = await backend.database.read(searched)
+        assert upto < backend.log.position.seq
+        if not remembered:
+            await backend.database.write(lambda connection: _forget_changes(connection, upto))
+    monkeypatch.undo()
+    monkeypatch.setattr(search, "_CHANGES_AT_ONCE", 2)
+    async with Backend(settings_of(tmp_path)) as backend:
+        assert await found(backend, "left behind") == ["later-2", "later-1", "later-0"]
+        assert await found(backend, "is well") == ["t1"]
+        assert await backend.database.read(searched) == backend.log.position.seq
+
+
+def _forget_changes(connection: Connection, upto: int) -> None:
+    connection.execute(text("DELETE FROM changes WHERE seq <= :upto + 1"), {"upto": upto})
+    connection.execute(text("UPDATE database_info SET floor_seq = :upto + 1"), {"upto": upto})
