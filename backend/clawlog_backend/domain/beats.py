@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from clawlog_backend.domain.events import Heartbeat
+from clawlog_backend.domain.fields import AttentionReason
 from clawlog_backend.domain.state import QUIET_AFTER_MS, TaskState
 from clawlog_backend.domain.times import UtcMs
 
@@ -23,11 +24,13 @@ def is_repeat(event: Heartbeat, task: TaskState) -> bool:
 
 
 def is_late(event: Heartbeat, task: TaskState) -> bool:
-    """Whether a newer heartbeat is known: this one is a repeat, or was overtaken, and only shows that the sidecar is there.
+    """Whether newer word of the agent is known, be it a heartbeat or that it is gone: then this one only shows that the sidecar is there.
 
     Not where it is much older: then the sidecar's clock was put back.
     """
-    return task.beat_ms is not None and 0 < task.beat_ms - event.at < KEEP_EVERY_MS
+    lost_ms = task.attention_ms if task.attention is AttentionReason.LOST else None
+    newest_ms = max(task.beat_ms or 0, lost_ms or 0)
+    return 0 < newest_ms - event.at < KEEP_EVERY_MS
 
 
 def keep(event: Heartbeat, task: TaskState, received: UtcMs) -> dict[str, Any] | None:

@@ -39,6 +39,18 @@ class Agent:
         told = {"agent_seen_at": START.rfc3339(), "evidence": "process", "pid": 42}
         return self._send({"kind": "heartbeat"} | told | fields)
 
+    def lost(self, *, after_ms: int = BEAT_MS) -> None:
+        self.now = self.now.plus(ms=after_ms)
+        self._send({"kind": "agent_lost", "summary": "its process ended"})
+
+    def is_lost(self) -> bool:
+        return bool(queries.task_detail(self._connection, "t", now=self.now).liveness.state == "lost")
+
+    def send_late(self, *, by_ms: int) -> None:
+        """A heartbeat arrives now that was made a while ago."""
+        told = {"kind": "heartbeat", "agent_seen_at": START.rfc3339(), "evidence": "process", "pid": 42}
+        self._send(told | {"at": self.now.plus(ms=-by_ms).rfc3339()})
+
     def forget(self) -> None:
         """Have the next event read what it needs."""
         self._store.rolled_back()
@@ -104,3 +116,12 @@ def test_a_beat_that_was_overtaken_changes_the_time_of_the_last_sign_alone(agent
     liveness = agent.liveness()
     assert (liveness.pid, liveness.vouched_at) == (2, agent.now)
     assert [beat["pid"] for beat in agent.kept()] == [1, 2]
+
+
+def test_a_beat_that_arrives_after_the_word_that_the_agent_is_gone_does_not_revive_it(agent: Agent) -> None:
+    agent.beat()
+    agent.lost()
+    agent.send_late(by_ms=1_000)
+    assert agent.is_lost()
+    agent.beat()
+    assert not agent.is_lost()
