@@ -24,7 +24,7 @@ def is_repeat(event: Heartbeat, task: TaskState) -> bool:
 
 
 def is_late(event: Heartbeat, task: TaskState) -> bool:
-    """Whether newer word of the agent is known, be it a heartbeat or that it is gone: then this one only shows that the sidecar is there.
+    """Whether newer word of the agent is known, a heartbeat or that it is gone: this one only shows that the sidecar is there.
 
     Not where it is much older: then the sidecar's clock was put back.
     """
