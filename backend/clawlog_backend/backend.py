@@ -12,7 +12,8 @@ from clawlog_backend.live.control import ControlPolls
 from clawlog_backend.live.maintenance import Maintenance
 from clawlog_backend.metrics import Metrics
 from clawlog_backend.settings import Settings
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError, database_url
+from clawlog_backend.storage.engines.engine import DatabaseError
+from clawlog_backend.storage.engines.opening import make_database
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 from clawlog_backend.storage.writer import Writer
 
@@ -28,7 +29,7 @@ class Backend:
     def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
         self.settings = settings
         self.clock = clock
-        self.database = Database(database_url(settings.database))
+        self.database = make_database(settings.database, pool=settings.pool, accept_data_loss=settings.accept_data_loss)
         self.store = TaskStore()
         self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._on_applied)
         self.feed = ChangeFeed(database=self.database, store=self.store, clock=clock, max_streams=settings.max_streams)

@@ -24,7 +24,7 @@ from clawlog_backend.domain import views
 from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.times import Clock
 from clawlog_backend.storage import queries, task_list
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 
 _FLUSH_INTERVAL_S = 0.1

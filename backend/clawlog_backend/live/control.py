@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.views import Control
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.queries import controls_changed_since
 from clawlog_backend.storage.unit_of_work import ChangeSet, Position, TaskStore
 

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, delete, func, select, update
 from clawlog_backend.domain.state import QUIET_AFTER_MS, STALE_AFTER_MS
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.changes import ChangeFeed
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.queries import tasks_silent_between
 from clawlog_backend.storage.schema import database as info
 from clawlog_backend.storage.schema import events, tasks
