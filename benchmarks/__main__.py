@@ -32,6 +32,7 @@ BENCHMARKS = (
     "backlog",
     "scaling",
     "backend_load",
+    "postgres_load",
     "stop_latency",
     "fair_turns",
     "dashboard",

@@ -73,6 +73,13 @@ class RunningBackend:
         work = database.read(lambda connection: connection.exec_driver_sql(f"PRAGMA {text}").scalar_one())
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
+    async def sweep(self) -> None:
+        """Have it look now at who fell silent, as it does every few seconds."""
+        assert self._server is not None
+        assert self._loop is not None
+        work = self._server.backend.maintenance.sweep()
+        await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
+
     def stop(self) -> None:
         if self._thread is None or self._loop is None or self._server is None:
             return

@@ -13,6 +13,7 @@ from typing import Any
 from clawlog_backend.domain.fields import (
     ENDED_STEP_STATUSES,
     ENDED_TASK_STATUSES,
+    FALLS_SILENT,
     AttentionReason,
     Evidence,
     Liveness,
@@ -25,11 +26,12 @@ STALE_AFTER_MS = 60_000
 QUIET_AFTER_MS = 20_000  # a heartbeat comes every 17 s at the latest: a dead agent is not shown alive for longer than this
 
 ACKNOWLEDGED_RANK = -1
+_DOUBTFUL = frozenset({Liveness.QUIET, Liveness.STALLED})
 _RANKS = {AttentionReason.WAITING: 3, AttentionReason.LOST: 2, AttentionReason.FAILED: 1}
 OPEN_RANKS = tuple(_RANKS.values())
 
 
-class Change(IntEnum):
+class Extent(IntEnum):
     """How much of a task has to be written back; each includes what comes before it."""
 
     NOTHING = 0
@@ -38,7 +40,7 @@ class Change(IntEnum):
     REPORT = 2
     """What an agent's report of more of the same changes."""
     STANDING = 3
-    """Its status and its stop."""
+    """Its status and its stop, and whether its agent is lost, silent or doubtful."""
     FACTS = 4
     """Anything else."""
 
@@ -115,8 +117,13 @@ class TaskState:
         sign_ms: The last sign of life: a heartbeat's arrival, or a command's own time where that is earlier.
         lost: The newest event about the agent says that it is gone.
         stop_id: The newest stop; ``stop_open`` while it is not acknowledged.
-        change_seq: The number of the last event that changed it.
-        control_seq: The number of the last event that changed whether it is to stop, or is closed.
+        no_signal_since: Its last sign of life, once that is long ago; none while signs come, or none are expected.
+        doubtful: Its agent's last sign leaves doubt whether it lives.
+        version: Grows with every write.
+        beat_event_id: The newest heartbeat, and ``beat_ms`` when it was sent.
+        kept_ms: When the last heartbeat arrived that the history kept.
+        beats: How many heartbeats came since then.
+        last_seq: The number of its newest event.
         search: The text that a search looks through, as far as each report can change it.
         search_facts: The rest of that text: its steps' titles and its metadata.
         steps: Its steps by their ids, once ``steps_loaded``.
@@ -150,8 +157,14 @@ class TaskState:
     lost_reason: str | None = None
     stop_id: str | None = None
     stop_open: bool = False
-    change_seq: int = 0
-    control_seq: int = 0
+    no_signal_since: UtcMs | None = None
+    doubtful: bool = False
+    version: int = 0
+    beat_event_id: str | None = None
+    beat_ms: UtcMs | None = None
+    kept_ms: UtcMs | None = None
+    beats: int = 0
+    last_seq: int = 0
     search: str = ""
     host: str | None = None
     project: str | None = None
@@ -173,7 +186,7 @@ class TaskState:
     interrupts: dict[str, InterruptState] = field(default_factory=dict)
     steps_loaded: bool = False
     interrupts_loaded: bool = False
-    change: Change = Change.NOTHING
+    change: Extent = Extent.NOTHING
     replanned: bool = False
 
     @property
@@ -186,7 +199,7 @@ class TaskState:
         """Whether its agent is to stop: a stop is open, and the task has not ended."""
         return self.stop_open and not self.ended
 
-    def mark(self, change: Change) -> None:
+    def mark(self, change: Extent) -> None:
         """Note that this much has to be written back."""
         self.change = max(self.change, change)
 
@@ -196,7 +209,7 @@ class TaskState:
             return
         was_ended = self.ended
         self.status = status
-        self.mark(Change.STANDING)
+        self.mark(Extent.STANDING)
         if not self.ended:
             self.ended_ms = None
         elif not was_ended:
@@ -204,10 +217,10 @@ class TaskState:
         if status is not TaskStatus.WAITING:
             if self.waiting_ms is not None:
                 self.waiting_ms = None
-                self.mark(Change.FACTS)
+                self.mark(Extent.FACTS)
         elif self.waiting_ms is None:
             self.waiting_ms = at
-            self.mark(Change.FACTS)
+            self.mark(Extent.FACTS)
 
     def derive_status(self, at: UtcMs) -> None:
         """Give it the status that follows from its steps, unless its agent's own word says more."""
@@ -223,7 +236,7 @@ class TaskState:
     def reopen(self, at: UtcMs) -> None:
         """Take back that a person closed it: it stands as its agent left it."""
         self.closed = None
-        self.mark(Change.FACTS)
+        self.mark(Extent.FACTS)
         if self.reported is TaskStatus.WAITING:
             self.set_status(TaskStatus.WAITING, at)
         self.derive_status(at)
@@ -240,11 +253,18 @@ class TaskState:
             cause = AttentionReason.WAITING
         if cause is self.attention:
             return
-        self.mark(Change.FACTS)
+        self.mark(Extent.FACTS)
         self.attention, self.attention_ack_ms, self.attention_by = cause, None, None
         since = self.waiting_ms if cause is AttentionReason.WAITING else at
         self.attention_ms = None if cause is None else since
         self.attention_rank = 0 if cause is None else _RANKS[cause]
+
+    def settle(self, now: UtcMs) -> None:
+        """Update whether it is silent or doubtful, as of now."""
+        since, doubtful = silent_since(self, now), liveness(self, now) in _DOUBTFUL
+        if (since, doubtful) != (self.no_signal_since, self.doubtful):
+            self.no_signal_since, self.doubtful = since, doubtful
+            self.mark(Extent.STANDING)
 
     def count(self, step: StepState, sign: int) -> None:
         """Add a step to the counters (``sign`` 1) or take it out of them (-1)."""
@@ -278,12 +298,50 @@ class TaskState:
         words = [word for pair in pairs.items() for word in pair]
         words += [word for step in self.steps.values() for word in (step.title, step.step_id)]
         self.search_facts = "\n".join(words).casefold()
-        self.mark(Change.FACTS)
+        self.mark(Extent.FACTS)
 
     def pairs(self) -> dict[str, str]:
         """Its metadata."""
         found: dict[str, str] = json.loads(self.metadata)
         return found
+
+
+def silent_since(task: Any, now: UtcMs) -> UtcMs | None:
+    """The last sign of life of a task that fell silent; ``None`` where signs come, or none are expected.
+
+    A task that no heartbeat ever vouched for falls silent later: nobody promised more signs.
+
+    Args:
+        task: Its state, or its row of the same names.
+        now: This instant.
+    """
+    if task.lost or task.status not in FALLS_SILENT:
+        return None
+    after_ms = STALE_AFTER_MS if task.vouched_ms is None else QUIET_AFTER_MS
+    return task.sign_ms if task.sign_ms < now - after_ms else None
+
+
+def stale_from(sign_ms: int) -> UtcMs:
+    """When a task is stale whose last sign of life was then."""
+    return UtcMs(sign_ms + STALE_AFTER_MS + 1)
+
+
+def settles_next(task: Any, now: UtcMs) -> UtcMs | None:
+    """When a task may next become silent, doubtful or stale, if nothing happens; ``None`` for never.
+
+    Args:
+        task: Its state, or its row of the same names.
+        now: This instant.
+    """
+    if task.lost or task.status not in FALLS_SILENT:
+        return None
+    times = [stale_from(task.sign_ms)]
+    if task.vouched_ms is not None:
+        quiet = [task.sign_ms, task.vouched_ms]
+        if task.evidence == Evidence.COMMAND:
+            quiet.append(task.agent_seen_ms or 0)
+        times += [UtcMs(sign + QUIET_AFTER_MS + 1) for sign in quiet]
+    return min((time for time in times if time > now), default=None)
 
 
 def standing(task: TaskState, now: UtcMs) -> tuple[object, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 
-from clawlog_backend.domain import plans
+from clawlog_backend.domain import beats, plans
 from clawlog_backend.domain.errors import (
     AgentAlive,
     NoOpenInterrupt,
@@ -48,7 +48,7 @@ from clawlog_backend.domain.fields import (
     Progress,
     TaskStatus,
 )
-from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, Change, InterruptState, StepState, TaskState, liveness
+from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, Extent, InterruptState, StepState, TaskState, liveness
 from clawlog_backend.domain.times import UtcMs
 
 _BY_AGENT = frozenset(
@@ -88,6 +88,7 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
     _agent_reported(task, event.at, received)
     task.index_text()
     task.index_facts(event.metadata)
+    task.settle(received)
     return task
 
 
@@ -106,7 +107,12 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
     """
     if isinstance(event, Heartbeat):
         _heartbeat(event, task, received)
-        return
+    else:
+        _act(event, task, received)
+    task.settle(received)
+
+
+def _act(event: Event, task: TaskState, received: UtcMs) -> None:
     _change(event, task, received)
     if type(event) in _BY_AGENT:  # a set, since this is asked for each event, and a union is asked member by member
         _agent_reported(task, event.at, received)
@@ -115,7 +121,7 @@ def apply(event: Event, task: TaskState, received: UtcMs) -> None:
     if task.status is not TaskStatus.RUNNING or task.lost or task.attention is not None:  # the usual case needs nobody
         task.attend(event.at)
     task.updated_ms = max(task.updated_ms, event.at)
-    task.mark(Change.REPORT)
+    task.mark(Extent.REPORT)
 
 
 def _change(event: Event, task: TaskState, received: UtcMs) -> None:
@@ -136,13 +142,14 @@ def _change(event: Event, task: TaskState, received: UtcMs) -> None:
             _link(event, task)
         case AgentLost():
             task.lost, task.lost_reason, task.stalled = True, event.summary, False
+            task.mark(Extent.STANDING)
         case TaskClosed():
             _close(event, task, received)
         case AttentionAcknowledged():
             _acknowledge_attention(event, task)
         case InterruptRequested() | InterruptSeen() | InterruptDelivered() | InterruptAcknowledged():
             _change_stop(event, task)
-            task.mark(Change.STANDING)
+            task.mark(Extent.STANDING)
 
 
 def _json(value: object) -> str:
@@ -158,7 +165,13 @@ def _agent_reported(task: TaskState, at: UtcMs, received: UtcMs) -> None:
     # never later than now, whatever the agent's clock says.
     task.agent_seen_ms = max(task.agent_seen_ms or at, at)
     task.sign_ms = max(task.sign_ms, min(at, received))
-    task.lost, task.lost_reason = False, None
+    _found(task)
+
+
+def _found(task: TaskState) -> None:
+    if task.lost:
+        task.lost, task.lost_reason = False, None
+        task.mark(Extent.STANDING)
 
 
 def _set_summary(task: TaskState, summary: str | None) -> None:
@@ -170,12 +183,12 @@ def _set_summary(task: TaskState, summary: str | None) -> None:
 def _task_status(event: TaskStatusChanged, task: TaskState) -> None:
     if task.closed is not None:
         task.closed = None
-        task.mark(Change.FACTS)
+        task.mark(Extent.FACTS)
     if task.reported is TaskStatus.WAITING:
         task.summary = None  # the question, which is answered or asked anew
         task.index_text()
     task.reported = TaskStatus(event.status)
-    task.mark(Change.STANDING)
+    task.mark(Extent.STANDING)
     task.set_status(task.reported, event.at)
     if task.ended:
         task.ended_ms = event.at
@@ -212,7 +225,7 @@ def _metadata(event: MetadataChanged, task: TaskState) -> None:
     if event.title is not None and event.title != task.title:
         task.title = event.title
         task.index_text()
-        task.mark(Change.FACTS)
+        task.mark(Extent.FACTS)
 
 
 def _link(event: Linked, task: TaskState) -> None:
@@ -225,24 +238,27 @@ def _link(event: Linked, task: TaskState) -> None:
     else:
         links.append({"url": event.url, "name": event.name, "at": event.at})
     task.links = _json(links)
-    task.mark(Change.FACTS)
+    task.mark(Extent.FACTS)
 
 
 def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
-    task.agent_seen_ms = max(task.agent_seen_ms or event.agent_seen_at, event.agent_seen_at)
     task.vouched_ms = task.sign_ms = received
+    task.mark(Extent.SIGNS)
+    if beats.is_late(event, task):
+        return
+    task.agent_seen_ms = max(task.agent_seen_ms or event.agent_seen_at, event.agent_seen_at)
     task.evidence, task.stalled = event.evidence, event.stalled
     task.pid = event.pid
-    task.mark(Change.SIGNS)
+    task.beat_event_id, task.beat_ms = event.event_id, event.at
     if event.progress is not None:
         task.measure = _measure(event.progress)
     if task.lost:
-        task.lost, task.lost_reason = False, None
+        _found(task)
         task.attend(event.at)
-    if event.summary is not None:
+    if event.summary is not None and event.summary != task.summary:
         _set_summary(task, event.summary)
         task.updated_ms = max(task.updated_ms, event.at)
-        task.mark(Change.REPORT)
+        task.mark(Extent.REPORT)
 
 
 def _close(event: TaskClosed, task: TaskState, received: UtcMs) -> None:
@@ -252,7 +268,7 @@ def _close(event: TaskClosed, task: TaskState, received: UtcMs) -> None:
         raise AgentAlive(task.task_id)
     task.set_status(TaskStatus(event.status), event.at)
     task.closed = _json({"at": event.at, "by": event.by, "summary": event.summary})
-    task.mark(Change.FACTS)
+    task.mark(Extent.FACTS)
     _set_summary(task, event.summary)
 
 
@@ -263,7 +279,7 @@ def _acknowledge_attention(event: AttentionAcknowledged, task: TaskState) -> Non
         raise StillWaiting(task.task_id)
     if task.attention_ack_ms is None:
         task.attention_ack_ms, task.attention_by, task.attention_rank = event.at, event.by, ACKNOWLEDGED_RANK
-        task.mark(Change.FACTS)
+        task.mark(Extent.FACTS)
 
 
 def _change_stop(

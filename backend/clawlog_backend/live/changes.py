@@ -7,7 +7,7 @@ Changes that come close together are sent together, so that a flood of events co
 Each flush is one entry of a short ring buffer that all readers share; a reader that falls behind it has to reload. Nothing here
 waits for a reader.
 
-The id of each message is the number of an event up to which its reader then knows everything, so that it can resume after
+The id of each message is the number of a change up to which its reader then knows everything, so that it can resume after
 any of them.
 """
 
@@ -15,22 +15,25 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
 from clawlog_backend.domain import views
 from clawlog_backend.domain.errors import Busy
-from clawlog_backend.domain.times import Clock
-from clawlog_backend.storage import queries, task_list
+from clawlog_backend.domain.times import Clock, UtcMs
+from clawlog_backend.live.counts import TaskCounts
+from clawlog_backend.live.log import ChangeLog
+from clawlog_backend.storage import changes, queries
+from clawlog_backend.storage.changes import Change
 from clawlog_backend.storage.engines.engine import Database, DatabaseError
-from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 
 _FLUSH_INTERVAL_S = 0.1
 _COUNTS_INTERVAL_S = 1.0
+_RESET_AFTER_S = 1.0
 _RING_FLUSHES = 256
 _RESUMABLE_TASKS = 1_000  # more changed tasks than this are fetched faster as a list
+_RESUMABLE_CHANGES = 20_000
 _EVENTS_PER_FLUSH = 1_000
 
 
@@ -50,7 +53,7 @@ class Subscription:
     Attributes:
         task_n: The number of the one task that it reads, or ``None`` for all.
         watched: Where it reads all: the numbers of the tasks whose signs of life it reads, too.
-        upto: The number of the event up to which it knows everything at its start.
+        upto: The number of the change up to which it knows everything at its start.
         next_flush: The number of the first flush that it has not read.
         woken: Set when there may be something to read, or the feed closed.
     """
@@ -67,14 +70,16 @@ class ChangeFeed:
 
     Args:
         database: Where tasks are read.
-        store: Knows the number of the last event.
+        log: Knows the number of the last change.
+        counts: How many tasks there are of each standing.
         clock: What time it is.
         max_streams: How many subscriptions there may be at once.
     """
 
-    def __init__(self, *, database: Database, store: TaskStore, clock: Clock, max_streams: int) -> None:
+    def __init__(self, *, database: Database, log: ChangeLog, counts: TaskCounts, clock: Clock, max_streams: int) -> None:
         self._database = database
-        self._store = store
+        self._log = log
+        self._counted = counts
         self._clock = clock
         self._max_streams = max_streams
         self._subscriptions: set[Subscription] = set()
@@ -82,13 +87,15 @@ class ChangeFeed:
         self._ring: deque[_Flush] = deque(maxlen=_RING_FLUSHES)
         self._flushes = 0
         self._flushed_upto = 0
-        self._pending: set[int] = set()
+        self._pending: dict[int, None] = {}
         self._pending_signs: set[int] = set()
+        self._pending_events: dict[int, tuple[int, int]] = {}
         self._watched: Counter[int] = Counter()
         self._flushing: asyncio.Task[None] | None = None
         self._counts: views.StateCounts | None = None
         self._counts_due = False
         self._counting: asyncio.Task[None] | None = None
+        self._resetting: asyncio.Task[None] | None = None
         self.closing = False
 
     @property
@@ -98,26 +105,36 @@ class ChangeFeed:
 
     # ── For writers ─────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def publish(self, changes: ChangeSet) -> None:
-        """Send what a group of events changed."""
-        if self._subscriptions:
-            self._pending_signs.update(changes.changed.values())
-            self.publish_tasks(changes.moved)
-
-    def publish_tasks(self, numbers: Iterable[int]) -> None:
-        """Send the present state of these tasks."""
+    def publish(self, change: Change) -> None:
+        """Send what a commit changed."""
         if not self._subscriptions or self.closing:
             return
-        self._pending.update(numbers)
+        if change.removed and self._resetting is None:
+            self._resetting = asyncio.create_task(self._reset_once_all_is_removed(), name="change-feed-reset")
+        self._pending_signs.update(change.tasks)
+        for n in change.tasks:
+            if n in change.moved:
+                self._pending.pop(n, None)
+                self._pending[n] = None
+        for n in change.events.keys() & self._subscribers_of.keys():
+            first, last = change.events[n]
+            self._pending_events[n] = (self._pending_events.get(n, (first, 0))[0], last)
         if self._is_pending and self._flushing is None:
             self._flushing = asyncio.create_task(self._flush_until_idle(), name="change-feed")
-        self._count_soon()
+        if change.counts:
+            self._count_soon()
 
     def reset(self) -> None:
         """Have every reader reload: tasks were removed."""
-        reset = encode_message("reset", b"{}", self._store.position.seq)
+        reset = encode_message("reset", b"{}", self._log.position.seq)
         self._append(_Flush(reset, {}, dict.fromkeys(self._subscribers_of, reset)))
         self._count_soon()
+
+    async def _reset_once_all_is_removed(self) -> None:
+        # Tasks are removed a few at a time, and readers should not reload for each few.
+        await asyncio.sleep(_RESET_AFTER_S)
+        self._resetting = None
+        self.reset()
 
     def close(self) -> None:
         """End every stream."""
@@ -128,9 +145,10 @@ class ChangeFeed:
     async def _flush_until_idle(self) -> None:
         try:
             while self._is_pending and not self.closing:
-                moved, self._pending = self._pending, set()
-                signs, self._pending_signs = self._pending_signs - moved, set()
-                await self._flush(moved, signs)
+                moved, self._pending = self._pending, {}
+                signs, self._pending_signs = self._pending_signs - moved.keys(), set()
+                events, self._pending_events = self._pending_events, {}
+                await self._flush(moved, signs, events)
                 await asyncio.sleep(_FLUSH_INTERVAL_S)  # what changes meanwhile is sent together
         except DatabaseError:
             self.reset()  # the changes that could not be read are lost to the readers
@@ -148,37 +166,28 @@ class ChangeFeed:
             while self._counts_due and self._subscriptions and not self.closing:
                 await asyncio.sleep(_COUNTS_INTERVAL_S)
                 self._counts_due = False
-                counts = await self._read_counts()
+                counts = self._counted.states()
                 if counts != self._counts:
                     self._counts = counts
                     self._append(_Flush(_counts_message(counts, self._flushed_upto), {}, {}))
-        except DatabaseError:
-            pass  # the next change counts anew
         finally:
             self._counting = None
-
-    async def _read_counts(self) -> views.StateCounts:
-        now = self._clock()
-        return await self._database.read(lambda connection: task_list.count_states(connection, now=now))
 
     @property
     def _is_pending(self) -> bool:
         return bool(self._pending or self._pending_signs)
 
-    async def _flush(self, moved: set[int], signs: set[int]) -> None:
+    async def _flush(self, moved: dict[int, None], signs: set[int], events: dict[int, tuple[int, int]]) -> None:
         # Everything up to here was either sent already or is among these numbers; what is read may be newer, and is sent again.
-        before, upto = self._flushed_upto, self._store.position.seq
-        alone, watched = (moved | signs) & self._subscribers_of.keys(), signs & self._watched.keys()
+        before, upto = self._flushed_upto, self._log.position.seq
+        alone, watched = (moved.keys() | signs) & self._subscribers_of.keys(), signs & self._watched.keys()
         now = self._clock()
 
         def look_up(connection: Connection) -> _Flush:
-            shown = dict(queries.tasks_by_number(connection, moved | alone | watched, now=now))
+            shown = dict(queries.tasks_by_number(connection, [*moved, *((alone | watched) - moved.keys())], now=now))
             # A reader that resumes after any but the last message has to get all of this flush again.
             everyone = [encode_message("task", views.row_json(view), before) for n, view in shown.items() if n in moved]
-            of_task = {
-                n: _history(connection, n, before, upto) + encode_message("task", views.task_json.dump_json(shown[n]), upto)
-                for n in alone & shown.keys()
-            }
+            of_task = {n: _history(connection, n, events.get(n), before) + _whole(shown[n], upto) for n in alone & shown.keys()}
             return _Flush(
                 b"".join((*everyone, b"id: %d\n\n" % upto)),
                 {n: _sign(shown[n], before) for n in watched & shown.keys()},
@@ -211,7 +220,7 @@ class ChangeFeed:
         if len(self._subscriptions) >= self._max_streams:
             raise Busy("Too many streams are open already: close one, or try again later.", retry_after_s=15)
         if not self._subscriptions:
-            self._flushed_upto = self._store.position.seq
+            self._flushed_upto = self._log.position.seq
         subscription = Subscription(task_n, watched, self._flushed_upto, self._flushes)
         self._watched.update(watched)
         self._subscriptions.add(subscription)
@@ -245,26 +254,26 @@ class ChangeFeed:
         return b"".join(flush.of_task.get(subscription.task_n, b"") for flush in unread)
 
     async def catch_up(self, subscription: Subscription, since: int) -> bytes:
-        """What a reader that knows everything up to event ``since`` missed before its subscription.
+        """What a reader that knows everything up to change ``since`` missed before its subscription.
 
         Where that is not available (it is too much, or ``since`` is not of this database), the reader has to reload.
         """
-        position, now, upto = self._store.position, self._clock(), subscription.upto
+        position, now, upto = self._log.position, self._clock(), subscription.upto
+        await self._log.reach(str(since))
         if not position.floor_seq <= since <= position.seq:
             return encode_message("reset", b"{}", upto)
 
         def look_up(connection: Connection) -> bytes:
-            numbers = queries.tasks_changed_since(connection, since, limit=_RESUMABLE_TASKS + 1)
+            missed = changes.following(connection, since, limit=_RESUMABLE_CHANGES + 1)
+            if len(missed) > _RESUMABLE_CHANGES:
+                return encode_message("reset", b"{}", upto)
+            if subscription.task_n is not None:
+                return _missed_of_task(connection, subscription.task_n, missed, since, now)
+            numbers = _in_order_of_their_last(missed)
             if len(numbers) > _RESUMABLE_TASKS:
                 return encode_message("reset", b"{}", upto)
-            if subscription.task_n is None:
-                shown = queries.tasks_by_number(connection, numbers, now=now)
-                missed = [encode_message("task", views.row_json(view), since) for _, view in shown]
-                return b"".join((*missed, b"id: %d\n\n" % upto))
-            return b"".join(
-                _history(connection, number, since, None) + encode_message("task", views.task_json.dump_json(view), since)
-                for number, view in queries.tasks_by_number(connection, set(numbers) & {subscription.task_n}, now=now)
-            )
+            shown = queries.tasks_by_number(connection, numbers, now=now)
+            return b"".join((*(encode_message("task", views.row_json(view), since) for _, view in shown), b"id: %d\n\n" % upto))
 
         return await self._database.read(look_up)
 
@@ -272,7 +281,7 @@ class ChangeFeed:
         """How many tasks are in each state now; nothing for a reader of one task."""
         if subscription.task_n is not None:
             return b""
-        counts = await self._read_counts()
+        counts = self._counted.states()
         if counts != self._counts:
             self._counts = None  # not all readers were told the same, so the next counts are news to some
         return _counts_message(counts, subscription.upto)
@@ -293,6 +302,10 @@ def _counts_message(counts: views.StateCounts, seq: int) -> bytes:
     return encode_message("counts", views.counts_json(counts), seq)
 
 
+def _whole(view: views.TaskView, seq: int) -> bytes:
+    return encode_message("task", views.task_json.dump_json(view), seq)
+
+
 def _sign(view: views.TaskView, seq: int) -> bytes:
     return encode_message("liveness", views.sign_json(view), seq)
 
@@ -306,7 +319,28 @@ def encode_message(name: str, data: bytes, seq: int) -> bytes:
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (seq, name.encode(), data)
 
 
-def _history(connection: Connection, task_n: int, after: int, upto: int | None) -> bytes:
-    found = queries.events_after(connection, task_n, after, limit=_EVENTS_PER_FLUSH)
-    events = [event for event in found if upto is None or event["seq"] <= upto]
-    return b"".join(encode_message("event", views.event_json.dump_json(event), after) for event in events)
+def _in_order_of_their_last(missed: list[Change]) -> list[int]:
+    numbers: dict[int, None] = {}
+    for change in missed:
+        for n in change.tasks:
+            if n in change.moved:
+                numbers.pop(n, None)
+                numbers[n] = None
+    return list(numbers)
+
+
+def _missed_of_task(connection: Connection, task_n: int, missed: list[Change], since: int, now: UtcMs) -> bytes:
+    theirs = [change for change in missed if task_n in change.tasks]
+    grown = [change.events[task_n] for change in theirs if task_n in change.events]
+    events = (grown[0][0], grown[-1][1]) if grown else None
+    return b"".join(
+        _history(connection, number, events, since) + _whole(view, since)
+        for number, view in queries.tasks_by_number(connection, [task_n] if theirs else [], now=now)
+    )
+
+
+def _history(connection: Connection, task_n: int, numbers: tuple[int, int] | None, seq: int) -> bytes:
+    if numbers is None:
+        return b""
+    events = queries.events_between(connection, task_n, *numbers, limit=_EVENTS_PER_FLUSH)
+    return b"".join(encode_message("event", views.event_json.dump_json(event), seq) for event in events)

@@ -1,6 +1,6 @@
 """Long polls for stops: who waits for which tasks, without a thread or a periodic query per waiter.
 
-A cursor is the number of the last event that its answer took into account, with the identity of the database it counts in: one
+A cursor is the number of the last change that its answer took into account, with the identity of the database it counts in: one
 from another database, or from before a restore, is treated as no cursor at all, so that a stop is never missed.
 """
 
@@ -13,9 +13,10 @@ from pydantic import TypeAdapter
 
 from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.views import Control
+from clawlog_backend.live.log import ChangeLog
+from clawlog_backend.storage.changes import Change, Position
 from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.queries import controls_changed_since
-from clawlog_backend.storage.unit_of_work import ChangeSet, Position, TaskStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,13 @@ class ControlPolls:
 
     Args:
         database: Where controls are read.
-        store: Knows the number of the last event.
+        log: Knows the number of the last change.
         max_waiting: How many polls may wait at once.
     """
 
-    def __init__(self, *, database: Database, store: TaskStore, max_waiting: int) -> None:
+    def __init__(self, *, database: Database, log: ChangeLog, max_waiting: int) -> None:
         self._database = database
-        self._store = store
+        self._log = log
         self._max_waiting = max_waiting
         self._waiters: set[_Waiter] = set()
         self._last_change = 0
@@ -68,13 +69,13 @@ class ControlPolls:
         """Treat everything up to here as changed: which controls changed before the database was opened is not known."""
         self._last_change = position.seq
 
-    def notify(self, changes: ChangeSet) -> None:
+    def notify(self, change: Change) -> None:
         """Answer the polls that wait for one of the tasks that are now to stop, or no longer."""
-        if not changes.controls:
+        if not change.controls:
             return
-        self._last_change = changes.position.seq
-        if any(not waiter.task_ids.isdisjoint(changes.controls) for waiter in self._waiters):
-            task = asyncio.create_task(self._answer_waiters(changes.controls, changes.position), name="control-polls")
+        self._last_change = change.seq
+        if any(not waiter.task_ids.isdisjoint(change.controls) for waiter in self._waiters):
+            task = asyncio.create_task(self._answer_waiters(change.controls, self._log.position), name="control-polls")
             self._notifying.add(task)
             task.add_done_callback(self._notifying.discard)
 
@@ -109,8 +110,9 @@ class ControlPolls:
             self._waiters.discard(waiter)
 
     async def _read(self, task_ids: frozenset[str], cursor: str | None) -> Controls:
+        await self._log.reach(cursor or "")
         # Taken on the loop before the read is queued: what is applied in between is read now and sent again, never left out.
-        position = self._store.position
+        position = self._log.position
         since = _since(cursor, position)
         if since is not None and since >= self._last_change:
             return _answer(position, [])
@@ -138,6 +140,6 @@ def _answer(position: Position, controls: list[Control]) -> Controls:
 
 def _since(cursor: str | None, position: Position) -> int | None:
     store_id, _, number = (cursor or "").rpartition("-")
-    if store_id != position.store_id or not number.isdecimal() or int(number) > position.seq:
+    if store_id != position.store_id or not number.isdecimal():
         return None
-    return int(number)
+    return int(number) if position.floor_seq <= int(number) <= position.seq else None

@@ -1,6 +1,7 @@
 """How an older database becomes one of this version, and an empty one gets its tables.
 
-``tests/unit/backend/storage/database-v1.sql`` is a database of the first version; a test migrates it.
+``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps are for SQLite: no other
+engine has databases of these versions.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, inspect, select, text, update
 
 from clawlog_backend.storage import schema
+from clawlog_backend.storage.changes import COUNTERS
 
 _AT_ONCE = 1_000
 
@@ -92,7 +94,57 @@ def _fill_search(connection: Connection) -> None:
         after = last
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention,)
+_ONE_LOG = """
+INSERT INTO liveness SELECT n, 1, agent_seen_ms, vouched_ms, sign_ms, evidence, pid, stalled, measure, NULL, NULL, NULL, 0, 0
+  FROM tasks;
+DROP INDEX tasks_by_change;
+DROP INDEX tasks_by_control;
+DROP INDEX tasks_by_standing;
+ALTER TABLE tasks DROP COLUMN change_seq;
+ALTER TABLE tasks DROP COLUMN control_seq;
+ALTER TABLE tasks DROP COLUMN agent_seen_ms;
+ALTER TABLE tasks DROP COLUMN vouched_ms;
+ALTER TABLE tasks DROP COLUMN sign_ms;
+ALTER TABLE tasks DROP COLUMN evidence;
+ALTER TABLE tasks DROP COLUMN pid;
+ALTER TABLE tasks DROP COLUMN stalled;
+ALTER TABLE tasks DROP COLUMN measure;
+ALTER TABLE tasks ADD COLUMN no_signal_since BIGINT;
+ALTER TABLE tasks ADD COLUMN doubtful BOOLEAN DEFAULT 0 NOT NULL;
+CREATE INDEX tasks_by_standing ON tasks (status, lost, stop_open);
+CREATE INDEX tasks_by_no_signal_since ON tasks (no_signal_since, n) WHERE no_signal_since IS NOT NULL;
+INSERT INTO events SELECT task_n, row_number() OVER (PARTITION BY task_n ORDER BY seq), event_id, kind, at_ms, received_ms,
+  task_status, detail FROM events_2 ORDER BY events_2.seq;
+DROP TABLE events_2;
+UPDATE liveness SET last_seq = COALESCE((SELECT max(seq) FROM events WHERE events.task_n = liveness.task_n), 0);
+ALTER TABLE database_info DROP COLUMN beats_seq
+"""
+
+
+def _one_log(connection: Connection) -> None:
+    """To version 3: one log of changes, events numbered within their task, and signs of life apart.
+
+    The log begins one higher than the last event, with the floor there: whoever resumes from a number of before reloads.
+    """
+    newest = "SELECT max((SELECT max(floor_seq) FROM database_info), coalesce((SELECT max(seq) FROM events), 0), "
+    newest += "coalesce((SELECT max(change_seq) FROM tasks), 0)) + 1, coalesce((SELECT max(n) FROM tasks), 0)"
+    seq, task_n = connection.execute(text(newest)).one()
+    connection.execute(text("ALTER TABLE events RENAME TO events_2"))
+    connection.execute(text("DROP INDEX events_of_task"))
+    for table in (schema.liveness, schema.events, schema.counters, schema.changes):
+        table.create(connection)
+    for statement in _ONE_LOG.strip().split(";\n"):
+        connection.execute(text(statement))
+    _start_counters(connection, seq, task_n)
+    connection.execute(update(schema.database).values(floor_seq=seq))
+
+
+def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
+    values = [{"name": name, "value": value} for name, value in zip(COUNTERS, (seq, task_n), strict=True)]
+    connection.execute(schema.counters.insert(), values)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log)
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
@@ -120,10 +172,9 @@ def migrate(connection: Connection) -> None:
     if found is None:
         schema.metadata.create_all(connection)
         connection.execute(
-            schema.database.insert().values(
-                only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0, beats_seq=0
-            )
+            schema.database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0)
         )
+        _start_counters(connection, 0, 0)
         return
     if found > SCHEMA_VERSION:
         raise SchemaTooNewError(

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Select, and_, or_, select
+from sqlalchemy import Connection, Select, select
 
 from clawlog_backend.domain.errors import UnknownTask
-from clawlog_backend.domain.fields import ACTIVE_TASK_STATUSES, Evidence
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import (
     Control,
@@ -18,38 +17,21 @@ from clawlog_backend.domain.views import (
     TaskDetail,
     TaskView,
 )
+from clawlog_backend.storage.changes import controls_after
 from clawlog_backend.storage.rows import chunks
-from clawlog_backend.storage.schema import events, interrupts, tasks
-from clawlog_backend.storage.view_rows import SHOWN_COLUMNS, control_view, event_view, stop_view, task_ref, task_views
+from clawlog_backend.storage.schema import events, interrupts, liveness, tasks
+from clawlog_backend.storage.view_rows import control_view, event_view, select_shown, stop_view, task_ref, task_views
 
 RECENT_EVENTS = 200
 _SUBTASKS = 100
 
 
 def tasks_by_number(connection: Connection, numbers: Iterable[int], *, now: UtcMs) -> list[tuple[int, TaskView]]:
-    """Tasks with their numbers, the earliest change first."""
-    found = [
-        row for chunk in chunks(numbers) for row in connection.execute(select(*SHOWN_COLUMNS).where(tasks.c.n.in_(chunk))).all()
-    ]
-    found.sort(key=lambda row: row.change_seq)
-    return list(zip((row.n for row in found), task_views(connection, found, now), strict=True))
-
-
-def tasks_changed_since(connection: Connection, seq: int, *, limit: int) -> list[int]:
-    """The numbers of the tasks that an event after ``seq`` changed, the earliest change first."""
-    query = select(tasks.c.n).where(tasks.c.change_seq > seq).order_by(tasks.c.change_seq).limit(limit)
-    return list(connection.execute(query).scalars())
-
-
-def tasks_silent_between(connection: Connection, earliest: int, latest: int) -> list[int]:
-    """The numbers of the active tasks whose last sign of life lies in ``[earliest, latest)``, in milliseconds.
-
-    Where the evidence is a command, the last command counts too: heartbeats based on it do not make it any newer.
-    """
-    sign = and_(tasks.c.sign_ms >= earliest, tasks.c.sign_ms < latest)
-    active = tasks.c.status.in_(sorted(ACTIVE_TASK_STATUSES))
-    command = and_(tasks.c.evidence == Evidence.COMMAND, tasks.c.agent_seen_ms >= earliest, tasks.c.agent_seen_ms < latest)
-    return list(connection.execute(select(tasks.c.n).where(active, or_(sign, command))).scalars())
+    """Tasks with their numbers, in the order of these; numbers that no task has are passed over."""
+    numbers, rows = list(numbers), select_shown()
+    found = {row.n: row for chunk in chunks(numbers) for row in connection.execute(rows.where(tasks.c.n.in_(chunk)))}
+    present = [number for number in numbers if number in found]
+    return list(zip(present, task_views(connection, [found[number] for number in present], now), strict=True))
 
 
 def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDetail:
@@ -58,7 +40,7 @@ def task_detail(connection: Connection, task_id: str, *, now: UtcMs) -> TaskDeta
     Raises:
         UnknownTask: No task has this id.
     """
-    row = connection.execute(select(*SHOWN_COLUMNS).where(tasks.c.task_id == task_id)).one_or_none()
+    row = connection.execute(select_shown().where(tasks.c.task_id == task_id)).one_or_none()
     if row is None:
         raise UnknownTask(task_id)
     view = task_views(connection, [row], now)[0]
@@ -93,9 +75,9 @@ def task_events(connection: Connection, task_id: str, *, before: int | None, kin
     return EventPage(found, found[0]["seq"] if more else None)
 
 
-def events_after(connection: Connection, task_n: int, seq: int, *, limit: int) -> list[EventView]:
-    """The newest events of a task after ``seq``, the newest last."""
-    return _history(connection, task_n, before=None, after=seq, kinds=(), limit=limit)
+def events_between(connection: Connection, task_n: int, first: int, last: int, *, limit: int) -> list[EventView]:
+    """The newest events of a task among those with these numbers, the newest last."""
+    return _history(connection, task_n, before=last + 1, after=first - 1, kinds=(), limit=limit)
 
 
 def task_number(connection: Connection, task_id: str) -> int:
@@ -129,11 +111,10 @@ def control(connection: Connection, task_id: str) -> Control:
 
 
 def controls_changed_since(connection: Connection, task_ids: frozenset[str], seq: int | None) -> list[Control]:
-    """The controls among ``task_ids`` that an event after ``seq`` changed; all, without one. Unknown ids are passed over."""
+    """The controls among ``task_ids`` that a change after ``seq`` changed; all, without one. Unknown ids are passed over."""
     if seq is not None:
-        changed = _controls().where(tasks.c.control_seq > seq).order_by(tasks.c.control_seq)
-        return [control_view(row) for row in connection.execute(changed) if row.task_id in task_ids]
-    named = (_controls().where(tasks.c.task_id.in_(chunk)) for chunk in chunks(task_ids))
+        task_ids = task_ids.intersection(controls_after(connection, seq))
+    named = (_controls().where(tasks.c.task_id.in_(chunk)).order_by(tasks.c.n) for chunk in chunks(task_ids))
     return [control_view(row) for query in named for row in connection.execute(query)]
 
 
@@ -142,7 +123,9 @@ def stop(connection: Connection, interrupt_id: str) -> StopView:
     return stop_view(connection.execute(select(interrupts).where(interrupts.c.interrupt_id == interrupt_id)).one())
 
 
-_REFS: Select[Any] = select(tasks.c.task_id, tasks.c.title, tasks.c.status, tasks.c.lost, tasks.c.sign_ms)
+_REFS: Select[Any] = select(tasks.c.task_id, tasks.c.title, tasks.c.status, tasks.c.lost, liveness.c.sign_ms).join_from(
+    tasks, liveness
+)
 
 
 def _controls() -> Any:

@@ -6,7 +6,7 @@ that is several times faster than binding parameters by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
@@ -16,25 +16,25 @@ from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, delet
 from sqlalchemy.sql.dml import Insert, Update
 
 from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
-from clawlog_backend.domain.state import Change, InterruptState, StepState, TaskState
-from clawlog_backend.storage import schema
+from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState
+from clawlog_backend.storage import bulk, schema
+from clawlog_backend.storage.bulk import among
 
 V = TypeVar("V")
 
 _CHUNK = 1_000  # values per IN list
 _TASK_COLUMNS = tuple(column.name for column in schema.tasks.columns)
 _TASK_FIXED = frozenset({"n", "task_id", "created_ms", "received_ms", "parent_id", "reversed_id"})
-_SIGNS = (
-    "agent_seen_ms", "vouched_ms", "sign_ms", "evidence", "pid", "stalled", "lost", "lost_reason", "measure", "change_seq",
+_LIVENESS = tuple(column.name for column in schema.liveness.columns if column.name != "task_n")
+_REPORT = ("summary", "updated_ms", "search", "steps_done", "steps_failed", "steps_started")
+_STANDING = (
+    *_REPORT, "status", "reported", "ended_ms", "stop_id", "stop_open", "lost", "lost_reason", "no_signal_since", "doubtful",
 )  # fmt: skip
-_REPORT = (*_SIGNS, "summary", "updated_ms", "search", "steps_done", "steps_failed", "steps_started")
-_STANDING = (*_REPORT, "status", "reported", "ended_ms", "stop_id", "stop_open", "control_seq")
 # A column that an UPDATE names costs all its indexes, changed or not: so what seldom changes is left out where it did not.
 _CHANGING = {
-    Change.SIGNS: _SIGNS,
-    Change.REPORT: _REPORT,
-    Change.STANDING: _STANDING,
-    Change.FACTS: tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED),
+    Extent.REPORT: _REPORT,
+    Extent.STANDING: _STANDING,
+    Extent.FACTS: tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED),
 }
 _STEP_FIELDS = tuple(field.name for field in fields(StepState))
 _STEP_CHANGING = ("status", "summary", "started_ms", "ended_ms", "measure", "search")
@@ -42,7 +42,7 @@ _INTERRUPT_FIELDS = tuple(field.name for field in fields(InterruptState))
 _INTERRUPT_CHANGING = ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary")
 _EVENT_COLUMNS = tuple(column.name for column in schema.events.columns)
 
-EventRow = tuple[int, str, int, str, int, int, str, str]
+EventRow = tuple[int, int, str, str, int, int, str, str]
 """A row of ``events``, in the order of its columns."""
 
 
@@ -59,14 +59,28 @@ def chunks(values: Iterable[V]) -> Iterator[list[V]]:
 def load_tasks(connection: Connection, task_ids: Iterable[str]) -> Iterator[TaskState]:
     """The tasks with these ids, without their steps and stops."""
     for chunk in chunks(task_ids):
-        yield from map(_task, connection.execute(select(schema.tasks).where(schema.tasks.c.task_id.in_(chunk))))
+        yield from map(_task, connection.execute(_TASKS.where(among(connection, schema.tasks.c.task_id, chunk))))
+
+
+def lock_tasks(connection: Connection, task_ids: Collection[str]) -> dict[str, int]:
+    """Keep other replicas from these tasks until the transaction ends, and return the version of each that there is."""
+    # A group is bounded, so that one statement does: over several, two groups could come to wait for each other.
+    statement = _VERSIONS.where(among(connection, schema.tasks.c.task_id, list(task_ids))).order_by(schema.tasks.c.n)
+    return {row.task_id: row.version for row in connection.execute(statement.with_for_update())}
+
+
+def names_of(connection: Connection, numbers: Iterable[int]) -> list[str]:
+    """The ids of the tasks with these numbers."""
+    column = schema.tasks.c
+    found = (select(column.task_id).where(among(connection, column.n, chunk)) for chunk in chunks(numbers))
+    return [name for query in found for name in connection.execute(query).scalars()]
 
 
 def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their steps."""
     by_n = {task.n: task for task in tasks}
     for chunk in chunks(by_n):
-        for row in connection.execute(_STEPS_IN_ORDER.where(schema.steps.c.task_n.in_(chunk))):
+        for row in connection.execute(_STEPS_IN_ORDER.where(among(connection, schema.steps.c.task_n, chunk))):
             step = StepState(**{name: getattr(row, name) for name in _STEP_FIELDS})
             step.status = StepStatus(step.status)
             by_n[row.task_n].steps[step.step_id] = step
@@ -76,7 +90,7 @@ def load_interrupts(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their stops."""
     by_n = {task.n: task for task in tasks}
     for chunk in chunks(by_n):
-        for row in connection.execute(select(schema.interrupts).where(schema.interrupts.c.task_n.in_(chunk))):
+        for row in connection.execute(select(schema.interrupts).where(among(connection, schema.interrupts.c.task_n, chunk))):
             interrupt = InterruptState(**{name: getattr(row, name) for name in _INTERRUPT_FIELDS})
             by_n[row.task_n].interrupts[interrupt.interrupt_id] = interrupt
 
@@ -95,7 +109,8 @@ def _task(row: Row[Any]) -> TaskState:
 
 def insert_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
     """Store new tasks, and their steps."""
-    _run_many(connection, _INSERT_TASK, _TASK_COLUMNS, [_task_values(task) for task in tasks])
+    run_many(connection, _INSERT_TASK, _TASK_COLUMNS, [_task_values(task) for task in tasks])
+    run_many(connection, _INSERT_LIVENESS, (*_LIVENESS, "task_n"), [_liveness_values(task) for task in tasks])
     _insert_steps(connection, tasks)
 
 
@@ -103,48 +118,60 @@ def update_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
     """Store what changed of tasks, as far as each says that it did."""
     for change, names in _CHANGING.items():
         rows = [_TASK_CHANGES[change](task) for task in tasks if task.change is change]
-        _run_many(connection, _UPDATE_TASK[change], (*names, "key_n"), rows)
+        run_many(connection, _UPDATE_TASK[change], (*names, "key_n"), rows)
+    run_many(connection, _UPDATE_LIVENESS, (*_LIVENESS, "key_task_n"), [_liveness_values(task) for task in tasks])
 
 
 def replace_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
     """Store the steps of tasks anew, as a whole: their places may all have changed."""
     for chunk in chunks(task.n for task in tasks):
-        connection.execute(delete(schema.steps).where(schema.steps.c.task_n.in_(chunk)))
+        connection.execute(delete(schema.steps).where(among(connection, schema.steps.c.task_n, chunk)))
     _insert_steps(connection, tasks)
 
 
 def _insert_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
     steps = [(task.n, *_step_values(step)) for task in tasks for step in task.steps.values()]
-    _run_many(connection, _INSERT_STEP, ("task_n", *_STEP_FIELDS), steps)
+    run_many(connection, _INSERT_STEP, ("task_n", *_STEP_FIELDS), steps)
 
 
 def update_steps(connection: Connection, steps: Iterable[tuple[int, StepState]]) -> None:
     """Store what changed of steps; each comes with its task's number."""
     rows = [(*_step_changes(step), task_n) for task_n, step in steps]
-    _run_many(connection, _UPDATE_STEP, (*_STEP_CHANGING, "key_position", "key_task_n"), rows)
+    run_many(connection, _UPDATE_STEP, (*_STEP_CHANGING, "key_position", "key_task_n"), rows)
 
 
 def insert_interrupts(connection: Connection, interrupts: Iterable[tuple[int, InterruptState]]) -> None:
     """Store new stops; each comes with its task's number."""
     rows = [(*_interrupt_values(interrupt), task_n) for task_n, interrupt in interrupts]
-    _run_many(connection, _INSERT_INTERRUPT, (*_INTERRUPT_FIELDS, "task_n"), rows)
+    run_many(connection, _INSERT_INTERRUPT, (*_INTERRUPT_FIELDS, "task_n"), rows)
 
 
 def update_interrupts(connection: Connection, interrupts: Iterable[InterruptState]) -> None:
     """Store what changed of stops."""
     rows = [_interrupt_changes(interrupt) for interrupt in interrupts]
-    _run_many(connection, _UPDATE_INTERRUPT, (*_INTERRUPT_CHANGING, "key_interrupt_id"), rows)
+    run_many(connection, _UPDATE_INTERRUPT, (*_INTERRUPT_CHANGING, "key_interrupt_id"), rows)
 
 
 def insert_events(connection: Connection, events: Sequence[EventRow]) -> None:
     """Add to the history."""
-    _run_many(connection, _INSERT_EVENT, _EVENT_COLUMNS, events)
+    run_many(connection, _INSERT_EVENT, _EVENT_COLUMNS, events)
 
 
-def _run_many(
+def run_many(
     connection: Connection, statement: Insert | Update, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
+    """Run a statement once for each row.
+
+    Args:
+        connection: In a transaction.
+        statement: With a parameter for each name.
+        names: What the values of a row are for, in their order.
+        rows: The values.
+    """
     if not rows:
+        return
+    if connection.dialect.name == "postgresql":
+        bulk.run(connection, statement, names, rows)
         return
     text, order = _compiled(statement, connection.dialect)
     if order is None:
@@ -177,16 +204,21 @@ def _updating(table: Table, names: tuple[str, ...], *keys: Column[Any]) -> Updat
 
 
 _INSERT_TASK = _inserting(schema.tasks, _TASK_COLUMNS)
+_INSERT_LIVENESS = _inserting(schema.liveness, (*_LIVENESS, "task_n"))
 _INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
 _INSERT_INTERRUPT = _inserting(schema.interrupts, (*_INTERRUPT_FIELDS, "task_n"))
 _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
 _UPDATE_TASK = {change: _updating(schema.tasks, names, schema.tasks.c.n) for change, names in _CHANGING.items()}
+_UPDATE_LIVENESS = _updating(schema.liveness, _LIVENESS, schema.liveness.c.task_n)
+_TASKS = select(schema.tasks, *(schema.liveness.c[name] for name in _LIVENESS)).join_from(schema.tasks, schema.liveness)
+_VERSIONS = select(schema.tasks.c.task_id, schema.liveness.c.version).join_from(schema.tasks, schema.liveness)
 _STEPS_IN_ORDER = select(schema.steps).order_by(schema.steps.c.task_n, schema.steps.c.position)
 _UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
 _UPDATE_INTERRUPT = _updating(schema.interrupts, _INTERRUPT_CHANGING, schema.interrupts.c.interrupt_id)
 
 _task_values = attrgetter(*_TASK_COLUMNS)
 _TASK_CHANGES = {change: attrgetter(*names, "n") for change, names in _CHANGING.items()}
+_liveness_values = attrgetter(*_LIVENESS, "n")
 _step_values = attrgetter(*_STEP_FIELDS)
 _step_changes = attrgetter(*_STEP_CHANGING, "position")
 _interrupt_values = attrgetter(*_INTERRUPT_FIELDS)

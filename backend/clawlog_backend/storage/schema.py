@@ -19,10 +19,16 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    false,
+    literal_column,
 )
 from sqlalchemy import column as column_clause
 
 metadata = MetaData()
+
+
+_HAS_CONTROLS = column_clause("control_ids").is_not(None)
+_IS_BEAT = column_clause("kind") == literal_column("'heartbeat'")
 
 
 def _of_those_that_have(table: str, column: str) -> Index:
@@ -49,18 +55,10 @@ tasks = Table(
     Column("steps_done", Integer, nullable=False),
     Column("steps_failed", Integer, nullable=False),
     Column("steps_started", Integer, nullable=False),
-    Column("agent_seen_ms", BigInteger),
-    Column("vouched_ms", BigInteger),
-    Column("sign_ms", BigInteger, nullable=False),
-    Column("evidence", String(16)),
-    Column("pid", Integer),
-    Column("stalled", Boolean, nullable=False),
     Column("lost", Boolean, nullable=False),
     Column("lost_reason", Text),
     Column("stop_id", String(64)),
     Column("stop_open", Boolean, nullable=False),
-    Column("change_seq", BigInteger, nullable=False),
-    Column("control_seq", BigInteger, nullable=False),
     Column("search", Text, nullable=False),
     Column("host", Text),
     Column("project", Text),
@@ -68,7 +66,6 @@ tasks = Table(
     Column("parent_id", String(64)),
     Column("reversed_id", String(64), nullable=False, server_default=""),
     Column("links", Text, nullable=False, server_default="[]"),
-    Column("measure", Text),
     Column("waiting_ms", BigInteger),
     Column("attention", String(16)),
     Column("attention_ms", BigInteger),
@@ -77,15 +74,39 @@ tasks = Table(
     Column("attention_rank", Integer, nullable=False, server_default="0"),
     Column("closed", Text),
     Column("search_facts", Text, nullable=False, server_default=""),
-    Index("tasks_by_change", "change_seq"),
-    Index("tasks_by_control", "control_seq"),
-    # All that counting by status needs, so that a count never reads the tasks themselves.
-    Index("tasks_by_standing", "status", "lost", "stop_open", "sign_ms"),
+    # The last sign of life of a task that fell silent, and whether its agent's last sign leaves doubt: written when either
+    # changes, by an event or by the sweep, so that filters and counts need not look at what each heartbeat changes.
+    Column("no_signal_since", BigInteger),
+    Column("doubtful", Boolean, nullable=False, server_default=false()),
+    Index("tasks_by_standing", "status", "lost", "stop_open"),
     # One for each way in which a list is narrowed or sorted, in the order in which it is shown.
     Index("tasks_by_update", "updated_ms", "n"),
     Index("tasks_by_attention", "attention_rank", "n"),
     Index("tasks_by_reversed_id", "reversed_id"),
-    *(_of_those_that_have("tasks", name) for name in ("host", "project", "agent", "parent_id")),
+    *(_of_those_that_have("tasks", name) for name in ("host", "project", "agent", "parent_id", "no_signal_since")),
+)
+
+# What a heartbeat changes of its task, and all that it changes: no index names any of it.
+liveness = Table(
+    "liveness",
+    metadata,
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    # Grows with every write of the task or of this row: a remembered state is believed while it is the same.
+    Column("version", BigInteger, nullable=False),
+    Column("agent_seen_ms", BigInteger),
+    Column("vouched_ms", BigInteger),
+    Column("sign_ms", BigInteger, nullable=False),
+    Column("evidence", String(16)),
+    Column("pid", Integer),
+    Column("stalled", Boolean, nullable=False),
+    Column("measure", Text),
+    # The newest heartbeat, and how many there were since the last one that the history kept.
+    Column("beat_event_id", String(64)),
+    Column("beat_ms", BigInteger),
+    Column("kept_ms", BigInteger),
+    Column("beats", Integer, nullable=False),
+    # The number of the task's newest event.
+    Column("last_seq", Integer, nullable=False),
 )
 
 steps = Table(
@@ -106,15 +127,15 @@ steps = Table(
 events = Table(
     "events",
     metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
     Column("event_id", String(64), nullable=False, unique=True),
-    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), nullable=False),
     Column("kind", String(32), nullable=False),
     Column("at_ms", BigInteger, nullable=False),
     Column("received_ms", BigInteger, nullable=False),
     Column("task_status", String(16), nullable=False),
     Column("detail", Text, nullable=False),
-    Index("events_of_task", "task_n", "seq"),
+    Index("events_old_beats", "received_ms", sqlite_where=_IS_BEAT, postgresql_where=_IS_BEAT),
 )
 
 interrupts = Table(
@@ -138,8 +159,27 @@ database = Table(
     Column("only", Integer, primary_key=True, autoincrement=False),
     Column("schema_version", Integer, nullable=False),
     Column("store_id", String(64), nullable=False),
-    # Changes up to this number can no longer be sent one by one: tasks were removed then.
+    # Changes up to this number are no longer listed in ``changes``, or removed tasks.
     Column("floor_seq", BigInteger, nullable=False),
-    # Events up to this number were checked for heartbeats to remove.
-    Column("beats_seq", BigInteger, nullable=False),
+)
+
+counters = Table(
+    "counters",
+    metadata,
+    Column("name", String(16), primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# One row for each commit that changed anything, numbered without gaps in the order of the commits. The lists are JSON.
+changes = Table(
+    "changes",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=False),
+    Column("at_ms", BigInteger, nullable=False),
+    Column("task_ns", Text),
+    Column("moved_ns", Text),
+    Column("control_ids", Text),
+    Column("counts", Text),
+    Column("events", Text),
+    Index("changes_of_controls", "seq", sqlite_where=_HAS_CONTROLS, postgresql_where=_HAS_CONTROLS),
 )

@@ -5,24 +5,22 @@ Each condition and each order has an index (a test looks at SQLite's plans); onl
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, case, exists, func, not_, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Select, and_, exists, func, not_, or_, select, tuple_, union_all
 
 from clawlog_backend.domain.errors import ForeignCursor
 from clawlog_backend.domain.fields import (
     ACTIVE_TASK_STATUSES,
-    ENDED_TASK_STATUSES,
-    FALLS_SILENT,
-    Evidence,
-    TaskStatus,
 )
-from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, QUIET_AFTER_MS, STALE_AFTER_MS
+from clawlog_backend.domain.standing import Standing, counts
+from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, STALE_AFTER_MS
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, StateCounts, TaskPage
+from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, TaskPage
 from clawlog_backend.storage.schema import steps, tasks
-from clawlog_backend.storage.view_rows import SHOWN_COLUMNS, task_views
+from clawlog_backend.storage.view_rows import select_shown, task_views
 
 _LAST_CHARACTER = "\U0010ffff"
 
@@ -65,6 +63,7 @@ def list_tasks(
     limit: int,
     sort: Sort = Sort.CREATED,
     cursor: str | None = None,
+    tally: Mapping[str, int] | None = None,
 ) -> TaskPage:
     """One page of tasks.
 
@@ -78,6 +77,7 @@ def list_tasks(
         limit: How many at most.
         sort: The order.
         cursor: A page's ``next_cursor``.
+        tally: How many tasks there are of each standing, where that is known.
 
     Raises:
         ForeignCursor: The cursor is not of a page in this order.
@@ -86,13 +86,13 @@ def list_tasks(
     rows = connection.execute(found).all()
     more, rows = len(rows) > limit, rows[:limit]
     following = _cursor(rows[-1], sort) if more else None
-    return TaskPage(task_views(connection, rows, now), following, count_tasks(connection, now=now))
+    return TaskPage(task_views(connection, rows, now), following, count_tasks(connection, now=now, tally=tally))
 
 
 def selected(query: Query, *, now: UtcMs, sort: Sort, cursor: str | None = None) -> Select[Any]:
     """The rows of a list in its order, from a cursor on (see :func:`list_tasks`)."""
     order = _ORDERS[sort]
-    found = _narrowed(select(*SHOWN_COLUMNS), query, now)
+    found = _narrowed(select_shown(), query, now)
     if cursor is not None:
         after = _read_cursor(cursor, sort)
         found = found.where(tasks.c.n < after[0] if len(order) == 1 else tuple_(*order) < tuple_(*after))
@@ -129,7 +129,7 @@ def _active() -> ColumnElement[bool]:
 
 
 def _silent(now: UtcMs) -> ColumnElement[bool]:
-    return and_(tasks.c.status.in_(sorted(FALLS_SILENT)), tasks.c.sign_ms < now - STALE_AFTER_MS)
+    return tasks.c.no_signal_since < now - STALE_AFTER_MS
 
 
 def _of_status(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
@@ -141,11 +141,14 @@ def _of_status(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
         case Filter.STOPPING:
             return and_(_active(), tasks.c.stop_open)
         case Filter.STALE:
-            return or_(and_(_active(), tasks.c.lost), _silent(now))
+            return tasks.c.n.in_(
+                union_all(select(tasks.c.n).where(_active(), tasks.c.lost), select(tasks.c.n).where(_silent(now)))
+            )
         case Filter.WAITING:
             return and_(tasks.c.status == which.value, not_(tasks.c.lost))
         case _ if which.value in ACTIVE_TASK_STATUSES:
-            return and_(tasks.c.status == which.value, not_(tasks.c.lost), tasks.c.sign_ms >= now - STALE_AFTER_MS)
+            is_silent = and_(tasks.c.no_signal_since.is_not(None), _silent(now))
+            return and_(tasks.c.status == which.value, not_(tasks.c.lost), not_(is_silent))
         case _:
             return tasks.c.status == which.value
 
@@ -195,54 +198,23 @@ def _read_cursor(cursor: str, sort: Sort) -> tuple[int, ...]:
 # ── Counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def count_tasks(connection: Connection, *, now: UtcMs) -> Counts:
-    """How many tasks there are of each kind."""
-    # Two queries that each follow the index take a third of the time of one that computes for each task whether it is stale.
-    by_index = (tasks.c.status, tasks.c.lost, tasks.c.stop_open)
-    every = dict.fromkeys(Filter, 0)
-    for status, lost, stop_open, number in connection.execute(select(*by_index, func.count()).group_by(*by_index)).all():
-        every[Filter.ALL] += number
-        every[Filter(status) if status in ENDED_TASK_STATUSES or not lost else Filter.STALE] += number
-        if status not in ENDED_TASK_STATUSES:
-            every[Filter.ACTIVE] += number
-            every[Filter.STOPPING] += number if stop_open else 0
-    silent = (_silent(now), tasks.c.lost.is_(False), tasks.c.stop_open.in_((False, True)))
-    for status, number in connection.execute(
-        select(tasks.c.status, func.count()).where(*silent).group_by(tasks.c.status)
-    ).all():
-        every[Filter(status)] -= number
-        every[Filter.STALE] += number
-    attention = connection.execute(select(func.count()).select_from(tasks).where(tasks.c.attention_rank > 0)).scalar_one()
-    return Counts(**{which.value: number for which, number in every.items()}, attention=attention)
+def count_tasks(connection: Connection, *, now: UtcMs, tally: Mapping[str, int] | None = None) -> Counts:
+    """How many tasks there are of each kind.
 
-
-def count_states(connection: Connection, *, now: UtcMs) -> StateCounts:
-    """How many tasks are in each state.
-
-    Those that have ended are counted by their index alone; only those that have not are looked at.
+    Args:
+        connection: To read from.
+        now: This instant.
+        tally: How many tasks there are of each standing, where that is known: it costs a walk over all tasks otherwise.
     """
-    found: dict[str, int] = {}
-    ended = select(tasks.c.status, func.count()).where(tasks.c.status.in_(sorted(ENDED_TASK_STATUSES))).group_by(tasks.c.status)
-    state = _active_state(now).label("state")
-    active = select(state, func.count()).where(_active()).group_by(state)
-    for query in (active, ended):
-        found |= {row[0]: row[1] for row in connection.execute(query)}
-    n_active = sum(number for state, number in found.items() if state not in ENDED_TASK_STATUSES)
-    needing = select(tasks.c.status, func.count()).where(tasks.c.attention_rank.in_(OPEN_RANKS)).group_by(tasks.c.status)
-    attention = {row.status: row[1] for row in connection.execute(needing)}
-    new = attention.get(TaskStatus.FAILED, 0)
-    return StateCounts(**found, all=sum(found.values()), active=n_active, attention=sum(attention.values()), new=new)
+    not_stale = tasks.c.no_signal_since >= now - STALE_AFTER_MS
+    lately = connection.execute(select(tasks.c.status, func.count()).where(not_stale).group_by(tasks.c.status))
+    return counts(count_standings(connection) if tally is None else tally, {row[0]: row[1] for row in lately})
 
 
-def _active_state(now: UtcMs) -> ColumnElement[str]:
-    """The one state of a task that has not ended, as :func:`clawlog_backend.domain.state.liveness` sees it."""
-    quiet_ms = now - QUIET_AFTER_MS
-    unseen = and_(tasks.c.evidence == Evidence.COMMAND.value, func.coalesce(tasks.c.agent_seen_ms, 0) < quiet_ms)
-    doubtful = and_(tasks.c.vouched_ms.is_not(None), or_(tasks.c.vouched_ms < quiet_ms, tasks.c.stalled, unseen))
-    return case(
-        (tasks.c.lost, "lost"),
-        (tasks.c.stop_open, "stopping"),
-        (tasks.c.status == TaskStatus.WAITING.value, "waiting"),
-        (or_(tasks.c.sign_ms < now - STALE_AFTER_MS, doubtful), "stale"),
-        else_="running",
-    )
+def count_standings(connection: Connection) -> dict[str, int]:
+    """How many tasks there are of each standing, by its key. Walks over all tasks."""
+    needed = (tasks.c.attention_rank > 0).label("needed")
+    silent = tasks.c.no_signal_since.is_not(None).label("silent")
+    by = (tasks.c.status, tasks.c.lost, tasks.c.stop_open, silent, tasks.c.doubtful, needed)
+    rows = connection.execute(select(*by, func.count()).group_by(*by))
+    return {Standing(status, *map(bool, flags)).key: number for status, *flags, number in rows}

@@ -4,21 +4,25 @@ A group of events is applied as a unit of work: their tasks are loaded once, eac
 are written back in a few statements, in one transaction. So a batch of a thousand costs little more than one event, and many
 callers share a commit. A rejected event changes nothing and does not affect its neighbours.
 
-Tasks that changed lately stay in a cache. That is sound because this is the only writer (see
-:mod:`clawlog_backend.storage.engines.sqlite`): the cache agrees with the database, and it is dropped when a transaction fails.
+Tasks that changed lately stay in a cache. Where this is the only writer (see :mod:`clawlog_backend.storage.engines.sqlite`), it
+agrees with the database. Where replicas write, too, a group first locks its tasks, in the order of their numbers so that no two
+groups wait for each other, and then believes what it remembers of a task only where its version is still the same. All is
+dropped when a transaction fails.
 """
 
 from __future__ import annotations
 
 import json
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
-from sqlalchemy import Connection, func, select, update
+from sqlalchemy import Connection, delete, select
 
-from clawlog_backend.domain import transitions
+from clawlog_backend.domain import beats, transitions
 from clawlog_backend.domain.errors import DomainError, UnknownTask
 from clawlog_backend.domain.events import (
     Event,
@@ -35,9 +39,12 @@ from clawlog_backend.domain.events import (
     assigned_id,
 )
 from clawlog_backend.domain.fields import TaskStatus
-from clawlog_backend.domain.state import Change, InterruptState, StepState, TaskState, standing
+from clawlog_backend.domain.standing import Standing, counted_as
+from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState, standing
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.storage import rows, schema
+from clawlog_backend.storage import changes, rows, schema
+from clawlog_backend.storage.bulk import among
+from clawlog_backend.storage.changes import Change
 
 _CACHED_TASKS = 10_000  # about 2 kB each, with five steps
 
@@ -76,69 +83,31 @@ class EventOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
-    """The store's position: what the next numbers are counted from.
-
-    Attributes:
-        store_id: Identifies this database.
-        seq: The number of the last event that was ever applied.
-        floor_seq: Changes up to here can no longer be sent one by one: tasks were removed then.
-        task_n: The number of the last task.
-    """
-
-    store_id: str
-    seq: int
-    floor_seq: int
-    task_n: int
-
-
-@dataclass(frozen=True, slots=True)
 class ChangeSet:
-    """What a group of events changed.
+    """What came of one transaction.
 
     Attributes:
         outcomes: One per event, in order.
-        changed: The numbers of the tasks that changed, by their ids.
-        moved: The numbers of those that stand otherwise than before; the others lived, or reported more of the same.
-        controls: The ids of the tasks that are now to stop, closed or acknowledged, or no longer.
-        position: The store's position after it.
+        change: What it changed; ``None`` where nothing.
     """
 
     outcomes: tuple[EventOutcome, ...]
-    changed: dict[str, int]
-    moved: frozenset[int]
-    controls: frozenset[str]
-    position: Position
-
-
-@dataclass(frozen=True, slots=True)
-class Removal:
-    """How many tasks were removed, and the store's position after it."""
-
-    number: int
-    position: Position
+    change: Change | None
 
 
 class TaskStore:
-    """Applies events, and knows its position.
+    """Applies events to the stored tasks.
 
-    Everything here runs in the caller's transaction. After it, the caller has to call :meth:`committed` or :meth:`rolled_back`.
+    Args:
+        shared: Whether other replicas write to the database, too.
 
-    Attributes:
-        position: The position as of the last committed transaction.
+    What it returns is true only once the caller's transaction is committed: then :meth:`committed` has to be called, and
+    :meth:`rolled_back` otherwise.
     """
 
-    def __init__(self) -> None:
-        self.position = Position("", 0, 0, 0)
+    def __init__(self, *, shared: bool) -> None:
+        self._shared = shared
         self._cache: OrderedDict[str, TaskState] = OrderedDict()
-
-    def find_position(self, connection: Connection) -> Position:
-        """The position as the database has it. No number is used twice, even after its task or event was removed."""
-        info = connection.execute(select(schema.database)).one()
-        last_event = connection.execute(select(func.max(schema.events.c.seq))).scalar() or 0
-        newest = select(func.max(schema.tasks.c.change_seq), func.max(schema.tasks.c.n))
-        last_change, last_n = connection.execute(newest).one()
-        return Position(info.store_id, max(info.floor_seq, last_event, last_change or 0), info.floor_seq, last_n or 0)
 
     def apply(self, connection: Connection, incoming: Sequence[Event], received: UtcMs) -> ChangeSet:
         """Apply events in the order given.
@@ -148,26 +117,49 @@ class TaskStore:
             incoming: The events.
             received: This instant.
         """
-        return _UnitOfWork(connection, self._cache, self.position, received).run(incoming)
+        with self._trusted():
+            return _UnitOfWork(connection, self._cache, received, shared=self._shared).run(incoming)
 
-    def remove(self, connection: Connection, work: Callable[[Connection], int]) -> Removal:
-        """Remove tasks. Readers of the changes up to now have to reload: a removal is not sent as a change.
+    def settle(self, connection: Connection, numbers: Sequence[int], now: UtcMs) -> ChangeSet:
+        """Note which of these tasks fell silent or became doubtful since their last event.
 
         Args:
             connection: In a transaction.
-            work: Removes them, and returns how many.
+            numbers: The tasks' numbers. All of them count as changed: whether a task is stale depends on the time alone.
+            now: This instant.
         """
-        number = work(connection)
-        if not number:
-            return Removal(0, self.position)
-        connection.execute(update(schema.database).values(floor_seq=self.position.seq))
-        return Removal(number, replace(self.position, floor_seq=self.position.seq))
+        with self._trusted():
+            return _UnitOfWork(connection, self._cache, now, shared=self._shared).settle(numbers)
 
-    def committed(self, change: ChangeSet | Removal) -> None:
-        """The transaction was committed: take over its position."""
-        self.position = change.position
-        if isinstance(change, Removal):
+    def remove(self, connection: Connection, numbers: Sequence[int], now: UtcMs) -> ChangeSet:
+        """Remove tasks, with all that belongs to them.
+
+        Args:
+            connection: In a transaction.
+            numbers: The tasks' numbers.
+            now: This instant.
+        """
+        counts: Counter[str] = Counter()
+        for chunk in rows.chunks(numbers):
+            for row in connection.execute(select(schema.tasks).where(schema.tasks.c.n.in_(chunk)).with_for_update()):
+                counts[counted_as(row).key] -= 1
+                self._cache.pop(row.task_id, None)
+            connection.execute(delete(schema.tasks).where(schema.tasks.c.n.in_(chunk)))  # the rest by ON DELETE CASCADE
+        if not counts:
+            return ChangeSet((), None)
+        return ChangeSet((), changes.append(connection, now, Change(0, counts=counts, removed=True)))
+
+    @contextmanager
+    def _trusted(self) -> Iterator[None]:
+        # An engine may run the work again: what the run that failed left behind is not what is stored.
+        try:
+            yield
+        except BaseException:
             self._cache.clear()
+            raise
+
+    def committed(self) -> None:
+        """The transaction was committed."""
         while len(self._cache) > _CACHED_TASKS:
             self._cache.popitem(last=False)
 
@@ -179,13 +171,12 @@ class TaskStore:
 class _UnitOfWork:
     """One group of events: loads what they need, applies them in memory, writes what changed."""
 
-    def __init__(self, connection: Connection, cache: OrderedDict[str, TaskState], start: Position, received: UtcMs) -> None:
+    def __init__(self, connection: Connection, cache: OrderedDict[str, TaskState], received: UtcMs, *, shared: bool) -> None:
         self._connection = connection
+        self._shared = shared
         self._received = received
         self._tasks = cache
-        self._start = start
-        self._seq = start.seq
-        self._task_n = start.task_n
+        self._task_n = 0
         self._stored: dict[str, _StoredEvent] = {}
         self._events: list[rows.EventRow] = []
         self._touched: dict[str, TaskState] = {}
@@ -193,32 +184,54 @@ class _UnitOfWork:
         self._steps: dict[tuple[int, int], StepState] = {}
         self._interrupts: dict[str, tuple[int, InterruptState]] = {}
         self._new_interrupts: set[str] = set()
+        self._before: dict[str, Standing | None] = {}
+        self._new_events: dict[int, tuple[int, int]] = {}
         self._moved: set[int] = set()
         self._controls: set[str] = set()
 
     def run(self, incoming: Sequence[Event]) -> ChangeSet:
         self._load(incoming)
         outcomes = tuple(map(self._apply, incoming))
-        self._write()
-        changed = {task_id: task.n for task_id, task in self._touched.items()}
-        after = replace(self._start, seq=self._seq, task_n=self._task_n)
-        return ChangeSet(outcomes, changed, frozenset(self._moved), frozenset(self._controls), after)
+        return ChangeSet(outcomes, self._write())
+
+    def settle(self, numbers: Sequence[int]) -> ChangeSet:
+        named = rows.names_of(self._connection, numbers)
+        self._load_tasks(set(named))
+        for task in (self._tasks[name] for name in named):
+            self._before[task.task_id] = counted_as(task)
+            task.settle(self._received)
+            self._touched[task.task_id] = task
+            self._moved.add(task.n)
+        return ChangeSet((), self._write())
 
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load(self, incoming: Sequence[Event]) -> None:
+        named = {event.task_id for event in incoming}
+        self._load_tasks(named)  # first: once its task is locked, no other replica takes an event that is looked for here
         columns = schema.events.c
         query = select(columns.event_id, columns.task_n, columns.kind, columns.task_status, columns.detail)
         for chunk in rows.chunks({event.event_id for event in incoming}):
-            for event_id, *stored in self._connection.execute(query.where(columns.event_id.in_(chunk))):
+            for event_id, *stored in self._connection.execute(query.where(among(self._connection, columns.event_id, chunk))):
                 self._stored[event_id] = _StoredEvent(*stored)
         named = {event.task_id for event in incoming}
+        self._load_tasks(named)
+        unknown = sum(isinstance(event, TaskCreated) and event.task_id not in self._tasks for event in incoming)
+        if unknown:
+            self._task_n = changes.reserve_task_numbers(self._connection, unknown)
+        rows.load_steps(self._connection, self._without("steps_loaded", incoming, _OF_STEPS))
+        rows.load_interrupts(self._connection, self._without("interrupts_loaded", incoming, _OF_INTERRUPTS))
+
+    def _load_tasks(self, named: set[str]) -> None:
+        if self._shared:
+            versions = rows.lock_tasks(self._connection, named)
+            for task_id in named & self._tasks.keys():
+                if self._tasks[task_id].version != versions.get(task_id):
+                    del self._tasks[task_id]
         for task in rows.load_tasks(self._connection, named - self._tasks.keys()):
             self._tasks[task.task_id] = task
         for task_id in named & self._tasks.keys():
             self._tasks.move_to_end(task_id)
-        rows.load_steps(self._connection, self._without("steps_loaded", incoming, _OF_STEPS))
-        rows.load_interrupts(self._connection, self._without("interrupts_loaded", incoming, _OF_INTERRUPTS))
 
     def _without(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
         """The tasks whose steps or stops are needed and not loaded yet; marks them as loaded."""
@@ -235,24 +248,33 @@ class _UnitOfWork:
         task = self._tasks.get(event.task_id)
         if stored is not None:
             return self._duplicate(event, stored, task)
+        if task is not None and task.beat_event_id == event.event_id:
+            same = isinstance(event, Heartbeat) and beats.is_repeat(event, task)
+            return EventOutcome(event.event_id, EventStatus.DUPLICATE, task.status, same=same)
+        kept: dict[str, Any] | None = {}
         try:
             if task is not None:
-                control_before = _control(task)
+                control_before, counted_before = _control(task), counted_as(task)
                 before = standing(task, self._received) if isinstance(event, _OF_MANY) else None
+                if isinstance(event, Heartbeat):
+                    kept = beats.keep(event, task, self._received)
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
-                control_before, before = (False, None, False, False), None
+                control_before, before, counted_before = (False, None, False, False), None, None
                 task = self._create(event)
             else:
                 raise UnknownTask(event.task_id)
         except DomainError as error:
             return EventOutcome(event.event_id, EventStatus.REJECTED, error=error)
-        self._record(event, task)
+        self._before.setdefault(task.task_id, counted_before)
+        self._touched[task.task_id] = task
+        if kept is not None:
+            self._record(event, task, kept)
+        else:
+            task.beats += 1
         if before is None or before != standing(task, self._received):
             self._moved.add(task.n)
         if control_before != _control(task):
-            task.control_seq = self._seq
-            task.mark(Change.STANDING)
             self._controls.add(task.task_id)
         return EventOutcome(event.event_id, EventStatus.OK, task.status, interrupt_id=task.stop_id)
 
@@ -266,18 +288,24 @@ class _UnitOfWork:
 
     def _duplicate(self, event: Event, stored: _StoredEvent, task: TaskState | None) -> EventOutcome:
         kept = json.loads(stored.detail)
-        # The stop that a request led to is stored with it, but was not part of it.
+        # What the backend added to it was not part of it.
         interrupt_id = kept.pop("interrupt_id", None) if isinstance(event, InterruptRequested) else None
+        if isinstance(event, Heartbeat):
+            for name in beats.ADDED:
+                kept.pop(name, None)
         same = task is not None and (task.n, event.kind) == (stored.task_n, stored.kind) and kept == json.loads(event.detail())
         status = TaskStatus(stored.task_status)
         return EventOutcome(event.event_id, EventStatus.DUPLICATE, status, same=same, interrupt_id=interrupt_id)
 
-    def _record(self, event: Event, task: TaskState) -> None:
-        self._seq += 1
-        task.change_seq = self._seq
-        self._touched[task.task_id] = task
+    def _record(self, event: Event, task: TaskState, more: dict[str, Any]) -> None:
+        task.last_seq += 1
+        first, _ = self._new_events.get(task.n, (task.last_seq, 0))
+        self._new_events[task.n] = (first, task.last_seq)
         detail = event.detail()
-        if isinstance(event, StepStatusChanged):
+        if isinstance(event, Heartbeat):
+            task.kept_ms, task.beats = self._received, 0
+            detail = _with(detail, more)
+        elif isinstance(event, StepStatusChanged):
             step = task.steps[event.step_id]
             self._steps[task.n, step.position] = step
         elif isinstance(event, _OF_INTERRUPTS):
@@ -285,15 +313,19 @@ class _UnitOfWork:
             interrupt = task.interrupts[named or task.stop_id or ""]
             self._interrupts[interrupt.interrupt_id] = (task.n, interrupt)
             if isinstance(event, InterruptRequested):
-                detail = json.dumps(json.loads(detail) | {"interrupt_id": interrupt.interrupt_id}, ensure_ascii=False)
+                detail = _with(detail, {"interrupt_id": interrupt.interrupt_id})
                 if interrupt.interrupt_id == assigned_id(event.event_id, "interrupt"):
                     self._new_interrupts.add(interrupt.interrupt_id)
-        self._events.append((self._seq, event.event_id, task.n, event.kind, event.at, self._received, task.status, detail))
+        self._events.append((task.n, task.last_seq, event.event_id, event.kind, event.at, self._received, task.status, detail))
         self._stored[event.event_id] = _StoredEvent(task.n, event.kind, task.status, detail)
 
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _write(self) -> None:
+    def _write(self) -> Change | None:
+        if not self._touched:
+            return None
+        for task in self._touched.values():
+            task.version += 1
         created = [task for task_id, task in self._touched.items() if task_id in self._created]
         known = [task for task_id, task in self._touched.items() if task_id not in self._created]
         replanned = [task for task in known if task.replanned]
@@ -303,11 +335,31 @@ class _UnitOfWork:
         whole = {task.n for task in (*created, *replanned)}
         rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in whole])
         for task in self._touched.values():
-            task.change, task.replanned = Change.NOTHING, False
+            task.change, task.replanned = Extent.NOTHING, False
         rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
         requested = self._interrupts.keys() - self._new_interrupts
         rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in requested])
         rows.insert_events(self._connection, self._events)
+        change = Change(
+            seq=0,
+            tasks=tuple(task.n for task in self._touched.values()),
+            moved=frozenset(self._moved),
+            controls=frozenset(self._controls),
+            counts=self._counts(),
+            events=self._new_events,
+        )
+        return changes.append(self._connection, self._received, change)
+
+    def _counts(self) -> dict[str, int]:
+        """By how much the number of tasks of each standing grew or shrank."""
+        counts: Counter[str] = Counter()
+        for task_id, task in self._touched.items():
+            before, after = self._before[task_id], counted_as(task)
+            if before != after:
+                counts[after.key] += 1
+                if before is not None:
+                    counts[before.key] -= 1
+        return {key: number for key, number in counts.items() if number}
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,3 +375,8 @@ class _StoredEvent:
 def _control(task: TaskState) -> tuple[bool, str | None, bool, bool]:
     """What a task's control says that an event may change."""
     return task.stop_requested, task.stop_id, task.closed is not None, task.attention_ack_ms is not None
+
+
+def _with(detail: str, more: dict[str, Any]) -> str:
+    """An event's details, with what the backend adds to them."""
+    return json.dumps(json.loads(detail) | more, ensure_ascii=False)

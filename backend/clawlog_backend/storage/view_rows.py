@@ -9,8 +9,9 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, select
 
+from clawlog_backend.domain import state
 from clawlog_backend.domain.events import EventKind
 from clawlog_backend.domain.fields import (
     ENDED_TASK_STATUSES,
@@ -22,7 +23,6 @@ from clawlog_backend.domain.fields import (
     StepStatus,
     TaskStatus,
 )
-from clawlog_backend.domain.state import STALE_AFTER_MS, liveness
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import (
     AttentionView,
@@ -40,15 +40,24 @@ from clawlog_backend.domain.views import (
     TaskView,
 )
 from clawlog_backend.storage.rows import chunks
-from clawlog_backend.storage.schema import interrupts, steps, tasks
+from clawlog_backend.storage.schema import interrupts, liveness, steps, tasks
 
 # What a search looks through is long, and shown nowhere.
-SHOWN_COLUMNS = tuple(column for column in tasks.c if column.name not in {"search", "search_facts", "reversed_id"})
+SHOWN_COLUMNS = (
+    *(column for column in tasks.c if column.name not in {"search", "search_facts", "reversed_id"}),
+    *(liveness.c[name] for name in ("agent_seen_ms", "vouched_ms", "sign_ms", "evidence", "pid", "stalled", "measure")),
+)
 _STEP_COLUMNS = ("step_id", "position", "title", "status", "summary", "started_ms", "ended_ms", "measure")
 
 # A look-up in a dict takes a tenth of the time of calling the enum.
 _TASK_STATUSES = {status.value: status for status in TaskStatus}
 _STEP_STATUSES = {status.value: status for status in StepStatus}
+
+
+def select_shown() -> Select[Any]:
+    """The rows of tasks, with what is shown of each."""
+    # An outer join, so that whatever the tasks are found and ordered by, they are read first.
+    return select(*SHOWN_COLUMNS).join_from(tasks, liveness, isouter=True)
 
 
 def control_view(row: Row[Any]) -> Control:
@@ -95,13 +104,13 @@ def task_ref(row: Row[Any], now: UtcMs) -> TaskRefView:
 def _shown_status(row: Row[Any], now: UtcMs) -> TaskStatus:
     if row.status in ENDED_TASK_STATUSES:
         return _TASK_STATUSES[row.status]
-    stale = row.lost or (row.status in FALLS_SILENT and row.sign_ms < now - STALE_AFTER_MS)
+    stale = row.lost or (row.status in FALLS_SILENT and row.sign_ms < now - state.STALE_AFTER_MS)
     return TaskStatus.STALE if stale else _TASK_STATUSES[row.status]
 
 
 def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, now: UtcMs) -> TaskView:
     evidence = None if row.evidence is None else Evidence(row.evidence)
-    state = liveness(row, now)
+    seen = state.liveness(row, now)
     return TaskView(
         task_id=row.task_id,
         parent_task_id=row.parent_id,
@@ -120,7 +129,7 @@ def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, n
         measure=_measure(row.measure),
         current_step=_current(its_steps, failed=row.status == TaskStatus.FAILED),
         steps=its_steps,
-        liveness=LivenessView(state, row.agent_seen_ms, row.vouched_ms, evidence, row.pid, row.stalled, row.lost_reason),
+        liveness=LivenessView(seen, row.agent_seen_ms, row.vouched_ms, evidence, row.pid, row.stalled, row.lost_reason),
         stop=its_stop,
     )
 

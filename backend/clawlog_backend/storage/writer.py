@@ -38,7 +38,7 @@ class Writer:
         database: Where they go.
         store: Applies them.
         clock: What time it is.
-        on_applied: Called with each group's changes, on the event loop, once they are on disk.
+        on_applied: Called with what came of each transaction, on the event loop, once they are on disk.
     """
 
     def __init__(self, *, database: Database, store: TaskStore, clock: Clock, on_applied: Callable[[ChangeSet], None]) -> None:
@@ -67,16 +67,16 @@ class Writer:
             self._draining = asyncio.create_task(self._drain(), name="writer")
         return await submission.answer
 
-    async def remove(self, work: Callable[[Connection], int]) -> int:
-        """Remove tasks in one transaction, while nothing is applied, and return how many.
+    async def run(self, work: Callable[[Connection], ChangeSet]) -> ChangeSet:
+        """Run other work of the store in one transaction, while no events are applied.
 
         Raises:
-            DatabaseError: Nothing was removed.
+            DatabaseError: Nothing of it was written.
         """
         async with self._exclusive:
-            removed = await self._database.write(lambda connection: self._store.remove(connection, work))
-            self._store.committed(removed)
-            return removed.number
+            done = await self._write(work)
+        self._on_applied(done)
+        return done
 
     @property
     def waiting_events(self) -> int:
@@ -87,7 +87,7 @@ class Writer:
         try:
             while self._queue:
                 async with self._exclusive:
-                    await self._write(self._next_group())
+                    await self._write_group(self._next_group())
         finally:
             self._draining = None
 
@@ -100,16 +100,23 @@ class Writer:
         self._waiting_events -= size
         return group
 
-    async def _write(self, group: list[_Submission]) -> None:
+    async def _write(self, work: Callable[[Connection], ChangeSet]) -> ChangeSet:
+        try:
+            done = await self._database.write(work)
+        except BaseException:
+            self._store.rolled_back()
+            raise
+        self._store.committed()
+        return done
+
+    async def _write_group(self, group: list[_Submission]) -> None:
         events = [event for submission in group for event in submission.events]
         received = self._clock()
         try:
-            applied = await self._database.write(lambda connection: self._store.apply(connection, events, received))
+            applied = await self._write(lambda connection: self._store.apply(connection, events, received))
         except Exception as error:  # noqa: BLE001 - whatever it is, each waiting caller has to get it
-            self._store.rolled_back()
             self._fail(group, error)
             return
-        self._store.committed(applied)
         done = 0
         for submission in group:
             if not submission.answer.done():  # a caller that left: its events are applied all the same

@@ -115,7 +115,7 @@ async def test_old_beats_leave_the_history_and_nothing_else_does(
     backend = start_backend(keep_days=0)
     api = Api(session, backend.url)
     await api.task("t1")
-    await api.events(*(event("heartbeat", f"b{n}", **BEAT) for n in range(10)))
+    await api.events(*(event("heartbeat", f"b{n}", **BEAT, pid=n + 1) for n in range(10)))
     backend.clock.ahead_ms = int(1.5 * DAY_MS)
     await api.events(event("heartbeat", "fresh", **BEAT), event("step_status", "s", step_id="s1", status="running"))
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from clawlog_backend.domain.times import UtcMs
+from support.engines import BOTH_ENGINES
 from support.running_backend import Api, RunningBackend, event
+
+pytestmark = BOTH_ENGINES
 
 RFC3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 BEAT = {"at": "2026-02-28T09:00:00Z", "agent_seen_at": "2026-02-28T08:59:58Z", "evidence": "command", "stalled": False}
@@ -121,6 +124,7 @@ async def test_a_beat_vouches_and_goes_stale(api: Api, backend: RunningBackend) 
     backend.clock.ahead_ms = 61_000
     task = await api.get()
     assert (task["status"], task["liveness"]["state"]) == ("stale", "quiet")
+    await backend.sweep()
     _, page = await api("GET", "/api/tasks?status=stale")
     assert [t["task_id"] for t in page["tasks"]] == ["t1"]
     assert page["counts"] == {

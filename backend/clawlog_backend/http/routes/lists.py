@@ -72,11 +72,11 @@ class ListQuery(TaskFilter):
 @router.get("", response_model=views.TaskPage | views.RowPage, responses=error_responses(401, 403, 422, 429, 503))
 async def list_tasks(backend: BackendDep, asked: Annotated[ListQuery, Query()], request: Request) -> Response:
     """The tasks, a page at a time, with the counts of all. A parameter that is not known is refused (422)."""
-    now, packed = backend.clock(), takes_gzip(request)
+    now, packed, tally = backend.clock(), takes_gzip(request), backend.counts.tally()
 
     def look_up(connection: Connection) -> bytes:
         found = task_list.list_tasks(
-            connection, asked.query(), now=now, limit=asked.limit, sort=asked.sort, cursor=asked.cursor
+            connection, asked.query(), now=now, limit=asked.limit, sort=asked.sort, cursor=asked.cursor, tally=tally
         )
         return pack(views.page_json.dump_json(found) if asked.steps else views.rows_json(found), packed=packed)
 

@@ -40,8 +40,8 @@ async def healthz() -> Health:
 )
 async def metrics(backend: BackendDep) -> Response:
     """What the backend counts about itself."""
-    now = backend.clock()
-    counts = await backend.database.read(lambda connection: task_list.count_tasks(connection, now=now))
+    now, tally = backend.clock(), backend.counts.tally()
+    counts = await backend.database.read(lambda connection: task_list.count_tasks(connection, now=now, tally=tally))
     return Response(backend.metrics.text(counts), media_type=MEDIA_TYPE)
 
 

@@ -20,8 +20,10 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from clawlog_backend import __version__
+from clawlog_backend.storage import shared
 from clawlog_backend.storage.engines.address import shown
 from clawlog_backend.storage.engines.engine import DatabaseError, SchemaVersions
+from clawlog_backend.storage.engines.identity import mark_identity
 from clawlog_backend.storage.migrations import SCHEMA_VERSION, SchemaTooNewError, migrate, schema_version
 
 T = TypeVar("T")
@@ -29,9 +31,11 @@ T = TypeVar("T")
 OLDEST_SERVER = 13
 _ATTEMPTS = 8  # of a write that met another
 _FIRST_PAUSE_S = 0.005  # before it is run again; doubled each time, and varied, so that two do not meet again
-_SERIALIZATION_FAILURE, _DEADLOCK, _UNIQUE_VIOLATION, _READ_ONLY = "40001", "40P01", "23505", "25006"
-# 23505: another replica created that task, or took that event, between our look and our write: the next run sees it.
-_RUN_AGAIN = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _UNIQUE_VIOLATION})
+_READ_ONLY = "25006"
+_SERIALIZATION_FAILURE, _DEADLOCK, _UNIQUE_VIOLATION, _DUPLICATE_TABLE = "40001", "40P01", "23505", "42P07"
+# The last two: between our look and our write another replica created that task, took that event or made the tables; the next
+# run sees it.
+_RUN_AGAIN = frozenset({_SERIALIZATION_FAILURE, _DEADLOCK, _UNIQUE_VIOLATION, _DUPLICATE_TABLE})
 # A replica that is stopped in a transaction must not hold the tasks that it locked from the others.
 _SESSION = "SET lock_timeout = '10s'; SET idle_in_transaction_session_timeout = '15s'; SET statement_timeout = '60s'"
 _CONNECT: dict[str, Any] = {
@@ -81,9 +85,14 @@ class PostgresqlDatabase:
                     f"the database {shown(self._url)} has schema version {found}, this program wants {SCHEMA_VERSION}: "
                     "run `clawlog backend migrate --database URL` first (other replicas may go on meanwhile)"
                 )
-            migrate(connection)
+            self._prepare(connection)
 
         await self._connect(work)
+
+    def _prepare(self, connection: Connection) -> None:
+        migrate(connection)
+        shared.metadata.create_all(connection)
+        mark_identity(connection)
 
     async def migrate(self, *, check: bool) -> SchemaVersions:
         """Bring the schema to this version, or make it; ``check`` changes nothing.
@@ -96,7 +105,7 @@ class PostgresqlDatabase:
             self._check_server(connection)
             found = schema_version(connection)
             if not check:
-                migrate(connection)
+                self._prepare(connection)
             return SchemaVersions(found, SCHEMA_VERSION)
 
         return await self._connect(work)

@@ -114,10 +114,9 @@ def test_a_thousand_plans_agree_with_a_list_of_steps(raw: list[dict[str, Any]], 
     ]  # fmt: skip
     outcomes = []
     with ENGINE.connect() as connection:  # which takes back what was not committed
-        store.position = store.find_position(connection)
         for start in range(0, len(events), group):
             applied = store.apply(connection, events[start : start + group], NOW)
-            store.committed(applied)
+            store.committed()
             if forgetful:
                 store.rolled_back()
             outcomes += applied.outcomes
@@ -144,7 +143,6 @@ with ENGINE.begin() as _connection:
 def test_a_plan_has_as_many_steps_as_the_contract_says_and_not_one_more() -> None:
     with ENGINE.connect() as connection:
         store = TaskStore()
-        store.position = store.find_position(connection)
         steps = [{"step_id": f"p{n}", "title": "P", "status": "pending"} for n in range(STEPS)]
         common = {"task_id": "full", "at": NOW.rfc3339()}
         events = [

@@ -12,6 +12,7 @@ from clawlog_backend.domain.events import batch_event
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import AttentionFilter
 from clawlog_backend.storage import migrations, queries, schema, task_list
+from clawlog_backend.storage.changes import find_position
 from clawlog_backend.storage.engines.sqlite import make_engine
 from clawlog_backend.storage.unit_of_work import TaskStore
 
@@ -40,7 +41,7 @@ def test_a_database_of_the_first_version_is_still_read(connection: Connection) -
     ]  # fmt: skip
     assert task.stop is not None
     assert task.stop.reason == "wrong host"
-    assert TaskStore().find_position(connection).seq == 7
+    assert find_position(connection).seq == find_position(connection).floor_seq == 8
 
 
 def test_each_step_from_an_older_version_is_taken_once_and_in_order(
@@ -51,11 +52,11 @@ def test_each_step_from_an_older_version_is_taken_once_and_in_order(
     taken = []
 
     def second(connection: Connection) -> None:
-        taken.append(2)
+        taken.append("colour")
         connection.execute(text("ALTER TABLE tasks ADD COLUMN colour TEXT"))
 
     def third(connection: Connection) -> None:
-        taken.append(3)
+        taken.append("green")
         connection.execute(text("UPDATE tasks SET colour = 'green'"))
 
     steps = (*migrations.MIGRATIONS, second, third)
@@ -64,7 +65,7 @@ def test_each_step_from_an_older_version_is_taken_once_and_in_order(
     for _ in range(2):
         with connection.begin():
             migrations.migrate(connection)
-    assert taken == [2, 3]
+    assert taken == ["colour", "green"]
     assert connection.execute(text("SELECT DISTINCT colour FROM tasks")).scalars().all() == ["green"]
 
 
@@ -131,7 +132,6 @@ def test_a_task_of_the_first_version_goes_on(connection: Connection) -> None:
     with connection.begin():
         migrations.migrate(connection)
     store = TaskStore()
-    store.position = store.find_position(connection)
     now = UtcMs.parse("2026-02-28T10:00:00Z")
     steps = [{"step_id": "start", "title": "启动", "status": "running"}, {"step_id": "new", "title": "新", "status": "pending"}]
     events = [

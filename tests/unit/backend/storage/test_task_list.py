@@ -50,7 +50,7 @@ def plan_of(connection: Connection, query: Query, sort: Sort, cursor: str | None
 def test_whatever_a_list_is_narrowed_to_is_found_by_an_index(connection: Connection, query: Query) -> None:
     plan = plan_of(connection, query, Sort.CREATED)
     assert not [line for line in plan if line.startswith("SCAN")], plan
-    assert any("USING INDEX" in line for line in plan), plan
+    assert any("INDEX tasks_by" in line for line in plan), plan
 
 
 CURSORS = {Sort.CREATED: "7", Sort.ATTENTION: "attention_-1_7", Sort.UPDATED: "updated_5_7"}
@@ -79,7 +79,6 @@ def test_a_cursor_is_bound_to_its_order(connection: Connection, sort: Sort) -> N
 
 def test_each_order_shows_every_task_once_page_by_page(connection: Connection) -> None:
     store = TaskStore()
-    store.position = store.find_position(connection)
     events = []
     for n in range(30):
         common = {"task_id": f"t{n:02}", "at": NOW.plus(ms=(n * 7) % 11).rfc3339()}

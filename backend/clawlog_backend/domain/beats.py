@@ -1,0 +1,50 @@
+"""Which heartbeats a task's history keeps: those that say something, and one in a while of those that say that all goes on.
+
+An agent beats every 15 seconds, day and night. Each beat is counted; each one that is kept says for how many it stands, and
+since when there was none before it, so that a reader of the history sees the same gaps as if all were there.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from clawlog_backend.domain.events import Heartbeat
+from clawlog_backend.domain.state import QUIET_AFTER_MS, TaskState
+from clawlog_backend.domain.times import UtcMs
+
+KEEP_EVERY_MS = 300_000
+ADDED = ("beats", "gap_since")
+"""What a heartbeat that is kept gets beside its own fields."""
+
+
+def is_repeat(event: Heartbeat, task: TaskState) -> bool:
+    """Whether a heartbeat with the newest one's id says the same, as far as is known of it."""
+    return (event.evidence, event.stalled, event.pid) == (task.evidence, task.stalled, task.pid)
+
+
+def is_late(event: Heartbeat, task: TaskState) -> bool:
+    """Whether a newer heartbeat is known: this one is a repeat, or was overtaken, and only shows that the sidecar is there.
+
+    Not where it is much older: then the sidecar's clock was put back.
+    """
+    return task.beat_ms is not None and 0 < task.beat_ms - event.at < KEEP_EVERY_MS
+
+
+def keep(event: Heartbeat, task: TaskState, received: UtcMs) -> dict[str, Any] | None:
+    """Whether the history is to keep a heartbeat: with what it gets beside its own fields, or ``None``.
+
+    To be asked before the heartbeat is applied.
+    """
+    gap_since = task.vouched_ms if task.vouched_ms is not None and received - task.vouched_ms > QUIET_AFTER_MS else None
+    is_known = (
+        task.kept_ms is not None
+        and received - task.kept_ms < KEEP_EVERY_MS
+        and (event.evidence, event.stalled, event.pid) == (task.evidence, task.stalled, task.pid)
+        and (event.summary is None or event.summary == task.summary)
+    )
+    if is_known and gap_since is None:
+        return None
+    told: dict[str, Any] = {"beats": task.beats + 1}
+    if gap_since is not None:
+        told["gap_since"] = UtcMs(gap_since).rfc3339()
+    return told
