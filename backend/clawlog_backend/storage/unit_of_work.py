@@ -105,7 +105,7 @@ class TaskStore:
     :meth:`rolled_back` otherwise.
     """
 
-    def __init__(self, *, shared: bool) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
         self._shared = shared
         self._cache: OrderedDict[str, TaskState] = OrderedDict()
 
