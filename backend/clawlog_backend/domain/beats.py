@@ -35,7 +35,10 @@ def keep(event: Heartbeat, task: TaskState, received: UtcMs) -> dict[str, Any] |
 
     To be asked before the heartbeat is applied.
     """
-    gap_since = task.vouched_ms if task.vouched_ms is not None and received - task.vouched_ms > QUIET_AFTER_MS else None
+    gap_since = None
+    if task.vouched_ms is not None:
+        last = task.vouched_ms if task.beat_ms is None else task.beat_ms
+        gap_since = last if max(received - task.vouched_ms, event.at - last) > QUIET_AFTER_MS else None
     is_known = (
         task.kept_ms is not None
         and received - task.kept_ms < KEEP_EVERY_MS

@@ -250,6 +250,7 @@ def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
     task.evidence, task.stalled = event.evidence, event.stalled
     task.pid = event.pid
     task.beat_event_id, task.beat_ms = event.event_id, event.at
+    task.beats += 1
     if event.progress is not None:
         task.measure = _measure(event.progress)
     if task.lost:

@@ -46,7 +46,7 @@ from clawlog_backend.storage import changes, rows, schema
 from clawlog_backend.storage.bulk import among
 from clawlog_backend.storage.changes import Change
 
-_CACHED_TASKS = 10_000  # about 2 kB each, with five steps
+_CACHED_TASKS = 100_000  # about 2 kB each, with five steps
 
 _OF_MANY = (Heartbeat, StepStatusChanged)  # what comes often, and mostly says that all goes on as before
 _OF_STEPS = (StepStatusChanged, Planned, StepAdded, MetadataChanged)
@@ -257,7 +257,7 @@ class _UnitOfWork:
                 control_before, counted_before = _control(task), counted_as(task)
                 before = standing(task, self._received) if isinstance(event, _OF_MANY) else None
                 if isinstance(event, Heartbeat):
-                    kept = beats.keep(event, task, self._received)
+                    kept = None if beats.is_late(event, task) else beats.keep(event, task, self._received)
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
                 control_before, before, counted_before = (False, None, False, False), None, None
@@ -270,8 +270,6 @@ class _UnitOfWork:
         self._touched[task.task_id] = task
         if kept is not None:
             self._record(event, task, kept)
-        else:
-            task.beats += 1
         if before is None or before != standing(task, self._received):
             self._moved.add(task.n)
         if control_before != _control(task):
@@ -328,6 +326,7 @@ class _UnitOfWork:
             task.version += 1
         created = [task for task_id, task in self._touched.items() if task_id in self._created]
         known = [task for task_id, task in self._touched.items() if task_id not in self._created]
+        known.sort(key=lambda task: task.n)  # neighbours on disk one after the other
         replanned = [task for task in known if task.replanned]
         rows.insert_tasks(self._connection, created)
         rows.update_tasks(self._connection, known)

@@ -140,5 +140,8 @@ export function readEvent(json) {
     measure: json.progress ?? null,
     agentSeenAt: parseTime(json.agent_seen_at),
     stalled: json.stalled === true,
+    // A heartbeat in the history stands for those alike before it; how many is not known of old ones, which were all kept.
+    beats: json.beats ?? null,
+    gapSince: parseTime(json.gap_since),
   };
 }

@@ -62,20 +62,20 @@ export class HeartbeatStrip {
     const drawn = [events.length, Math.floor(span.to / REDRAW_AFTER_MS), this.#chart.clientWidth, hasEnded(task)].join(" ");
     if (drawn === this.#drawn) return;
     this.#drawn = drawn;
-    const inSpan = events.filter(({ at }) => at !== null && at >= span.from && at <= span.to);
-    const beats = inSpan.filter(({ kind }) => kind === "heartbeat");
-    this.#frame.hidden = beats.length === 0;
-    if (beats.length === 0) {
+    const known = events.filter(({ kind, at }) => kind === "heartbeat" && at !== null && at <= span.to);
+    const beats = known.filter(({ at }) => at >= span.from);
+    const { runs, gaps } = continuity(known, task.liveness.vouchedAt, { ...span, end: hasEnded(task) || isDead(task) ? null : now });
+    this.#frame.hidden = beats.length === 0 && runs.length === 0;
+    if (this.#frame.hidden) {
       setText(this.#summary, t("strip.none"));
       return;
     }
-    const gaps = gapsBetween(beats, hasEnded(task) || isDead(task) ? null : now);
     const text = describe(beats, gaps, span);
     setText(this.#summary, text);
     setAttribute(this.#chart, "aria-label", text);
     setText(this.#from, timeOfDay(span.from));
     setText(this.#to, timeOfDay(span.to));
-    this.#chart.replaceChildren(...draw({ beats, gaps, losses: losses.filter(({ at }) => at >= span.from), span, pixels: this.#chart.clientWidth }));
+    this.#chart.replaceChildren(...draw({ beats, runs, gaps, losses: losses.filter(({ at }) => at >= span.from), span, pixels: this.#chart.clientWidth }));
   }
 }
 
@@ -85,25 +85,41 @@ function spanOf(task, to) {
   return { from: to - length * (1 + MARGIN_PART), to: to + length * MARGIN_PART };
 }
 
-/** The gaps without a heartbeat that are longer than a live agent leaves; up to `end` too, for a task that has not ended. */
-function gapsBetween(beats, end) {
-  const times = beats.map(({ at }) => at);
-  if (end !== null) times.push(end);
+/**
+ * Where heartbeats came one after the other, and the gaps that are longer than a live agent leaves. A heartbeat of the history
+ * stands for those alike since the one before it, back to where it says that there were none; after the newest one, they came
+ * until `vouchedAt`. Up to `end` there may be a last gap, where the task has not ended.
+ */
+function continuity(beats, vouchedAt, { from, to, end }) {
+  const runs = [];
   const gaps = [];
-  for (let i = 1; i < times.length; i += 1) {
-    if (times[i] - times[i - 1] >= QUIET_AFTER_MS) gaps.push({ from: times[i - 1], to: times[i] });
-  }
-  return gaps;
+  const add = (list, begin, until, rest) => {
+    if (until > Math.max(begin, from)) list.push({ from: Math.max(begin, from), to: Math.min(until, to), ...rest });
+  };
+  beats.forEach(({ at, beats: n, gapSince }, i) => {
+    if (i === 0) return;
+    const before = beats[i - 1];
+    const isGap = n === null ? at - before.at >= QUIET_AFTER_MS : gapSince !== null;
+    const until = isGap ? (gapSince ?? before.at) : at;
+    add(runs, before.at, until, { stalled: before.stalled });
+    if (isGap) add(gaps, Math.max(until, before.at), at, {});
+  });
+  const last = beats.at(-1);
+  if (last === undefined) return { runs, gaps };
+  const seen = Math.max(last.at, vouchedAt ?? 0);
+  add(runs, last.at, seen, { stalled: last.stalled });
+  if (end !== null && end - seen >= QUIET_AFTER_MS) add(gaps, seen, end, {});
+  return { runs, gaps };
 }
 
 function describe(beats, gaps, span) {
   const longest = Math.max(0, ...gaps.map(({ from, to }) => to - from));
-  const parts = [t("strip.summary", { n: beats.length, span: age((span.to - span.from) / (1 + 2 * MARGIN_PART)) })];
+  const parts = [t("strip.summary", { n: beats.reduce((sum, { beats: n }) => sum + (n ?? 1), 0), span: age((span.to - span.from) / (1 + 2 * MARGIN_PART)) })];
   parts.push(longest ? t("strip.gap", { gap: age(longest) }) : t("strip.nogap"));
   return parts.join(" · ");
 }
 
-function draw({ beats, gaps, losses, span, pixels }) {
+function draw({ beats, runs, gaps, losses, span, pixels }) {
   const x = (time) => `${((100 * (time - span.from)) / (span.to - span.from)).toFixed(3)}%`;
   const width = (from, to) => `${((100 * (to - from)) / (span.to - span.from)).toFixed(3)}%`;
   const nodes = [];
@@ -113,6 +129,9 @@ function draw({ beats, gaps, losses, span, pixels }) {
     if ((pixels * (to - from)) / (span.to - span.from) < LABEL_WIDTH) continue;
     const label = t("strip.gap.label", { gap: age(to - from) });
     nodes.push(svg("text", { class: "strip-gap-label", x: x((from + to) / 2), y: 20 }, label));
+  }
+  for (const { from, to, stalled } of runs) {
+    nodes.push(svg("rect", { class: stalled ? "strip-run stalled" : "strip-run", x: x(from), y: 4, width: width(from, to), height: 24 }));
   }
   const beatWidth = beats.length * 4 > pixels ? 1 : 2;
   for (const { at, stalled, summary } of beats) {

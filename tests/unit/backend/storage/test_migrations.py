@@ -17,14 +17,19 @@ from clawlog_backend.storage.engines.sqlite import make_engine
 from clawlog_backend.storage.unit_of_work import TaskStore
 
 VERSION_1 = Path(__file__).with_name("database-v1.sql")
+VERSION_2 = Path(__file__).with_name("database-v2.sql")
+
+
+def written(path: Path, dump: Path) -> None:
+    old = sqlite3.connect(path)
+    old.executescript(dump.read_text(encoding="utf-8"))
+    old.close()
 
 
 @pytest.fixture
 def connection(tmp_path: Path):
     path = tmp_path / "old.db"
-    old = sqlite3.connect(path)
-    old.executescript(VERSION_1.read_text(encoding="utf-8"))
-    old.close()
+    written(path, VERSION_1)
     engine = make_engine(f"sqlite:///{path}")
     with engine.connect() as connection:
         yield connection
@@ -170,3 +175,58 @@ def test_a_database_of_a_later_version_is_refused(connection: Connection) -> Non
         connection.execute(schema.database.update().values(schema_version=99))
     with pytest.raises(migrations.SchemaTooNewError, match="99"), connection.begin():
         migrations.migrate(connection)
+
+
+def test_a_database_of_version_2_goes_on_where_it_was(tmp_path: Path) -> None:
+    written(tmp_path / "old.db", VERSION_2)
+    now = UtcMs.parse("2026-02-28T09:00:20Z")
+    engine = make_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.connect() as connection:
+        with connection.begin():
+            migrations.migrate(connection)
+        position = find_position(connection)
+        assert (position.seq, position.floor_seq) == (9, 9), "one more than the last event: who resumes from before reloads"
+        deploy, other = (queries.task_detail(connection, name, now=now) for name in ("deploy-7", "other"))
+        assert [(e["seq"], e["event_id"]) for e in deploy.events] == [(1, "e1"), (2, "e3"), (3, "e5"), (4, "e6"), (5, "e7")]
+        assert [(e["seq"], e["event_id"]) for e in other.events] == [(1, "e2"), (2, "e4"), (3, "e8")]
+        assert (deploy.liveness.state, deploy.liveness.pid, deploy.measure and deploy.measure.done) == ("alive", 4242, 3)
+        assert (other.liveness.state, other.attention and other.attention.reason) == ("lost", "lost")
+        store = TaskStore()
+        beat = {"event_id": "e9", "task_id": "deploy-7", "kind": "heartbeat", "at": now.rfc3339(), "evidence": "process"}
+        repeated = beat | {"event_id": "e6"}
+        events = [
+            batch_event.validate_python(each | {"agent_seen_at": now.rfc3339(), "pid": 4242}) for each in (beat, repeated)
+        ]
+        applied = store.apply(connection, events, now)
+        assert [outcome.status for outcome in applied.outcomes] == ["ok", "duplicate"]
+        assert applied.change is not None
+        assert (applied.change.seq, dict(applied.change.events)) == (10, {1: (6, 6)})
+        connection.rollback()
+    engine.dispose()
+
+
+@pytest.mark.parametrize("dump", [VERSION_1, VERSION_2], ids=["1", "2"])
+def test_a_migration_that_fails_on_its_way_leaves_the_old_database_as_it_was(
+    tmp_path: Path, dump: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "old.db"
+    written(path, dump)
+    engine = make_engine(f"sqlite:///{path}")
+    with engine.connect() as connection:
+        before = list(connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name"))
+        events = connection.exec_driver_sql("SELECT * FROM events").all()
+        connection.rollback()
+
+        def fails(*_arguments: object) -> None:
+            raise OSError("the disk is full")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(migrations, "_start_counters", fails)  # nearly at the end of the last step
+            with pytest.raises(OSError, match="full"), connection.begin():
+                migrations.migrate(connection)
+        assert list(connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name")) == before
+        assert connection.exec_driver_sql("SELECT * FROM events").all() == events
+        connection.rollback()
+        with connection.begin():
+            migrations.migrate(connection)
+    engine.dispose()
