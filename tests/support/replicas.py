@@ -37,10 +37,14 @@ class Replicas:
         self.balancer = Balancer(lambda: [backend.port for backend in self.backends if backend.port])
 
     def __enter__(self) -> Self:
-        for backend in self.backends:
-            backend.spawn()
-        for backend in self.backends:
-            backend.wait()
+        try:
+            for backend in self.backends:  # at once, over a database without tables: one makes them
+                backend.spawn()
+            for backend in self.backends:
+                backend.wait()
+        except BaseException:
+            self.__exit__(None, None, None)
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -123,7 +127,8 @@ class Page(threading.Thread):
 def state(task: dict[str, Any]) -> tuple[Any, ...]:
     """What a page is told of a task at once: how it stands."""
     # A message leaves out what is null.
-    return task["status"], task["progress"], task.get("attention"), (task.get("stop") or {}).get("interrupt_id")
+    attention, stop = task.get("attention") or {}, task.get("stop") or {}
+    return task["status"], task["progress"], attention.get("reason"), stop.get("interrupt_id")
 
 
 def everything(replicas: Replicas) -> dict[str, Any]:
