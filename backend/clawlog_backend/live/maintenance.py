@@ -11,13 +11,14 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, select, tuple_
+from sqlalchemy import Connection, Select, select
 
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.live.silence import SilenceWatch, signs_of
 from clawlog_backend.storage import changes
 from clawlog_backend.storage.engines.engine import Database, DatabaseError
+from clawlog_backend.storage.rows import remove_events
 from clawlog_backend.storage.schema import events, liveness, tasks
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 from clawlog_backend.storage.writer import Writer
@@ -127,7 +128,7 @@ class Maintenance:
         cutoff = self._clock().plus(days=-self._keep_days)
 
         # A long history goes first, a part at a time: with its task, it would all go at once.
-        async def remove_events(at_once: int) -> bool:
+        async def remove_part(at_once: int) -> bool:
             old = _events_of_old_tasks(cutoff).limit(at_once)
             return await self._database.write(lambda connection: _remove_events(connection, old)) > 0
 
@@ -138,7 +139,7 @@ class Maintenance:
 
             return (await self._writer.run(work)).change is not None
 
-        await _in_small_steps(remove_events)
+        await _in_small_steps(remove_part)
         await _in_small_steps(remove_tasks)
 
     async def remove_old_heartbeats(self) -> None:
@@ -176,4 +177,5 @@ def _events_of_old_tasks(cutoff: UtcMs) -> Select[Any]:
 
 
 def _remove_events(connection: Connection, which: Select[Any]) -> int:
-    return connection.execute(delete(events).where(tuple_(events.c.task_n, events.c.seq).in_(which))).rowcount
+    # By their keys: as a condition on pairs in a subquery, SQLite would walk through all events.
+    return remove_events(connection, [(row.task_n, row.seq) for row in connection.execute(which)])

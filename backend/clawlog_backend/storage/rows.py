@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, delete, insert, select, update
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
 from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState
@@ -157,8 +157,14 @@ def insert_events(connection: Connection, events: Sequence[EventRow]) -> None:
     run_many(connection, _INSERT_EVENT, _EVENT_COLUMNS, events)
 
 
+def remove_events(connection: Connection, keys: Sequence[tuple[int, int]]) -> int:
+    """Remove events from histories, each named by its task's number and its own; returns how many."""
+    run_many(connection, _DELETE_EVENT, ("key_task_n", "key_seq"), keys)
+    return len(keys)
+
+
 def run_many(
-    connection: Connection, statement: Insert | Update, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+    connection: Connection, statement: Insert | Update | Delete, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
 ) -> None:
     """Run a statement once for each row.
 
@@ -188,7 +194,7 @@ def _picker(places: tuple[int, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, .
 
 
 @lru_cache(maxsize=32)
-def _compiled(statement: Insert | Update, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
+def _compiled(statement: Insert | Update | Delete, dialect: Dialect) -> tuple[str, tuple[str, ...] | None]:
     """A statement's text, and the order of its parameters where they go by place."""
     compiled = statement.compile(dialect=dialect)
     return str(compiled), tuple(compiled.positiontup) if compiled.positiontup is not None else None
@@ -207,6 +213,9 @@ _INSERT_TASK = _inserting(schema.tasks, _TASK_COLUMNS)
 _INSERT_LIVENESS = _inserting(schema.liveness, (*_LIVENESS, "task_n"))
 _INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
 _INSERT_INTERRUPT = _inserting(schema.interrupts, (*_INTERRUPT_FIELDS, "task_n"))
+_DELETE_EVENT = delete(schema.events).where(
+    schema.events.c.task_n == bindparam("key_task_n"), schema.events.c.seq == bindparam("key_seq")
+)
 _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
 _UPDATE_TASK = {change: _updating(schema.tasks, names, schema.tasks.c.n) for change, names in _CHANGING.items()}
 _UPDATE_LIVENESS = _updating(schema.liveness, _LIVENESS, schema.liveness.c.task_n)
