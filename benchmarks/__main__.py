@@ -33,6 +33,7 @@ BENCHMARKS = (
     "scaling",
     "backend_load",
     "backend_reads",
+    "postgres_load",
     "stop_latency",
     "fair_turns",
     "dashboard",

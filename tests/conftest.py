@@ -14,6 +14,7 @@ from clawlogd.settings import Settings
 from support.daemon_process import DaemonProcess
 from support.hostile_server import HostileServer
 from support.plain_server import PlainServer
+from support.postgres_cluster import PostgresCluster
 from support.running_daemon import QUICK, RunningDaemon
 
 
@@ -44,6 +45,15 @@ def folder() -> Iterator[Path]:
     """A folder whose name leaves room for a socket: a Unix socket's path has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="claw") as path:
         yield Path(path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresCluster]:
+    """A PostgreSQL server that no test stops; ``postgres.database()`` makes a database of the test's own."""
+    cluster = PostgresCluster()
+    cluster.start()
+    yield cluster
+    cluster.remove()
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import secrets
 from collections import deque
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from clawlog_backend.domain.errors import Busy, ForgedRequest, TokenRequired, WrongToken
@@ -18,7 +19,7 @@ from clawlog_backend.domain.times import Clock
 SESSION_S = 7 * 86_400
 
 _FAILED_LOGINS = 10
-_WINDOW_MS = 60_000
+LOGIN_WINDOW_MS = 60_000
 _CLIENTS = 1_000  # remembered at once
 
 
@@ -33,6 +34,19 @@ class LoginSession:
 
     value: str
     csrf: str
+
+
+@dataclass(frozen=True, slots=True)
+class EndedSession:
+    """A session that ended before its time.
+
+    Attributes:
+        digest: Of its value; opens nothing.
+        until_s: When it would have ended, in seconds since the epoch.
+    """
+
+    digest: str
+    until_s: int
 
 
 class Access:
@@ -96,11 +110,21 @@ class Access:
         body = f"{now // 1000 + SESSION_S}.{secrets.token_urlsafe(18)}"
         return self._session(f"{body}.{self._sign('session', body)}")
 
-    def log_out(self, session: LoginSession) -> None:
+    def log_out(self, session: LoginSession) -> EndedSession:
         """End a session before its time."""
+        ended = EndedSession(_digest(session.value), int(session.value.partition(".")[0]))
+        self.end_sessions({ended.digest: ended.until_s})
+        return ended
+
+    def end_sessions(self, ended: Mapping[str, int]) -> None:
+        """End sessions that ended elsewhere: by their digests, and when they would have ended, in seconds since the epoch."""
         now = self._clock() // 1000
-        self._ended = {value: end for value, end in self._ended.items() if end > now}
-        self._ended[session.value] = int(session.value.partition(".")[0])
+        known = self._ended | dict(ended)
+        self._ended = {digest: until_s for digest, until_s in known.items() if until_s > now}
+
+    def note_failures(self, client: str, times_ms: Iterable[int]) -> None:
+        """Take the failed logins of a client from what all replicas have seen of it, the earliest first."""
+        self._attempts.replace(client, times_ms)
 
     def session(self, value: str | None) -> LoginSession | None:
         """The session with this value, if it is valid."""
@@ -109,7 +133,7 @@ class Access:
         body, _, signature = value.rpartition(".")
         if not hmac.compare_digest(signature.encode(), self._sign("session", body).encode()):
             return None
-        if int(body.partition(".")[0]) <= self._clock() // 1000 or value in self._ended:
+        if int(body.partition(".")[0]) <= self._clock() // 1000 or _digest(value) in self._ended:
             return None
         return self._session(value)
 
@@ -125,6 +149,10 @@ class Access:
         return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
+def _digest(value: str) -> str:
+    return hashlib.sha256(value.encode()).hexdigest()
+
+
 class _LoginAttempts:
     """Counts failed logins per client address, so that the token cannot be guessed by trying."""
 
@@ -133,11 +161,16 @@ class _LoginAttempts:
 
     def check(self, client: str, now_ms: int) -> None:
         failures = self._failures.get(client)
-        while failures and failures[0] <= now_ms - _WINDOW_MS:
+        while failures and failures[0] <= now_ms - LOGIN_WINDOW_MS:
             failures.popleft()
         if failures and len(failures) >= _FAILED_LOGINS:
-            wait_s = -((now_ms - _WINDOW_MS - failures[0]) // 1000)
+            wait_s = -((now_ms - LOGIN_WINDOW_MS - failures[0]) // 1000)
             raise Busy("Too many tries to log in failed: wait a minute.", retry_after_s=max(1, wait_s))
+
+    def replace(self, client: str, times_ms: Iterable[int]) -> None:
+        if client not in self._failures and len(self._failures) >= _CLIENTS:
+            self._failures.pop(next(iter(self._failures)))
+        self._failures[client] = deque(times_ms)
 
     def count_failure(self, client: str, now_ms: int) -> None:
         if client not in self._failures and len(self._failures) >= _CLIENTS:

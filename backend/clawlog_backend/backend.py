@@ -13,14 +13,17 @@ from clawlog_backend.live.changes import ChangeFeed
 from clawlog_backend.live.control import ControlPolls
 from clawlog_backend.live.counts import TaskCounts
 from clawlog_backend.live.log import ChangeLog
+from clawlog_backend.live.logins import Logins
 from clawlog_backend.live.maintenance import Maintenance
+from clawlog_backend.live.replica import Replica
 from clawlog_backend.live.search import SearchFollower
 from clawlog_backend.live.silence import SilenceWatch, may_fall_silent
 from clawlog_backend.metrics import Metrics
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage import task_list
 from clawlog_backend.storage.changes import find_position, searched
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError, database_url
+from clawlog_backend.storage.engines.engine import DatabaseError
+from clawlog_backend.storage.engines.opening import make_database
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 from clawlog_backend.storage.writer import Writer
 
@@ -36,8 +39,8 @@ class Backend:
     def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
         self.settings = settings
         self.clock = clock
-        self.database = Database(database_url(settings.database))
-        self.store = TaskStore()
+        self.database = make_database(settings.database, pool=settings.pool, accept_data_loss=settings.accept_data_loss)
+        self.store = TaskStore(shared=self.database.shared)
         self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._on_applied)
         self.log = ChangeLog()
         self.counts = TaskCounts()
@@ -47,11 +50,17 @@ class Backend:
         self.polls = ControlPolls(database=self.database, log=self.log, max_waiting=settings.max_polls)
         self.search = SearchFollower(self.database, self.log)
         self.access = Access(settings.token, clock=clock)
+        self.logins = Logins(database=self.database, access=self.access, clock=clock)
         self.metrics = self._metrics()
         self._silence = SilenceWatch()
         # Agents before spectators; counts before those that send them.
         for follower in (self.polls.notify, self.counts.add, self.feed.publish, self._silence.heard, self.search.heard):
             self.log.follow(follower)
+        self._replica = (
+            Replica(database=self.database, log=self.log, access=self.access, begin_anew=self._begin_anew)
+            if self.database.shared
+            else None
+        )
         self.maintenance = Maintenance(
             database=self.database,
             store=self.store,
@@ -60,8 +69,9 @@ class Backend:
             silence=self._silence,
             clock=clock,
             keep_days=settings.keep_days,
+            may_lead=self._replica.may_lead if self._replica else None,
         )
-        self._background: list[asyncio.Task[None]] = []
+        self._running: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
         """Open the database.
@@ -75,10 +85,10 @@ class Backend:
         except DatabaseError:
             await self.database.close()
             raise
-        self._background = [
-            asyncio.create_task(self.maintenance.run(), name="maintenance"),
-            asyncio.create_task(self.search.run(), name="search"),
-        ]
+        if self._replica is not None:
+            self._running.append(asyncio.create_task(self._replica.run(), name="replica"))
+        self._running.append(asyncio.create_task(self.maintenance.run(), name="maintenance"))
+        self._running.append(asyncio.create_task(self.search.run(), name="search"))
         return self
 
     def _begin(self, connection: Connection) -> None:
@@ -97,10 +107,10 @@ class Backend:
     async def __aexit__(self, *_exception: object) -> None:
         """Finish what was accepted, and close the database."""
         self.release_waiters()
-        for task in self._background:
+        for task in self._running:
             task.cancel()
-        if self._background:
-            await asyncio.wait(self._background)
+        if self._running:
+            await asyncio.wait(self._running)
         await self.database.close()
 
     def _metrics(self) -> Metrics:
@@ -114,5 +124,14 @@ class Backend:
 
     def _on_applied(self, done: ChangeSet) -> None:
         self.metrics.count_events(done)
-        if done.change is not None:
+        if done.change is None:
+            return
+        if self._replica is not None:
+            self._replica.committed(done.change)
+        else:
             self.log.append(done.change)
+
+    async def _begin_anew(self) -> None:
+        """The log does not go on from where it was: read all that is kept again, and have every reader do so."""
+        await self.database.read(self._begin)
+        self.feed.reset()

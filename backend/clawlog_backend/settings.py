@@ -9,11 +9,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from urllib.parse import parse_qsl, urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 8000
 DEFAULT_KEEP_DAYS = 30.0
 DEFAULT_REQUESTS_PER_S = 200.0
+DEFAULT_POOL = 8
+SMALLEST_POOL = 2  # one connection writes, the others read
+LARGEST_POOL = 100
 _TOKEN_BYTES = 4_096
 _SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
@@ -40,6 +44,8 @@ class Settings:
         max_streams: How many event streams may be open at once.
         root_path: The path below which a proxy shows the backend, such as ``/clawlog``; empty for the top.
         max_polls: How many long polls may wait at once.
+        pool: How many connections to hold to a PostgreSQL server.
+        accept_data_loss: Use a PostgreSQL server that may lose what it has acknowledged.
     """
 
     database: str
@@ -52,6 +58,8 @@ class Settings:
     max_streams: int = 1_000
     max_polls: int = 5_000
     root_path: str = ""
+    pool: int = DEFAULT_POOL
+    accept_data_loss: bool = False
 
     def __post_init__(self) -> None:
         if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):
@@ -63,6 +71,22 @@ class Settings:
                 f"refusing to listen on {self.host} without a token: anyone who reaches it could read and stop tasks. "
                 "Set CLAWLOG_TOKEN_FILE (or CLAWLOG_TOKEN), or listen on 127.0.0.1"
             )
+
+
+def check_shown_database(text: str) -> None:
+    """Refuse a database's URL with a password among a program's arguments: every user of the machine can read those.
+
+    Raises:
+        SettingsError: It has one; the text does not repeat it.
+    """
+    if "://" not in text:
+        return
+    parts = urlsplit(text)
+    if parts.password is not None or any(name.endswith("password") for name, _ in parse_qsl(parts.query)):
+        raise SettingsError(
+            "refusing a database URL with a password in it: whoever lists this machine's processes could read it. Leave it "
+            "out, and put it into the file that PGPASSFILE names (default ~/.pgpass, mode 0600) or into PGPASSWORD"
+        )
 
 
 def is_loopback(host: str) -> bool:

@@ -26,6 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from clawlog_backend.settings import Settings
+from support.engines import database_on
 from support.running_backend import RunningBackend
 
 CHECKS = [
@@ -67,13 +68,14 @@ ROUTES: dict[tuple[str, str], tuple[set[str], bool]] = {
 ENDLESS = ("GET", "/api/stream")
 
 
-@pytest.fixture(scope="module")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBackend]:
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))])
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBackend]:
     folder: Path = tmp_path_factory.mktemp("contract")
-    running = RunningBackend(Settings(database=str(folder / "backend.db"), port=0))
-    running.start()
-    yield running
-    running.stop()
+    with database_on(request.param, request, folder) as database:
+        running = RunningBackend(Settings(database=database, port=0))
+        running.start()
+        yield running
+        running.stop()
 
 
 @pytest.fixture(scope="module")

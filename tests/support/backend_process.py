@@ -34,10 +34,20 @@ class BackendProcess:
         token: The access token that it wants, if any.
         root_path: The path below which it is shown.
         plain_only: Whether it lacks the batch routes.
+        database: The URL of its database; a file in the folder if there is none.
     """
 
-    def __init__(self, folder: Path, *, token: str | None = None, root_path: str = "", plain_only: bool = False) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        token: str | None = None,
+        root_path: str = "",
+        plain_only: bool = False,
+        database: str | None = None,
+    ) -> None:
         self._folder = folder
+        self._database = database
         self._program = ["-P", str(Path(__file__).with_name("plain_backend.py"))] if plain_only else ["-m", "clawlog_backend"]
         self._flags = ["--root-path", root_path] if root_path else []
         self._token = token
@@ -74,7 +84,7 @@ class BackendProcess:
         if self._token is not None:
             environment["CLAWLOG_TOKEN"] = self._token
         command = [sys.executable, *self._program, "--host", "127.0.0.1", "--port", str(self.port)]
-        command += ["--database", str(self.database_path), "--port-file", str(port_file), *self._flags]
+        command += ["--database", self._database or str(self.database_path), "--port-file", str(port_file), *self._flags]
         with (self._folder / "backend.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 

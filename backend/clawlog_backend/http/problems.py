@@ -28,7 +28,7 @@ from clawlog_backend.domain.errors import (
     TooMany,
     Unavailable,
 )
-from clawlog_backend.storage.engines.sqlite import DatabaseError
+from clawlog_backend.storage.engines.engine import DatabaseError
 
 MEDIA_TYPE = "application/problem+json"
 CSRF_HEADER = "X-CSRF-Token"

@@ -74,7 +74,13 @@ class BackendServer:
             with contextlib.closing(_listen(host, self._settings.port)) as listener:
                 port = listener.getsockname()[1]
                 shown = f"[{host}]" if ":" in host else host
-                self._server.on_started = lambda: on_listening(f"http://{shown}:{port}", port)
+
+                def on_started() -> None:
+                    url = f"http://{shown}:{port}"
+                    self.backend.database.announce(url)
+                    on_listening(url, port)
+
+                self._server.on_started = on_started
                 await self._server.serve(sockets=[listener])
 
     def stop(self) -> None:

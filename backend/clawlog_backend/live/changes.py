@@ -28,7 +28,7 @@ from clawlog_backend.live.counts import TaskCounts
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.storage import changes, queries
 from clawlog_backend.storage.changes import Change
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 
 _FLUSH_INTERVAL_S = 0.1
 _COUNTS_INTERVAL_S = 1.0
@@ -283,6 +283,7 @@ class ChangeFeed:
         Where that is not available (it is too much, or ``since`` is not of this database), the reader has to reload.
         """
         position, now, upto = self._log.position, self._clock(), subscription.upto
+        await self._log.reach(str(since))
         if not position.floor_seq <= since <= position.seq:
             return encode_message("reset", b"{}", upto)
 

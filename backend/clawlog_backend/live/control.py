@@ -15,7 +15,7 @@ from clawlog_backend.domain.errors import Busy
 from clawlog_backend.domain.views import Control
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.storage.changes import Change, Position
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.queries import controls_changed_since
 
 
@@ -128,6 +128,7 @@ class ControlPolls:
                 del self._waiting_for[task_id]
 
     async def _read(self, task_ids: frozenset[str], cursor: str | None) -> Controls:
+        await self._log.reach(cursor or "")
         # Taken on the loop before the read is queued: what is applied in between is read now and sent again, never left out.
         position = self._log.position
         since = _since(cursor, position)

@@ -17,7 +17,7 @@ from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.live.silence import SilenceWatch, signs_of
 from clawlog_backend.storage import changes
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.rows import remove_events
 from clawlog_backend.storage.schema import events, liveness, tasks
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
@@ -48,6 +48,7 @@ class Maintenance:
         silence: Knows which tasks to look at.
         clock: What time it is.
         keep_days: Tasks without a sign of life for longer are removed; 0 keeps all.
+        may_lead: Whether it is this replica that does all this; asked before each round.
     """
 
     def __init__(
@@ -60,7 +61,9 @@ class Maintenance:
         silence: SilenceWatch,
         clock: Clock,
         keep_days: float,
+        may_lead: Callable[[], Awaitable[bool]] | None = None,
     ) -> None:
+        self._may_lead = may_lead
         self._database = database
         self._store = store
         self._writer = writer
@@ -74,6 +77,9 @@ class Maintenance:
         """Maintain the database until cancelled. A failure is logged, and tried again."""
         while True:
             try:
+                if self._may_lead is not None and not await self._may_lead():
+                    await asyncio.sleep(_SWEEP_EVERY_S)
+                    continue
                 await self.sweep()
                 if self._clock() >= self._prune_next:
                     self._prune_next = self._clock().plus(ms=_PRUNE_EVERY_MS)

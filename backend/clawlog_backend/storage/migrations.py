@@ -143,13 +143,22 @@ class SchemaTooNewError(Exception):
     """The database was written by a later version of this program, which alone knows what is in it."""
 
 
+def schema_version(connection: Connection) -> int | None:
+    """The version of the database's schema; ``None`` where it has no tables yet."""
+    if not inspect(connection).has_table(schema.database.name):
+        return None
+    version: int = connection.execute(select(schema.database.c.schema_version)).scalar_one()
+    return version
+
+
 def migrate(connection: Connection) -> None:
     """Create the database, or bring an older one to this version, in the caller's transaction.
 
     Raises:
         SchemaTooNewError: It is of a later version; nothing was changed.
     """
-    if not inspect(connection).has_table(schema.database.name):
+    found = schema_version(connection)
+    if found is None:
         schema.metadata.create_all(connection)
         text_index(connection.dialect).create(connection)
         connection.execute(
@@ -157,7 +166,6 @@ def migrate(connection: Connection) -> None:
         )
         _start_counters(connection, 0, 0)
         return
-    found = connection.execute(select(schema.database.c.schema_version)).scalar_one()
     if found > SCHEMA_VERSION:
         raise SchemaTooNewError(
             f"the database has schema version {found}, this program knows versions up to {SCHEMA_VERSION}: "

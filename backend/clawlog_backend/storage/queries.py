@@ -120,7 +120,7 @@ def controls_changed_since(connection: Connection, task_ids: frozenset[str], seq
     """The controls among ``task_ids`` that a change after ``seq`` changed; all, without one. Unknown ids are passed over."""
     if seq is not None:
         task_ids = task_ids.intersection(controls_after(connection, seq))
-    named = (_controls().where(tasks.c.task_id.in_(chunk)) for chunk in chunks(task_ids))
+    named = (_controls().where(tasks.c.task_id.in_(chunk)).order_by(tasks.c.n) for chunk in chunks(task_ids))
     return [control_view(row) for query in named for row in connection.execute(query)]
 
 

@@ -6,7 +6,7 @@ that is several times faster than binding parameters by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter
@@ -17,7 +17,8 @@ from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
 from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState
-from clawlog_backend.storage import schema
+from clawlog_backend.storage import bulk, schema
+from clawlog_backend.storage.bulk import among
 
 V = TypeVar("V")
 
@@ -58,13 +59,20 @@ def chunks(values: Iterable[V]) -> Iterator[list[V]]:
 def load_tasks(connection: Connection, task_ids: Iterable[str]) -> Iterator[TaskState]:
     """The tasks with these ids, without their steps and stops."""
     for chunk in chunks(task_ids):
-        yield from map(_task, connection.execute(_TASKS.where(schema.tasks.c.task_id.in_(chunk))))
+        yield from map(_task, connection.execute(_TASKS.where(among(connection, schema.tasks.c.task_id, chunk))))
+
+
+def lock_tasks(connection: Connection, task_ids: Collection[str]) -> dict[str, int]:
+    """Keep other replicas from these tasks until the transaction ends, and return the version of each that there is."""
+    # A group is bounded, so that one statement does: over several, two groups could come to wait for each other.
+    statement = _VERSIONS.where(among(connection, schema.tasks.c.task_id, list(task_ids))).order_by(schema.tasks.c.n)
+    return {row.task_id: row.version for row in connection.execute(statement.with_for_update())}
 
 
 def names_of(connection: Connection, numbers: Iterable[int]) -> list[str]:
     """The ids of the tasks with these numbers."""
     column = schema.tasks.c
-    found = (select(column.task_id).where(column.n.in_(chunk)) for chunk in chunks(numbers))
+    found = (select(column.task_id).where(among(connection, column.n, chunk)) for chunk in chunks(numbers))
     return [name for query in found for name in connection.execute(query).scalars()]
 
 
@@ -72,7 +80,7 @@ def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their steps."""
     by_n = {task.n: task for task in tasks}
     for chunk in chunks(by_n):
-        for row in connection.execute(_STEPS_IN_ORDER.where(schema.steps.c.task_n.in_(chunk))):
+        for row in connection.execute(_STEPS_IN_ORDER.where(among(connection, schema.steps.c.task_n, chunk))):
             step = StepState(**{name: getattr(row, name) for name in _STEP_FIELDS})
             step.status = StepStatus(step.status)
             by_n[row.task_n].steps[step.step_id] = step
@@ -82,7 +90,7 @@ def load_interrupts(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their stops."""
     by_n = {task.n: task for task in tasks}
     for chunk in chunks(by_n):
-        for row in connection.execute(select(schema.interrupts).where(schema.interrupts.c.task_n.in_(chunk))):
+        for row in connection.execute(select(schema.interrupts).where(among(connection, schema.interrupts.c.task_n, chunk))):
             interrupt = InterruptState(**{name: getattr(row, name) for name in _INTERRUPT_FIELDS})
             by_n[row.task_n].interrupts[interrupt.interrupt_id] = interrupt
 
@@ -117,7 +125,7 @@ def update_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
 def replace_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
     """Store the steps of tasks anew, as a whole: their places may all have changed."""
     for chunk in chunks(task.n for task in tasks):
-        connection.execute(delete(schema.steps).where(schema.steps.c.task_n.in_(chunk)))
+        connection.execute(delete(schema.steps).where(among(connection, schema.steps.c.task_n, chunk)))
     _insert_steps(connection, tasks)
 
 
@@ -168,6 +176,9 @@ def run_many(
     """
     if not rows:
         return
+    if connection.dialect.name == "postgresql":
+        bulk.run(connection, statement, names, rows)
+        return
     text, order = _compiled(statement, connection.dialect)
     if order is None:
         connection.exec_driver_sql(text, [dict(zip(names, row, strict=True)) for row in rows])
@@ -209,6 +220,7 @@ _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
 _UPDATE_TASK = {change: _updating(schema.tasks, names, schema.tasks.c.n) for change, names in _CHANGING.items()}
 _UPDATE_LIVENESS = _updating(schema.liveness, _LIVENESS, schema.liveness.c.task_n)
 _TASKS = select(schema.tasks, *(schema.liveness.c[name] for name in _LIVENESS)).join_from(schema.tasks, schema.liveness)
+_VERSIONS = select(schema.tasks.c.task_id, schema.liveness.c.version).join_from(schema.tasks, schema.liveness)
 _STEPS_IN_ORDER = select(schema.steps).order_by(schema.steps.c.task_n, schema.steps.c.position)
 _UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
 _UPDATE_INTERRUPT = _updating(schema.interrupts, _INTERRUPT_CHANGING, schema.interrupts.c.interrupt_id)

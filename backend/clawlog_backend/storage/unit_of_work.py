@@ -4,15 +4,18 @@ A group of events is applied as a unit of work: their tasks are loaded once, eac
 are written back in a few statements, in one transaction. So a batch of a thousand costs little more than one event, and many
 callers share a commit. A rejected event changes nothing and does not affect its neighbours.
 
-Tasks that changed lately stay in a cache. That is sound because this is the only writer (see
-:mod:`clawlog_backend.storage.engines.sqlite`): the cache agrees with the database, and it is dropped when a transaction fails.
+Tasks that changed lately stay in a cache. Where this is the only writer (see :mod:`clawlog_backend.storage.engines.sqlite`), it
+agrees with the database. Where replicas write, too, a group first locks its tasks, in the order of their numbers so that no two
+groups wait for each other, and then believes what it remembers of a task only where its version is still the same. All is
+dropped when a transaction fails.
 """
 
 from __future__ import annotations
 
 import json
 from collections import Counter, OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -40,6 +43,7 @@ from clawlog_backend.domain.standing import Standing, counted_as
 from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState, standing
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import changes, rows, schema
+from clawlog_backend.storage.bulk import among
 from clawlog_backend.storage.changes import Change
 
 _CACHED_TASKS = 100_000  # about 2 kB each, with five steps
@@ -94,11 +98,15 @@ class ChangeSet:
 class TaskStore:
     """Applies events to the stored tasks.
 
+    Args:
+        shared: Whether other replicas write to the database, too.
+
     What it returns is true only once the caller's transaction is committed: then :meth:`committed` has to be called, and
     :meth:`rolled_back` otherwise.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, shared: bool = False) -> None:
+        self._shared = shared
         self._cache: OrderedDict[str, TaskState] = OrderedDict()
 
     def apply(self, connection: Connection, incoming: Sequence[Event], received: UtcMs) -> ChangeSet:
@@ -109,7 +117,8 @@ class TaskStore:
             incoming: The events.
             received: This instant.
         """
-        return _UnitOfWork(connection, self._cache, received).run(incoming)
+        with self._trusted():
+            return _UnitOfWork(connection, self._cache, received, shared=self._shared).run(incoming)
 
     def settle(self, connection: Connection, numbers: Sequence[int], now: UtcMs) -> ChangeSet:
         """Note which of these tasks fell silent or became doubtful since their last event.
@@ -119,7 +128,8 @@ class TaskStore:
             numbers: The tasks' numbers. All of them count as changed: whether a task is stale depends on the time alone.
             now: This instant.
         """
-        return _UnitOfWork(connection, self._cache, now).settle(numbers)
+        with self._trusted():
+            return _UnitOfWork(connection, self._cache, now, shared=self._shared).settle(numbers)
 
     def remove(self, connection: Connection, numbers: Sequence[int], now: UtcMs) -> ChangeSet:
         """Remove tasks, with all that belongs to them.
@@ -131,13 +141,22 @@ class TaskStore:
         """
         counts: Counter[str] = Counter()
         for chunk in rows.chunks(numbers):
-            for row in connection.execute(select(schema.tasks).where(schema.tasks.c.n.in_(chunk))):
+            for row in connection.execute(select(schema.tasks).where(schema.tasks.c.n.in_(chunk)).with_for_update()):
                 counts[counted_as(row).key] -= 1
                 self._cache.pop(row.task_id, None)
             connection.execute(delete(schema.tasks).where(schema.tasks.c.n.in_(chunk)))  # the rest by ON DELETE CASCADE
         if not counts:
             return ChangeSet((), None)
         return ChangeSet((), changes.append(connection, now, Change(0, counts=counts, removed=True)))
+
+    @contextmanager
+    def _trusted(self) -> Iterator[None]:
+        # An engine may run the work again: what the run that failed left behind is not what is stored.
+        try:
+            yield
+        except BaseException:
+            self._cache.clear()
+            raise
 
     def committed(self) -> None:
         """The transaction was committed."""
@@ -152,8 +171,9 @@ class TaskStore:
 class _UnitOfWork:
     """One group of events: loads what they need, applies them in memory, writes what changed."""
 
-    def __init__(self, connection: Connection, cache: OrderedDict[str, TaskState], received: UtcMs) -> None:
+    def __init__(self, connection: Connection, cache: OrderedDict[str, TaskState], received: UtcMs, *, shared: bool) -> None:
         self._connection = connection
+        self._shared = shared
         self._received = received
         self._tasks = cache
         self._task_n = 0
@@ -187,10 +207,12 @@ class _UnitOfWork:
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load(self, incoming: Sequence[Event]) -> None:
+        named = {event.task_id for event in incoming}
+        self._load_tasks(named)  # first: once its task is locked, no other replica takes an event that is looked for here
         columns = schema.events.c
         query = select(columns.event_id, columns.task_n, columns.kind, columns.task_status, columns.detail)
         for chunk in rows.chunks({event.event_id for event in incoming}):
-            for event_id, *stored in self._connection.execute(query.where(columns.event_id.in_(chunk))):
+            for event_id, *stored in self._connection.execute(query.where(among(self._connection, columns.event_id, chunk))):
                 self._stored[event_id] = _StoredEvent(*stored)
         named = {event.task_id for event in incoming}
         self._load_tasks(named)
@@ -201,6 +223,11 @@ class _UnitOfWork:
         rows.load_interrupts(self._connection, self._without("interrupts_loaded", incoming, _OF_INTERRUPTS))
 
     def _load_tasks(self, named: set[str]) -> None:
+        if self._shared:
+            versions = rows.lock_tasks(self._connection, named)
+            for task_id in named & self._tasks.keys():
+                if self._tasks[task_id].version != versions.get(task_id):
+                    del self._tasks[task_id]
         for task in rows.load_tasks(self._connection, named - self._tasks.keys()):
             self._tasks[task.task_id] = task
         for task_id in named & self._tasks.keys():

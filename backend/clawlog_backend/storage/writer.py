@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from clawlog_backend.domain.errors import Busy, Unavailable
 from clawlog_backend.domain.events import Event
 from clawlog_backend.domain.times import Clock
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.unit_of_work import ChangeSet, EventOutcome, TaskStore
 
 _GROUP_EVENTS = 4_000  # applied in one transaction; more would delay the answers to the first ones

@@ -11,16 +11,24 @@ import aiohttp
 import pytest
 
 from clawlog_backend.settings import Settings
+from support.engines import database_on
 from support.running_backend import Api, RunningBackend
 
 
 @pytest.fixture
-def start_backend(tmp_path: Path) -> Iterator[Callable[..., RunningBackend]]:
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Where the test's backends keep their tasks: an SQLite file, or what a module's own parameters say."""
+    with database_on(getattr(request, "param", "sqlite"), request, tmp_path) as name:
+        yield name
+
+
+@pytest.fixture
+def start_backend(database: str) -> Iterator[Callable[..., RunningBackend]]:
     """Starts backends; ``start_backend(keep_days=1)`` changes settings."""
     running: list[RunningBackend] = []
 
     def start(**changes: Any) -> RunningBackend:
-        settings = replace(Settings(database=str(tmp_path / "backend.db"), port=0), **changes)
+        settings = replace(Settings(database=database, port=0), **changes)
         backend = RunningBackend(settings)
         backend.start()
         running.append(backend)

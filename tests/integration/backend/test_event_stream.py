@@ -15,7 +15,10 @@ import pytest
 import clawlog_backend.live.changes
 import clawlog_backend.live.maintenance
 import clawlog_backend.live.stream
+from support.engines import BOTH_ENGINES
 from support.running_backend import Api, RunningBackend, connected, event
+
+pytestmark = BOTH_ENGINES
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process"}
 

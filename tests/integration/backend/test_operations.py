@@ -13,7 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import clawlog_backend.live.maintenance
 from clawlog_backend import __version__
-from clawlog_backend.storage.engines.sqlite import DatabaseError
+from clawlog_backend.storage.engines.engine import DatabaseError
 from support.running_backend import Api, RunningBackend, event
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process"}
@@ -144,7 +144,7 @@ async def test_a_database_of_a_later_version_is_left_alone(
 
 async def test_two_backends_never_share_a_database(start_backend: Callable[..., RunningBackend]) -> None:
     start_backend()
-    with pytest.raises(DatabaseError, match="locked"):
+    with pytest.raises(DatabaseError, match="in use by process"):
         start_backend()
 
 

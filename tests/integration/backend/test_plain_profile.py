@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 
 from clawlog_backend.domain.times import UtcMs
+from support.engines import BOTH_ENGINES
 from support.running_backend import Api, RunningBackend, event
+
+pytestmark = BOTH_ENGINES
 
 RFC3339_MS = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 BEAT = {"at": "2026-02-28T09:00:00Z", "agent_seen_at": "2026-02-28T08:59:58Z", "evidence": "command", "stalled": False}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,8 +16,11 @@ from pathlib import Path
 
 import pytest
 
+from clawlog_backend import __version__
 from clawlog_backend.main import main
+from clawlog_backend.storage.migrations import SCHEMA_VERSION
 
+VERSION_1 = Path(__file__).parents[2] / "unit" / "backend" / "storage" / "database-v1.sql"
 TOKEN = "correct-horse-battery-staple"
 
 Start = Callable[..., subprocess.Popen[str]]
@@ -104,7 +108,10 @@ def test_what_it_cannot_use_is_said_in_one_line(tmp_path: Path, capsys: pytest.C
     assert "text.db: file is not a database" in said(69, "--database", str(tmp_path / "text.db"))
     (tmp_path / "file").write_text("")
     assert "cannot use the database" in said(69, "--database", str(tmp_path / "file" / "b.db"))
-    assert "nosuch" in said(69, "--database", "nosuch://user:secret@host/name")
+    assert "no engine for a database URL of nosuch://" in said(69, "--database", "nosuch://user@host/name")
+    refused = said(2, "--database", "postgresql://user:secret@host/name")
+    assert "PGPASSFILE" in refused
+    assert "secret" not in refused
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         assert f"127.0.0.1:{port}" in said(69, "--port", port, "--database", str(tmp_path / "b.db"))
@@ -113,7 +120,7 @@ def test_what_it_cannot_use_is_said_in_one_line(tmp_path: Path, capsys: pytest.C
 def test_a_flag_that_cannot_be_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments in (
         ["--port", "x"], ["--port", "70000"], ["--keep-days", "-1"], ["--keep-days", "nan"],
-        ["--requests-per-second", "-1"], ["--nonsense"],
+        ["--requests-per-second", "-1"], ["--nonsense"], ["--pool", "1"], ["migrate", "--port", "1"],
     ):  # fmt: skip
         with pytest.raises(SystemExit) as ended:
             main(arguments)
@@ -123,3 +130,56 @@ def test_a_flag_that_cannot_be_is_a_usage_error(capsys: pytest.CaptureFixture[st
         main(["--help"])
     assert ended.value.code == 0
     assert "exit status" in capsys.readouterr().out
+
+
+def test_a_second_backend_on_one_file_is_told_who_has_it(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = start()
+    assert first.stdout is not None
+    url = first.stdout.readline().split()[-1]
+    (tmp_path / "link.db").symlink_to(tmp_path / "b.db")
+    for name in ("b.db", "link.db"):
+        for command in ([], ["migrate"], ["migrate", "--check"]):
+            assert main([*command, "--database", str(tmp_path / name)]) == 69
+            said = capsys.readouterr().err
+            assert f"in use by process {first.pid} at {url} (version {__version__}), since 20" in said
+            assert said.count("\n") == 1
+    first.kill()  # what it leaves behind keeps nobody out
+    first.wait()
+    assert main(["migrate", "--database", str(tmp_path / "b.db")]) == 0
+
+
+def test_a_program_that_leaves_no_word_is_named_by_its_lock(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = str(tmp_path / "b.db")
+    assert main(["migrate", "--check", "--database", path]) == 0
+    assert not Path(path).exists()
+    assert main(["migrate", "--database", path]) == 0
+    earlier = (
+        "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('PRAGMA locking_mode = EXCLUSIVE'); "
+        "c.execute('PRAGMA journal_mode = WAL'); c.execute('UPDATE database_info SET floor_seq = 0'); c.commit(); "
+        "print(flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", earlier, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        capsys.readouterr()
+        assert main(["--port", "0", "--database", path]) == 69
+        assert f"in use by process {process.pid} (an earlier version, or another program)" in capsys.readouterr().err
+        process.kill()
+
+
+def test_migrate_says_what_there_is_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "old.db"
+    with sqlite3.connect(path) as old:
+        old.executescript(VERSION_1.read_text(encoding="utf-8"))
+    old.close()
+
+    def said(status: int, *arguments: str) -> str:
+        assert main(["migrate", *arguments, "--database", str(path)]) == status
+        return capsys.readouterr().out
+
+    wanted = f"schema version 1, {SCHEMA_VERSION} is wanted: run `clawlog backend migrate`\n"
+    assert [said(1, "--check"), said(1, "--check")] == [wanted, wanted]
+    assert said(0) == f"migrated from schema version 1 to {SCHEMA_VERSION}\n"
+    assert said(0, "--check") == said(0) == f"schema version {SCHEMA_VERSION}: nothing to do\n"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from support.engines import BOTH_ENGINES
 from support.running_backend import Api, event
+
+pytestmark = BOTH_ENGINES
 
 
 async def test_the_list_goes_page_by_page_without_a_gap_while_tasks_are_added(api: Api) -> None:

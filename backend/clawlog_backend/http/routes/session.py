@@ -42,7 +42,7 @@ async def log_in(body: LogIn, request: Request, response: Response, backend: Bac
     """Exchange the token for a cookie."""
     if not backend.access.required:
         return _view(None, required=False)
-    session = backend.access.log_in(body.token.strip(), client=request.client.host if request.client else "")
+    session = await backend.logins.log_in(body.token.strip(), client=request.client.host if request.client else "")
     secure, path = request.url.scheme == "https", backend.settings.root_path or "/"
     response.set_cookie(COOKIE, session.value, max_age=SESSION_S, httponly=True, samesite="strict", secure=secure, path=path)
     return _view(session, required=True)
@@ -53,7 +53,7 @@ async def log_out(request: Request, backend: BackendDep) -> Response:
     """End the log-in."""
     session = backend.access.session(session_cookie(request.headers))
     if session is not None:
-        backend.access.log_out(session)
+        await backend.logins.log_out(session)
     response = Response(status_code=204)
     response.delete_cookie(COOKIE, httponly=True, samesite="strict", path=backend.settings.root_path or "/")
     return response

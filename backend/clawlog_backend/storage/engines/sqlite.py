@@ -15,35 +15,31 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
-from sqlalchemy.engine import Engine, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
-from clawlog_backend.storage.migrations import SchemaTooNewError, migrate
+from clawlog_backend import __version__
+from clawlog_backend.storage.engines.address import shown
+from clawlog_backend.storage.engines.engine import DatabaseError, SchemaVersions
+from clawlog_backend.storage.engines.owner import DatabaseInUseError, Ownership, find_holder
+from clawlog_backend.storage.migrations import SCHEMA_VERSION, SchemaTooNewError, migrate, schema_version
 
 T = TypeVar("T")
 
 
-class DatabaseError(Exception):
-    """The database cannot be opened or used; the text says which one and why."""
-
-
-def database_url(text: str) -> str:
-    """The SQLAlchemy URL for what a user named: a URL as it is, anything else as the path of an SQLite file."""
-    if "://" in text:
-        return text
-    return f"sqlite:///{Path(text).expanduser().absolute()}"
-
-
-class Database:
+class SqliteDatabase:
     """Runs functions on the one connection, in the order in which they were submitted.
 
     Args:
-        url: An SQLAlchemy URL (see :func:`database_url`).
+        url: The file's SQLAlchemy URL.
     """
 
-    def __init__(self, url: str) -> None:
+    shared = False
+
+    def __init__(self, url: URL) -> None:
         self._url = url
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database")
+        self._ownership: Ownership | None = None
         self._engine: Engine | None = None
         self._connection: Connection | None = None
 
@@ -53,19 +49,63 @@ class Database:
         Raises:
             DatabaseError: It cannot be opened, is in use by another process, or is of a later version.
         """
-        try:
-            await self._in_thread(self._open)
-        except SchemaTooNewError as error:
-            raise DatabaseError(str(error)) from error
-        except (SQLAlchemyError, OSError) as error:
-            reason = error.orig if isinstance(error, DBAPIError) else error
-            raise DatabaseError(f"cannot use the database {_without_password(self._url)}: {reason}") from error
+        await self._in_thread(lambda: self._explained(self._open))
+
+    async def migrate(self, *, check: bool) -> SchemaVersions:
+        """Bring the schema to this version, or make it. ``check`` changes nothing, not even where there is no file.
+
+        Raises:
+            DatabaseError: It cannot be opened, is in use by another process, or is of a later version.
+        """
+
+        def look() -> SchemaVersions:
+            if check and not (self._path and self._path.exists()):
+                return SchemaVersions(None, SCHEMA_VERSION)
+            connection = self._connect()
+            with connection.begin():
+                found = schema_version(connection)
+                if not check:
+                    migrate(connection)
+            return SchemaVersions(found, SCHEMA_VERSION)
+
+        return await self._in_thread(lambda: self._explained(look))
+
+    def announce(self, address: str) -> None:
+        """Let whoever else would open this file know where its backend is."""
+        if self._ownership is not None:
+            self._ownership.announce(address)
+
+    @property
+    def _path(self) -> Path | None:
+        """The file; ``None`` for a database in memory."""
+        name = self._url.database
+        return None if name in {None, "", ":memory:"} or self._url.query else Path(str(name))
 
     def _open(self) -> None:
+        connection = self._connect()
+        with connection.begin():
+            migrate(connection)
+
+    def _connect(self) -> Connection:
+        if self._path is not None:
+            create_private(self._path)
+            self._ownership = Ownership(self._path, version=__version__)
         self._engine = make_engine(self._url)
         self._connection = self._engine.connect()
-        with self._connection.begin():
-            migrate(self._connection)
+        return self._connection
+
+    def _explained(self, work: Callable[[], T]) -> T:
+        """Run ``work``; what goes wrong says with which database."""
+        try:
+            return work()
+        except SchemaTooNewError as error:
+            raise DatabaseError(str(error)) from error
+        except (DatabaseInUseError, SQLAlchemyError, OSError) as error:
+            reason = str(error.orig if isinstance(error, DBAPIError) else error)
+            if isinstance(error, DBAPIError) and "locked" in reason and self._path is not None:
+                self._close()
+                reason = find_holder(self._path) or reason
+            raise DatabaseError(f"cannot use the database {shown(self._url)}: {reason}") from error
 
     async def read(self, work: Callable[[Connection], T]) -> T:
         """Run a query. It sees every write that was acknowledged before.
@@ -112,7 +152,9 @@ class Database:
             self._connection.close()
         if self._engine is not None:
             self._engine.dispose()
-        self._connection = self._engine = None
+        if self._ownership is not None:
+            self._ownership.release()
+        self._connection = self._engine = self._ownership = None
 
     def _connected(self) -> Connection:
         if self._connection is None:
@@ -123,27 +165,21 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
 
-def make_engine(text: str) -> Engine:
-    """An engine with real transactions, for SQLite too (see ``_set_up_sqlite``).
-
-    Raises:
-        ArgumentError: This is no database URL.
-        OSError: The file cannot be made.
-    """
-    url = make_url(text)
-    if url.get_backend_name() != "sqlite":
-        return create_engine(url)
-    if url.database:
-        _create_private(Path(url.database))
+def make_engine(url: URL | str) -> Engine:
+    """An engine with real transactions (see ``_set_up_sqlite``)."""
     # Another process holds its lock for as long as it runs: waiting longer is of little use.
-    engine = create_engine(url, connect_args={"timeout": 1})
+    engine = create_engine(make_url(url), connect_args={"timeout": 1})
     event.listen(engine, "connect", _set_up_sqlite)
     event.listen(engine, "begin", _begin)
     return engine
 
 
-def _create_private(path: Path) -> None:
-    # SQLite creates its files as 0644; what agents report is for their owner alone. The -wal file gets the main file's mode.
+def create_private(path: Path) -> None:
+    """Make the file, where there is none, for its owner alone: SQLite makes it 0644. The -wal file gets the main file's mode.
+
+    Raises:
+        OSError: It cannot be made.
+    """
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
 
@@ -166,10 +202,3 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
 
 def _begin(connection: Connection) -> None:
     connection.exec_driver_sql("BEGIN")
-
-
-def _without_password(url: str) -> str:
-    try:
-        return make_url(url).render_as_string(hide_password=True)
-    except ArgumentError:
-        return "given"

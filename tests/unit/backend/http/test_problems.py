@@ -8,7 +8,7 @@ import pytest
 
 from clawlog_backend.domain import errors
 from clawlog_backend.http.problems import problem_of
-from clawlog_backend.storage.engines.sqlite import DatabaseError
+from clawlog_backend.storage.engines.engine import DatabaseError
 
 ARGUMENTS = {
     errors.TaskEnded: (("t1", "done"), {}),

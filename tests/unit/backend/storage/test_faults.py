@@ -16,7 +16,7 @@ from clawlog_backend.domain.events import InterruptRequested, TaskCreated
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.live.control import Controls, controls_json
 from clawlog_backend.settings import Settings
-from clawlog_backend.storage.engines.sqlite import DatabaseError
+from clawlog_backend.storage.engines.engine import DatabaseError
 
 
 async def fails(*_arguments: Any) -> Any:

@@ -1,0 +1,93 @@
+"""What the backend asks of a database engine, whichever it is. No engine's own words here.
+
+A piece of work is a function of a connection. It runs off the event loop, in one transaction; what it reads is one state of the
+database. Nothing of a write that failed is left, so that its work may be run again as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+T = TypeVar("T")
+
+
+class DatabaseError(Exception):
+    """The database cannot be opened or used; the text says which one, why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaVersions:
+    """The schema's version in a database and in this program.
+
+    Attributes:
+        found: The database's; ``None`` where it has no tables yet.
+        known: The newest that this program knows.
+    """
+
+    found: int | None
+    known: int
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the database is of an earlier version."""
+        return self.found is not None and self.found < self.known
+
+
+class Database(Protocol):
+    """An engine's database, as the rest of the backend uses it.
+
+    Attributes:
+        shared: Whether other replicas may write to it at the same time. Where none can, what this process remembers of a task
+            is what is stored, and every change passes through it.
+    """
+
+    @property
+    def shared(self) -> bool:
+        """See above."""
+
+    async def open(self) -> None:
+        """Connect, and see that the schema is of this version.
+
+        Raises:
+            DatabaseError: It cannot be used.
+        """
+
+    async def migrate(self, *, check: bool) -> SchemaVersions:
+        """Bring the schema to this version, or make it, instead of opening; nothing else may be called but :meth:`close`.
+
+        Args:
+            check: Change nothing; only look.
+
+        Returns:
+            The versions as they were before.
+
+        Raises:
+            DatabaseError: It cannot be used, or is of a later version.
+        """
+
+    async def read(self, work: Callable[[Connection], T]) -> T:
+        """Run a query. It sees every write that was acknowledged before, here or by another replica.
+
+        Raises:
+            DatabaseError: It could not be read.
+        """
+
+    async def write(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction, and return once it is on disk.
+
+        The engine may run it several times, each time in a new transaction: it must not keep anything of a run that failed.
+
+        Raises:
+            DatabaseError: It could not be written; nothing of it was, or it is not known whether it was (the connection was
+                lost while it was committed).
+        """
+
+    def announce(self, address: str) -> None:
+        """Let whoever else would use this database know where its backend is."""
+
+    async def close(self) -> None:
+        """Finish what was submitted, and disconnect."""

@@ -1,0 +1,129 @@
+"""Several backends over one PostgreSQL database: what the end of any of them, or of the database, does to what was accepted."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import threading
+from collections.abc import Iterator
+
+from clawlog.protocol.ids import new_uuid
+from faults.load import connected
+from faults.oracle import Change
+from faults.registry import fault
+from faults.rig import Rig
+from support.postgres_cluster import programs
+from support.replicas import Page, Replicas, everything
+
+
+def _without_server() -> str | None:
+    return None if programs() else "PostgreSQL is not installed"
+
+
+@fault("two replicas: either killed, ended in turn, their database killed and restarted", _without_server, timeout_s=120.0)
+def replicas_end(rig: Rig) -> None:
+    """What a person sees at the end is what the database has; each stop was heard of once."""
+    draw = random.Random(17)
+    with Replicas(rig.folder) as replicas:
+        rig.history = lambda: applied
+        rig.daemon.start()
+        page = Page(replicas)
+        page.start()
+        stopped = _stop_some(rig, replicas)
+        with rig.load(agents=4, pause_s=0.005, base_url=replicas.balancer.url):
+            rig.accept_more(200)
+            for _ in range(rig.scale(1, 10)):
+                for act in draw.sample(_ACTS, len(_ACTS)):
+                    rig.progress(act.__name__)
+                    act(replicas, draw)
+                    rig.accept_more(rig.scale(100, 500))
+                    stopped += _stop_some(rig, replicas, rig.scale(2, 4))
+        rig.recover()
+        wanted = {row[0] for row in replicas.cluster.execute("SELECT interrupt_id FROM interrupts", replicas.name)}
+        assert wanted == set(stopped), "every stop that was asked for is there once"
+        rig.until(lambda: _seen(replicas) == wanted, "every stop was heard")
+        heard = _heard(replicas)
+        assert sorted(heard) == sorted(wanted), "each was heard once"
+        _same_in_the_end(rig, page, replicas)
+        page.end()
+        rig.notes |= {"stops": len(stopped), "streams": page.connections, "reloads": page.reloads}
+        applied = list(_applied(replicas))
+
+
+def _same_in_the_end(rig: Rig, page: Page, replicas: Replicas) -> None:
+    try:
+        rig.until(lambda: page.tasks == everything(replicas), "the page shows what the database has", pause_s=0.2)
+    except TimeoutError as error:
+        there = everything(replicas)
+        differing = {name: (page.tasks.get(name), there.get(name)) for name in page.tasks.keys() | there.keys()}
+        wrong = {name: both for name, both in differing.items() if both[0] != both[1]}
+        error.add_note(f"{len(wrong)} of {len(there)} differ (the page's, the database's): {list(wrong.items())[:5]}")
+        raise
+
+
+def _kill_one(replicas: Replicas, draw: random.Random) -> None:
+    backend = draw.choice(replicas.backends)
+    backend.kill()
+    backend.start()
+
+
+def _end_each_in_turn(replicas: Replicas, draw: random.Random) -> None:
+    for backend in replicas.backends:
+        backend.stop()
+        backend.start()
+
+
+def _kill_the_database(replicas: Replicas, draw: random.Random) -> None:
+    replicas.restart_database(signal.SIGQUIT)
+
+
+def _restart_the_database(replicas: Replicas, draw: random.Random) -> None:
+    replicas.restart_database(signal.SIGINT)
+
+
+def _pause_one(replicas: Replicas, draw: random.Random) -> None:
+    """It may have tasks locked, and its connections stay."""
+    backend = draw.choice(replicas.backends)
+    backend.send_signal(signal.SIGSTOP)
+    threading.Event().wait(0.5)
+    backend.send_signal(signal.SIGCONT)
+
+
+_ACTS = [_kill_one, _end_each_in_turn, _kill_the_database, _restart_the_database, _pause_one]
+
+
+def _stop_some(rig: Rig, replicas: Replicas, number: int = 2) -> list[str]:
+    """Begins tasks, and asks each to stop by way of the balancer."""
+    stops = []
+    for _ in range(number):
+        task_id = new_uuid()
+        with connected(rig.daemon.socket_path) as connection:
+            connection.call("task.create", task_id=task_id, event_id=new_uuid(), title="stop", base_url=replicas.balancer.url)
+
+        def is_there(task_id: str = task_id) -> bool:
+            query = "SELECT 1 FROM tasks WHERE task_id = %s"
+            return bool(replicas.cluster.execute(query, replicas.name, [task_id]))
+
+        rig.until(is_there, "the task is there")
+        stops.append(replicas.call("POST", f"/api/tasks/{task_id}/interrupt", {"reason": "test"})["interrupt_id"])
+    return stops
+
+
+def _seen(replicas: Replicas) -> set[str]:
+    rows = replicas.cluster.execute("SELECT interrupt_id FROM interrupts WHERE seen_ms IS NOT NULL", replicas.name)
+    return {row[0] for row in rows}
+
+
+def _heard(replicas: Replicas) -> list[str]:
+    rows = replicas.cluster.execute("SELECT detail FROM events WHERE kind = 'interrupt_seen'", replicas.name)
+    return [json.loads(row[0])["interrupt_id"] for row in rows]
+
+
+def _applied(replicas: Replicas) -> Iterator[Change]:
+    query = (
+        "SELECT event_id, task_id, kind, detail FROM events JOIN tasks ON n = task_n WHERE title <> 'stop' ORDER BY task_n, seq"
+    )
+    for event_id, task_id, kind, detail in replicas.cluster.execute(query, replicas.name):
+        told = json.loads(detail)
+        yield Change(event_id, task_id, kind, told.get("step_id"), told.get("status"), told.get("summary"))
