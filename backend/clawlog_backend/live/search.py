@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.storage import changes
 from clawlog_backend.storage.changes import Change
-from clawlog_backend.storage.engines.sqlite import Database, DatabaseError
+from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.queries import last_task_number
 from clawlog_backend.storage.search.documents import refresh
 
@@ -68,6 +68,9 @@ class SearchFollower:
             DatabaseError: They could not be written; what is left is tried again with the next.
         """
         async with self._one_at_a_time:
+            if self._database.shared:
+                await self._follow_shared()
+                return
             while self._behind is not None:
                 await self._take_up(self._behind)
             upto, due = self._log.position.seq, time.monotonic() > self._noted_s + _NOTE_EVERY_S
@@ -79,6 +82,15 @@ class SearchFollower:
                     self._noted_s, due = time.monotonic(), False
             finally:
                 self._changed.update(waiting)
+
+    async def _follow_shared(self) -> None:
+        """Nothing is remembered beside other replicas: whoever holds the place where the documents are goes on from there."""
+        upto = self._log.position.seq
+        if self._behind is not None and self._behind >= upto:
+            return
+        while await self._database.write(_follow):
+            pass
+        self._behind = upto
 
     async def _take_up(self, behind: int) -> None:
         """Note which tasks changed after a change, as far as this process did not hear of it; some of them."""
@@ -99,3 +111,18 @@ def _bring_up(connection: Connection, numbers: list[int], upto: int) -> None:
     refresh(connection, numbers[-_AT_ONCE:])
     if len(numbers) <= _AT_ONCE:
         changes.set_searched(connection, upto)
+
+
+def _follow(connection: Connection) -> bool:
+    """Bring the documents up to some of the changes after the last that they are up to; whether there may be more."""
+    since = changes.searched(connection, hold=True)
+    found = changes.following(connection, since, limit=_CHANGES_AT_ONCE)
+    if not found:
+        return False
+    numbers = sorted({n for change in found for n in change.events})
+    if found[0].seq != since + 1:
+        numbers = list(range(1, last_task_number(connection) + 1))
+    for first in range(0, len(numbers), _AT_ONCE):
+        refresh(connection, numbers[first : first + _AT_ONCE])
+    changes.set_searched(connection, found[-1].seq)
+    return len(found) == _CHANGES_AT_ONCE

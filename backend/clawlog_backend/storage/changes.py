@@ -129,9 +129,15 @@ def prune(connection: Connection, *, before: UtcMs, keep: int, at_once: int) -> 
     return last - oldest + 1, floor
 
 
-def searched(connection: Connection) -> int:
-    """Up to which change the documents of tasks say what the tasks do."""
-    return _value(connection, _SEARCHED)
+def searched(connection: Connection, *, hold: bool = False) -> int:
+    """Up to which change the documents of tasks say what the tasks do.
+
+    Args:
+        connection: In a transaction.
+        hold: Let no other replica go on from there until the transaction has ended.
+    """
+    query = select(schema.counters.c.value).where(schema.counters.c.name == _SEARCHED)
+    return int(connection.execute(query.with_for_update() if hold else query).scalar_one())
 
 
 def set_searched(connection: Connection, seq: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,6 +17,7 @@ from clawlog_backend.live import search
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage import task_list
 from clawlog_backend.storage.changes import searched
+from support.postgres_cluster import PostgresCluster
 
 
 def settings_of(folder: Path) -> Settings:
@@ -52,7 +54,7 @@ async def test_what_was_written_and_not_followed_is_found_after_a_start(
         await report(backend, "t1", kind="task_created", title="Deploy")
         await backend.search.catch_up()
         monkeypatch.setattr(backend.search, "heard", lambda _: None)
-        for begun in [task for task in backend._background if task.get_name() == "search"]:  # noqa: SLF001 - as if it had been killed
+        for begun in [task for task in backend._running if task.get_name() == "search"]:  # noqa: SLF001 - as if it had been killed
             begun.cancel()
         for n in range(3):
             await report(backend, f"later-{n}", kind="task_created", title="Left behind")
@@ -72,3 +74,15 @@ async def test_what_was_written_and_not_followed_is_found_after_a_start(
 def _forget_changes(connection: Connection, upto: int) -> None:
     connection.execute(text("DELETE FROM changes WHERE seq <= :upto + 1"), {"upto": upto})
     connection.execute(text("UPDATE database_info SET floor_seq = :upto + 1"), {"upto": upto})
+
+
+@pytest.mark.xdist_group("postgres")
+async def test_each_of_two_replicas_finds_what_either_accepted(postgres: PostgresCluster) -> None:
+    settings = Settings(database=postgres.database())
+    async with Backend(settings) as one, Backend(settings) as other, asyncio.timeout(30):
+        for n in range(6):
+            await report((one, other)[n % 2], f"t{n}", kind="task_created", title=f"Deploy 部署 {n}")
+        for backend in (one, other):
+            while len(await found(backend, "部署")) < 6:  # noqa: ASYNC110 - until it has heard of the other's
+                await asyncio.sleep(0.02)
+            assert await found(backend, "deploy 部署 3") == ["t3"]
