@@ -14,14 +14,16 @@ _SERIES = "WITH RECURSIVE series(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM ser
 
 # Nine tasks of ten are over; of the last ones most go on.
 _TASKS = """
-INSERT INTO tasks (n, task_id, title, status, reported, summary, metadata, created_ms, received_ms, updated_ms, ended_ms,
-    steps_total, steps_done, steps_failed, steps_started, agent_seen_ms, vouched_ms, sign_ms, evidence, pid, stalled, lost,
-    lost_reason, stop_id, stop_open, change_seq, control_seq, search)
-SELECT n, 'task-' || n, 'Task ' || n, iif(n <= :ended, iif(n % 20, 'done', 'failed'), 'running'), NULL, 'summary of ' || n,
+INSERT INTO tasks (n, task_id, title, status, summary, metadata, created_ms, received_ms, updated_ms, ended_ms,
+    steps_total, steps_done, steps_failed, steps_started, lost, stop_open, search)
+SELECT n, 'task-' || n, 'Task ' || n, iif(n <= :ended, iif(n % 20, 'done', 'failed'), 'running'), 'summary of ' || n,
     '{"repository":"shop"}', :now - 1000 * (:last - n), :now, :now, iif(n <= :ended, :now, NULL), 3, iif(n <= :ended, 3, 1),
-    0, iif(n <= :ended, 3, 2), :now, :now, :now, 'process', 4242, 0, 0, NULL, NULL, 0, :events - :last + n, n,
-    'task ' || n || char(10) || 'task-' || n || char(10) || 'summary of ' || n
+    0, iif(n <= :ended, 3, 2), 0, 0, 'task ' || n || char(10) || 'task-' || n || char(10) || 'summary of ' || n
 FROM series
+"""
+_LIVENESS = """
+INSERT INTO liveness (task_n, version, agent_seen_ms, vouched_ms, sign_ms, evidence, pid, stalled, beats, last_seq)
+SELECT n, 1, :now, :now, :now, 'process', 4242, 0, 0, :events / :last FROM series
 """
 _STEPS = """
 INSERT INTO steps (task_n, position, step_id, title, status, summary, started_ms, ended_ms)
@@ -29,26 +31,28 @@ SELECT n, position, 'task-' || n || '-' || position, 'Step ' || position,
     iif(n <= :ended OR position = 1, 'done', iif(position = 2, 'running', 'pending')), 'as it went', :now, :now
 FROM series, (SELECT 1 AS position UNION SELECT 2 UNION SELECT 3)
 """
+# As many of each task. They arrive in turns, as those of agents that work at the same time do.
 _EVENTS = """
-INSERT INTO events (seq, event_id, task_n, kind, at_ms, received_ms, task_status, detail)
-SELECT n, printf('00000000-0000-7000-8000-%012x', n), n % :last + 1, 'step_status', :now, :now, 'running',
+INSERT INTO events (task_n, seq, event_id, kind, at_ms, received_ms, task_status, detail)
+SELECT n % :last + 1, n / :last + 1, printf('00000000-0000-7000-8000-%012x', n), 'step_status', :now, :now, 'running',
     '{"step_id":"s","status":"running","summary":"as it went"}'
-FROM series
+FROM (SELECT n - 1 AS n FROM series)
 """
 
 
-def fill(path: Path, *, tasks: int, events: int) -> None:
-    """Makes the file, as a backend that took all of this would have left it."""
+def fill(path: Path, *, tasks: int, events: int, age_ms: int = 0) -> None:
+    """Makes the file, as a backend that took all of this ``age_ms`` ago would have left it."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         migrations.migrate(connection)
     engine.dispose()
-    given = {"last": tasks, "ended": tasks * 9 // 10, "events": events, "now": int(time.time() * 1000)}
+    given = {"last": tasks, "ended": tasks * 9 // 10, "events": events, "now": int(time.time() * 1000) - age_ms}
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = OFF")
     database.execute("PRAGMA cache_size = -400000")
     with database:
-        for statement, last in ((_TASKS, tasks), (_STEPS, tasks), (_EVENTS, events)):
+        for statement, last in ((_TASKS, tasks), (_LIVENESS, tasks), (_STEPS, tasks), (_EVENTS, events)):
             database.execute(_SERIES.format(last=last) + statement, given)
+        database.execute("UPDATE counters SET value = ? WHERE name = 'task_n'", (tasks,))
     database.close()
