@@ -33,6 +33,7 @@ BENCHMARKS = (
     "scaling",
     "backend_load",
     "postgres_load",
+    "retention",
     "stop_latency",
     "fair_turns",
     "dashboard",
