@@ -35,6 +35,7 @@ test: venv  ## every test; COVERAGE=1 measures them, too, and fails below the fl
 
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
+	CLAWLOG_TEST_ENGINES=all $(BIN)/python -m pytest -q --no-cov tests/integration/backend -k postgresql
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
 
 agents: venv  ## the real coding agents through every scenario; prints the table of docs/agents-and-skills.md. ARGS="codex --only stop --json"
