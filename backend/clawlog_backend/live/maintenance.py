@@ -34,7 +34,7 @@ _KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps
 _TASKS_WALKED_AT_ONCE = 2_000  # looked at for their age, in one read
 _TASKS_AT_ONCE, _STEPS_AT_ONCE = 50, 1_000  # removed in one transaction; more steps only where one task has them
 _ROWS_AT_ONCE = (100, 2_000)  # removed in one transaction: at least, at most
-_REMOVING_S = 0.05  # what one transaction that removes may take
+_REMOVING_S = 0.02  # what one transaction that removes may take
 
 log = logging.getLogger(__name__)
 
