@@ -34,6 +34,7 @@ BENCHMARKS = (
     "backend_load",
     "backend_reads",
     "postgres_load",
+    "retention",
     "stop_latency",
     "fair_turns",
     "dashboard",

@@ -43,13 +43,13 @@ FROM (SELECT n - 1 AS n FROM series)
 """
 
 
-def fill(path: Path, *, tasks: int, events: int) -> None:
-    """Makes the file, as a backend that took all of this would have left it."""
+def fill(path: Path, *, tasks: int, events: int, age_ms: int = 0) -> None:
+    """Makes the file, as a backend that took all of this ``age_ms`` ago would have left it."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         migrations.migrate(connection)
     engine.dispose()
-    given = {"last": tasks, "ended": tasks * 9 // 10, "events": events, "now": int(time.time() * 1000)}
+    given = {"last": tasks, "ended": tasks * 9 // 10, "events": events, "now": int(time.time() * 1000) - age_ms}
     database = sqlite3.connect(path)
     database.execute("PRAGMA journal_mode = WAL")
     database.execute("PRAGMA synchronous = OFF")

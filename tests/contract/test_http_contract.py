@@ -26,7 +26,7 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from clawlog_backend.settings import Settings
-from support.engines import database_on
+from support.engines import POSTGRESQL, database_on
 from support.running_backend import RunningBackend
 
 CHECKS = [
@@ -68,7 +68,7 @@ ROUTES: dict[tuple[str, str], tuple[set[str], bool]] = {
 ENDLESS = ("GET", "/api/stream")
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))])
+@pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBackend]:
     folder: Path = tmp_path_factory.mktemp("contract")
     with database_on(request.param, request, folder) as database:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-BOTH_ENGINES = pytest.mark.parametrize(
-    "database", ["sqlite", pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))], indirect=True
-)
+POSTGRESQL = pytest.param("postgresql", marks=pytest.mark.xdist_group("postgres"))
+
+BOTH_ENGINES = pytest.mark.parametrize("database", ["sqlite", POSTGRESQL], indirect=True)
 """Runs a test of the backend on each engine: those of the contract, of stops and of streams, where engines could differ."""
+
+EVERY_ENGINE = os.environ.get("CLAWLOG_TEST_ENGINES") == "all"
+
+BOTH_ENGINES_AT_LENGTH = BOTH_ENGINES if EVERY_ENGINE else pytest.mark.parametrize("database", ["sqlite"], indirect=True)
+"""Runs a test on SQLite, and with ``CLAWLOG_TEST_ENGINES=all``, as `make faults` does, on each engine."""
 
 
 @contextmanager

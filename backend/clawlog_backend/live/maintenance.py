@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Row, Select, func, literal_column, select
 
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.log import ChangeLog
@@ -30,8 +31,9 @@ _REMOVE_EVERY_MS = 3_600_000
 _KEEP_CHANGES_MS = 3_600_000  # nobody resumes after that long
 _KEEP_CHANGES = 100_000
 _KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps and stops are kept with their task
-_TASKS_AT_ONCE = 50
-_ROWS_AT_ONCE = (100, 50_000)  # removed in one transaction: at least, at most
+_TASKS_WALKED_AT_ONCE = 2_000  # looked at for their age, in one read
+_TASKS_AT_ONCE, _STEPS_AT_ONCE = 50, 1_000  # removed in one transaction; more steps only where one task has them
+_ROWS_AT_ONCE = (100, 2_000)  # removed in one transaction: at least, at most
 _REMOVING_S = 0.02  # what one transaction that removes may take
 
 log = logging.getLogger(__name__)
@@ -72,6 +74,7 @@ class Maintenance:
         self._clock = clock
         self._keep_days = keep_days
         self._prune_next = self._remove_next = clock()
+        self._pace = _Pace()
 
     async def run(self) -> None:
         """Maintain the database until cancelled. A failure is logged, and tried again."""
@@ -112,68 +115,107 @@ class Maintenance:
         """Remove the changes that nobody will resume from."""
         before = self._clock().plus(ms=-_KEEP_CHANGES_MS)
 
-        async def prune(at_once: int) -> bool:
+        async def prune(at_once: int) -> int:
             number, floor = await self._database.write(
                 lambda connection: changes.prune(connection, before=before, keep=_KEEP_CHANGES, at_once=at_once)
             )
             self._log.raise_floor(floor)
-            return number > 0
+            return number
 
-        await _in_small_steps(prune)
+        await self._pace.repeat(prune)
 
     async def remove_old_tasks(self) -> None:
         """Remove the tasks without a sign of life for ``keep_days``, with all that belongs to them."""
         if not self._keep_days:
             return
         cutoff = self._clock().plus(days=-self._keep_days)
+        first, last = await self._database.read(_task_numbers)
+        for begin in range(first, last + 1, _TASKS_WALKED_AT_ONCE):
+            walked = liveness.c.task_n.between(begin, begin + _TASKS_WALKED_AT_ONCE - 1)
+            found = await self._database.read(partial(_rows, _old_tasks(cutoff).where(walked).order_by(tasks.c.n)))
+            for numbers in _portions((row.n, row.steps_total) for row in found):
+                await self._remove_tasks(numbers, cutoff)
+
+    async def _remove_tasks(self, numbers: list[int], cutoff: UtcMs) -> None:
+        # Each transaction looks again at which of them are old: one may have been heard of meanwhile.
+        query = _old_tasks(cutoff).where(tasks.c.n.in_(numbers))
 
         # A long history goes first, a part at a time: with its task, it would all go at once.
-        async def remove_part(at_once: int) -> bool:
-            old = _events_of_old_tasks(cutoff).limit(at_once)
-            return await self._database.write(lambda connection: _remove_events(connection, old)) > 0
+        async def remove_part(at_once: int) -> int:
+            def work(connection: Connection) -> int:
+                old = list(connection.execute(query).scalars())
+                return _remove_events(connection, _EVENTS.where(events.c.task_n.in_(old)).limit(at_once))
 
-        async def remove_tasks(at_once: int) -> bool:
-            def work(connection: Connection) -> ChangeSet:
-                old = list(connection.execute(_old_tasks(cutoff).limit(min(at_once, _TASKS_AT_ONCE))).scalars())
-                return self._store.remove(connection, old, self._clock())
+            return await self._database.write(work)
 
-            return (await self._writer.run(work)).change is not None
+        def remove(connection: Connection) -> ChangeSet:
+            return self._store.remove(connection, list(connection.execute(query).scalars()), self._clock())
 
-        await _in_small_steps(remove_part)
-        await _in_small_steps(remove_tasks)
+        await self._pace.repeat(remove_part)
+        await self._writer.run(remove)
+        await asyncio.sleep(0)  # whoever waits to write goes first
 
     async def remove_old_heartbeats(self) -> None:
         """Remove heartbeats from the histories once they are a day old. Their tasks keep what the last one said."""
         cutoff = self._clock().plus(days=-_KEEP_HEARTBEATS_DAYS)
-        old = select(events.c.task_n, events.c.seq).where(events.c.kind == "heartbeat", events.c.received_ms < cutoff)
+        # The kind as a part of the text: with a parameter, an engine may not see that the index is of just these.
+        is_beat = events.c.kind == literal_column("'heartbeat'")
+        oldest = _EVENTS.where(is_beat, events.c.received_ms < cutoff).order_by(events.c.received_ms)
 
-        async def remove(at_once: int) -> bool:
-            oldest = old.order_by(events.c.received_ms).limit(at_once)
-            return await self._database.write(lambda connection: _remove_events(connection, oldest)) > 0
+        async def remove(at_once: int) -> int:
+            return await self._database.write(lambda connection: _remove_events(connection, oldest.limit(at_once)))
 
-        await _in_small_steps(remove)
+        await self._pace.repeat(remove)
 
 
-async def _in_small_steps(step: Callable[[int], Awaitable[bool]]) -> None:
-    """Repeat a step with as many rows as take about ``_REMOVING_S``, until it finds nothing more."""
-    least, most = _ROWS_AT_ONCE
-    at_once = least
-    while True:
-        began = monotonic()
-        if not await step(at_once):
-            return
-        took = monotonic() - began
-        at_once = max(least, min(most, at_once * 2, int(at_once * _REMOVING_S / took)))
-        await asyncio.sleep(0)  # whoever waits to write goes first
+class _Pace:
+    """As many rows for each transaction as take about ``_REMOVING_S`` on this machine."""
+
+    def __init__(self) -> None:
+        self._at_once = _ROWS_AT_ONCE[0]
+
+    async def repeat(self, step: Callable[[int], Awaitable[int]]) -> None:
+        """Repeat a step, which removes at most as many rows as it is given and says how many, until no more are left."""
+        least, most = _ROWS_AT_ONCE
+        while True:
+            began = monotonic()
+            if await step(self._at_once) < self._at_once:
+                return
+            took = monotonic() - began
+            self._at_once = max(least, min(most, self._at_once * 2, int(self._at_once * _REMOVING_S / took)))
+            await asyncio.sleep(0)  # whoever waits to write goes first
+
+
+_EVENTS: Select[Any] = select(events.c.task_n, events.c.seq)
+
+
+def _task_numbers(connection: Connection) -> tuple[int, int]:
+    """The lowest and the highest number of a task; without tasks, a range without numbers."""
+    row = connection.execute(select(func.min(tasks.c.n), func.max(tasks.c.n))).one()
+    return (0, -1) if row[0] is None else (row[0], row[1])
+
+
+def _rows(query: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
+    return connection.execute(query).all()
 
 
 def _old_tasks(cutoff: UtcMs) -> Select[Any]:
-    found = select(tasks.c.n).join_from(tasks, liveness)
+    found = select(tasks.c.n, tasks.c.steps_total).join_from(tasks, liveness)
     return found.where(liveness.c.sign_ms < cutoff, tasks.c.received_ms < cutoff)
 
 
-def _events_of_old_tasks(cutoff: UtcMs) -> Select[Any]:
-    return select(events.c.task_n, events.c.seq).where(events.c.task_n.in_(_old_tasks(cutoff)))
+def _portions(old: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
+    """Tasks by number, given with how many steps each has, in portions for one transaction."""
+    numbers: list[int] = []
+    total = 0
+    for n, steps in old:
+        if numbers and (len(numbers) == _TASKS_AT_ONCE or total + steps > _STEPS_AT_ONCE):
+            yield numbers
+            numbers, total = [], 0
+        numbers.append(n)
+        total += steps
+    if numbers:
+        yield numbers
 
 
 def _remove_events(connection: Connection, which: Select[Any]) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Connection, Integer, Table, Text, any_, bindparam
 from sqlalchemy.dialects.postgresql import ARRAY
-from sqlalchemy.sql.dml import Insert, Update
+from sqlalchemy.sql.dml import Delete, Insert, Update
 
 
 def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
@@ -22,12 +22,15 @@ def among(connection: Connection, column: Column[Any], values: Collection[Any]) 
     return column == any_(bindparam(None, list(values), type_=kind, unique=True))
 
 
-def run(connection: Connection, statement: Insert | Update, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]) -> None:
+def run(
+    connection: Connection, statement: Insert | Update | Delete, names: tuple[str, ...], rows: Sequence[tuple[Any, ...]]
+) -> None:
     """Run a statement for all rows at once.
 
     Args:
         connection: In a transaction.
-        statement: An INSERT of the named columns, or an UPDATE of them; of those that begin with ``key_`` it is the condition.
+        statement: An INSERT of the named columns, an UPDATE of them, or a DELETE; those that begin with
+            ``key_`` are its condition.
         names: What the values of a row are for, in their order.
         rows: The values; at least one.
     """
@@ -39,7 +42,7 @@ def run(connection: Connection, statement: Insert | Update, names: tuple[str, ..
 
 
 @lru_cache(maxsize=64)
-def _text(statement: Insert | Update, names: tuple[str, ...]) -> tuple[str, tuple[type, ...]]:
+def _text(statement: Insert | Update | Delete, names: tuple[str, ...]) -> tuple[str, tuple[type, ...]]:
     table = statement.table
     assert isinstance(table, Table)  # noqa: S101 - a statement of this package is of one table
     types = [_type(table.c[name.removeprefix("key_")]) for name in names]
@@ -49,7 +52,11 @@ def _text(statement: Insert | Update, names: tuple[str, ...]) -> tuple[str, tupl
     else:
         changed = ", ".join(f"{name} = v.{name}" for name in names if not name.startswith("key_"))
         keys = " AND ".join(f"t.{name.removeprefix('key_')} = v.{name}" for name in names if name.startswith("key_"))
-        text = f"UPDATE {table.name} AS t SET {changed} FROM {given} AS v({', '.join(names)}) WHERE {keys}"  # noqa: S608
+        rest = f"{given} AS v({', '.join(names)}) WHERE {keys}"
+        if isinstance(statement, Update):
+            text = f"UPDATE {table.name} AS t SET {changed} FROM {rest}"  # noqa: S608 - as above
+        else:
+            text = f"DELETE FROM {table.name} AS t USING {rest}"  # noqa: S608 - as above
     return text, tuple({"text": str, "bool": bool}.get(each, int) for each in types)
 
 

@@ -22,6 +22,7 @@ from clawlog_backend.storage.rows import chunks
 from clawlog_backend.storage.schema import events, interrupts, liveness, tasks
 from clawlog_backend.storage.view_rows import control_view, event_view, select_shown, stop_view, task_ref, task_views
 
+_HIGHEST_SEQ = 2**31 - 1  # an INTEGER of PostgreSQL takes no more, not even to compare with
 RECENT_EVENTS = 200
 _SUBTASKS = 100
 
@@ -144,7 +145,7 @@ def _history(
 ) -> list[EventView]:
     query = select(events).where(events.c.task_n == task_n).order_by(events.c.seq.desc()).limit(limit)
     if before is not None:
-        query = query.where(events.c.seq < before)
+        query = query.where(events.c.seq < min(before, _HIGHEST_SEQ))
     if after is not None:
         query = query.where(events.c.seq > after)
     if kinds:

@@ -8,10 +8,10 @@ import json
 
 import aiohttp
 
-from support.engines import BOTH_ENGINES
+from support.engines import BOTH_ENGINES_AT_LENGTH
 from support.running_backend import Api, event
 
-pytestmark = BOTH_ENGINES
+pytestmark = BOTH_ENGINES_AT_LENGTH
 
 BEAT = {"agent_seen_at": "2026-02-28T09:00:00.000Z", "evidence": "process", "stalled": False, "pid": 42}
 

@@ -348,3 +348,9 @@ async def test_what_does_not_fit_is_answered_with_a_problem_and_changes_nothing(
         assert problem["type"] == f"urn:clawlog:problem:{problem['code']}", case
     assert await api.get() == before
     assert (await api("GET", "/api/tasks"))[1]["counts"]["all"] == 1
+
+
+async def test_a_history_may_be_asked_for_before_any_number(api: Api) -> None:
+    await api.task()
+    status, page = await api("GET", f"/api/tasks/t1/events?before={2**62}")
+    assert (status, len(page["events"])) == (200, 1)

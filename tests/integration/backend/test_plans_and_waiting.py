@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from support.engines import BOTH_ENGINES
+from support.engines import BOTH_ENGINES_AT_LENGTH
 from support.running_backend import Api, RunningBackend, event
 
-pytestmark = BOTH_ENGINES
+pytestmark = BOTH_ENGINES_AT_LENGTH
 
 AT = "2026-02-28T09:00:00.000Z"
 BEAT = {"agent_seen_at": AT, "evidence": "process", "stalled": False, "pid": 42}

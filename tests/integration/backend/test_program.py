@@ -67,9 +67,10 @@ def test_it_says_where_it_listens_and_ends_cleanly_with_clients_connected(
         assert stream.readline().startswith(b"id: ")
         began = time.monotonic()
         process.send_signal(number)
-        out, err = process.communicate(timeout=10)
+        assert b"event: hello" in stream.read()  # to its end
+        assert idle.recv(1) == b""
         assert time.monotonic() - began < 2.5
-        idle.close()
+        out, err = process.communicate(timeout=10)
     assert (process.returncode, out, err) == (0, "", "")
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from support.engines import BOTH_ENGINES
+from support.engines import BOTH_ENGINES_AT_LENGTH
 from support.running_backend import Api, event
 
-pytestmark = BOTH_ENGINES
+pytestmark = BOTH_ENGINES_AT_LENGTH
 
 
 async def test_the_list_goes_page_by_page_without_a_gap_while_tasks_are_added(api: Api) -> None:

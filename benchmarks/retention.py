@@ -1,0 +1,62 @@
+"""How long writers wait while the backend removes a long past: every event is old, and all of them go."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+import urllib.request
+import uuid
+from pathlib import Path
+
+import aiohttp
+
+from benchmarks.figures import Figure
+from benchmarks.full_database import fill
+from benchmarks.programs import backend
+
+TASKS, EVENTS = 10_000, 1_000_000
+AGE_MS = 60 * 86_400_000  # twice as long as tasks are kept
+LIMIT_S = 300.0
+_PAUSE_S = 0.02
+
+
+def run() -> list[Figure]:
+    """The longest wait of a writer from the start until everything is removed."""
+    with tempfile.TemporaryDirectory(prefix="clawlog-bench-") as name:
+        home = Path(name)
+        fill(home / "backend.db", tasks=TASKS, events=EVENTS, age_ms=AGE_MS)
+        with backend(home) as server:
+            began = time.perf_counter()
+            took_s = asyncio.run(_write_until_removed(server.address))
+            lasted_s = time.perf_counter() - began
+    cuts = statistics.quantiles(took_s, n=100)
+    detail = f"p50 {cuts[49] * 1000:.0f} ms, p99 {cuts[98] * 1000:.0f} ms, {len(took_s)} writes, all within {lasted_s:.0f} s"
+    name = f"the longest wait of a writer while {EVENTS:,} old events are removed"
+    return [Figure(name, max(took_s) * 1000, 250, "<=", " ms", min(took_s) * 1000, max(took_s) * 1000, detail)]
+
+
+async def _write_until_removed(address: str) -> list[float]:
+    took_s: list[float] = []
+    deadline = time.monotonic() + LIMIT_S
+    async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
+        while len(took_s) % 50 or await asyncio.to_thread(_kept, address) > len(took_s):
+            if time.monotonic() > deadline:
+                raise RuntimeError(f"not everything was removed within {LIMIT_S:.0f} s")
+            event = {"event_id": str(uuid.uuid4()), "task_id": f"new-{len(took_s)}", "kind": "task_created",
+                     "at": "2026-01-01T00:00:00.000Z", "title": "New"}  # fmt: skip
+            began = time.perf_counter()
+            async with session.post(f"{address}/api/events", data=json.dumps({"events": [event]})) as response:
+                response.raise_for_status()
+                await response.read()
+            took_s.append(time.perf_counter() - began)
+            await asyncio.sleep(_PAUSE_S)
+    return took_s
+
+
+def _kept(address: str) -> int:
+    with urllib.request.urlopen(f"{address}/api/tasks?limit=1", timeout=30) as answer:
+        kept: int = json.load(answer)["counts"]["all"]
+        return kept

@@ -1,0 +1,86 @@
+"""Several backends over one PostgreSQL database: what each must know of the others; a database that is away, or another."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import aiohttp
+import pytest
+
+from clawlog_backend.storage import shared
+from clawlog_backend.storage.engines.opening import make_database
+from support.engines import POSTGRESQL
+from support.postgres_cluster import PostgresCluster
+from support.running_backend import Api, RunningBackend
+
+pytestmark = pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
+
+TOKEN = "correct-horse-battery-staple"
+WAIT_S = 10
+
+
+def name_of(url: str) -> str:
+    return url.partition("@/")[2].partition("?")[0]
+
+
+async def test_failed_log_ins_count_together_and_a_log_out_holds_everywhere(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession
+) -> None:
+    one, two = (Api(session, start_backend(token=TOKEN).url) for _ in range(2))
+    async with session.post(one.url + "/api/session", json={"token": TOKEN}) as response:
+        own = {"Cookie": response.headers["set-cookie"].partition(";")[0]}
+    assert [(await each("GET", "/api/tasks", headers=own))[0] for each in (one, two)] == [200, 200]
+    assert (await one("DELETE", "/api/session", headers=own))[0] == 204
+    async with asyncio.timeout(WAIT_S):
+        while (await two("GET", "/api/tasks", headers=own))[0] != 401:  # noqa: ASYNC110 - it is over there that it ends
+            await asyncio.sleep(0.02)
+    tries = [(await each("POST", "/api/session", {"token": "wrong"}))[0] for _ in range(5) for each in (one, two)]
+    assert tries == [401] * 10
+    assert [(await each("POST", "/api/session", {"token": TOKEN}))[0] for each in (one, two)] == [429, 429]
+
+
+async def test_while_the_database_is_away_it_is_not_ready_and_comes_back_by_itself(
+    api: Api, database: str, postgres: PostgresCluster
+) -> None:
+    name = name_of(database)
+    assert (await api("GET", "/readyz"))[0] == 200
+    postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", parameters=[name])
+    async with api.session.get(api.url + "/readyz") as response:
+        assert (response.status, "Retry-After" in response.headers) == (503, True)
+    assert (await api("POST", "/api/tasks", {"title": "T"}))[0] == 503
+    assert (await api("GET", "/healthz"))[0] == 200
+    postgres.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    assert (await api("GET", "/readyz"))[0] == 200
+    assert (await api("POST", "/api/tasks", {"title": "T"}))[0] == 201
+
+
+async def test_a_database_that_became_another_has_its_readers_begin_anew(
+    api: Api, database: str, postgres: PostgresCluster, start_backend: Callable[..., RunningBackend]
+) -> None:
+    await api.task("t1")
+    first = (await api("POST", "/api/control/poll", {"task_ids": ["t1"]}))[1]["cursor"]
+    async with api.session.get(api.url + "/api/stream") as stream:
+        await stream.content.readuntil(b"event: hello")
+        # As after a restore elsewhere: its second half, which says where the database lives, is of another place.
+        postgres.execute("UPDATE database_info SET store_id = left(store_id, 16) || repeat('0', 16)", name_of(database))
+        other = Api(api.session, start_backend().url)
+        cursor = (await other("POST", "/api/control/poll", {"task_ids": ["t1"]}))[1]["cursor"]
+        assert cursor.partition("-")[0] != first.partition("-")[0]
+        async with asyncio.timeout(WAIT_S):
+            await stream.content.readuntil(b"event: reset")
+    assert (await api("POST", "/api/control/poll", {"task_ids": ["t1"]}))[1]["cursor"] == cursor
+
+
+async def test_a_lease_is_one_replicas_until_it_runs_out(database: str, postgres: PostgresCluster) -> None:
+    replicas = make_database(database, pool=2)
+    await replicas.open()
+
+    async def take(holder: str) -> bool:
+        return await replicas.write(lambda connection: shared.take_lease(connection, "maintenance", holder))
+
+    assert [await take(holder) for holder in ("a", "b", "a")] == [True, False, True]
+    postgres.execute("UPDATE leases SET until_ms = until_ms - 15001", name_of(database))
+    assert [await take(holder) for holder in ("b", "a")] == [True, False]
+    await replicas.close()
