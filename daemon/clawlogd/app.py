@@ -116,8 +116,7 @@ async def run(
         closing.callback(services.liveness.close)
         spool, dispatcher = _make_dispatcher(services, where)
         stack.callback(spool.close)
-        clock, projects = where.clock.monotonic, services.projects
-        drops = Drops(env=where.env, state_dir=where.state_dir, spool=spool, projects=projects, monotonic=clock)
+        drops = _make_drops(services, where, spool)
         stack.callback(drops.close)
         await _resume(services, spool, drops)
 
@@ -158,6 +157,11 @@ async def _closing() -> AsyncIterator[AsyncExitStack]:
     finally:
         with anyio.CancelScope(shield=True):
             await closing.aclose()
+
+
+def _make_drops(services: Services, where: Environment, spool: Spool) -> Drops:
+    clock, projects = where.clock.monotonic, services.projects
+    return Drops(env=where.env, state_dir=where.state_dir, spool=spool, projects=projects, monotonic=clock)
 
 
 def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dispatcher]:

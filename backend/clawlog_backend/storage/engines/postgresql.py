@@ -241,6 +241,6 @@ def _set_up(connection: Any, _record: Any) -> None:
 
 def _reason(error: Exception) -> str:
     if isinstance(error, (ImportError, NoSuchModuleError)):
-        return "psycopg is not installed: pip install 'clawlog-status-sync[postgres]'"
+        return "psycopg is not installed beside clawlog: python -m pip install 'psycopg>=3.2'"
     reason = str(error.orig if isinstance(error, DBAPIError) else error)
     return "; ".join(line.strip() for line in reason.splitlines() if line.strip())
