@@ -96,7 +96,7 @@ async def run(
         where: Where it runs.
         shutdown: Asks it to end.
         ready: Called once it serves.
-        listen: Opens the ways in; by default the sockets that the settings name. The simulation has callers without sockets.
+        listen: Opens the ways in; by default the sockets that the settings name.
 
     Raises:
         InstanceError: It cannot run here.
@@ -138,7 +138,6 @@ async def run(
         _report_ready(services, manager)
         if ready is not None:
             ready(services)
-
         await shutdown.requested.wait()
         with anyio.CancelScope(shield=True), anyio.move_on_after(services.settings.shutdown.deadline_s):
             manager.stopping()
