@@ -119,7 +119,6 @@ async def run(
         drops = _make_drops(services, where, spool)
         stack.callback(drops.close)
         await _resume(services, spool, drops)
-
         manager = ServiceManager(where.env)
         places = Places(services.outbox.check_place, partial(setattr, services.runtime, "lost_places"))
         listeners = await (listen or _listen)(services, where, dispatcher, places, stack)
