@@ -45,7 +45,7 @@ def keep(event: Heartbeat, task: TaskState, received: UtcMs) -> dict[str, Any] |
     is_known = (
         task.kept_ms is not None
         and received - task.kept_ms < KEEP_EVERY_MS
-        and (event.evidence, event.stalled, event.pid) == (task.evidence, task.stalled, task.pid)
+        and is_repeat(event, task)
         and (event.summary is None or event.summary == task.summary)
     )
     if is_known and gap_since is None:

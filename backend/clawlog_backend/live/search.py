@@ -50,7 +50,8 @@ class SearchFollower:
 
     def heard(self, change: Change) -> None:
         """These tasks changed. What is searched changes by events of the history alone, and not by signs of life."""
-        self._changed.update(change.events)
+        if not self._database.shared:  # beside other replicas, the log itself is read
+            self._changed.update(change.events)
 
     async def run(self) -> None:
         """Follow until cancelled."""

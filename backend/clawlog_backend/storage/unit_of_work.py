@@ -207,15 +207,13 @@ class _UnitOfWork:
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _load(self, incoming: Sequence[Event]) -> None:
-        named = {event.task_id for event in incoming}
-        self._load_tasks(named)  # first: once its task is locked, no other replica takes an event that is looked for here
+        # Tasks first: once its task is locked, no other replica takes an event that is looked for after that.
+        self._load_tasks({event.task_id for event in incoming})
         columns = schema.events.c
         query = select(columns.event_id, columns.task_n, columns.kind, columns.task_status, columns.detail)
         for chunk in rows.chunks({event.event_id for event in incoming}):
             for event_id, *stored in self._connection.execute(query.where(among(self._connection, columns.event_id, chunk))):
                 self._stored[event_id] = _StoredEvent(*stored)
-        named = {event.task_id for event in incoming}
-        self._load_tasks(named)
         unknown = sum(isinstance(event, TaskCreated) and event.task_id not in self._tasks for event in incoming)
         if unknown:
             self._task_n = changes.reserve_task_numbers(self._connection, unknown)
