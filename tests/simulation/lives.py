@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import logging
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -224,3 +225,28 @@ class Life:
         if left:
             await asyncio.wait(left)
         self.tasks.clear()
+
+
+class Observer(logging.Handler):
+    """Reads the daemon's log as it is written."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Notes a line, and what it says of an agent."""
+        life = LIFE.get()
+        if life is not None and life.dead:
+            return
+        fields = {name: value for name, value in getattr(record, "fields", {}).items() if name not in _OF_THE_MACHINE}
+        event = record.getMessage()
+        self._world.log(f"d{life.number if life else 0}.{event}", **fields)
+        if event == "agent_lost":
+            self._world.model.declared_lost(fields["task_id"])
+        if record.levelno >= logging.ERROR and event not in _EXPECTED:
+            self._world.violated("a fault of the daemon's own", event=event, **fields)
+
+
+_OF_THE_MACHINE = frozenset({"pid", "state_dir"})
+_EXPECTED = frozenset({"storage_failed"})

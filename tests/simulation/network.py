@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from simulation.backend import Backend, Reply
+from simulation.plan import Item
 
 _NEVER_S = 1e9
 
@@ -39,6 +40,29 @@ class Link:
     def healthy(self) -> bool:
         """Whether requests get through."""
         return self.state == "up" and not self.bad
+
+    async def suffer(self, item: Item) -> None:
+        """What goes wrong with it, from its beginning to its end."""
+        match item.kind:
+            case "outage":
+                self.state = item.args[1]
+                self.backend.hang_up()
+                await asyncio.sleep(item.args[2])
+                self.state = "up"
+            case "bad":
+                self.bad = item.args[1]
+                await asyncio.sleep(item.args[2])
+                self.bad = 0.0
+            case "slow":
+                self.slow_s = item.args[1]
+                await asyncio.sleep(item.args[2])
+                self.slow_s = 0.0
+            case "restore":
+                self.backend.restore()
+            case "backup":
+                self.backend.back_up()
+            case "hangup":
+                self.backend.hang_up()
 
 
 class Refused(OSError):  # noqa: N818 - names what is the case

@@ -34,7 +34,6 @@ def run_all(
     """Runs seeds in processes of their own, and gives what came of each as soon as it is known."""
     count = min(workers or os.cpu_count() or 1, max(1, len(seeds)))
     found: SimpleQueue[Verdict | None] = SimpleQueue()
-    ended = False
     with ThreadPoolExecutor(count) as pool:
         workings = [pool.submit(_work, list(seeds[start::count]), hours, mutation, found) for start in range(count)]
         left = len(workings)
@@ -42,7 +41,7 @@ def run_all(
             verdict = found.get()
             if verdict is None:
                 left -= 1
-            elif not ended:
+            else:
                 yield verdict
         for each in workings:
             each.result()

@@ -17,7 +17,7 @@ from clawlogd.settings import Batch, Heartbeat, LiveSettings, Metadata, OutboxBo
 from simulation.agents import Agent, spool_content
 from simulation.backend import Backend, Reply
 from simulation.disk import SpoolFiles
-from simulation.lives import LIFE, Life
+from simulation.lives import LIFE, Life, Observer
 from simulation.loop import SimLoop, SimTask
 from simulation.model import Model, TaskModel
 from simulation.network import Link, exchange
@@ -294,7 +294,8 @@ class World:
                 await self._disk_fault(item)
             case _:
                 assert link is not None
-                await self._link_fault(link, item)
+                await link.suffer(item)
+                link.healthy_since = self.loop.now + 90  # a breaker's longest pause, and a request that hangs
         self.log("fault_over", kind=item.kind)
 
     async def _disk_fault(self, item: Item) -> None:
@@ -307,29 +308,6 @@ class World:
             await asyncio.sleep(item.args[1])
             self.disk_stall_s = 0.0
         self.unwell_until = self.loop.now + 30
-
-    async def _link_fault(self, link: Link, item: Item) -> None:
-        match item.kind:
-            case "outage":
-                link.state = item.args[1]
-                link.backend.hang_up()
-                await asyncio.sleep(item.args[2])
-                link.state = "up"
-            case "bad":
-                link.bad = item.args[1]
-                await asyncio.sleep(item.args[2])
-                link.bad = 0.0
-            case "slow":
-                link.slow_s = item.args[1]
-                await asyncio.sleep(item.args[2])
-                link.slow_s = 0.0
-            case "restore":
-                link.backend.restore()
-            case "backup":
-                link.backend.back_up()
-            case "hangup":
-                link.backend.hang_up()
-        link.healthy_since = self.loop.now + 90  # a breaker's longest pause, and a request that hangs
 
     # ── The run ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -375,7 +353,7 @@ class World:
 
     def run(self) -> Result:
         """Carries the plan out."""
-        handler = _Observer(self)
+        handler = Observer(self)
         logger = logging.getLogger("clawlogd")
         before, handlers, propagates = logger.level, logger.handlers[:], logger.propagate
         logger.handlers[:], logger.propagate = [handler], False
@@ -402,31 +380,6 @@ class World:
             self.loop.call_soon(self.loop.stop)
             self.loop.run_forever()
         self.loop.close()
-
-
-class _Observer(logging.Handler):
-    """Reads the daemon's log as it is written."""
-
-    def __init__(self, world: World) -> None:
-        super().__init__()
-        self._world = world
-
-    def emit(self, record: logging.LogRecord) -> None:
-        """Notes a line, and what it says of an agent."""
-        life = LIFE.get()
-        if life is not None and life.dead:
-            return
-        fields = {name: value for name, value in getattr(record, "fields", {}).items() if name not in _OF_THE_MACHINE}
-        event = record.getMessage()
-        self._world.log(f"d{life.number if life else 0}.{event}", **fields)
-        if event == "agent_lost":
-            self._world.model.declared_lost(fields["task_id"])
-        if record.levelno >= logging.ERROR and event not in _EXPECTED:
-            self._world.violated("a fault of the daemon's own", event=event, **fields)
-
-
-_OF_THE_MACHINE = frozenset({"pid", "state_dir"})
-_EXPECTED = frozenset({"storage_failed"})
 
 
 def simulate(plan: Plan) -> Result:

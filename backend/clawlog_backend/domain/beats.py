@@ -38,6 +38,8 @@ def keep(event: Heartbeat, task: TaskState, received: UtcMs) -> dict[str, Any] |
 
     To be asked before the heartbeat is applied.
     """
+    if is_late(event, task):
+        return None
     gap_since = None
     if task.vouched_ms is not None:
         last = task.vouched_ms if task.beat_ms is None else task.beat_ms

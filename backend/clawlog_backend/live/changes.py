@@ -282,8 +282,8 @@ class ChangeFeed:
 
         Where that is not available (it is too much, or ``since`` is not of this database), the reader has to reload.
         """
-        position, now, upto = self._log.position, self._clock(), subscription.upto
         await self._log.reach(str(since))
+        position, now, upto = self._log.position, self._clock(), subscription.upto
         if not position.floor_seq <= since <= position.seq:
             return encode_message("reset", b"{}", upto)
 

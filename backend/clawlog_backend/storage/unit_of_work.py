@@ -252,19 +252,21 @@ class _UnitOfWork:
         kept: dict[str, Any] | None = {}
         try:
             if task is not None:
-                control_before, counted_before = _control(task), counted_as(task)
+                control_before = _control(task)
+                if task.task_id not in self._before:
+                    self._before[task.task_id] = counted_as(task)
                 before = standing(task, self._received) if isinstance(event, _OF_MANY) else None
                 if isinstance(event, Heartbeat):
-                    kept = None if beats.is_late(event, task) else beats.keep(event, task, self._received)
+                    kept = beats.keep(event, task, self._received)
                 transitions.apply(event, task, self._received)
             elif isinstance(event, TaskCreated):
-                control_before, before, counted_before = (False, None, False, False), None, None
+                control_before, before = (False, None, False, False), None
                 task = self._create(event)
+                self._before[task.task_id] = None
             else:
                 raise UnknownTask(event.task_id)
         except DomainError as error:
             return EventOutcome(event.event_id, EventStatus.REJECTED, error=error)
-        self._before.setdefault(task.task_id, counted_before)
         self._touched[task.task_id] = task
         if kept is not None:
             self._record(event, task, kept)

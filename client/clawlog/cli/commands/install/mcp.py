@@ -17,8 +17,8 @@ from clawlog.agents.agent import Agent, McpServer, NotOffered
 from clawlog.agents.catalogue import AGENTS
 from clawlog.agents.installation import OwnFile
 from clawlog.cli.commands.install.hooks import planning
-from clawlog.cli.commands.install.hooks.edits import EditFile, Wanted
-from clawlog.cli.commands.install.hooks.planning import KIND, HooksPlan, LeftAlone
+from clawlog.cli.commands.install.hooks.edits import Wanted
+from clawlog.cli.commands.install.hooks.planning import KIND, HooksPlan
 from clawlog.cli.commands.install.record import MCP, Record
 from clawlog.cli.editing import changes, places
 from clawlog.cli.editing.changes import Edit, Own
@@ -29,6 +29,7 @@ _PROGRAM = "clawlog"
 _PATHS = ("CLAWLOG_STATE_DIR", "CLAWLOG_CONFIG")
 _VARIABLES = ("CLAWLOG_SOCKET", *_PATHS, "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
 """By which the daemon is found."""
+_NAMES_SERVER = "names the server clawlog"
 
 
 def server(env: Mapping[str, str], project: str | None = None, *, is_allowed: bool = False) -> McpServer:
@@ -81,7 +82,7 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *
         planning.edit(plan, record, path, all_wanted)
     for path in sorted(going.keys() & record.edits.keys() - wanted.keys()):  # what was allowed before, and is not any more
         if any(own.agent == going[path] for own in record.edits[path].own):
-            _take_out(plan, record, path, {going[path]})
+            planning.take_out(plan, record, path, {going[path]}, (), what=_NAMES_SERVER)
     return plan
 
 
@@ -101,15 +102,8 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
     found = _unrecorded(env, record, plan.agents)
     recorded = [path for path, edited in record.edits.items() if any(own.agent in going for own in edited.own)]
     for path in dict.fromkeys([*recorded, *found]):
-        _take_out(plan, record, path, going, found.get(path, ()))
+        planning.take_out(plan, record, path, going, found.get(path, ()), what=_NAMES_SERVER)
     return plan
-
-
-def _take_out(plan: HooksPlan, record: Record, path: str, going: set[str], found: Sequence[Own] = ()) -> None:
-    try:
-        plan.actions.append(EditFile.planned(path, record, agents=going, found=found))
-    except NotEditable as error:
-        plan.left.append(LeftAlone(path, f"{error}; take out what names the server clawlog"))
 
 
 def _edits(agent: Agent, about: McpServer) -> list[Edit]:

@@ -125,10 +125,7 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
         edited = record.edits.get(path)
         if path not in found and edited is not None and not any(own.agent in going for own in edited.own):
             continue
-        try:
-            plan.actions.append(EditFile.planned(path, record, agents=going, found=found.get(path, ())))
-        except NotEditable as error:
-            plan.left.append(_to_take_out(path, error, env))
+        take_out(plan, record, path, going, found.get(path, ()), what=_runs_hook(env))
     plan.actions += [RemoveOwn(path) for path, name in record.agents.items() if name in going]
     plan.actions += [RemoveOwn(each.path, each.content) for each in _unrecorded_files(env, record, going)]
     if not plan.left and not _staying(record, going):  # else something would run a hook that is not there
@@ -176,6 +173,18 @@ def edit(plan: HooksPlan, record: Record, path: str, wanted: Sequence[Wanted]) -
             )
 
 
+def take_out(plan: HooksPlan, record: Record, path: str, going: set[str], found: Sequence[Own], *, what: str) -> None:
+    """Adds to a plan that what these own is taken out of a settings file, or that it is left to a person: ``what`` is to go."""
+    try:
+        plan.actions.append(EditFile.planned(path, record, agents=going, found=found))
+    except NotEditable as error:
+        plan.left.append(_to_take_out(path, error, what))
+
+
+def _to_take_out(path: str, error: NotEditable, what: str) -> LeftAlone:
+    return LeftAlone(path, f"{error}; take out what {what}")
+
+
 def _is_the_users(action: EditFile, wanted: Wanted) -> bool:
     after = action.revision.after
     return after is not None and changes.state(after, wanted.edit) == "different"
@@ -187,8 +196,8 @@ def _agents_of(action: Action) -> Sequence[str]:
     return [action.agent] if isinstance(action, WriteOwn) else ()
 
 
-def _to_take_out(path: str, error: NotEditable, env: Mapping[str, str]) -> LeftAlone:
-    return LeftAlone(path, f"{error}; take out what runs {agents.place(env).hooks}/hook")
+def _runs_hook(env: Mapping[str, str]) -> str:
+    return f"runs {agents.place(env).hooks}/hook"
 
 
 def _unrecorded(env: Mapping[str, str], record: Record, going: set[str]) -> tuple[dict[str, list[Own]], list[LeftAlone]]:
@@ -215,7 +224,7 @@ def _unrecorded(env: Mapping[str, str], record: Record, going: set[str]) -> tupl
                     found.setdefault(entry.path, []).append(Own.of(entry, kept=len(entry.where), agent=agent.name))
             except NotEditable as error:
                 if text is not None and f"{place.hooks}/hook" in text:
-                    left[entry.path] = _to_take_out(entry.path, error, env)
+                    left[entry.path] = _to_take_out(entry.path, error, _runs_hook(env))
     return found, list(left.values())
 
 
