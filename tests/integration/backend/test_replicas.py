@@ -8,6 +8,9 @@ from collections.abc import Callable
 import aiohttp
 import pytest
 
+from clawlog_backend.backend import Backend
+from clawlog_backend.domain.events import batch_event
+from clawlog_backend.settings import Settings
 from clawlog_backend.storage import shared
 from clawlog_backend.storage.engines.opening import make_database
 from support.engines import POSTGRESQL
@@ -17,6 +20,7 @@ from support.running_backend import Api, RunningBackend
 pytestmark = pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
 
 TOKEN = "correct-horse-battery-staple"
+AT = "2026-02-28T09:00:00Z"
 WAIT_S = 10
 
 
@@ -84,3 +88,19 @@ async def test_a_lease_is_one_replicas_until_it_runs_out(database: str, postgres
     postgres.execute("UPDATE leases SET until_ms = until_ms - 15001", name_of(database))
     assert [await take(holder) for holder in ("b", "a")] == [True, False]
     await replicas.close()
+
+
+async def test_a_reader_that_changes_replicas_resumes_there_and_need_not_reload(database: str) -> None:
+    settings = Settings(database=database)
+    async with Backend(settings) as one, Backend(settings) as other:
+        reader = other.feed.subscribe(None)
+        for n in range(5):  # each time, the other has most likely not heard of it yet
+            create = {
+                "event_id": f"e{n}",
+                "task_id": f"t{n}",
+                "kind": "task_created",
+                "title": "T",
+                "at": "2026-02-28T09:00:00Z",
+            }
+            await one.writer.submit([batch_event.validate_python(create)])
+            assert b"event: reset" not in await other.feed.catch_up(reader, one.log.position.seq)
