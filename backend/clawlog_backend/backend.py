@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Self
+from collections.abc import Callable, Coroutine
+from typing import Any, Self
 
 from sqlalchemy import Connection
 
@@ -71,6 +72,7 @@ class Backend:
             keep_days=settings.keep_days,
             may_lead=self._replica.may_lead if self._replica else None,
         )
+        self._follow_traces = self._trace_exporter()
         self._running: list[asyncio.Task[None]] = []
 
     async def __aenter__(self) -> Self:
@@ -89,6 +91,8 @@ class Backend:
             self._running.append(asyncio.create_task(self._replica.run(), name="replica"))
         self._running.append(asyncio.create_task(self.maintenance.run(), name="maintenance"))
         self._running.append(asyncio.create_task(self.search.run(), name="search"))
+        if self._follow_traces is not None:
+            self._running.append(asyncio.create_task(self._follow_traces(), name="traces"))
         return self
 
     def _begin(self, connection: Connection) -> None:
@@ -112,6 +116,20 @@ class Backend:
         if self._running:
             await asyncio.wait(self._running)
         await self.database.close()
+
+    def _trace_exporter(self) -> Callable[[], Coroutine[Any, Any, None]] | None:
+        if self.settings.traces is None:
+            return None
+        from clawlog_backend.otel.exporter import TraceExporter  # noqa: PLC0415 - its library is an extra
+
+        return TraceExporter(
+            database=self.database,
+            changes=self.log,
+            receiver=self.settings.traces,
+            metrics=self.metrics.of_traces(),
+            clock=self.clock,
+            may_lead=self._replica.may_lead if self._replica else None,
+        ).run
 
     def _metrics(self) -> Metrics:
         metrics = Metrics()

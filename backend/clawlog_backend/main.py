@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,10 +20,12 @@ from clawlog_backend.settings import (
     DEFAULT_POOL,
     DEFAULT_PORT,
     DEFAULT_REQUESTS_PER_S,
+    DEFAULT_TRACES_WAITING,
     LARGEST_POOL,
     SMALLEST_POOL,
     Settings,
     SettingsError,
+    TraceReceiver,
     check_shown_database,
     default_database,
     read_token,
@@ -39,6 +42,8 @@ _EPILOG = """\
 environment:
   CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the access token; required on any address but a loopback one
   CLAWLOG_STATE_DIR                   where backend.db is kept by default
+  OTEL_EXPORTER_OTLP_*, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
+                                      where traces go, and as whose (with --otel)
   PGPASSFILE, PGPASSWORD              the password for PostgreSQL, which --database must not hold
 
 exit status: 0 ended by SIGTERM or SIGINT, 2 usage or an invalid setting, 69 the address or the database cannot be used
@@ -78,6 +83,7 @@ def _serve(arguments: Sequence[str]) -> int:
             root_path=options.root_path.rstrip("/"),
             pool=options.pool,
             accept_data_loss=options.accept_data_loss,
+            traces=_traces(options),
         )
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
@@ -96,6 +102,8 @@ def _serve(arguments: Sequence[str]) -> int:
 
     try:
         asyncio.run(BackendServer(settings).run(on_listening=listening))
+    except SettingsError as error:
+        return _fail(error, EXIT_USAGE)
     except (DatabaseError, ListenError, OSError) as error:
         return _fail(error, EXIT_FAILED)
     return 0
@@ -151,6 +159,22 @@ def _database(options: argparse.Namespace) -> str:
     return options.database or str(default_database(os.environ))
 
 
+def _traces(options: argparse.Namespace) -> TraceReceiver | None:
+    """Where traces are exported to, as the flags and OpenTelemetry's own variables say.
+
+    Raises:
+        SettingsError: They cannot be used, or the extra that it takes is not installed.
+    """
+    if options.otel is None:
+        return None
+    from clawlog_backend.otel import environment, library  # noqa: PLC0415 - only there
+
+    if environment.is_disabled(os.environ):
+        return None
+    library.check()
+    return replace(environment.receiver(os.environ, options.otel or None), most_waiting=options.otel_queue)
+
+
 def _fail(error: Exception, status: int) -> int:
     print(f"clawlog backend: {error}", file=sys.stderr)  # noqa: T201 - the program's diagnostics
     return status
@@ -177,6 +201,10 @@ def build_parser() -> argparse.ArgumentParser:
     add("--requests-per-second", type=_rate, default=DEFAULT_REQUESTS_PER_S, metavar="N",
         help="rate limit for each client on another machine; 0 for none (default %(default)g)")  # fmt: skip
     add("--root-path", default="", metavar="PATH", help="the path below which a proxy shows it, such as /clawlog")
+    add("--otel", nargs="?", const="", metavar="URL",
+        help="export tasks that ended as OpenTelemetry traces (default URL: the environment's or this machine's)")  # fmt: skip
+    add("--otel-queue", type=_count, default=DEFAULT_TRACES_WAITING, metavar="N",
+        help="how many may wait while the receiver is down; then the oldest are dropped (default %(default)s)")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -203,6 +231,12 @@ def _add_database(parser: argparse.ArgumentParser) -> None:
 def _pool(text: str) -> int:
     if not text.isdecimal() or not SMALLEST_POOL <= int(text) <= LARGEST_POOL:
         raise argparse.ArgumentTypeError(f"{text!r} is not a pool: expected {SMALLEST_POOL} to {LARGEST_POOL} connections")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tasks: expected 1 to 10000000")
     return int(text)
 
 

@@ -40,6 +40,10 @@ class Metrics:
         """Add a gauge whose value is read whenever the metrics are."""
         Gauge(name, meaning, registry=self.registry).set_function(value)
 
+    def of_traces(self) -> TraceMetrics:
+        """Add those of the export of traces."""
+        return TraceMetrics(self.registry)
+
     def count_events(self, changes: ChangeSet) -> None:
         """Count a group of events by their outcomes."""
         for status, number in Tally(outcome.status for outcome in changes.outcomes).items():
@@ -51,3 +55,37 @@ class Metrics:
             if which not in {Filter.ALL, Filter.ACTIVE}:  # sums of the others
                 self._tasks.labels(which.value).set(getattr(counts, which.value))
         return generate_latest(self.registry)
+
+
+class TraceMetrics:
+    """What is counted of the export of traces, where there is one.
+
+    Attributes:
+        waiting: How many runs wait.
+        up: Whether the receiver took what it was sent last.
+        failed_requests: Requests that will be repeated.
+        rejected_spans: Spans that the receiver did not take although it took their request.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self.waiting = Gauge("clawlog_backend_traces_waiting", "Runs of tasks that wait to be exported.", registry=registry)
+        self.up = Gauge("clawlog_backend_trace_receiver_up", "1 while the receiver takes what it is sent.", registry=registry)
+        self.up.set(1)
+        self.failed_requests = Counter(
+            "clawlog_backend_trace_failed_requests", "Requests to the receiver that will be repeated.", registry=registry
+        )
+        self.rejected_spans = Counter(
+            "clawlog_backend_trace_rejected_spans", "Spans that the receiver did not take of a request.", registry=registry
+        )
+        self._runs = Counter(
+            "clawlog_backend_traces",
+            "Runs of tasks that left the queue, by result.",
+            ["result"],
+            registry=registry,
+        )
+        for result in ("exported", "refused", "dropped", "unsampled", "unreadable"):
+            self._runs.labels(result)
+
+    def count(self, result: str, number: int) -> None:
+        """Count runs that left the queue."""
+        self._runs.labels(result).inc(number)

@@ -16,6 +16,7 @@ DEFAULT_PORT = 8000
 DEFAULT_KEEP_DAYS = 30.0
 DEFAULT_REQUESTS_PER_S = 200.0
 DEFAULT_POOL = 8
+DEFAULT_TRACES_WAITING = 100_000
 SMALLEST_POOL = 2  # one connection writes, the others read
 LARGEST_POOL = 100
 _TOKEN_BYTES = 4_096
@@ -27,6 +28,32 @@ _ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]*[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+")
 
 class SettingsError(Exception):
     """A setting with which the backend cannot start; the text says which, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraceReceiver:
+    """Where traces go, and as whose.
+
+    Attributes:
+        url: Where they are posted.
+        headers: What goes with them; may hold a secret.
+        timeout_s: How long one request may take.
+        gzip: Whether they are compressed.
+        certificate: A file of certificates by which the receiver is known.
+        client_certificate: This program's own, with ``client_key``.
+        resource: The attributes of what they come from, ``service.name`` among them.
+        most_waiting: How many runs of tasks may wait to be sent; beyond that the oldest are dropped.
+    """
+
+    url: str
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    timeout_s: float = 10.0
+    gzip: bool = False
+    certificate: Path | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    resource: Mapping[str, str] = field(default_factory=dict)
+    most_waiting: int = DEFAULT_TRACES_WAITING
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +73,7 @@ class Settings:
         max_polls: How many long polls may wait at once.
         pool: How many connections to hold to a PostgreSQL server.
         accept_data_loss: Use a PostgreSQL server that may lose what it has acknowledged.
+        traces: Where tasks that ended are exported as traces; ``None`` for nowhere.
     """
 
     database: str
@@ -60,6 +88,7 @@ class Settings:
     root_path: str = ""
     pool: int = DEFAULT_POOL
     accept_data_loss: bool = False
+    traces: TraceReceiver | None = None
 
     def __post_init__(self) -> None:
         if self.root_path and not _ROOT_PATH.fullmatch(self.root_path):

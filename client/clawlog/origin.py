@@ -67,9 +67,16 @@ def command(words: "Sequence[str]") -> str:
 
 
 def metadata(pairs: "Mapping[str, str]", env: "Mapping[str, str]") -> dict[str, str]:
-    """Returns a task's metadata: the caller's own pairs, and the agent's name where there is none and there is room."""
-    name = None if "agent" in pairs or len(pairs) >= MAX_METADATA_PAIRS else agent(env)
-    return dict(pairs) if name is None else {**pairs, "agent": name}
+    """Returns a task's metadata: the caller's own pairs, and while there is room the agent's name and the caller's span."""
+    found = dict(pairs)
+    if "agent" not in found and len(found) < MAX_METADATA_PAIRS and (name := agent(env)) is not None:
+        found["agent"] = name
+    if env.get("TRACEPARENT") and len(found) < MAX_METADATA_PAIRS:
+        from clawlog import trace_context  # noqa: PLC0415 - only there
+
+        if (caller := trace_context.of_caller(env)) is not None:
+            found.setdefault(trace_context.KEY, caller)
+    return found
 
 
 def parent(task_id: str, env: "Mapping[str, str]") -> "str | None":

@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 import uuid
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ class BackendProcess:
         root_path: The path below which it is shown.
         plain_only: Whether it lacks the batch routes.
         database: The URL of its database; a file in the folder if there is none.
+        flags: Further flags.
     """
 
     def __init__(
@@ -45,11 +47,12 @@ class BackendProcess:
         root_path: str = "",
         plain_only: bool = False,
         database: str | None = None,
+        flags: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self._database = database
         self._program = ["-P", str(Path(__file__).with_name("plain_backend.py"))] if plain_only else ["-m", "clawlog_backend"]
-        self._flags = ["--root-path", root_path] if root_path else []
+        self._flags = [*(["--root-path", root_path] if root_path else []), *flags]
         self._token = token
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0

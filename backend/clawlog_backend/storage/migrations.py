@@ -129,8 +129,8 @@ def _one_log(connection: Connection) -> None:
 
 
 def _followers(connection: Connection) -> None:
-    """To version 4: those that follow the log store where they are, and notifications wait in a table. It only adds tables."""
-    for table in (schema.followers, schema.notifications):
+    """To version 4: who follows the log stores where it is; notifications and traces wait. It only adds tables."""
+    for table in (schema.followers, schema.notifications, schema.waiting_traces):
         table.create(connection)
 
 

@@ -214,3 +214,14 @@ notifications = Table(
     Column("detail", Text, nullable=False),
     Index("notifications_by_due", "state", "due_ms"),
 )
+
+# The runs of tasks that ended and are to be exported as traces (see storage/traces.py), by the numbers of the events with which
+# they ended.
+waiting_traces = Table(
+    "waiting_traces",
+    metadata,
+    Column("task_n", Integer, ForeignKey("tasks.n", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("seq", Integer, primary_key=True, autoincrement=False),
+    Column("ended_ms", BigInteger, nullable=False),
+    Index("waiting_traces_by_end", "ended_ms", "task_n", "seq"),
+)

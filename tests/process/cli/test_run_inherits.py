@@ -138,7 +138,7 @@ def test_it_stays_in_the_callers_session_and_process_group(quiet: Installation) 
 
 
 def environment(printed: bytes) -> list[bytes]:
-    return sorted(each for each in printed.split(b"\0") if each and not each.startswith(b"CLAWLOG_TASK_ID="))
+    return sorted(each for each in printed.split(b"\0") if each and not each.startswith((b"CLAWLOG_TASK_ID=", b"TRACEPARENT=")))
 
 
 @pytest.mark.parametrize("locale", [{}, {"LC_ALL": "C"}, {"LANG": "C"}, {"LC_CTYPE": "POSIX"}], ids=str)

@@ -14,7 +14,8 @@ import resource
 import signal
 import time
 
-from clawlog.cli.commands.run import program
+from clawlog import trace_context
+from clawlog.cli.commands.run import program, trace
 from clawlog.cli.commands.run.companion import Companion
 from clawlog.cli.commands.run.inheritance import (
     EVERY_SIGNAL,
@@ -48,7 +49,9 @@ def run(plan: RunPlan) -> int:
 
     def prepare() -> dict[bytes, bytes]:
         companion.take_output()
-        return {**inheritance.hand_on(caller=front), b"CLAWLOG_TASK_ID": task_id.encode()}
+        given = inheritance.hand_on(caller=front)
+        own = trace_context.below(task_id, trace.caller_of(task_id, os.environ))
+        return {**given, b"CLAWLOG_TASK_ID": task_id.encode(), b"TRACEPARENT": own.encode()}
 
     try:
         pid = program.start(plan.command, prepare, _stop_by)

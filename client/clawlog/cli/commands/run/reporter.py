@@ -11,8 +11,9 @@ import os
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from clawlog import origin, spool
+from clawlog import origin, spool, trace_context
 from clawlog.async_client import AsyncClient
+from clawlog.cli.commands.run import trace
 from clawlog.connection import calls
 from clawlog.connection.call import Call
 from clawlog.connection.results import CreatedTask, StopState
@@ -52,12 +53,15 @@ class Reporter:
         so that the daemon never takes an ended command for a lost one. It may be in a container, where it cannot be seen.
         """
         parent = origin.parent(self._task_id, os.environ)
+        pairs = {"command": origin.command(command)}
+        if (caller := trace.caller_of(self._task_id, os.environ)) is not None:
+            pairs[trace_context.KEY] = caller
         create = calls.create_task(
             title,
             task_id=self._task_id,
             watch_pid=front,
             base_url=base_url,
-            metadata=origin.metadata({"command": origin.command(command)}, os.environ),
+            metadata=origin.metadata(pairs, os.environ),
             cwd=origin.folder(),
             parent_task_id=parent,
             parent_implied=True if parent is not None else None,
