@@ -18,7 +18,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from clawlog.cli.commands.mcp.tools import TOOLS
+from clawlog_backend.settings import Settings as BackendSettings
+from clawlog_backend.settings import TraceReceiver
 from support.daemon_process import DaemonProcess, environment
+from support.running_backend import RunningBackend
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -219,6 +222,37 @@ async def test_the_run_of_agents_that_speak_mcp(daemon: DaemonProcess, folder: P
     assert as_shown(printed) == as_shown(shown)
     (task,) = (await daemon.call("task.list"))["tasks"]
     assert (task["status"], task["steps"][0]["summary"]) == ("interrupted", "three shelves")
+
+
+async def test_the_run_that_arrives_as_a_trace(folder: Path) -> None:
+    (receiver,) = examples("opentelemetry.md", "## A run", "python")
+    (program,) = examples("opentelemetry.md", "## A run", "sh")
+    (shown,) = examples("opentelemetry.md", "## A run", "text")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    listening = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", receiver, str(port), env=environment(folder), stdout=asyncio.subprocess.PIPE
+    )
+    traces = TraceReceiver(url=f"http://127.0.0.1:{port}/v1/traces")
+    backend = RunningBackend(BackendSettings(database=str(folder / "backend.db"), port=0, traces=traces))
+    daemon = DaemonProcess(folder)
+    try:
+        backend.start()
+        daemon.env["CLAWLOG_BASE_URL"] = backend.url
+        await daemon.start()
+        await run(folder, SHELL, program, CLAWLOG_SOCKET=str(daemon.socket_path))
+        await daemon.call("daemon.flush", timeout_s=10)
+        backend.clock.ahead_ms += 3_000
+        assert listening.stdout is not None
+        async with asyncio.timeout(20):
+            printed = [(await listening.stdout.readline()).decode() for _ in shown.strip().splitlines()]
+    finally:
+        listening.terminate()
+        await listening.wait()
+        await daemon.clean_up()
+        backend.stop()
+    named_after = re.compile(r"(clawlog\.task )\S+")  # the project, which is the checkout's
+    assert named_after.sub(r"\1shop", "".join(line.rstrip() + "\n" for line in printed)) == shown
 
 
 def test_the_table_of_the_tools_of_mcp_is_theirs() -> None:

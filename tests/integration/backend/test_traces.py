@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
+import tomllib
 from collections.abc import AsyncIterator, Callable
+from importlib import metadata
 from pathlib import Path
 
 import aiohttp
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
 
+from clawlog_backend import main
 from clawlog_backend.domain import trace_ids
-from clawlog_backend.otel import environment, exporter
+from clawlog_backend.otel import environment, exporter, library
 from clawlog_backend.settings import SettingsError, TraceReceiver
 from support.backend_process import BackendProcess
 from support.otlp_receiver import OtlpReceiver, ReceivedSpan
@@ -420,6 +426,38 @@ async def test_who_begins_to_export_does_not_tell_the_past(
     backend.clock.ahead_ms += SETTLED_MS
     await receiver.of_tasks("new")
     assert [each.attributes["clawlog.task.id"] for each in receiver.spans] == ["new"]
+
+
+def test_it_is_an_extra_of_which_nothing_else_loads_anything(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (required,) = project["optional-dependencies"]["otel"]
+    assert not any(each.startswith("opentelemetry") for each in project["dependencies"])
+    load = (
+        "import sys\nfrom clawlog_backend import main\nfrom clawlog_backend.http.server import BackendServer\n"
+        f"from clawlog_backend.settings import Settings\nBackendServer(Settings(database={str(tmp_path / 'x.db')!r}))\n"
+        "from clawlog.cli import main as client\n"
+        "for name in client.COMMANDS: client.cli.get_command(None, name)\n"
+        "import clawlog.scripting.fast, clawlogd.app\n"
+        "print(*sys.modules, sep='\\n')"
+    )
+    env = {name: value for name, value in os.environ.items() if not name.startswith("COV")}
+    ran = subprocess.run([sys.executable, "-c", load], env=env, capture_output=True, text=True, check=True, timeout=60)
+    loaded = set(ran.stdout.split())
+    assert not {each for each in loaded if each.startswith(("opentelemetry.proto", "google", "clawlog_backend.otel"))}
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(library.metadata, "version", missing)
+    assert main.main(["--otel", "--database", str(tmp_path / "backend.db")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        "clawlog backend: --otel needs the library opentelemetry-proto, which is not installed; install it: "
+    )
+    assert f"-m pip install '{required}'`" in said
+    assert not (tmp_path / "backend.db").exists()
 
 
 @pytest.mark.parametrize(

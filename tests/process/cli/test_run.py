@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from clawlog import trace_context
 from clawlog.cli.render.backend_views import BackendTask
 from support.installation import CLAWLOG, Installation, is_running, wait_until
 from support.terminal import on_terminal
@@ -270,3 +271,24 @@ def test_a_person_at_a_terminal_reads_which_task_it_is_and_who_stopped_it(runnin
     with on_terminal(running, *CLAWLOG, "run", "--quiet", "--", "echo", "said") as screen:
         screen.until_it_ends()
         assert screen.shown == "said\r\n"
+
+
+# ── Its trace ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_is_told_its_tasks_span_which_is_below_its_callers(running: Installation) -> None:
+    caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00"
+    told = "import os; print(os.environ['CLAWLOG_TASK_ID'], os.environ['TRACEPARENT'])"
+    ran = running.clawlog("run", "--", sys.executable, "-c", told, env={"TRACEPARENT": caller})
+    task_id, span = ran.stdout.split()
+    assert span == trace_context.below(task_id, caller)
+    assert task_of(running, task_id).metadata["traceparent"] == caller
+    ran = running.clawlog("run", "--", sys.executable, "-c", told, env={"TRACEPARENT": "00-not-one"})
+    task_id, span = ran.stdout.split()
+    assert span == trace_context.of_task(task_id)
+    assert "traceparent" not in task_of(running, task_id).metadata
+    ran = running.clawlog("run", "--", *CLAWLOG, "run", "--", sys.executable, "-c", told)
+    task_id, span = ran.stdout.split()
+    task = task_of(running, task_id)
+    around = trace_context.of_task(str(task.parent_task_id))
+    assert (task.metadata["traceparent"], span) == (around, trace_context.below(task_id, around))

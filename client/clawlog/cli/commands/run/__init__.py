@@ -69,7 +69,8 @@ def command(
     """Run a command as a task that lasts as long as the command.
 
     Input, output and exit status are the command's own. When a person asks for a stop, the command gets the stop signal, and
-    is killed after the grace period; then the stop is acknowledged. CLAWLOG_TASK_ID holds the task's id for the command.
+    is killed after the grace period; then the stop is acknowledged. CLAWLOG_TASK_ID holds the task's id for the command,
+    and TRACEPARENT the task's span.
     At a terminal one line on stderr says which task it is, and at the end of a stop one who asked for it, and why.
     Without a daemon the command runs all the same, and its events wait in the spool.
     """

@@ -1,7 +1,7 @@
 """Below which span a command's task is: its caller's, else that of the task around it.
 
-The command begins before anybody is asked, and is told its task's own span. So where no ``TRACEPARENT`` came, what it is told
-and what is reported of the task both suppose that the task around it is a trace by itself; where that is wrong, they are linked.
+The command begins before anybody is asked, and is told its task's own span. Where no ``TRACEPARENT`` came, what it is told and
+what is reported of the task both suppose that the task around it is a trace by itself; where that is wrong, they are linked.
 """
 
 from __future__ import annotations
