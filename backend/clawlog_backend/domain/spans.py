@@ -168,7 +168,7 @@ class _Walk:
             known, self._titles, self._statuses = self._statuses, {}, {}
             for step in own["steps"]:
                 self._plan(step["step_id"], step["title"], step["status"])
-            self._before = {step_id: known.get(step_id, StepStatus.PENDING.value) for step_id in {*known, *self._titles}}
+            self._before = {step_id: known.get(step_id, StepStatus.PENDING.value) for step_id in (*known, *self._titles)}
         elif each.kind == EventKind.STEP_ADDED:
             self._plan(own["step_id"], own["title"], self._statuses.get(own["step_id"]))
         elif each.kind == EventKind.STEP_STATUS:
@@ -225,8 +225,6 @@ class _Walk:
             if status == StepStatus.PENDING or (status == before and status in ENDED_STEP_STATUSES):
                 return  # nothing began, or what has ended is said again
             span = self._begin(step_id, at_ms)
-            if span is None:
-                return
         elif status in OPEN_STEP_STATUSES:
             span.add_event("clawlog.step.report", at_ms, summary=own.get("summary"))
         if own.get("summary") is not None:
@@ -241,10 +239,7 @@ class _Walk:
                 span.error = own.get("summary") or ""
                 span.attributes["error.type"] = status
 
-    def _begin(self, step_id: str, at_ms: int) -> Span | None:
-        if len(self._steps) >= STEP_SPANS:
-            self._dropped += 1
-            return None
+    def _begin(self, step_id: str, at_ms: int) -> Span:
         self._attempts[step_id] += 1
         attempt = self._attempts[step_id]
         own_id = span_id(self._about.task_id, self._run.number, "step", step_id, str(attempt))
@@ -255,7 +250,10 @@ class _Walk:
         if step_id in self._titles:
             span.attributes["clawlog.step.position"] = list(self._titles).index(step_id) + 1
         self._open[step_id] = span
-        self._steps.append(span)
+        if len(self._steps) < STEP_SPANS:
+            self._steps.append(span)
+        else:
+            self._dropped += 1
         return span
 
     # ── The end ─────────────────────────────────────────────────────────────────────────────────────────────────────
