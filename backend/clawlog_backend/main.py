@@ -25,13 +25,17 @@ from clawlog_backend.settings import (
     SettingsError,
     check_shown_database,
     default_database,
+    read_settings_file,
     read_token,
+    settings_file,
 )
 
 if TYPE_CHECKING:
+    from clawlog_backend.notify.rules import Rules
     from clawlog_backend.storage.engines.engine import SchemaVersions
 
 EXIT_OUTDATED = 1
+EXIT_NOT_DELIVERED = 1
 EXIT_USAGE = 2
 EXIT_FAILED = 69
 
@@ -39,6 +43,7 @@ _EPILOG = """\
 environment:
   CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the access token; required on any address but a loopback one
   CLAWLOG_STATE_DIR                   where backend.db is kept by default
+  CLAWLOG_BACKEND_CONFIG              the settings' file, if --config is not given
   PGPASSFILE, PGPASSWORD              the password for PostgreSQL, which --database must not hold
 
 exit status: 0 ended by SIGTERM or SIGINT, 2 usage or an invalid setting, 69 the address or the database cannot be used
@@ -47,19 +52,31 @@ examples:
   clawlog backend --port 8000 --database ~/clawlog.db
   clawlog backend --database postgresql://clawlog@db.example.com/clawlog
   clawlog backend migrate --check --database postgresql://clawlog@db.example.com/clawlog
+  clawlog backend notify-test --config ~/.config/clawlog/backend.toml
 """
 _MIGRATE_EPILOG = """\
 An SQLite file is migrated when its backend starts, too. Replicas on PostgreSQL never do it by themselves.
 
 exit status: 0 the database is of this version, 1 --check found an older one, 2 usage, 69 the database cannot be used
 """
+_NOTIFY_EPILOG = """\
+It speaks to the targets itself: no backend has to run. Quiet hours and filters do not count.
+
+exit status: 0 all have taken it, 1 some have not, 2 usage or an invalid setting
+
+examples:
+  clawlog backend notify-test
+  clawlog backend notify-test trouble --config /etc/clawlog/backend.toml
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the backend until a signal ends it, or migrate its database, and return its exit status."""
+    """Run the backend until a signal ends it, migrate its database, or try its notifications; returns the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     if given[:1] == ["migrate"]:
         return _migrate(given[1:])
+    if given[:1] == ["notify-test"]:
+        return _test_notifications(given[1:])
     return _serve(given)
 
 
@@ -79,11 +96,13 @@ def _serve(arguments: Sequence[str]) -> int:
             pool=options.pool,
             accept_data_loss=options.accept_data_loss,
         )
+        rules = _rules(options)
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
     gc.disable()  # what is imported stays: to look for garbage meanwhile is a seventh of the start
     # Imported here, so that --help and a refused setting answer without loading the web framework.
     from clawlog_backend.http.server import BackendServer, ListenError, write_port_file  # noqa: PLC0415 - --help need not pay for it
+    from clawlog_backend.notify.rules import NO_RULES  # noqa: PLC0415 - as above
     from clawlog_backend.storage.engines.engine import DatabaseError  # noqa: PLC0415 - as above
 
     gc.freeze()  # nor is it looked at later
@@ -95,7 +114,7 @@ def _serve(arguments: Sequence[str]) -> int:
         print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 - the program's one line of output
 
     try:
-        asyncio.run(BackendServer(settings).run(on_listening=listening))
+        asyncio.run(BackendServer(settings, rules=rules or NO_RULES).run(on_listening=listening))
     except (DatabaseError, ListenError, OSError) as error:
         return _fail(error, EXIT_FAILED)
     return 0
@@ -123,6 +142,43 @@ def _migrate(arguments: Sequence[str]) -> int:
         return _fail(error, EXIT_FAILED)
     print(_told(versions, check=options.check))  # noqa: T201 - what was asked for
     return EXIT_OUTDATED if options.check and versions.outdated else 0
+
+
+def _test_notifications(arguments: Sequence[str]) -> int:
+    options = build_notify_parser().parse_args(arguments)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        rules = _rules(options)
+    except SettingsError as error:
+        return _fail(error, EXIT_USAGE)
+    if rules is None or not rules.targets:
+        return _fail(SettingsError("no target of notifications is set up: see docs/notifications.md"), EXIT_USAGE)
+    if options.rule is not None and options.rule not in rules.rules:
+        known = ", ".join(rules.rules) or "none"
+        return _fail(SettingsError(f"no rule is named {options.rule!r}: expected one of {known}"), EXIT_USAGE)
+    from clawlog_backend.domain.times import UtcMs  # noqa: PLC0415 - --help need not pay for it
+    from clawlog_backend.notify.notifier import try_targets  # noqa: PLC0415 - as above
+
+    names = rules.targets if options.rule is None else rules.rules[options.rule].targets
+    results = asyncio.run(try_targets([rules.targets[name] for name in names], UtcMs.now()))
+    for result in results:
+        print(f"{result.target}: {'delivered' if result.delivered else 'not delivered'} ({result.detail})")  # noqa: T201 - what was asked for
+    return 0 if all(result.delivered for result in results) else EXIT_NOT_DELIVERED
+
+
+def _rules(options: argparse.Namespace) -> Rules | None:
+    """Who is told what, as the settings' file says; ``None`` where it says nothing.
+
+    Raises:
+        SettingsError: The file cannot be read, or something in it does not fit.
+    """
+    path = settings_file(options.config, os.environ)
+    section = read_settings_file(path).get("notifications")
+    if section is None or path is None:
+        return None
+    from clawlog_backend.notify.configuration import read_rules  # noqa: PLC0415 - who has no rules need not pay for it
+
+    return read_rules(section, file=path, environ=os.environ)
 
 
 def _told(versions: SchemaVersions, *, check: bool) -> str:
@@ -171,6 +227,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--pool", type=_pool, default=DEFAULT_POOL, metavar="N",
         help="connections to hold to PostgreSQL; one of them writes (default %(default)s)")  # fmt: skip
     add("--accept-data-loss", action="store_true", help="use PostgreSQL even where fsync or synchronous_commit is off")
+    _add_config(parser)
     add("--keep-days", type=_days, default=DEFAULT_KEEP_DAYS, metavar="DAYS",
         help="remove tasks that ended longer ago; 0 keeps all (default %(default)g)")  # fmt: skip
     add("--allowed-host", action="append", default=[], metavar="NAME", help="a further host name under which it may be reached")
@@ -193,6 +250,24 @@ def build_migrate_parser() -> argparse.ArgumentParser:
     _add_database(parser)
     parser.add_argument("--check", action="store_true", help="change nothing; say which version it is, and which is wanted")
     return parser
+
+
+def build_notify_parser() -> argparse.ArgumentParser:
+    """The command line of ``notify-test``."""
+    parser = argparse.ArgumentParser(
+        prog="clawlog backend notify-test",
+        description="Send a test message to the targets of notifications.",
+        epilog=_NOTIFY_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("rule", nargs="?", metavar="RULE", help="only to the targets of this rule")
+    _add_config(parser)
+    return parser
+
+
+def _add_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--config", metavar="FILE",
+        help="the settings' file (default: clawlog/backend.toml in ~/.config, else in /etc)")  # fmt: skip
 
 
 def _add_database(parser: argparse.ArgumentParser) -> None:
