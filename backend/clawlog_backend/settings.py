@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
@@ -129,6 +128,8 @@ def read_settings_file(path: Path | None) -> dict[str, Any]:
     """
     if path is None:
         return {}
+    import tomllib  # noqa: PLC0415 - who has no file need not pay for it
+
     try:
         with path.open("rb") as file:
             text = file.read(_SETTINGS_BYTES + 1)

@@ -65,7 +65,7 @@ class _Queue:
 
 
 @dataclass(frozen=True, slots=True)
-class TestResult:
+class TargetResult:
     """What came of a test message.
 
     Attributes:
@@ -186,7 +186,7 @@ class Notifier:
         while self._delivering:
             await asyncio.wait(list(self._delivering.values()))
 
-    async def test(self, rule: str | None) -> list[TestResult]:
+    async def test(self, rule: str | None) -> list[TargetResult]:
         """Send a test message to the targets of a rule, or to all: past the queue, the quiet hours and the filters.
 
         Raises:
@@ -305,12 +305,12 @@ async def _never() -> bool:
     return False
 
 
-async def try_targets(targets: Sequence[Target], now: UtcMs) -> list[TestResult]:
+async def try_targets(targets: Sequence[Target], now: UtcMs) -> list[TargetResult]:
     """Send a test message to each of these targets, at once."""
     outcomes = await asyncio.gather(
         *(send(target, messages.test_message(str(uuid4()), target.name, now)) for target in targets)
     )
     return [
-        TestResult(target.name, outcome.failed is None, outcome.detail)
+        TargetResult(target.name, outcome.failed is None, outcome.detail)
         for target, outcome in zip(targets, outcomes, strict=True)
     ]

@@ -68,16 +68,16 @@ def _with_id(address: str, notification_id: str) -> str:
 
 
 def _library() -> ModuleType:
+    logger = logging.getLogger("apprise")
+    logger.propagate = False
+    if not logger.handlers:
+        logger.addHandler(logging.NullHandler())
     try:
         import apprise  # noqa: PLC0415 - see the module's text
     except ImportError:
         raise ServiceError(
             "needs the library Apprise, which is not installed beside clawlog: python -m pip install 'apprise>=1.9'"
         ) from None
-    logger = logging.getLogger("apprise")
-    logger.propagate = False
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())
     return apprise  # type: ignore[no-any-return, unused-ignore]
 
 

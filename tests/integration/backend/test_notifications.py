@@ -21,8 +21,6 @@ from clawlog_backend.settings import Settings
 from support.engines import BOTH_ENGINES, POSTGRESQL
 from support.receivers import KEY, MailReceiver, WebhookReceiver, text_of
 
-pytestmark = pytest.mark.filterwarnings("ignore:'imghdr' is deprecated")  # what Apprise imports, for mail
-
 EVERYTHING = frozenset(NotifiedEvent)
 GATHER_MS = 5_000
 MINUTE_MS = 60_000
