@@ -34,8 +34,9 @@ _LOOK_AT_LEAST_EVERY_S = 5.0
 _LEASE_S = 10.0  # of the 15 s that it lasts; taken again with every look
 _ITEMS_AT_ONCE = 20
 _RETRY_AFTER_S = (5, 15, 60, 300, 900, 3_600)
+_AFTER_A_FAULT_MS = 60_000
 _REFUSED_FOR_MS = 3 * 86_400_000
-_ENDING_S = 2.0  # for deliveries under way: what is not recorded by then is delivered again
+_ENDING_S = 1.0  # for deliveries under way: what is not recorded by then is delivered again
 
 log = logging.getLogger(__name__)
 
@@ -113,6 +114,7 @@ class Notifier:
         self._delivering: dict[str, asyncio.Task[None]] = {}
         self._next_ms: UtcMs | None = None
         self._lease_until_s = 0.0
+        self._ending = False
         self._testing = False
         self.waiting: dict[str, int] = {}
         """How many notifications wait for each target, as of the last look."""
@@ -148,6 +150,8 @@ class Notifier:
                     await self.look()
                 except DatabaseError as error:
                     log.error("notifications wait for the database: %s", error)  # noqa: TRY400 - an expected fault
+                except Exception:
+                    log.exception("a look at what is to be told failed, and is tried again")
                 await asyncio.sleep(_LOOK_EVERY_S)
                 with suppress(TimeoutError):
                     async with asyncio.timeout(self._pause_s()):
@@ -217,7 +221,7 @@ class Notifier:
 
     @property
     def _holds_lease(self) -> bool:
-        return self._may_lead is None or monotonic() < self._lease_until_s
+        return not self._ending and (self._may_lead is None or monotonic() < self._lease_until_s)
 
     def _pause_s(self) -> float:
         until_s = _LOOK_AT_LEAST_EVERY_S if self._next_ms is None else (self._next_ms - self._clock()) / 1000
@@ -235,6 +239,9 @@ class Notifier:
                     return
         except DatabaseError as error:
             log.error("notifications wait for the database: %s", error)  # noqa: TRY400 - an expected fault
+        except Exception:
+            log.exception("a delivery to %s failed, and is tried again", target.name)
+            self._states[target.name].retry_ms = self._clock().plus(ms=_AFTER_A_FAULT_MS)
         finally:
             del self._delivering[target.name]
             self._woken.set()
@@ -249,7 +256,12 @@ class Notifier:
             if quiet_until is not None:
                 await self._postpone(item, quiet_until, attempts=item.attempts)
                 continue
-            outcome = await send(target, messages.message_of(item, self.rules.page or self._page()))
+            try:
+                message = messages.message_of(item, self.rules.page or self._page())
+            except (KeyError, ValueError, TypeError):  # of a later version, before this one was put back
+                outcome = Outcome(Scope.MESSAGE, "this version cannot say it")
+            else:
+                outcome = await send(target, message)
             await self._record(target, item, outcome)
             if outcome.failed in {Scope.TARGET, Scope.GONE}:
                 return False
@@ -275,7 +287,7 @@ class Notifier:
         again = now.plus(ms=int(max(usual_s, outcome.retry_after_s or 0) * 1000))
         if outcome.failed is Scope.MESSAGE:
             if not item.attempts:
-                log.error("%s refuses the notification %s (%s)", target.name, item.notification_id, outcome.detail)
+                log.error("notification %s is not taken by %s (%s)", item.notification_id, target.name, outcome.detail)
         else:
             if state.failing is None:
                 log.error("notifications do not reach %s (%s): they wait, and are tried again", target.name, outcome.detail)
@@ -291,18 +303,13 @@ class Notifier:
 
     async def _end_deliveries(self) -> None:
         under_way = list(self._delivering.values())
-        self._lease_until_s = 0.0  # nothing more is begun
-        self._may_lead = self._may_lead or _never
+        self._ending = True  # nothing more is begun
         if under_way:
             _, late = await asyncio.wait(under_way, timeout=_ENDING_S)
             for task in late:
                 task.cancel()
             if late:
                 await asyncio.wait(late)
-
-
-async def _never() -> bool:
-    return False
 
 
 async def try_targets(targets: Sequence[Target], now: UtcMs) -> list[TargetResult]:
