@@ -31,7 +31,8 @@ from clawlog_backend.storage.notifications import Item, ready
 
 _LOOK_EVERY_S = 0.25  # at most so often, however much happens
 _LOOK_AT_LEAST_EVERY_S = 5.0
-_LEASE_S = 10.0  # of the 15 s that it lasts; taken again with every look
+_ASK_EVERY_S = 4.0  # for the lease
+_LEASE_S = 10.0  # of the 15 s that it lasts
 _ITEMS_AT_ONCE = 20
 _RETRY_AFTER_S = (5, 15, 60, 300, 900, 3_600)
 _AFTER_A_FAULT_MS = 60_000
@@ -88,7 +89,7 @@ class Notifier:
         rules: Who is told what.
         clock: What time it is.
         page: Where the dashboard is, as far as is known now.
-        may_lead: Whether it is this replica that does it; asked with every look.
+        may_lead: Whether it is this replica that does it: takes or keeps a lease.
         on_result: Called with what came of each notification: ``delivered``, ``failed`` (it is tried again) or ``dropped``.
     """
 
@@ -113,7 +114,7 @@ class Notifier:
         self._states = {name: TargetState() for name in rules.targets}
         self._delivering: dict[str, asyncio.Task[None]] = {}
         self._next_ms: UtcMs | None = None
-        self._lease_until_s = 0.0
+        self._ask_s = self._lease_until_s = 0.0
         self._ending = False
         self._testing = False
         self.waiting: dict[str, int] = {}
@@ -166,6 +167,7 @@ class Notifier:
             DatabaseError: It will be looked at again; nothing is lost.
         """
         if not await self._leads():
+            self._next_ms = None
             return
         now = self._clock()
         unreachable = frozenset(name for name, state in self._states.items() if state.failing is not None)
@@ -214,9 +216,11 @@ class Notifier:
     async def _leads(self) -> bool:
         if self._may_lead is None:
             return True
-        asked_s = monotonic()
-        if await self._may_lead():
-            self._lease_until_s = asked_s + _LEASE_S
+        now_s = monotonic()
+        if now_s >= self._ask_s:
+            self._ask_s = now_s + _ASK_EVERY_S
+            if await self._may_lead():
+                self._lease_until_s = now_s + _LEASE_S
         return self._holds_lease
 
     @property

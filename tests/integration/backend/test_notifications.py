@@ -208,6 +208,22 @@ async def test_mail_bears_the_id_in_a_header_and_its_text(database: str) -> None
     assert mails.mails[1].get_content_type() == "text/plain"
 
 
+async def test_a_mail_that_cannot_be_sent_waits_and_its_address_is_told_nobody(
+    database: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    address = "mailto://mu:very-secret-part@127.0.0.1:9?from=clawlog@example.com&to=mu@example.com&mode=insecure"
+    rule = Rule(name="all", events=EVERYTHING, targets=("mu",))
+    async with running(database, Rules(None, {"mu": Target("mu", Service.APPRISE, address)}, {"all": rule}), Clock()) as place:
+        await place.task("t", "failed")
+        await place.told()
+        assert place.backend.notifier.states["mu"].failing == 'Connection error while submitting email to "…"'
+        await place.backend.notifier.look()
+        assert place.backend.notifier.waiting == {"mu": 1}
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith("clawlog")]
+    assert len(ours) == 1
+    assert not any(piece in ours[0] for piece in ("very-secret-part", "127.0.0.1", "example.com"))
+
+
 async def test_rules_narrow_by_event_project_host_and_agent_and_each_target_is_told_once(
     database: str, receiver: WebhookReceiver
 ) -> None:
