@@ -20,6 +20,8 @@ from clawlog_backend.live.replica import Replica
 from clawlog_backend.live.search import SearchFollower
 from clawlog_backend.live.silence import SilenceWatch, may_fall_silent
 from clawlog_backend.metrics import Metrics
+from clawlog_backend.notify.notifier import Notifier
+from clawlog_backend.notify.rules import NO_RULES, Rules
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage import task_list
 from clawlog_backend.storage.changes import find_position, searched
@@ -34,12 +36,14 @@ class Backend:
 
     Args:
         settings: How to run.
+        rules: Who is told what.
         clock: What time it is.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
+    def __init__(self, settings: Settings, *, rules: Rules = NO_RULES, clock: Clock = UtcMs.now) -> None:
         self.settings = settings
         self.clock = clock
+        self._address: str | None = None
         self.database = make_database(settings.database, pool=settings.pool, accept_data_loss=settings.accept_data_loss)
         self.store = TaskStore(shared=self.database.shared)
         self.writer = Writer(database=self.database, store=self.store, clock=clock, on_applied=self._on_applied)
@@ -52,11 +56,21 @@ class Backend:
         self.search = SearchFollower(self.database, self.log)
         self.access = Access(settings.token, clock=clock)
         self.logins = Logins(database=self.database, access=self.access, clock=clock)
-        self.metrics = self._metrics()
+        self.metrics = Metrics()
+        self.notifier = Notifier(
+            database=self.database,
+            rules=rules,
+            clock=clock,
+            page=lambda: self._address,
+            may_lead=self._may_notify if self.database.shared else None,
+            on_result=self.metrics.count_notification,
+        )
+        self._add_gauges()
         self._silence = SilenceWatch()
         # Agents before spectators; counts before those that send them.
         for follower in (self.polls.notify, self.counts.add, self.feed.publish, self._silence.heard, self.search.heard):
             self.log.follow(follower)
+        self.log.follow(self.notifier.heard)
         self._replica = (
             Replica(database=self.database, log=self.log, access=self.access, begin_anew=self._begin_anew)
             if self.database.shared
@@ -84,6 +98,7 @@ class Backend:
         try:
             await self.database.open()
             await self.database.read(self._begin)
+            await self.notifier.begin()
         except DatabaseError:
             await self.database.close()
             raise
@@ -91,9 +106,15 @@ class Backend:
             self._running.append(asyncio.create_task(self._replica.run(), name="replica"))
         self._running.append(asyncio.create_task(self.maintenance.run(), name="maintenance"))
         self._running.append(asyncio.create_task(self.search.run(), name="search"))
+        self._running.append(asyncio.create_task(self.notifier.run(), name="notifier"))
         if self._follow_traces is not None:
             self._running.append(asyncio.create_task(self._follow_traces(), name="traces"))
         return self
+
+    def announce(self, address: str) -> None:
+        """Say where this backend answers: to whoever else would use its database, and in notifications."""
+        self.database.announce(address)
+        self._address = address + self.settings.root_path
 
     def _begin(self, connection: Connection) -> None:
         """Read where the log stands, and what is kept from there on."""
@@ -128,17 +149,27 @@ class Backend:
             receiver=self.settings.traces,
             metrics=self.metrics.of_traces(),
             clock=self.clock,
-            may_lead=self._replica.may_lead if self._replica else None,
+            may_lead=self._may_export if self.database.shared else None,
         ).run
 
-    def _metrics(self) -> Metrics:
-        metrics = Metrics()
+    def _add_gauges(self) -> None:
+        metrics = self.metrics
         metrics.add_gauge("clawlog_backend_streams", "Event streams that are open.", lambda: self.feed.streams)
         metrics.add_gauge("clawlog_backend_polls_waiting", "Long polls that wait.", lambda: self.polls.waiting)
         metrics.add_gauge(
             "clawlog_backend_events_waiting", "Events that wait to be written.", lambda: self.writer.waiting_events
         )
-        return metrics
+        metrics.add_gauge(
+            "clawlog_backend_notifications_waiting",
+            "Notifications that wait to be delivered.",
+            lambda: sum(self.notifier.waiting.values()),
+        )
+
+    async def _may_export(self) -> bool:
+        return self._replica is not None and await self._replica.take_lease("traces")
+
+    async def _may_notify(self) -> bool:
+        return self._replica is not None and await self._replica.take_lease("notifications")
 
     def _on_applied(self, done: ChangeSet) -> None:
         self.metrics.count_events(done)

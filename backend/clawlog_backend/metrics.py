@@ -33,6 +33,12 @@ class Metrics:
             registry=self.registry,
         )
         self.events = Counter("clawlog_backend_events", "Events received, by result.", ["result"], registry=self.registry)
+        self._notifications = Counter(
+            "clawlog_backend_notifications",
+            "Attempts to deliver a notification, by result.",
+            ["result"],
+            registry=self.registry,
+        )
         self._by_status = {status: self.events.labels(status.value) for status in EventStatus}
         self._tasks = Gauge("clawlog_backend_tasks", "Tasks, by status.", ["status"], registry=self.registry)
 
@@ -48,6 +54,10 @@ class Metrics:
         """Count a group of events by their outcomes."""
         for status, number in Tally(outcome.status for outcome in changes.outcomes).items():
             self._by_status[status].inc(number)
+
+    def count_notification(self, result: str) -> None:
+        """Count an attempt to deliver a notification."""
+        self._notifications.labels(result).inc()
 
     def text(self, counts: Counts) -> bytes:
         """All metrics, in Prometheus' text format."""

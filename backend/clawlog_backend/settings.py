@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_address
 from pathlib import Path
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 DEFAULT_HOST = "127.0.0.1"
@@ -17,8 +18,12 @@ DEFAULT_KEEP_DAYS = 30.0
 DEFAULT_REQUESTS_PER_S = 200.0
 DEFAULT_POOL = 8
 DEFAULT_TRACES_WAITING = 100_000
+MOST_TRACES_WAITING = 10_000_000
 SMALLEST_POOL = 2  # one connection writes, the others read
 LARGEST_POOL = 100
+SECTIONS = ("notifications", "otel")
+"""The sections of the settings' file. Each is read by whom it is for."""
+_SETTINGS_BYTES = 1024 * 1024
 _TOKEN_BYTES = 4_096
 _SHORTEST_TOKEN = 16  # characters; a shorter one can be guessed
 
@@ -133,6 +138,44 @@ def default_database(environ: Mapping[str, str]) -> Path:
             return Path(environ[name]) / "backend.db"
     base = environ.get("XDG_STATE_HOME")
     return (Path(base) if base else Path.home() / ".local" / "state") / "clawlog" / "backend.db"
+
+
+def settings_file(named: str | None, environ: Mapping[str, str]) -> Path | None:
+    """The settings' file: the one that is named, by a flag or ``CLAWLOG_BACKEND_CONFIG``, else the usual one that is there."""
+    named = named or environ.get("CLAWLOG_BACKEND_CONFIG")
+    if named:
+        return Path(named).expanduser().absolute()
+    own = environ.get("XDG_CONFIG_HOME") or (f"{environ['HOME']}/.config" if environ.get("HOME") else None)
+    usual = ([Path(own) / "clawlog" / "backend.toml"] if own else []) + [Path("/etc/clawlog/backend.toml")]
+    return next((path for path in usual if path.exists()), None)
+
+
+def read_settings_file(path: Path | None) -> dict[str, Any]:
+    """What a settings' file says, by its sections; nothing without one.
+
+    Raises:
+        SettingsError: It cannot be read, is not TOML, or has a section that there is none of. The text repeats nothing of it.
+    """
+    if path is None:
+        return {}
+    import tomllib  # noqa: PLC0415 - who has no file need not pay for it
+
+    try:
+        with path.open("rb") as file:
+            text = file.read(_SETTINGS_BYTES + 1)
+        if len(text) > _SETTINGS_BYTES:
+            raise SettingsError(f"{path} is no file of settings: it has more than {_SETTINGS_BYTES} bytes")
+        found = tomllib.loads(text.decode())
+    except OSError as error:
+        raise SettingsError(f"cannot read the settings {path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not TOML: it is not UTF-8") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from None
+    for name in found:
+        if name not in SECTIONS:
+            raise SettingsError(f"{path}: there is no section {name!r}: expected one of {', '.join(SECTIONS)}")
+    return found
 
 
 def read_token(environ: Mapping[str, str]) -> str | None:

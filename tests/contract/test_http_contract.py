@@ -25,8 +25,10 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
+from clawlog_backend.notify.rules import NotifiedEvent, Rule, Rules, Service, Target
 from clawlog_backend.settings import Settings
 from support.engines import POSTGRESQL, database_on
+from support.receivers import KEY, WebhookReceiver
 from support.running_backend import RunningBackend
 
 CHECKS = [
@@ -57,6 +59,8 @@ ROUTES: dict[tuple[str, str], tuple[set[str], bool]] = {
     ("POST", "/api/events"): ({"200"}, True),
     ("POST", "/api/control/poll"): ({"200"}, True),
     ("GET", "/api/stream"): ({"200"}, False),
+    ("GET", "/api/notifications"): ({"200"}, False),
+    ("POST", "/api/notifications/test"): ({"200"}, True),
     ("GET", "/api/session"): ({"200"}, False),
     ("POST", "/api/session"): ({"200"}, True),
     ("DELETE", "/api/session"): ({"204"}, False),
@@ -71,8 +75,11 @@ ENDLESS = ("GET", "/api/stream")
 @pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
 def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningBackend]:
     folder: Path = tmp_path_factory.mktemp("contract")
-    with database_on(request.param, request, folder) as database:
-        running = RunningBackend(Settings(database=database, port=0))
+    with database_on(request.param, request, folder) as database, WebhookReceiver() as receiver:
+        ops = Target("ops", Service.WEBHOOK, receiver.url, (KEY,))
+        trouble = Rule(name="trouble", events=frozenset({NotifiedEvent.FAILED}), targets=("ops",))
+        rules = Rules(None, {"ops": ops}, {"trouble": trouble})
+        running = RunningBackend(Settings(database=database, port=0), rules)
         running.start()
         yield running
         running.stop()

@@ -36,6 +36,7 @@ class BackendProcess:
         root_path: The path below which it is shown.
         plain_only: Whether it lacks the batch routes.
         database: The URL of its database; a file in the folder if there is none.
+        config: Its settings' file, if any.
         flags: Further flags.
     """
 
@@ -47,12 +48,15 @@ class BackendProcess:
         root_path: str = "",
         plain_only: bool = False,
         database: str | None = None,
+        config: Path | None = None,
         flags: Sequence[str] = (),
     ) -> None:
         self._folder = folder
         self._database = database
         self._program = ["-P", str(Path(__file__).with_name("plain_backend.py"))] if plain_only else ["-m", "clawlog_backend"]
-        self._flags = [*(["--root-path", root_path] if root_path else []), *flags]
+        self._flags = ["--root-path", root_path] if root_path else []
+        self._flags += ["--config", str(config)] if config else []
+        self._flags += flags
         self._token = token
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0

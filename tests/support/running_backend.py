@@ -12,6 +12,7 @@ import aiohttp
 
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.http.server import BackendServer
+from clawlog_backend.notify.rules import NO_RULES, Rules
 from clawlog_backend.settings import Settings
 
 START_S = 10.0
@@ -30,8 +31,9 @@ class SteerableClock:
 class RunningBackend:
     """A backend that listens on a free port of 127.0.0.1."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, rules: Rules = NO_RULES) -> None:
         self.settings = settings
+        self.rules = rules
         self.clock = SteerableClock()
         self.url = ""
         self._server: BackendServer | None = None
@@ -48,7 +50,7 @@ class RunningBackend:
 
         async def run() -> None:
             self._loop = asyncio.get_running_loop()
-            self._server = BackendServer(self.settings, clock=self.clock)
+            self._server = BackendServer(self.settings, rules=self.rules, clock=self.clock)
             await self._server.run(on_listening=on_listening)
 
         def body() -> None:

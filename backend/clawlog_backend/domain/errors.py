@@ -52,6 +52,16 @@ class UnknownInterrupt(NotFound):
     _noun = "interrupt"
 
 
+class UnknownRule(NotFound):
+    """No rule of notifications has this name."""
+
+    code = "unknown_rule"
+    _noun = "rule"
+
+    def __init__(self, name: str) -> None:
+        DomainError.__init__(self, f"No rule of notifications is named {name!r}.")
+
+
 class ForeignCursor(DomainError):
     """A cursor of a list in another order, or of no list.
 
@@ -122,6 +132,15 @@ class NothingToAcknowledge(Conflict):
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"The task {task_id!r} has neither failed nor lost its agent: there is nothing to acknowledge.")
+
+
+class NothingToNotify(Conflict):
+    """Nobody is to be told anything: the settings have no target."""
+
+    code = "no_targets"
+
+    def __init__(self) -> None:
+        super().__init__("No target of notifications is set up: see docs/notifications.md.")
 
 
 class TooMany(DomainError):

@@ -116,6 +116,10 @@ REQUESTS: Final[dict[tuple[str, str], dict[str, dict[str, Any]]]] = {
             },
         ),
     ),
+    ("post", "/api/notifications/test"): _named(
+        all=("Every target", {}),
+        rule=("The targets of a rule", {"rule": "trouble"}),
+    ),
     ("post", "/api/control/poll"): _named(
         first=("The first time: all of them", {"task_ids": [_TASK_ID]}),
         waiting=(

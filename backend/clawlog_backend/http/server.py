@@ -18,6 +18,7 @@ from clawlog_backend.backend import Backend
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.http.app import create_app
 from clawlog_backend.http.connections import BoundedConnection
+from clawlog_backend.notify.rules import NO_RULES, Rules
 from clawlog_backend.settings import Settings
 
 _GRACE_S = 1  # for answers under way; streams and waiting polls are ended at once
@@ -35,15 +36,16 @@ class BackendServer:
 
     Args:
         settings: How to run.
+        rules: Who is told what.
         clock: What time it is.
 
     Attributes:
         backend: What it serves.
     """
 
-    def __init__(self, settings: Settings, *, clock: Clock = UtcMs.now) -> None:
+    def __init__(self, settings: Settings, *, rules: Rules = NO_RULES, clock: Clock = UtcMs.now) -> None:
         self._settings = settings
-        self.backend = Backend(settings, clock=clock)
+        self.backend = Backend(settings, rules=rules, clock=clock)
         config = uvicorn.Config(
             create_app(self.backend),
             lifespan="off",
@@ -77,7 +79,7 @@ class BackendServer:
 
                 def on_started() -> None:
                     url = f"http://{shown}:{port}"
-                    self.backend.database.announce(url)
+                    self.backend.announce(url)
                     on_listening(url, port)
 
                 self._server.on_started = on_started

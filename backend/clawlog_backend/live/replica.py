@@ -80,7 +80,18 @@ class Replica:
         Raises:
             DatabaseError: It is not known who has it.
         """
-        return await self._database.write(lambda connection: shared.take_lease(connection, "maintenance", self._name))
+        return await self.take_lease("maintenance")
+
+    async def take_lease(self, name: str) -> bool:
+        """Take or keep a lease, which one replica has at a time, for 15 s.
+
+        Args:
+            name: Of what one replica alone does.
+
+        Raises:
+            DatabaseError: It is not known who has it.
+        """
+        return await self._database.write(lambda connection: shared.take_lease(connection, name, self._name))
 
     async def _look(self) -> bool:
         """Hand over what is new; whether there may be more."""

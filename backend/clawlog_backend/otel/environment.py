@@ -8,16 +8,54 @@ named for all signals.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from clawlog_backend.settings import SettingsError, TraceReceiver
+from clawlog_backend.settings import MOST_TRACES_WAITING, SettingsError, TraceReceiver
 
 _DEFAULT_ENDPOINT = "http://localhost:4318"
 _PATH = "/v1/traces"
 _DEFAULT_TIMEOUT_MS = 10_000.0
 _LONGEST_TIMEOUT_MS = 300_000.0
 _DEFAULT_SERVICE = "clawlog"
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """The section ``[otel]`` of the settings' file.
+
+    Attributes:
+        enabled: Whether to export.
+        endpoint: The receiver's base address; that of the environment where there is none.
+        queue: How many traces may wait.
+    """
+
+    enabled: bool = True
+    endpoint: str | None = None
+    queue: int | None = None
+
+
+def read_section(section: object, *, file: Path | None) -> Section:
+    """Read the section.
+
+    Raises:
+        SettingsError: Something in it does not fit; the text says what, and nothing of its value.
+    """
+    if not isinstance(section, dict):
+        raise SettingsError(f"{file}: otel is no section: expected [otel]")
+    expected = {"enabled": "true or false", "endpoint": "an address", "queue": f"1 to {MOST_TRACES_WAITING}"}
+    for name, value in section.items():
+        fits = {
+            "enabled": isinstance(value, bool),
+            "endpoint": isinstance(value, str),
+            "queue": isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= MOST_TRACES_WAITING,
+        }.get(name)
+        if fits is None:
+            raise SettingsError(f"{file}: [otel] has no setting {name!r}: expected one of {', '.join(expected)}")
+        if not fits:
+            raise SettingsError(f"{file}: otel.{name} does not fit: expected {expected[name]}")
+    return Section(**section)
 
 
 def receiver(environ: Mapping[str, str], endpoint: str | None = None) -> TraceReceiver:
@@ -65,7 +103,7 @@ def _url(environ: Mapping[str, str], endpoint: str | None) -> str:
         host = None
     if not host or parts.scheme not in {"http", "https"} or any(char.isspace() or not char.isprintable() for char in url):
         raise SettingsError(
-            "the address of the receiver of traces (--otel, or OTEL_EXPORTER_OTLP_ENDPOINT) is none: "
+            "the address of the receiver of traces (--otel, otel.endpoint, OTEL_EXPORTER_OTLP_ENDPOINT) is none: "
             "expected one such as http://localhost:4318"
         )
     if parts.username is not None or parts.password is not None:

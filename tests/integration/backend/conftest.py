@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from clawlog_backend.notify.rules import NO_RULES, Rules
 from clawlog_backend.settings import Settings
 from support.engines import database_on
 from support.running_backend import Api, RunningBackend
@@ -27,9 +28,9 @@ def start_backend(database: str) -> Iterator[Callable[..., RunningBackend]]:
     """Starts backends; ``start_backend(keep_days=1)`` changes settings."""
     running: list[RunningBackend] = []
 
-    def start(**changes: Any) -> RunningBackend:
+    def start(rules: Rules = NO_RULES, **changes: Any) -> RunningBackend:
         settings = replace(Settings(database=database, port=0), **changes)
-        backend = RunningBackend(settings)
+        backend = RunningBackend(settings, rules)
         backend.start()
         running.append(backend)
         return backend

@@ -500,3 +500,29 @@ def test_what_is_said_of_traces_goes_before_what_is_said_of_all() -> None:
     assert environment.receiver(of_traces, "http://flag:3").url == "http://flag:3/v1/traces"
     assert environment.receiver({}).url == "http://localhost:4318/v1/traces"
     assert environment.receiver({}).resource == {"service.name": "clawlog"}
+
+
+def test_the_settings_file_says_it_too_and_flags_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "backend.toml"
+    monkeypatch.delenv("OTEL_EXPORTER_OTLP_ENDPOINT", raising=False)
+
+    def said(text: str, *flags: str) -> TraceReceiver | None:
+        file.write_text(text, encoding="utf-8")
+        return main._traces(main.build_parser().parse_args(["--config", str(file), *flags]))  # noqa: SLF001 - no server is wanted
+
+    whole = '[otel]\nendpoint = "http://there:1"\nqueue = 7'
+    found = said(whole)
+    assert found is not None
+    assert (found.url, found.most_waiting) == ("http://there:1/v1/traces", 7)
+    found = said(whole, "--otel", "http://flag:2", "--otel-queue", "9")
+    assert found is not None
+    assert (found.url, found.most_waiting) == ("http://flag:2/v1/traces", 9)
+    assert said("") is None
+    assert said("[otel]\nenabled = false") is None
+    for wrong, message in {
+        "queue = 0": "queue does not fit",
+        "endpoint = 1": "endpoint does",
+        "url = 1": "no setting 'url'",
+    }.items():
+        with pytest.raises(SettingsError, match=message):
+            said(f"[otel]\n{wrong}")

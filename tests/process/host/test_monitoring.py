@@ -127,7 +127,7 @@ def test_the_dashboard_shows_every_metric_of_ours(answers: dict[str, str]) -> No
     }
     assert left_out == {
         "clawlogd_build_info", "clawlogd_connections", "clawlogd_tasks", "clawlogd_backend_state", "clawlogd_outbox_max_events",
-        "clawlogd_outbox_accepted_events",
+        "clawlogd_outbox_accepted_events", "clawlog_backend_notifications",
     }  # fmt: skip
 
 

@@ -134,6 +134,16 @@ function act(taskId, what, body, key) {
   return json(path, { method: "POST", body, headers: { "Idempotency-Key": key } });
 }
 
+/** Whom the server tells what happens to tasks: `{targets, rules}`. */
+export function getNotifications() {
+  return json("/api/notifications");
+}
+
+/** Has the server send a test message to all of them; resolves with one result for each. */
+export async function testNotifications() {
+  return (await json("/api/notifications/test", { method: "POST", body: {} })).results;
+}
+
 /** A fresh random key; works over plain HTTP too, where `crypto.randomUUID` is withheld. */
 export function mintKey() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));

@@ -12,6 +12,7 @@ from clawlog_backend.storage.engines.engine import DatabaseError
 
 ARGUMENTS = {
     errors.TaskEnded: (("t1", "done"), {}),
+    errors.NothingToNotify: ((), {}),
     errors.TooMany: (("url", 50, "links"), {}),
     errors.Busy: (("Too many.",), {"retry_after_s": 7}),
     errors.Unavailable: (("Not now.",), {"retry_after_s": 7}),
