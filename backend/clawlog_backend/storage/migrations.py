@@ -1,7 +1,11 @@
 """How an older database becomes one of this version, and an empty one gets its tables.
 
-``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps are for SQLite: no other
-engine has databases of these versions.
+``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps to version 3 are for
+SQLite: no other engine has databases of those versions.
+
+A later version says in ``serves_from`` which earlier programs may go on using its databases. So replicas are replaced one after
+the other: a version first only adds (with a default, where a column must have a value), and what nobody uses any more is taken
+away by the next.
 """
 
 from __future__ import annotations
@@ -12,7 +16,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, inspect, select, text, update
 
-from clawlog_backend.storage import schema
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.storage import partitions, schema
 from clawlog_backend.storage.changes import COUNTERS
 from clawlog_backend.storage.search import documents
 from clawlog_backend.storage.search.engine import text_index
@@ -133,10 +138,21 @@ def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
     connection.execute(schema.counters.insert(), values)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log)
+def _days_apart(connection: Connection) -> None:
+    """To version 4: who may serve it is in it; on PostgreSQL the history is in partitions, and the search has an index."""
+    connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
+    if connection.dialect.name == "postgresql":
+        partitions.move_history(connection, UtcMs.now())
+        text_index(connection.dialect).create(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _days_apart)
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
+
+SERVES_FROM = 4
+"""The oldest version whose programs may use a database of this one."""
 
 
 class SchemaTooNewError(Exception):
@@ -152,25 +168,39 @@ def schema_version(connection: Connection) -> int | None:
 
 
 def migrate(connection: Connection) -> None:
-    """Create the database, or bring an older one to this version, in the caller's transaction.
+    """Create the database, or bring an older one to this version, in the caller's transaction. A later one is left as it is.
 
     Raises:
-        SchemaTooNewError: It is of a later version; nothing was changed.
+        SchemaTooNewError: It is of a later version, which this program may not use; nothing was changed.
     """
     found = schema_version(connection)
     if found is None:
-        schema.metadata.create_all(connection)
-        text_index(connection.dialect).create(connection)
-        connection.execute(
-            schema.database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0)
-        )
-        _start_counters(connection, 0, 0)
+        _create(connection)
         return
     if found > SCHEMA_VERSION:
-        raise SchemaTooNewError(
-            f"the database has schema version {found}, this program knows versions up to {SCHEMA_VERSION}: "
-            "upgrade clawlog-status-sync, or name another database with --database"
-        )
+        serves_from = connection.execute(select(schema.database.c.serves_from)).scalar_one()
+        if serves_from > SCHEMA_VERSION:
+            raise SchemaTooNewError(
+                f"the database has schema version {found}, for programs from version {serves_from} on, this one knows version "
+                f"{SCHEMA_VERSION}: upgrade clawlog-status-sync, or name another database with --database"
+            )
+        return
+    if found < SCHEMA_VERSION:
+        # Whoever else migrates it waits here, and then sees that it is done.
+        found = connection.execute(select(schema.database.c.schema_version).with_for_update()).scalar_one()
     for step in MIGRATIONS[found - 1 :]:
         step(connection)
-    connection.execute(update(schema.database).values(schema_version=SCHEMA_VERSION))
+    connection.execute(update(schema.database).values(schema_version=SCHEMA_VERSION, serves_from=SERVES_FROM))
+
+
+def _create(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        others = [table for table in schema.metadata.sorted_tables if table is not schema.events]
+        schema.metadata.create_all(connection, tables=others)
+        partitions.create(connection, UtcMs.now())
+    else:
+        schema.metadata.create_all(connection)
+    text_index(connection.dialect).create(connection)
+    values = {"only": 1, "schema_version": SCHEMA_VERSION, "serves_from": SERVES_FROM, "floor_seq": 0}
+    connection.execute(schema.database.insert().values(**values, store_id=uuid4().hex))
+    _start_counters(connection, 0, 0)

@@ -166,6 +166,8 @@ database = Table(
     Column("store_id", String(64), nullable=False),
     # Changes up to this number are no longer listed in ``changes``, or removed tasks.
     Column("floor_seq", BigInteger, nullable=False),
+    # The oldest schema version whose programs may go on using this database.
+    Column("serves_from", Integer, nullable=False, server_default="0"),
 )
 
 counters = Table(

@@ -20,7 +20,8 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from clawlog_backend import __version__
-from clawlog_backend.storage import shared
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.storage import partitions, shared
 from clawlog_backend.storage.engines.address import shown
 from clawlog_backend.storage.engines.engine import DatabaseError, SchemaVersions
 from clawlog_backend.storage.engines.identity import mark_identity
@@ -90,7 +91,9 @@ class PostgresqlDatabase:
         await self._connect(work)
 
     def _prepare(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a large history takes its time
         migrate(connection)
+        partitions.add_days(connection, UtcMs.now())
         shared.metadata.create_all(connection)
         mark_identity(connection)
 
