@@ -1,11 +1,6 @@
 """How an older database becomes one of this version, and an empty one gets its tables.
 
-``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps to version 3 are for
-SQLite: no other engine has databases of those versions.
-
-A later version says in ``serves_from`` which earlier programs may go on using its databases. So replicas are replaced one after
-the other: a version first only adds (with a default, where a column must have a value), and what nobody uses any more is taken
-away by the next.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _followers)
 """
 
 from __future__ import annotations
@@ -133,11 +128,25 @@ def _one_log(connection: Connection) -> None:
         documents.refresh(connection, range(begin + 1, begin + _AT_ONCE + 1))
 
 
+def _followers(connection: Connection) -> None:
+    """To version 4: those that follow the log store where they are, and notifications wait in a table; who may use the database.
+
+    On PostgreSQL, the history is in partitions from here on, and the search has an index.
+    """
+    for table in (schema.followers, schema.notifications):
+        table.create(connection)
+    connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
+    if connection.dialect.name == "postgresql":
+        partitions.move_history(connection, UtcMs.now())
+        text_index(connection.dialect).create(connection)
+
+
 def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
     values = [{"name": name, "value": value} for name, value in zip(COUNTERS, (seq, task_n, seq), strict=True)]
     connection.execute(schema.counters.insert(), values)
 
 
+<<<<<<< HEAD
 def _days_apart(connection: Connection) -> None:
     """To version 4: who may serve it is in it; on PostgreSQL the history is in partitions, and the search has an index."""
     connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
@@ -147,6 +156,9 @@ def _days_apart(connection: Connection) -> None:
 
 
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _days_apart)
+=======
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _followers)
+>>>>>>> notify
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)

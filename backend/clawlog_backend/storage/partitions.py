@@ -30,7 +30,7 @@ _LOCK_NOT_AVAILABLE, _DEADLOCK = "55P03", "40P01"
 # To add or to drop a partition needs, for an instant, the history alone; meanwhile nobody else is to wait for longer than this.
 _PATIENCE = "SET LOCAL lock_timeout = '50ms'"
 
-# No index is more than readers need: that a task's numbers are unique is held by the lock on its row, with which they are given.
+# No more indexes than readers need: that a task's numbers are unique is held by the lock with which they are given.
 # No reference to `tasks` either, which would look there for each event that is written.
 _CREATE = """
 CREATE TABLE events (task_n INTEGER NOT NULL, seq INTEGER NOT NULL, event_id VARCHAR(64) COLLATE "C" PRIMARY KEY,
