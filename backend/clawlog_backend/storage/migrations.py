@@ -129,7 +129,7 @@ def _one_log(connection: Connection) -> None:
 
 
 def _followers(connection: Connection) -> None:
-    """To version 4: those that follow the log store where they are, and notifications wait in a table; who may use the database.
+    """To version 4: those that follow the log store where they are, notifications wait in a table, and it says who may use it.
 
     On PostgreSQL, the history is in partitions from here on, and the search has an index.
     """
@@ -146,19 +146,7 @@ def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
     connection.execute(schema.counters.insert(), values)
 
 
-<<<<<<< HEAD
-def _days_apart(connection: Connection) -> None:
-    """To version 4: who may serve it is in it; on PostgreSQL the history is in partitions, and the search has an index."""
-    connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
-    if connection.dialect.name == "postgresql":
-        partitions.move_history(connection, UtcMs.now())
-        text_index(connection.dialect).create(connection)
-
-
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _days_apart)
-=======
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _followers)
->>>>>>> notify
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
