@@ -132,6 +132,8 @@ def _told(versions: SchemaVersions, *, check: bool) -> str:
             if check
             else (f"made the tables, of schema version {versions.known}")
         )
+    if versions.found > versions.known:
+        return f"schema version {versions.found} is newer than this program, which may use it: nothing to do"
     if not versions.outdated:
         return f"schema version {versions.found}: nothing to do"
     return (

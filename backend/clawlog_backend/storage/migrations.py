@@ -137,6 +137,7 @@ def _followers(connection: Connection) -> None:
         table.create(connection)
     connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
     if connection.dialect.name == "postgresql":
+        connection.execute(text('ALTER TABLE tasks ALTER COLUMN reversed_id TYPE VARCHAR(64) COLLATE "C"'))
         partitions.move_history(connection, UtcMs.now())
         text_index(connection.dialect).create(connection)
 

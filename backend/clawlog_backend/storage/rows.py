@@ -76,7 +76,7 @@ def names_of(connection: Connection, numbers: Iterable[int]) -> list[str]:
     return [name for query in found for name in connection.execute(query).scalars()]
 
 
-def find_events(connection: Connection, event_ids: Iterable[str]) -> Iterator[Row[Any]]:
+def find_events(connection: Connection, event_ids: Iterable[str]) -> Iterator[Sequence[Any]]:
     """Those of these events that were stored: the id, the task's number, the kind, the task's status, the details."""
     for chunk in chunks(event_ids):
         if connection.dialect.name == "postgresql":

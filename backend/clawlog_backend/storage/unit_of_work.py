@@ -210,8 +210,8 @@ class _UnitOfWork:
     def _load(self, incoming: Sequence[Event]) -> None:
         # Tasks first: once its task is locked, no other replica takes an event that is looked for after that.
         self._load_tasks({event.task_id for event in incoming})
-        for stored in rows.find_events(self._connection, {event.event_id for event in incoming}):
-            self._stored[stored.event_id] = _StoredEvent(*stored[1:])
+        for event_id, task_n, kind, status, detail in rows.find_events(self._connection, {each.event_id for each in incoming}):
+            self._stored[event_id] = _StoredEvent(task_n, kind, status, detail)
         unknown = sum(isinstance(event, TaskCreated) and event.task_id not in self._tasks for event in incoming)
         if unknown:
             self._task_n = changes.reserve_task_numbers(self._connection, unknown)

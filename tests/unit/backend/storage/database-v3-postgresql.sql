@@ -172,12 +172,12 @@ ALTER TABLE ONLY steps
 INSERT INTO database_info VALUES (1, 3, 'aaaaaaaaaaaaaaaabbbbbbbbbbbbbbbb', 0);
 INSERT INTO counters VALUES ('seq', 3), ('task_n', 2), ('searched', 3);
 INSERT INTO tasks (n, task_id, title, status, metadata, created_ms, received_ms, updated_ms, steps_total, steps_done, steps_failed,
-  steps_started, lost, stop_open) VALUES
-  (1, 'deploy-7', '部署 Nginx 服务', 'running', '{}', 1764144000000, 1764144000000, 1764230400000, 1, 0, 0, 1, false, false),
-  (2, 'backup', 'Nightly backup', 'done', '{}', 1764144000000, 1764144000000, 1764144000000, 0, 0, 0, 0, false, false);
+  steps_started, lost, stop_open, reversed_id) VALUES
+  (1, 'deploy-7', '部署 Nginx 服务', 'running', '{}', 1764144000000, 1764144000000, 1764230400000, 1, 0, 0, 1, false, false, '7-yolped'),
+  (2, 'backup', 'Nightly backup', 'done', '{}', 1764144000000, 1764144000000, 1764144000000, 0, 0, 0, 0, false, false, 'pukcab');
 INSERT INTO liveness (task_n, version, sign_ms, stalled, beats, last_seq) VALUES (1, 3, 1764230400000, false, 0, 3), (2, 1, 1764144000000, false, 0, 1);
 INSERT INTO steps (task_n, position, step_id, title, status) VALUES (1, 1, 's1', 'Lint', 'running');
-INSERT INTO documents VALUES (1, E'部署 nginx 服务\ndeploy-7'), (2, E'nightly backup\nbackup');
+INSERT INTO documents VALUES (1, E'部署 nginx 服务\ndeploy-7\n\nlint\ns1\n\n  -7  7  de  li  ng  s1  务  服务  署  部署'), (2, E'nightly backup\nbackup\n\n  ba  ni');
 INSERT INTO events VALUES
   (1, 1, '019abf2d-2c00-7001-8000-000000000001', 'task_created', 1764144000000, 1764144000000, 'pending', '{}'),
   (1, 2, '019abf2e-1660-7002-8000-000000000002', 'step_status', 1764144060000, 1764144060000, 'running', '{"step_id":"s1","status":"running"}'),
