@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from clawlog_backend.backend import Backend
+from clawlog_backend.domain.errors import ForeignCursor
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.domain.views import Sort, TaskPage
 from clawlog_backend.main import main
+from clawlog_backend.settings import Settings
+from clawlog_backend.storage import task_list
 from clawlog_backend.storage.engines.engine import DatabaseError
 from clawlog_backend.storage.engines.opening import make_database
 from clawlog_backend.storage.migrations import SCHEMA_VERSION
@@ -87,3 +93,21 @@ async def test_connections_that_the_server_ended_are_replaced(postgres: Postgres
         postgres.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", parameters=[name])
         assert await work(lambda c: c.execute(text("SELECT 2")).scalar_one()) == 2
     await database.close()
+
+
+@pytest.mark.parametrize("sort", Sort)
+async def test_a_number_from_outside_that_no_column_holds_is_refused_as_on_sqlite(
+    postgres: PostgresCluster, sort: Sort
+) -> None:
+    async with Backend(Settings(database=postgres.database())) as backend:
+
+        async def page(n: int) -> TaskPage:
+            rest = "" if sort is Sort.CREATED else f"{sort}_7_"
+            return await backend.database.read(
+                lambda c: task_list.list_tasks(c, now=UtcMs.now(), limit=1, sort=sort, cursor=f"{rest}{n}")
+            )
+
+        assert (await page(2**31 - 1)).tasks == []
+        for n in (2**31, -(2**31) - 1, 10**18):
+            with pytest.raises(ForeignCursor):
+                await page(n)
