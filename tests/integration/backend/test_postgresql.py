@@ -96,9 +96,7 @@ async def test_connections_that_the_server_ended_are_replaced(postgres: Postgres
 
 
 @pytest.mark.parametrize("sort", Sort)
-async def test_a_number_from_outside_that_no_column_holds_is_refused_as_on_sqlite(
-    postgres: PostgresCluster, sort: Sort
-) -> None:
+async def test_a_cursor_with_a_number_that_no_column_holds_is_refused(postgres: PostgresCluster, sort: Sort) -> None:
     async with Backend(Settings(database=postgres.database())) as backend:
 
         async def page(n: int) -> TaskPage:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import time
 from collections.abc import Callable
 
 import aiohttp
@@ -101,6 +102,21 @@ async def test_a_hint_of_another_replica_has_its_changes_looked_for_at_once(
                     await heard.wait()
                     break
         assert other.log.position.seq > 0
+
+
+async def test_hints_are_few_however_many_commits_there_are(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = []
+
+    async def hint(sender: str) -> None:
+        hints.append(sender)
+
+    async with Backend(Settings(database=database)) as backend:
+        monkeypatch.setattr(backend.database, "hint", hint)
+        began = time.monotonic()
+        for n in range(100):
+            await backend.writer.submit([created(f"t{n}")])
+        took = time.monotonic() - began
+        assert 1 <= len(hints) <= 1 + took * 20
 
 
 async def test_a_database_that_gives_no_hints_is_looked_at_all_the_same(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
