@@ -1,16 +1,21 @@
-"""What PostgreSQL costs beside SQLite, what a second replica costs, and how soon one replica hears what another was told."""
+"""What PostgreSQL costs beside SQLite, what a second replica costs, and how soon one replica hears what another was told.
+
+`python -m benchmarks.postgres_load` prints what docs/scaling.md computes from: what a heartbeat and an event cost.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import os
 import statistics
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
@@ -18,12 +23,15 @@ import aiohttp
 from benchmarks.backend_load import BATCH, BATCHES, post_batches
 from benchmarks.figures import Figure, ratio
 from benchmarks.programs import ROOT, Program, backend, http_program
+from clawlog.protocol.ids import new_uuid
 
 sys.path.insert(0, str(ROOT / "tests"))  # whose PostgreSQL server this is
 
 from support.postgres_cluster import PostgresCluster
 
 RUNS = 3
+AGENTS, STEPS = 10_000, 5
+TOGETHER, ROUNDS = 20, 3  # how many agents one sidecar speaks for, and how often each reports
 STOPS = 100
 
 
@@ -126,3 +134,71 @@ async def _hear_stops(asked: str, polled: str) -> list[float]:
                 raise RuntimeError("the stop was not heard")
             took_s.append(time.perf_counter() - began)
     return took_s
+
+
+# ── What many agents need ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def needs() -> Iterator[str]:
+    """Processor time and disk for each heartbeat and each event, with many agents behind sidecars that report for 20 each."""
+    cluster = PostgresCluster()
+    cluster.start()
+    try:
+        with _replicas(cluster, 1) as (replica,):
+            for name, kind in (("task created", _created), ("heartbeat", _beaten), ("step reported", _stepped)):
+                rounds = 1 if kind is _created else ROUNDS
+                cpu, own, before = _cpu_s(cluster, [replica]), replica.cpu_s(), _size(cluster)
+                asyncio.run(_post_small(replica.address, kind, rounds))
+                number = AGENTS * rounds
+                cpu_us = (_cpu_s(cluster, [replica]) - cpu) / number * 1e6
+                own_us = (replica.cpu_s() - own) / number * 1e6
+                size = (_size(cluster) - before) / number
+                yield f"{name}: {cpu_us:.0f} µs of processor ({own_us:.0f} the replica's), {size:,.0f} bytes"
+    finally:
+        cluster.remove()
+
+
+def _size(cluster: PostgresCluster) -> int:
+    (name,) = next(iter(cluster.execute("SELECT datname FROM pg_database WHERE datname LIKE 'test%'")))
+    return int(cluster.execute("SELECT pg_database_size(current_database())", name)[0][0])
+
+
+async def _post_small(address: str, kind: Callable[[int], dict[str, object]], rounds: int) -> None:
+    at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+    def event(n: int) -> dict[str, object]:
+        return kind(n) | {"event_id": new_uuid(), "task_id": f"task-{n}", "at": at}
+
+    firsts = range(0, AGENTS, TOGETHER)
+    bodies = [json.dumps({"events": list(map(event, range(n, n + TOGETHER)))}) for _ in range(rounds) for n in firsts]
+    waiting = iter(bodies)
+    async with aiohttp.ClientSession(headers={"Content-Type": "application/json"}) as session:
+
+        async def send() -> None:
+            for body in waiting:
+                async with session.post(f"{address}/api/events", data=body) as response:
+                    results = (await response.json())["results"]
+                    if any(result["status"] != "ok" for result in results):
+                        raise RuntimeError(f"an event was refused: {results[:3]}")
+
+        await asyncio.gather(*(send() for _ in range(16)))
+
+
+def _created(n: int) -> dict[str, object]:
+    steps = [{"step_id": f"{n}-{place}", "title": f"Step {place} of the work"} for place in range(STEPS)]
+    return {"kind": "task_created", "title": f"Task {n}", "steps": steps, "metadata": {"host": f"host-{n // 20}", "agent": "x"}}
+
+
+def _beaten(n: int) -> dict[str, object]:
+    del n
+    seen = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return {"kind": "heartbeat", "agent_seen_at": seen, "evidence": "process", "pid": 4242, "stalled": False}
+
+
+def _stepped(n: int) -> dict[str, object]:
+    return {"kind": "step_status", "step_id": f"{n}-0", "status": "running", "summary": "starting config generation"}
+
+
+if __name__ == "__main__":
+    for line in needs():
+        print(line, flush=True)

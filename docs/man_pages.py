@@ -19,7 +19,7 @@ import click
 
 from clawlog.cli.main import cli
 from clawlog.scripting import options, parser
-from clawlog_backend.main import build_notify_parser
+from clawlog_backend.main import build_migrate_parser, build_notify_parser
 from clawlog_backend.main import build_parser as build_backend_parser
 from clawlogd import __version__
 from clawlogd.main import build_parser as build_daemon_parser
@@ -153,7 +153,7 @@ def pages() -> Iterator[ManPage]:
     """All of them."""
     # `clawlog backend` hands all its arguments on to the backend's own program.
     yield from (page for page in of_click(cli, "clawlog") if page.name != "clawlog backend")
-    own = (build_backend_parser(), build_notify_parser(), build_daemon_parser())
+    own = (build_backend_parser(), build_migrate_parser(), build_notify_parser(), build_daemon_parser())
     yield from map(of_argparse, (*own, *map(parser.make, options.SCRIPTS)))
 
 

@@ -104,6 +104,7 @@ class Backend:
             raise
         if self._replica is not None:
             self._running.append(asyncio.create_task(self._replica.run(), name="replica"))
+            self._running.append(asyncio.create_task(self._replica.exchange_hints(), name="replica-hints"))
         self._running.append(asyncio.create_task(self.maintenance.run(), name="maintenance"))
         self._running.append(asyncio.create_task(self.search.run(), name="search"))
         self._running.append(asyncio.create_task(self.notifier.run(), name="notifier"))

@@ -197,6 +197,8 @@ def _told(versions: SchemaVersions, *, check: bool) -> str:
             if check
             else (f"made the tables, of schema version {versions.known}")
         )
+    if versions.found > versions.known:
+        return f"schema version {versions.found} is newer than this program, which may use it: nothing to do"
     if not versions.outdated:
         return f"schema version {versions.found}: nothing to do"
     return (
@@ -266,7 +268,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--otel", nargs="?", const="", metavar="URL",
         help="export tasks that ended as OpenTelemetry traces (default URL: the environment's or this machine's)")  # fmt: skip
     add("--otel-queue", type=_count, metavar="N",
-        help=f"how many may wait while the receiver is down; then the oldest go (default {DEFAULT_TRACES_WAITING})")  # fmt: skip
+        help=f"that may wait while the receiver is down; then the oldest go (default {DEFAULT_TRACES_WAITING})")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, e
 
 from support.backend_process import BackendProcess
 from support.chromium import CHROMIUM, launch_options
+from support.engines import ENGINES_AT_LENGTH, database_on
 
 # Generous, for machines that do much else at the same time; no test waits this long where the page does as it should.
 expect.set_options(timeout=15_000)
@@ -41,29 +42,32 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
-def backend(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
+@pytest.fixture(scope="session", params=ENGINES_AT_LENGTH)
+def backend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BackendProcess]:
     """One backend for the tests that do not mind each other's tasks."""
-    process = BackendProcess(tmp_path_factory.mktemp("backend"))
-    process.start()
-    yield process
-    process.stop()
+    folder = tmp_path_factory.mktemp("backend")
+    with database_on(getattr(request, "param", "sqlite"), request, folder) as database:
+        process = BackendProcess(folder, database=database)
+        process.start()
+        yield process
+        process.stop()
 
 
-@pytest.fixture
-def own_backend(tmp_path: Path) -> Iterator[Callable[..., BackendProcess]]:
+@pytest.fixture(params=ENGINES_AT_LENGTH)
+def own_backend(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[..., BackendProcess]]:
     """Starts a backend for one test alone."""
     started = []
+    with database_on(getattr(request, "param", "sqlite"), request, tmp_path) as database:
 
-    def start(**options: Any) -> BackendProcess:
-        process = BackendProcess(tmp_path, **options)
-        started.append(process)
-        process.start()
-        return process
+        def start(**options: Any) -> BackendProcess:
+            process = BackendProcess(tmp_path, database=database, **options)
+            started.append(process)
+            process.start()
+            return process
 
-    yield start
-    for process in started:
-        process.stop()
+        yield start
+        for process in started:
+            process.stop()
 
 
 @pytest.fixture

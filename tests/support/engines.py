@@ -19,6 +19,9 @@ EVERY_ENGINE = os.environ.get("CLAWLOG_TEST_ENGINES") == "all"
 BOTH_ENGINES_AT_LENGTH = BOTH_ENGINES if EVERY_ENGINE else pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 """Runs a test on SQLite, and with ``CLAWLOG_TEST_ENGINES=all``, as `make faults` does, on each engine."""
 
+ENGINES_AT_LENGTH = ["sqlite", POSTGRESQL] if EVERY_ENGINE else None
+"""The parameters of a fixture that gives a backend: none, which is SQLite; with ``CLAWLOG_TEST_ENGINES=all`` each engine."""
+
 
 @contextmanager
 def database_on(engine: str, request: pytest.FixtureRequest, folder: Path) -> Iterator[str]:

@@ -70,7 +70,7 @@ class PostgresCluster:
             self._as_user = []
         subprocess.run(
             [*self._as_user, str(folder / "initdb"), "--pgdata", str(self._data), "--username", "clawlog", "--auth", "trust",
-             "--encoding", "UTF8", "--locale", "C", "--no-sync"],
+             "--encoding", "UTF8", "--locale", "C.UTF-8", "--no-sync"],
             check=True, capture_output=True, cwd="/", env={"PATH": os.environ["PATH"], "LC_ALL": "C"},
         )  # fmt: skip
 
@@ -128,6 +128,17 @@ class PostgresCluster:
         self.execute(f"CREATE DATABASE {name}")
         return self.url(name)
 
+    def loaded_database(self, dump: Path) -> str:
+        """The URL of a new database with what a dump has."""
+        url = self.empty_database()
+        self.execute(dump.read_text(encoding="utf-8"), self.name(url))
+        return url
+
+    @staticmethod
+    def name(url: str) -> str:
+        """The database's name in a URL that this gave out."""
+        return url.partition("@/")[2].partition("?")[0]
+
     def database(self) -> str:
         """The URL of a database with the tables of this version, and nothing in them."""
         if self._free:
@@ -140,12 +151,12 @@ class PostgresCluster:
 
     def give_back(self, url: str) -> None:
         """Let another test have a database: to empty one takes a tenth of the time that a new one takes."""
-        self._free.append(url.partition("@/")[2].partition("?")[0])
+        self._free.append(self.name(url))
 
     def _emptied(self, name: str) -> str:
         tables = self.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'", name)
         kept = {"database_info", "counters"}
-        emptied = "; ".join(f"DELETE FROM {table}" for (table,) in tables if table not in kept)
+        emptied = "; ".join(f"DELETE FROM {table}" for (table,) in tables if table not in kept and "events_" not in table)
         self.execute(
             f"SET session_replication_role = replica; {emptied}; UPDATE counters SET value = 0; "
             "UPDATE database_info SET floor_seq = 0",

@@ -17,7 +17,7 @@ from sqlalchemy import Connection, Row, Select, func, literal_column, select
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.live.silence import SilenceWatch, signs_of
-from clawlog_backend.storage import changes
+from clawlog_backend.storage import changes, partitions
 from clawlog_backend.storage.engines.engine import Database, DatabaseError
 from clawlog_backend.storage.rows import remove_events
 from clawlog_backend.storage.schema import events, liveness, tasks
@@ -28,6 +28,8 @@ _SWEEP_EVERY_S = 5.0
 _LOOKS_AT_ONCE = 1_000
 _PRUNE_EVERY_MS = 60_000
 _REMOVE_EVERY_MS = 3_600_000
+_DAYS_EVERY_MS = 600_000
+_DROP_ATTEMPTS, _DROP_AGAIN_S = 10, 0.1  # where the history is in use all the time
 _KEEP_CHANGES_MS = 3_600_000  # nobody resumes after that long
 _KEEP_CHANGES = 100_000
 _KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps and stops are kept with their task
@@ -73,7 +75,7 @@ class Maintenance:
         self._silence = silence
         self._clock = clock
         self._keep_days = keep_days
-        self._prune_next = self._remove_next = clock()
+        self._prune_next = self._remove_next = self._days_next = clock()
         self._pace = _Pace()
 
     async def run(self) -> None:
@@ -84,11 +86,14 @@ class Maintenance:
                     await asyncio.sleep(_SWEEP_EVERY_S)
                     continue
                 await self.sweep()
+                if self._clock() >= self._days_next and await self.add_days():
+                    self._days_next = self._clock().plus(ms=_DAYS_EVERY_MS)
                 if self._clock() >= self._prune_next:
                     self._prune_next = self._clock().plus(ms=_PRUNE_EVERY_MS)
                     await self.prune_changes()
                 if self._clock() >= self._remove_next:
                     self._remove_next = self._clock().plus(ms=_REMOVE_EVERY_MS)
+                    await self.remove_old_days()
                     await self.remove_old_tasks()
                     await self.remove_old_heartbeats()
             except DatabaseError as error:
@@ -123,6 +128,23 @@ class Maintenance:
             return number
 
         await self._pace.repeat(prune)
+
+    async def add_days(self) -> bool:
+        """Make room for the history of the next days; whether it is there."""
+        now = self._clock()
+        return await self._database.write(lambda connection: partitions.add_days(connection, now))
+
+    async def remove_old_days(self) -> None:
+        """Remove the days of the history of which nothing is to stay, where the engine keeps days apart."""
+        beats_before = self._clock().plus(days=-_KEEP_HEARTBEATS_DAYS)
+        tasks_before = self._clock().plus(days=-self._keep_days) if self._keep_days else None
+        for day in await self._database.read(partial(partitions.past_days, before=beats_before)):
+            old = partitions.Old(day, beats_before, tasks_before)
+            if await self._database.read(partial(partitions.may_go, old=old)):
+                for _ in range(_DROP_ATTEMPTS):
+                    if await self._database.write(partial(partitions.drop, old=old)):
+                        break
+                    await asyncio.sleep(_DROP_AGAIN_S)
 
     async def remove_old_tasks(self) -> None:
         """Remove the tasks without a sign of life for ``keep_days``, with all that belongs to them."""

@@ -1,7 +1,7 @@
 """One of several backends over one database: hears of what the others commit, and agrees with them on who does what.
 
 The table of changes is the truth, and is looked at often. It is gapless and in the order of the commits, so a look that begins
-after the last change known here misses none.
+after the last change known here misses none. Replicas hint to each other that a look is worth it now; nothing relies on it.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from clawlog_backend.storage.engines.engine import Database, DatabaseError
 _LOOK_EVERY_S = 0.05
 _CHANGES_AT_ONCE = 1_000
 _SESSIONS_EVERY_S = 1.0
+_HINT_EVERY_S = 0.05  # at most: each is a commit of its own, for which all others wait
 _RETRY_S = 0.5
 
 log = logging.getLogger(__name__)
@@ -48,6 +49,7 @@ class Replica:
         self._begin_anew = begin_anew
         self._name = secrets.token_hex(8)
         self._woken = asyncio.Event()
+        self._committed = asyncio.Event()
         self._sessions_next = 0.0
         log.hurry_by(self._woken.set)
 
@@ -67,8 +69,27 @@ class Replica:
                 away = True
                 await asyncio.sleep(_RETRY_S)
 
+    async def exchange_hints(self) -> None:
+        """Tell others that there is something new, and hear it of them, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._database.hear_hints(self._hear), name="replica-hear")
+            group.create_task(self._hint(), name="replica-hint")
+
+    async def _hint(self) -> None:
+        while True:
+            await self._committed.wait()
+            self._committed.clear()
+            with suppress(DatabaseError):
+                await self._database.hint(self._name)
+            await asyncio.sleep(_HINT_EVERY_S)
+
+    def _hear(self, sender: str) -> None:
+        if sender != self._name:
+            self._woken.set()
+
     def committed(self, change: Change) -> None:
         """A change of this replica is on disk. It is handed over at once where all before it were."""
+        self._committed.set()
         if change.seq == self._log.position.seq + 1:
             self._log.append(change)
         else:

@@ -1,25 +1,29 @@
 """Many rows and many values in one statement, where the engine is PostgreSQL.
 
-They go as arrays, so that a statement's text is the same however many there are.
+They go as arrays, so that a statement's text is the same however many there are. An array is written as text here: what the
+driver does for each value costs more than all that the server does with it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Connection, Integer, Table, Text, any_, bindparam
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Connection, Integer, Row, Table, Text, any_, bindparam, cast
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.dml import Delete, Insert, Update
+
+_Write = Callable[[Collection[Any]], str]
 
 
 def among(connection: Connection, column: Column[Any], values: Collection[Any]) -> ColumnElement[bool]:
     """Whether a column has one of these values."""
     if connection.dialect.name != "postgresql":
         return column.in_(values)
-    kind = ARRAY(Text() if _type(column) == "text" else BigInteger())
-    return column == any_(bindparam(None, list(values), type_=kind, unique=True))
+    is_text = _type(column) == "text"
+    given = bindparam(None, (_texts if is_text else _integers)(values), type_=Text(), unique=True)
+    return column == any_(cast(given, ARRAY(Text() if is_text else BigInteger())))
 
 
 def run(
@@ -34,15 +38,24 @@ def run(
         names: What the values of a row are for, in their order.
         rows: The values; at least one.
     """
-    text, types = _text(statement, names)
+    text, writers = _text(statement, names)
     columns = zip(*rows, strict=True)
-    # The driver takes no list of an integer and of a kind of integer (an instant, a status) side by side.
-    values = [[None if v is None else convert(v) for v in column] for column, convert in zip(columns, types, strict=True)]
-    connection.exec_driver_sql(text, tuple(values))
+    connection.exec_driver_sql(text, tuple(write(column) for column, write in zip(columns, writers, strict=True)))
+
+
+def find_events(connection: Connection, event_ids: Collection[str]) -> Sequence[Row[Any]]:
+    """Those of these events that were stored: the id, the task's number, the kind, the task's status, the details."""
+    # The range says to the server in which partitions it need not look, however it has planned the statement.
+    return connection.exec_driver_sql(_FIND_EVENTS, (_texts(event_ids), min(event_ids), max(event_ids))).all()
+
+
+_FIND_EVENTS = """
+SELECT event_id, task_n, kind, task_status, detail FROM events
+  WHERE event_id = ANY(%s::text[]) AND event_id BETWEEN %s AND %s"""
 
 
 @lru_cache(maxsize=64)
-def _text(statement: Insert | Update | Delete, names: tuple[str, ...]) -> tuple[str, tuple[type, ...]]:
+def _text(statement: Insert | Update | Delete, names: tuple[str, ...]) -> tuple[str, tuple[_Write, ...]]:
     table = statement.table
     assert isinstance(table, Table)  # noqa: S101 - a statement of this package is of one table
     types = [_type(table.c[name.removeprefix("key_")]) for name in names]
@@ -57,7 +70,8 @@ def _text(statement: Insert | Update | Delete, names: tuple[str, ...]) -> tuple[
             text = f"UPDATE {table.name} AS t SET {changed} FROM {rest}"  # noqa: S608 - as above
         else:
             text = f"DELETE FROM {table.name} AS t USING {rest}"  # noqa: S608 - as above
-    return text, tuple({"text": str, "bool": bool}.get(each, int) for each in types)
+    writers: dict[str, _Write] = {"text": _texts, "bool": _booleans}
+    return text, tuple(writers.get(each, _integers) for each in types)
 
 
 def _type(column: Column[Any]) -> str:
@@ -70,3 +84,31 @@ def _type(column: Column[Any]) -> str:
             return "int4"
         case _:
             return "text"
+
+
+# ── An array as PostgreSQL reads it ─────────────────────────────────────────────────────────────────────────────────────
+
+
+def _integers(values: Collection[int | None]) -> str:
+    # int's own form, whatever kind of integer it is (an instant, a status).
+    return "{" + ",".join(["NULL" if value is None else int.__repr__(value) for value in values]) + "}"
+
+
+def _booleans(values: Collection[bool | None]) -> str:
+    return "{" + ",".join(["NULL" if value is None else "t" if value else "f" for value in values]) + "}"
+
+
+def _texts(values: Collection[str | None]) -> str:
+    if not values:
+        return "{}"
+    if None in values:
+        return "{" + ",".join(["NULL" if value is None else f'"{_escaped(value)}"' for value in values]) + "}"
+    # All at once, with what no text holds between them.
+    joined = _escaped("\0".join(values))  # type: ignore[arg-type]
+    if joined.count("\0") != len(values) - 1:
+        raise ValueError("a text holds NUL, which PostgreSQL does not take")
+    return '{"' + joined.replace("\0", '","') + '"}'
+
+
+def _escaped(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,7 +1,6 @@
 """How an older database becomes one of this version, and an empty one gets its tables.
 
-``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps up to version 3 are for
-SQLite: no other engine has databases of the versions before.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _followers)
 """
 
 from __future__ import annotations
@@ -12,7 +11,8 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, inspect, select, text, update
 
-from clawlog_backend.storage import schema
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.storage import partitions, schema
 from clawlog_backend.storage.changes import COUNTERS
 from clawlog_backend.storage.search import documents
 from clawlog_backend.storage.search.engine import text_index
@@ -129,9 +129,17 @@ def _one_log(connection: Connection) -> None:
 
 
 def _followers(connection: Connection) -> None:
-    """To version 4: who follows the log stores where it is; notifications and traces wait. It only adds tables."""
+    """To version 4: followers of the log store where they are, notifications and traces wait, and it says who may use it.
+
+    On PostgreSQL, the history is in partitions from here on, and the search has an index.
+    """
     for table in (schema.followers, schema.notifications, schema.waiting_traces):
         table.create(connection)
+    connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
+    if connection.dialect.name == "postgresql":
+        connection.execute(text('ALTER TABLE tasks ALTER COLUMN reversed_id TYPE VARCHAR(64) COLLATE "C"'))
+        partitions.move_history(connection, UtcMs.now())
+        text_index(connection.dialect).create(connection)
 
 
 def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
@@ -143,6 +151,9 @@ MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _o
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)
+
+SERVES_FROM = 4
+"""The oldest version whose programs may use a database of this one."""
 
 
 class SchemaTooNewError(Exception):
@@ -158,25 +169,39 @@ def schema_version(connection: Connection) -> int | None:
 
 
 def migrate(connection: Connection) -> None:
-    """Create the database, or bring an older one to this version, in the caller's transaction.
+    """Create the database, or bring an older one to this version, in the caller's transaction. A later one is left as it is.
 
     Raises:
-        SchemaTooNewError: It is of a later version; nothing was changed.
+        SchemaTooNewError: It is of a later version, which this program may not use; nothing was changed.
     """
     found = schema_version(connection)
     if found is None:
-        schema.metadata.create_all(connection)
-        text_index(connection.dialect).create(connection)
-        connection.execute(
-            schema.database.insert().values(only=1, schema_version=SCHEMA_VERSION, store_id=uuid4().hex, floor_seq=0)
-        )
-        _start_counters(connection, 0, 0)
+        _create(connection)
         return
     if found > SCHEMA_VERSION:
-        raise SchemaTooNewError(
-            f"the database has schema version {found}, this program knows versions up to {SCHEMA_VERSION}: "
-            "upgrade clawlog-status-sync, or name another database with --database"
-        )
+        serves_from = connection.execute(select(schema.database.c.serves_from)).scalar_one()
+        if serves_from > SCHEMA_VERSION:
+            raise SchemaTooNewError(
+                f"the database has schema version {found}, for programs from version {serves_from} on, this one knows version "
+                f"{SCHEMA_VERSION}: upgrade clawlog-status-sync, or name another database with --database"
+            )
+        return
+    if found < SCHEMA_VERSION:
+        # Whoever else migrates it waits here, and then sees that it is done.
+        found = connection.execute(select(schema.database.c.schema_version).with_for_update()).scalar_one()
     for step in MIGRATIONS[found - 1 :]:
         step(connection)
-    connection.execute(update(schema.database).values(schema_version=SCHEMA_VERSION))
+    connection.execute(update(schema.database).values(schema_version=SCHEMA_VERSION, serves_from=SERVES_FROM))
+
+
+def _create(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        others = [table for table in schema.metadata.sorted_tables if table is not schema.events]
+        schema.metadata.create_all(connection, tables=others)
+        partitions.create(connection, UtcMs.now())
+    else:
+        schema.metadata.create_all(connection)
+    text_index(connection.dialect).create(connection)
+    values = {"only": 1, "schema_version": SCHEMA_VERSION, "serves_from": SERVES_FROM, "floor_seq": 0}
+    connection.execute(schema.database.insert().values(**values, store_id=uuid4().hex))
+    _start_counters(connection, 0, 0)

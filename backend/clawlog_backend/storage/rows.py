@@ -76,6 +76,15 @@ def names_of(connection: Connection, numbers: Iterable[int]) -> list[str]:
     return [name for query in found for name in connection.execute(query).scalars()]
 
 
+def find_events(connection: Connection, event_ids: Iterable[str]) -> Iterator[Sequence[Any]]:
+    """Those of these events that were stored: the id, the task's number, the kind, the task's status, the details."""
+    for chunk in chunks(event_ids):
+        if connection.dialect.name == "postgresql":
+            yield from bulk.find_events(connection, chunk)
+        else:
+            yield from connection.execute(_FOUND_EVENT.where(schema.events.c.event_id.in_(chunk)))
+
+
 def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
     """Give tasks their steps."""
     by_n = {task.n: task for task in tasks}
@@ -213,6 +222,7 @@ _INSERT_TASK = _inserting(schema.tasks, _TASK_COLUMNS)
 _INSERT_LIVENESS = _inserting(schema.liveness, (*_LIVENESS, "task_n"))
 _INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
 _INSERT_INTERRUPT = _inserting(schema.interrupts, (*_INTERRUPT_FIELDS, "task_n"))
+_FOUND_EVENT = select(*(schema.events.c[name] for name in ("event_id", "task_n", "kind", "task_status", "detail")))
 _DELETE_EVENT = delete(schema.events).where(
     schema.events.c.task_n == bindparam("key_task_n"), schema.events.c.seq == bindparam("key_seq")
 )

@@ -31,6 +31,10 @@ _HAS_CONTROLS = column_clause("control_ids").is_not(None)
 _IS_BEAT = column_clause("kind") == literal_column("'heartbeat'")
 
 
+# A text of which a range is asked for, whatever the order is that the database's locale has for people.
+_BY_CODE_POINT = String(64).with_variant(String(64, collation="C"), "postgresql")
+
+
 def _of_those_that_have(table: str, column: str) -> Index:
     """An index of the rows in which a column has a value: most have none, and cost nothing then."""
     has_one = column_clause(column).is_not(None)
@@ -63,7 +67,7 @@ tasks = Table(
     Column("project", Text),
     Column("agent", Text),
     Column("parent_id", String(64)),
-    Column("reversed_id", String(64), nullable=False, server_default=""),
+    Column("reversed_id", _BY_CODE_POINT, nullable=False, server_default=""),
     Column("links", Text, nullable=False, server_default="[]"),
     Column("waiting_ms", BigInteger),
     Column("attention", String(16)),
@@ -166,6 +170,8 @@ database = Table(
     Column("store_id", String(64), nullable=False),
     # Changes up to this number are no longer listed in ``changes``, or removed tasks.
     Column("floor_seq", BigInteger, nullable=False),
+    # The oldest schema version whose programs may go on using this database.
+    Column("serves_from", Integer, nullable=False, server_default="0"),
 )
 
 counters = Table(

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, func, not_, select, tuple_, union_all
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Select, and_, func, not_, select, tuple_, union_all
 
 from clawlog_backend.domain.errors import ForeignCursor
 from clawlog_backend.domain.fields import (
@@ -24,6 +24,7 @@ from clawlog_backend.storage.schema import tasks
 from clawlog_backend.storage.search.find import tasks_saying
 from clawlog_backend.storage.view_rows import select_shown, task_views
 
+_HIGHEST = (2**31 - 1, 2**63 - 1)  # of an INTEGER and a BIGINT: of more, no page was shown
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -185,14 +186,21 @@ def _cursor(row: Any, sort: Sort) -> str:
 
 
 def _read_cursor(cursor: str, sort: Sort) -> tuple[int, ...]:
-    *name, place = cursor.split("_", 1)
-    numbers = place.split("_")
+    *name, rest = cursor.split("_", 1)
+    numbers = rest.split("_")
     expected = [] if sort is Sort.CREATED else [sort.value]
     if name != expected or len(numbers) != len(_ORDERS[sort]):
         raise ForeignCursor(sort)
-    if not all(each.removeprefix("-").isdecimal() and each.isascii() and len(each) < 19 for each in numbers):
+    if not all(each.removeprefix("-").isdecimal() and each.isascii() and len(each) < 20 for each in numbers):
         raise ForeignCursor(sort)
-    return tuple(map(int, numbers))
+    place = tuple(map(int, numbers))
+    if any(abs(number) > _highest(column) for number, column in zip(place, _ORDERS[sort], strict=True)):
+        raise ForeignCursor(sort)  # an engine takes no more than the column, not even to compare with
+    return place
+
+
+def _highest(column: Column[Any]) -> int:
+    return _HIGHEST[isinstance(column.type, BigInteger)]
 
 
 # ── Counts ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -43,7 +43,6 @@ from clawlog_backend.domain.standing import Standing, counted_as
 from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState, standing
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import changes, rows, schema
-from clawlog_backend.storage.bulk import among
 from clawlog_backend.storage.changes import Change
 
 _CACHED_TASKS = 100_000  # about 2 kB each, with five steps
@@ -144,7 +143,9 @@ class TaskStore:
             for row in connection.execute(select(schema.tasks).where(schema.tasks.c.n.in_(chunk)).with_for_update()):
                 counts[counted_as(row).key] -= 1
                 self._cache.pop(row.task_id, None)
-            connection.execute(delete(schema.tasks).where(schema.tasks.c.n.in_(chunk)))  # the rest by ON DELETE CASCADE
+            # Not every engine's history refers to its tasks; all else does.
+            connection.execute(delete(schema.events).where(schema.events.c.task_n.in_(chunk)))
+            connection.execute(delete(schema.tasks).where(schema.tasks.c.n.in_(chunk)))
         if not counts:
             return ChangeSet((), None)
         return ChangeSet((), changes.append(connection, now, Change(0, counts=counts, removed=True)))
@@ -209,11 +210,8 @@ class _UnitOfWork:
     def _load(self, incoming: Sequence[Event]) -> None:
         # Tasks first: once its task is locked, no other replica takes an event that is looked for after that.
         self._load_tasks({event.task_id for event in incoming})
-        columns = schema.events.c
-        query = select(columns.event_id, columns.task_n, columns.kind, columns.task_status, columns.detail)
-        for chunk in rows.chunks({event.event_id for event in incoming}):
-            for event_id, *stored in self._connection.execute(query.where(among(self._connection, columns.event_id, chunk))):
-                self._stored[event_id] = _StoredEvent(*stored)
+        for event_id, task_n, kind, status, detail in rows.find_events(self._connection, {each.event_id for each in incoming}):
+            self._stored[event_id] = _StoredEvent(task_n, kind, status, detail)
         unknown = sum(isinstance(event, TaskCreated) and event.task_id not in self._tasks for event in incoming)
         if unknown:
             self._task_n = changes.reserve_task_numbers(self._connection, unknown)

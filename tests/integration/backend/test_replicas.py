@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import itertools
+import time
 from collections.abc import Callable
 
 import aiohttp
+import psycopg
 import pytest
 
+import clawlog_backend.live.replica
 from clawlog_backend.backend import Backend
-from clawlog_backend.domain.events import batch_event
+from clawlog_backend.domain.events import Event, batch_event
 from clawlog_backend.settings import Settings
 from clawlog_backend.storage import shared
 from clawlog_backend.storage.engines.opening import make_database
@@ -22,6 +27,11 @@ pytestmark = pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)
 TOKEN = "correct-horse-battery-staple"
 AT = "2026-02-28T09:00:00Z"
 WAIT_S = 10
+
+
+def created(task_id: str) -> Event:
+    create = {"event_id": f"e-{task_id}", "task_id": task_id, "kind": "task_created", "title": "T", "at": AT}
+    return batch_event.validate_python(create)
 
 
 def name_of(url: str) -> str:
@@ -74,7 +84,54 @@ async def test_a_database_that_became_another_has_its_readers_begin_anew(
         assert cursor.partition("-")[0] != first.partition("-")[0]
         async with asyncio.timeout(WAIT_S):
             await stream.content.readuntil(b"event: reset")
-    assert (await api("POST", "/api/control/poll", {"task_ids": ["t1"]}))[1]["cursor"] == cursor
+    async with asyncio.timeout(WAIT_S):  # it may have seen an identity between the two
+        while (await api("POST", "/api/control/poll", {"task_ids": ["t1"]}))[1]["cursor"] != cursor:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(0.02)
+
+
+async def test_a_hint_of_another_replica_has_its_changes_looked_for_at_once(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.live.replica, "_LOOK_EVERY_S", 3_600)
+    settings = Settings(database=database)
+    async with Backend(settings) as one, Backend(settings) as other, asyncio.timeout(WAIT_S):
+        heard = asyncio.Event()
+        other.log.follow(lambda _: heard.set())
+        for n in itertools.count():  # until it listens
+            await one.writer.submit([created(f"t{n}")])
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.5):
+                    await heard.wait()
+                    break
+        assert other.log.position.seq > 0
+
+
+async def test_hints_are_few_however_many_commits_there_are(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    hints = []
+
+    async def hint(sender: str) -> None:
+        hints.append(sender)
+
+    async with Backend(Settings(database=database)) as backend:
+        monkeypatch.setattr(backend.database, "hint", hint)
+        began = time.monotonic()
+        for n in range(100):
+            await backend.writer.submit([created(f"t{n}")])
+        took = time.monotonic() - began
+        assert 1 <= len(hints) <= 1 + took * 20
+
+
+async def test_a_database_that_gives_no_hints_is_looked_at_all_the_same(database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuses(*_arguments: object, **_options: object) -> None:
+        raise psycopg.errors.FeatureNotSupported("LISTEN is not supported")
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", refuses)
+    settings = Settings(database=database)
+    async with Backend(settings) as one, Backend(settings) as other, asyncio.timeout(WAIT_S):
+        heard = asyncio.Event()
+        other.log.follow(lambda _: heard.set())
+        await one.writer.submit([created("t1")])
+        await heard.wait()
 
 
 async def test_a_lease_is_one_replicas_until_it_runs_out(database: str, postgres: PostgresCluster) -> None:
@@ -95,12 +152,5 @@ async def test_a_reader_that_changes_replicas_resumes_there_and_need_not_reload(
     async with Backend(settings) as one, Backend(settings) as other:
         reader = other.feed.subscribe(None)
         for n in range(5):  # each time, the other has most likely not heard of it yet
-            create = {
-                "event_id": f"e{n}",
-                "task_id": f"t{n}",
-                "kind": "task_created",
-                "title": "T",
-                "at": "2026-02-28T09:00:00Z",
-            }
-            await one.writer.submit([batch_event.validate_python(create)])
+            await one.writer.submit([created(f"t{n}")])
             assert b"event: reset" not in await other.feed.catch_up(reader, one.log.position.seq)

@@ -86,6 +86,16 @@ class Database(Protocol):
                 lost while it was committed).
         """
 
+    async def hint(self, sender: str) -> None:
+        """Let other replicas know that there is something new, where the engine has a way; it may get lost.
+
+        Raises:
+            DatabaseError: It could not be sent.
+        """
+
+    async def hear_hints(self, on_hint: Callable[[str], None]) -> None:
+        """Call a function with the sender of each hint, until cancelled, or as long as the engine has a way."""
+
     def announce(self, address: str) -> None:
         """Let whoever else would use this database know where its backend is."""
 

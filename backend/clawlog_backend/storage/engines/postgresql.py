@@ -20,9 +20,11 @@ from sqlalchemy.engine import URL, Engine
 from sqlalchemy.exc import DBAPIError, NoSuchModuleError, SQLAlchemyError
 
 from clawlog_backend import __version__
-from clawlog_backend.storage import shared
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.storage import partitions, shared
 from clawlog_backend.storage.engines.address import shown
 from clawlog_backend.storage.engines.engine import DatabaseError, SchemaVersions
+from clawlog_backend.storage.engines.hints import CHANNEL, listen
 from clawlog_backend.storage.engines.identity import mark_identity
 from clawlog_backend.storage.migrations import SCHEMA_VERSION, SchemaTooNewError, migrate, schema_version
 
@@ -90,7 +92,9 @@ class PostgresqlDatabase:
         await self._connect(work)
 
     def _prepare(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET LOCAL statement_timeout = 0")  # a large history takes its time
         migrate(connection)
+        partitions.add_days(connection, UtcMs.now())
         shared.metadata.create_all(connection)
         mark_identity(connection)
 
@@ -212,6 +216,29 @@ class PostgresqlDatabase:
             return attempt == 1 and not committing
         return state in _RUN_AGAIN
 
+    async def hint(self, sender: str) -> None:
+        """Let other replicas know that there is something new. Not with each commit: that would halve how many there can be.
+
+        Raises:
+            DatabaseError: It could not be sent.
+        """
+
+        def run() -> None:
+            try:
+                if self._engine is not None:
+                    with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                        connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, sender))
+            except SQLAlchemyError as error:
+                raise DatabaseError(f"cannot reach the database: {_reason(error)}") from error
+
+        await asyncio.get_running_loop().run_in_executor(self._reading, run)
+
+    async def hear_hints(self, on_hint: Callable[[str], None]) -> None:
+        """Call a function with the sender of each hint, on a connection of its own, until cancelled."""
+        if self._engine is not None:
+            _, connect = self._engine.dialect.create_connect_args(self._url)
+            await listen({**_connect_options(self._url), **connect}, on_hint)
+
     def announce(self, address: str) -> None:
         """Nothing to do: others may use it as well."""
 
@@ -226,11 +253,16 @@ class PostgresqlDatabase:
 
 
 def _make_engine(url: URL, pool: int) -> Engine:
-    connect = {name: value for name, value in _CONNECT.items() if name not in url.query}
     # Last in, first out: connections that a quiet time does not need are not kept warm for nothing.
-    engine = create_engine(url, pool_size=pool, max_overflow=0, pool_timeout=30, pool_use_lifo=True, connect_args=connect)
+    engine = create_engine(
+        url, pool_size=pool, max_overflow=0, pool_timeout=30, pool_use_lifo=True, connect_args=_connect_options(url)
+    )
     event.listen(engine, "connect", _set_up)
     return engine
+
+
+def _connect_options(url: URL) -> dict[str, Any]:
+    return {name: value for name, value in _CONNECT.items() if name not in url.query}
 
 
 def _set_up(connection: Any, _record: Any) -> None:

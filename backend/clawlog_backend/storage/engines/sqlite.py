@@ -142,6 +142,12 @@ class SqliteDatabase:
 
         return await self._in_thread(run)
 
+    async def hint(self, sender: str) -> None:
+        """Nothing to do: there is no other replica."""
+
+    async def hear_hints(self, on_hint: Callable[[str], None]) -> None:
+        """None comes."""
+
     async def close(self) -> None:
         """Finish what was submitted, and disconnect."""
         await self._in_thread(self._close)

@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, bindparam, insert, select, update
 
+from clawlog_backend.storage.rows import run_many
 from clawlog_backend.storage.schema import documents, steps, tasks
 from clawlog_backend.storage.search.text import document
 
@@ -20,11 +21,9 @@ def refresh(connection: Connection, numbers: Collection[int]) -> None:
     for n, title, step_id, summary in connection.execute(its_steps.order_by(steps.c.task_n, steps.c.position)):
         words[n] += (title, step_id, summary or "")
     texts = {row.n: document(words[row.n]) for row in found}
-    other = [{"n": row.n, "now": texts[row.n]} for row in found if row.text not in (None, texts[row.n])]
-    new = [{"task_n": row.n, "text": texts[row.n]} for row in found if row.text is None]
-    for statement, values in ((_CHANGE, other), (insert(documents), new)):
-        if values:
-            connection.execute(statement, values)
+    other = [(texts[row.n], row.n) for row in found if row.text not in (None, texts[row.n])]
+    run_many(connection, _CHANGE, ("text", "key_task_n"), other)
+    run_many(connection, _ADD, ("task_n", "text"), [(row.n, texts[row.n]) for row in found if row.text is None])
 
 
 def _words(row: Row[Any]) -> list[str]:
@@ -34,4 +33,5 @@ def _words(row: Row[Any]) -> list[str]:
 
 _SAID = (tasks.c.n, tasks.c.title, tasks.c.task_id, tasks.c.summary, tasks.c.metadata, documents.c.text)
 _TASKS: Select[Any] = select(*_SAID).join_from(tasks, documents, documents.c.task_n == tasks.c.n, isouter=True)
-_CHANGE = update(documents).where(documents.c.task_n == bindparam("n")).values(text=bindparam("now"))
+_CHANGE = update(documents).where(documents.c.task_n == bindparam("key_task_n")).values(text=bindparam("text"))
+_ADD = insert(documents).values(task_n=bindparam("task_n"), text=bindparam("text"))

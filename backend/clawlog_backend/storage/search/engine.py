@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from sqlalchemy import Connection, Dialect, Select, select
 
 from clawlog_backend.storage.schema import documents
-from clawlog_backend.storage.search import sqlite
+from clawlog_backend.storage.search import postgresql, sqlite
 
 
 class TextIndex(Protocol):
@@ -32,7 +32,7 @@ class _Plain:
         return select(documents.c.task_n)
 
 
-_ENGINES: dict[str, TextIndex] = {"sqlite": sqlite.Trigrams()}
+_ENGINES: dict[str, TextIndex] = {"sqlite": sqlite.Trigrams(), "postgresql": postgresql.Trigrams()}
 
 
 def text_index(dialect: Dialect) -> TextIndex:

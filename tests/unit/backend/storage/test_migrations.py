@@ -173,7 +173,8 @@ def test_a_step_that_fails_leaves_the_database_as_it_was(connection: Connection,
 
 def test_a_database_of_a_later_version_is_refused(connection: Connection) -> None:
     with connection.begin():
-        connection.execute(schema.database.update().values(schema_version=99))
+        migrations.migrate(connection)
+        connection.execute(schema.database.update().values(schema_version=99, serves_from=99))
     with pytest.raises(migrations.SchemaTooNewError, match="99"), connection.begin():
         migrations.migrate(connection)
 

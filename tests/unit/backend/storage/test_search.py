@@ -7,16 +7,19 @@ from collections.abc import Iterator, Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine, delete, event, update
+from sqlalchemy import Connection, Engine, create_engine, delete, event, update
 
 from clawlog_backend.domain.events import batch_event
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import Filter, Sort
 from clawlog_backend.storage import migrations, schema, task_list
-from clawlog_backend.storage.search import find
+from clawlog_backend.storage.engines.address import database_url
+from clawlog_backend.storage.search import find, postgresql
 from clawlog_backend.storage.search.documents import refresh
 from clawlog_backend.storage.search.text import document, folded, needle, trigrams
 from clawlog_backend.storage.unit_of_work import TaskStore
+from support.engines import POSTGRESQL
+from support.postgres_cluster import PostgresCluster
 
 UNHURRIED = settings(deadline=None)  # the machine may be busy
 NOW = UtcMs.parse("2026-02-28T09:00:00Z")
@@ -89,11 +92,17 @@ def test_what_is_found_and_what_is_not(query: str, text: str, found: bool) -> No
 # ── In the database ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture(scope="module")
-def filled() -> Iterator[Connection]:
-    """A database of 60 tasks, of which every tenth is named otherwise."""
+def _sqlite() -> Engine:
     engine = create_engine("sqlite://")
     event.listen(engine, "connect", lambda raw, _: raw.execute("PRAGMA foreign_keys = ON"))
+    return engine
+
+
+@pytest.fixture(scope="module", params=["sqlite", POSTGRESQL])
+def filled(request: pytest.FixtureRequest) -> Iterator[Connection]:
+    """A database of 60 tasks, of which every tenth is named otherwise."""
+    on_sqlite = request.param == "sqlite"
+    engine = _sqlite() if on_sqlite else create_engine(database_url(request.getfixturevalue("postgres").empty_database()))
     with engine.connect() as connection:
         migrations.migrate(connection)
         store = TaskStore()
@@ -150,6 +159,13 @@ def test_the_index_is_asked_and_not_every_document(filled: Connection) -> None:
     found_by(filled, "gpu-3")
     event.remove(filled.engine, "before_cursor_execute", listener)
     statement, parameters = asked[0]
+    if filled.dialect.name == "postgresql":
+        with filled.begin_nested() as undone:
+            filled.exec_driver_sql("SET LOCAL enable_seqscan = off")  # 60 documents are quicker looked at than an index
+            plan = [row[0] for row in filled.exec_driver_sql(f"EXPLAIN {statement}", parameters)]
+            undone.rollback()
+        assert any("Index Scan on documents_trigrams" in line for line in plan), plan
+        return
     plan = [row.detail for row in filled.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))]
     assert any("VIRTUAL TABLE INDEX" in line for line in plan), plan
     assert not any(line.startswith("SCAN documents") or "TEMP B-TREE" in line for line in plan), plan
@@ -167,5 +183,22 @@ def test_the_index_follows_what_changes_and_what_is_removed(filled: Connection) 
         filled.execute(delete(schema.tasks).where(schema.tasks.c.n == number))
         refresh(filled, [number])
         assert found_by(filled, "renamed") == []
-        filled.exec_driver_sql("INSERT INTO trigrams(trigrams, rank) VALUES ('integrity-check', 1)")
+        if filled.dialect.name == "sqlite":
+            filled.exec_driver_sql("INSERT INTO trigrams(trigrams, rank) VALUES ('integrity-check', 1)")
         undone.rollback()
+
+
+@pytest.mark.xdist_group("postgres")
+def test_without_the_extension_a_search_finds_the_same_and_the_log_says_what_is_missing(
+    postgres: PostgresCluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(postgresql, "_STATEMENTS", ("CREATE EXTENSION no_such_extension",))
+    engine = create_engine(database_url(postgres.empty_database()))
+    with engine.connect() as connection:
+        migrations.migrate(connection)
+        assert "no index for the search" in caplog.text
+        common = {"event_id": "c", "task_id": "t1", "at": NOW.rfc3339(), "kind": "task_created", "title": "部署 it"}
+        TaskStore().apply(connection, [batch_event.validate_python(common)], NOW)
+        refresh(connection, [1])
+        assert found_by(connection, "部署") == found_by(connection, "it") == ["t1"]
+    engine.dispose()
