@@ -212,5 +212,5 @@ notifications = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("detail", Text, nullable=False),
-    Index("notifications_by_due", "state", "due_ms"),
+    Index("notifications_by_due", "state", "target", "due_ms"),
 )
