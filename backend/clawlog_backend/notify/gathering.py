@@ -41,6 +41,7 @@ class Gatherer:
     def __init__(self, rules: Rules) -> None:
         self._rules = rules
         self._digested_ms: dict[tuple[str, str], UtcMs] = {}  # when there was one last
+        self._windows: dict[tuple[str, str], UtcMs] = {}  # when they close; after a restart another one is opened beside
 
     def begin(self, connection: Connection) -> int:
         """Begin at the present where nothing was followed before; returns how many rows were for targets that are no more."""
@@ -80,17 +81,15 @@ class Gatherer:
         self._gather(connection, told, now)
         return len(due) == _TIMERS_AT_ONCE
 
-    def close_windows(self, connection: Connection, now: UtcMs, waiting: frozenset[str]) -> None:
+    def close_windows(self, connection: Connection, now: UtcMs, unreachable: frozenset[str]) -> None:
         """Make ready what was gathered and is due, as a digest where it is much.
 
         Args:
             connection: In a transaction.
             now: This instant.
-            waiting: The targets that cannot be reached now: for them it goes on being gathered.
+            unreachable: The targets for which it goes on being gathered.
         """
-        for window in notifications.due_windows(connection, now):
-            if window.target in waiting:
-                continue
+        for window in notifications.due_windows(connection, now, self._rules.targets.keys() - unreachable):
             rule = self._rules.rules.get(window.rule)
             quiet_until = _quiet_until(rule, now)
             if quiet_until is not None:
@@ -131,22 +130,25 @@ class Gatherer:
     def _gather(self, connection: Connection, items: Sequence[Item], now: UtcMs) -> None:
         if not items:
             return
-        windows = notifications.open_windows(connection, now)
         gathered = []
         for item in items:
             rule = self._rules.rules.get(item.rule)
             quiet_until = _quiet_until(rule, now)
             if quiet_until is not None and rule is not None and rule.drops_in_quiet:
                 continue
-            held = quiet_until is not None
-            due = quiet_until or windows.setdefault((item.rule, item.target, held), self._window_end(item, rule, now))
-            gathered.append(replace(item, due_ms=due, held=held))
+            due = self._window_end(item, rule, now) if quiet_until is None else quiet_until
+            gathered.append(replace(item, due_ms=due, held=quiet_until is not None))
         notifications.add(connection, gathered, State.GATHERED)
 
     def _window_end(self, item: Item, rule: Rule | None, now: UtcMs) -> UtcMs:
-        end = now.plus(ms=rule.gather_ms if rule else 0)
-        digested = self._digested_ms.get((item.rule, item.target))
-        return end if digested is None else max(end, digested.plus(ms=_DIGEST_EVERY_MS))
+        key = item.rule, item.target
+        end = self._windows.get(key)
+        if end is None or end <= now:
+            end = now.plus(ms=rule.gather_ms if rule else 0)
+            if key in self._digested_ms:
+                end = max(end, self._digested_ms[key].plus(ms=_DIGEST_EVERY_MS))
+            self._windows[key] = end
+        return end
 
     def _digest(self, connection: Connection, window: Window, now: UtcMs) -> Item:
         first = notifications.gathered(connection, window, now, limit=TOLD_OF)

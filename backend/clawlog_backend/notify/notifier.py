@@ -34,8 +34,9 @@ _LOOK_AT_LEAST_EVERY_S = 5.0
 _ASK_EVERY_S = 4.0  # for the lease
 _LEASE_S = 10.0  # of the 15 s that it lasts
 _ITEMS_AT_ONCE = 20
+_COUNT_EVERY_S = 5.0  # what waits, for the metrics
 _RETRY_AFTER_S = (5, 15, 60, 300, 900, 3_600)
-_AFTER_A_FAULT_MS = 60_000
+_AFTER_A_FAULT_MS = 5_000
 _REFUSED_FOR_MS = 3 * 86_400_000
 _ENDING_S = 1.0  # for deliveries under way: what is not recorded by then is delivered again
 
@@ -55,15 +56,6 @@ class TargetState:
     failing: str | None = None
     gone: bool = False
     retry_ms: UtcMs = field(default_factory=lambda: UtcMs(0))
-
-
-@dataclass(frozen=True, slots=True)
-class _Queue:
-    """What a look at the queue found: the targets that something is due for, when the next is, how much waits for each."""
-
-    due: list[str]
-    next_ms: UtcMs | None
-    waiting: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,13 +104,14 @@ class Notifier:
         self._gatherer = Gatherer(rules)
         self._woken = asyncio.Event()
         self._states = {name: TargetState() for name in rules.targets}
+        self._taken: set[str] = set()  # by their targets, and still in the queue
         self._delivering: dict[str, asyncio.Task[None]] = {}
         self._next_ms: UtcMs | None = None
-        self._ask_s = self._lease_until_s = 0.0
+        self._count_s = self._ask_s = self._lease_until_s = 0.0
         self._ending = False
         self._testing = False
         self.waiting: dict[str, int] = {}
-        """How many notifications wait for each target, as of the last look."""
+        """How many notifications wait for each target, as of a few seconds ago."""
 
     @property
     def states(self) -> dict[str, TargetState]:
@@ -172,20 +165,32 @@ class Notifier:
         now = self._clock()
         unreachable = frozenset(name for name, state in self._states.items() if state.failing is not None)
 
-        def take_up(connection: Connection) -> _Queue | None:
+        def take_up(connection: Connection) -> tuple[list[str], UtcMs | None] | None:
             if self._gatherer.follow(connection, now) or self._gatherer.run_timers(connection, now):
                 return None  # there is more
             self._gatherer.close_windows(connection, now, unreachable)
-            due, next_ms = notifications.targets_due(connection, now), notifications.next_due(connection, now)
-            return _Queue(due, next_ms, notifications.waiting(connection))
+            next_ms = notifications.next_due(connection, now, self.rules.targets)
+            return notifications.targets_due(connection, now), next_ms
 
         while (queue := await self._database.write(take_up)) is None:
             pass
-        self.waiting, self._next_ms = queue.waiting, queue.next_ms
-        for name in queue.due:
+        due, self._next_ms = queue
+        if monotonic() >= self._count_s:
+            await self.count()
+        for name in due:
             state = self._states.get(name)
             if state is not None and name not in self._delivering and not state.gone and state.retry_ms <= now:
                 self._delivering[name] = asyncio.create_task(self._deliver(self.rules.targets[name]), name=f"notify-{name}")
+
+    async def count(self) -> dict[str, int]:
+        """How many notifications wait for each target now.
+
+        Raises:
+            DatabaseError: It is not known.
+        """
+        self._count_s = monotonic() + _COUNT_EVERY_S
+        self.waiting = await self._database.read(notifications.waiting)
+        return self.waiting
 
     async def delivered(self) -> None:
         """Wait until no delivery is under way."""
@@ -243,6 +248,7 @@ class Notifier:
                     return
         except DatabaseError as error:
             log.error("notifications wait for the database: %s", error)  # noqa: TRY400 - an expected fault
+            self._states[target.name].retry_ms = self._clock().plus(ms=_AFTER_A_FAULT_MS)
         except Exception:
             log.exception("a delivery to %s failed, and is tried again", target.name)
             self._states[target.name].retry_ms = self._clock().plus(ms=_AFTER_A_FAULT_MS)
@@ -257,6 +263,9 @@ class Notifier:
                 return False
             rule = self.rules.rules.get(item.rule)
             quiet_until = None if rule is None or rule.quiet is None else rule.quiet.end_after(self._clock())
+            if item.notification_id in self._taken:  # and that could not be recorded
+                await self._remove(item)
+                continue
             if quiet_until is not None:
                 await self._postpone(item, quiet_until, attempts=item.attempts)
                 continue
@@ -273,12 +282,14 @@ class Notifier:
 
     async def _record(self, target: Target, item: Item, outcome: Outcome) -> None:
         state, now = self._states[target.name], self._clock()
-        if outcome.failed is None:
-            await self._remove(item)
+        if outcome.failed in {None, Scope.MESSAGE}:
             if state.failing is not None:
                 log.warning("notifications reach %s again", target.name)
             state.failing, state.retry_ms = None, UtcMs(0)
+        if outcome.failed is None:
             self._on_result("delivered")
+            self._taken.add(item.notification_id)
+            await self._remove(item)
             return
         if outcome.failed is Scope.MESSAGE and now > item.made_ms.plus(ms=_REFUSED_FOR_MS):
             await self._remove(item)
@@ -304,6 +315,7 @@ class Notifier:
 
     async def _remove(self, item: Item) -> None:
         await self._database.write(lambda connection: notifications.remove(connection, [item.notification_id]))
+        self._taken.discard(item.notification_id)
 
     async def _end_deliveries(self) -> None:
         under_way = list(self._delivering.values())

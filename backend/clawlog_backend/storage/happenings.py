@@ -2,34 +2,44 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, and_, or_, select
+from sqlalchemy import Connection, Row, TextClause, select, text
 
 from clawlog_backend.domain.events import EventKind
 from clawlog_backend.domain.fields import TaskStatus
 from clawlog_backend.storage.changes import Change
 from clawlog_backend.storage.rows import chunks
-from clawlog_backend.storage.schema import events, interrupts, tasks
+from clawlog_backend.storage.schema import interrupts, tasks
 
-_RANGES = 200  # in one statement
+_RANGES = 1_000  # in one statement
 _KINDS = (EventKind.AGENT_LOST, EventKind.INTERRUPT_REQUESTED)
 _STATUSES = (TaskStatus.WAITING, TaskStatus.FAILED, TaskStatus.DONE, TaskStatus.INTERRUPTED)
 
-_before = events.alias("before")
-_previous = select(_before.c.kind).where(_before.c.task_n == events.c.task_n, _before.c.seq < events.c.seq)
-_previous = _previous.order_by(_before.c.seq.desc()).limit(1).correlate(events)
-_MAY_BE_TOLD: Select[Any] = (
-    select(
-        events,
-        _previous.scalar_subquery().label("kind_before"),
-        _previous.with_only_columns(_before.c.task_status).scalar_subquery().label("status_before"),
+# The ranges go as one value: a condition for each of a thousand would cost more to write down than to answer.
+_RANGES_OF = {
+    "sqlite": """(SELECT json_extract(value, '$[0]') AS n, json_extract(value, '$[1]') AS first,
+        json_extract(value, '$[2]') AS last FROM json_each(:ranges)) AS r CROSS""",  # CROSS: in this order, says SQLite
+    "postgresql": """(SELECT CAST(value->>0 AS integer) AS n, CAST(value->>1 AS integer) AS first,
+        CAST(value->>2 AS integer) AS last FROM json_array_elements(CAST(:ranges AS json))) AS r""",
+}
+_BEFORE = "FROM events AS b WHERE b.task_n = e.task_n AND b.seq < e.seq ORDER BY b.seq DESC LIMIT 1"
+
+
+def _statement(ranges: str) -> TextClause:
+    kinds, statuses = (", ".join(f"'{each.value}'" for each in names) for names in (_KINDS, _STATUSES))
+    return text(
+        f"""SELECT e.task_n, e.seq, e.event_id, e.kind, e.at_ms, e.received_ms, e.task_status, e.detail,
+            (SELECT b.kind {_BEFORE}) AS kind_before, (SELECT b.task_status {_BEFORE}) AS status_before
+        FROM {ranges} JOIN events AS e ON e.task_n = r.n AND e.seq BETWEEN r.first AND r.last
+        WHERE e.kind <> 'heartbeat' AND (e.kind IN ({kinds}) OR e.task_status IN ({statuses}))
+        ORDER BY e.received_ms, e.task_n, e.seq"""  # noqa: S608 - constants of this module
     )
-    .where(events.c.kind != EventKind.HEARTBEAT.value)
-    .where(or_(events.c.kind.in_([kind.value for kind in _KINDS]), events.c.task_status.in_([s.value for s in _STATUSES])))
-    .order_by(events.c.received_ms, events.c.task_n, events.c.seq)
-)
+
+
+_MAY_BE_TOLD = {name: _statement(ranges) for name, ranges in _RANGES_OF.items()}
 _SAID = ("n", "task_id", "title", "summary", "host", "project", "agent", "status")
 
 
@@ -41,10 +51,10 @@ def may_be_told(connection: Connection, found: Iterable[Change]) -> list[Row[Any
             first, last = change.events[n]
             known = ranges.get(n, (first, last))
             ranges[n] = (min(first, known[0]), max(last, known[1]))
-    read: list[Row[Any]] = []
-    every = [and_(events.c.task_n == n, events.c.seq.between(*span)) for n, span in ranges.items()]
+    every, read = [(n, *span) for n, span in ranges.items()], list[Row[Any]]()
+    statement = _MAY_BE_TOLD[connection.dialect.name]
     for begin in range(0, len(every), _RANGES):
-        read += connection.execute(_MAY_BE_TOLD.where(or_(*every[begin : begin + _RANGES]))).all()
+        read += connection.execute(statement, {"ranges": json.dumps(every[begin : begin + _RANGES])}).all()
     return read
 
 

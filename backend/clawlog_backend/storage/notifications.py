@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Connection, case, delete, func, insert, select, update
+from sqlalchemy import Connection, case, delete, func, insert, select, union_all, update
 
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage.schema import notifications
@@ -78,17 +78,11 @@ def add(connection: Connection, items: Sequence[Item], state: State) -> None:
             connection.execute(insert(notifications), [_values(item, state) for item in portion.values()])
 
 
-def open_windows(connection: Connection, now: UtcMs) -> dict[tuple[str, str, bool], UtcMs]:
-    """When the windows close that are open: by rule, target, and whether what is in them fell into quiet hours."""
-    query = select(_c.rule, _c.target, _c.held, func.max(_c.due_ms)).where(_c.state == State.GATHERED.value, _c.due_ms > now)
-    rows = connection.execute(query.group_by(_c.rule, _c.target, _c.held))
-    return {(rule, target, bool(held)): UtcMs(due) for rule, target, held, due in rows}
-
-
-def due_windows(connection: Connection, now: UtcMs) -> list[Window]:
-    """The windows that are to be closed."""
+def due_windows(connection: Connection, now: UtcMs, targets: Collection[str]) -> list[Window]:
+    """The windows for these targets that are to be closed."""
     held = func.sum(case((_c.held, 1), else_=0))
     query = select(_c.rule, _c.target, func.count(), held).where(_c.state == State.GATHERED.value, _c.due_ms <= now)
+    query = query.where(_c.target.in_(list(targets)))
     return [Window(*row) for row in connection.execute(query.group_by(_c.rule, _c.target))]
 
 
@@ -128,7 +122,7 @@ def ready(connection: Connection, target: str, now: UtcMs, *, limit: int) -> lis
 
 
 def targets_due(connection: Connection, now: UtcMs) -> list[str]:
-    """The targets to which something is to be delivered now."""
+    """The targets to which something is to be delivered now. Few rows are ready at a time."""
     query = select(_c.target).where(_c.state == State.READY.value, _c.due_ms <= now).distinct()
     return list(connection.execute(query).scalars())
 
@@ -157,10 +151,16 @@ def waiting(connection: Connection) -> dict[str, int]:
     return {name: number for name, number in connection.execute(query).all()}  # noqa: C416 - rows, which are no pairs to a type checker
 
 
-def next_due(connection: Connection, now: UtcMs) -> UtcMs | None:
-    """When the next row is due after now; ``None`` where none is."""
-    found = connection.execute(select(func.min(_c.due_ms)).where(_c.due_ms > now)).scalar()
-    return None if found is None else UtcMs(found)
+def next_due(connection: Connection, now: UtcMs, targets: Collection[str]) -> UtcMs | None:
+    """When the next row for one of these targets is due after now; ``None`` where none is."""
+    # Each by itself, which the index answers at once, however much waits.
+    each = [
+        select(func.min(_c.due_ms)).where(_c.state == state.value, _c.target == target, _c.due_ms > now)
+        for target in targets
+        for state in State
+    ]
+    found = [time for time in connection.execute(union_all(*each)).scalars() if time is not None] if each else []
+    return UtcMs(min(found)) if found else None
 
 
 def _in_window(window: Window, now: UtcMs) -> tuple[Any, ...]:

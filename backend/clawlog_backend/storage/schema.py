@@ -218,7 +218,7 @@ notifications = Table(
     Column("due_ms", BigInteger, nullable=False),
     Column("attempts", Integer, nullable=False, server_default="0"),
     Column("detail", Text, nullable=False),
-    Index("notifications_by_due", "state", "due_ms"),
+    Index("notifications_by_due", "state", "target", "due_ms"),
 )
 
 # The runs of tasks that ended and are to be exported as traces (see storage/traces.py), by the numbers of the events with which

@@ -20,6 +20,7 @@ from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.notify.quiet import QuietHours
 from clawlog_backend.notify.rules import NotifiedEvent, Rule, Rules, Service, Target
 from clawlog_backend.settings import Settings
+from clawlog_backend.storage.engines.engine import DatabaseError
 from clawlog_backend.storage.schema import notifications
 from support.engines import BOTH_ENGINES, BOTH_ENGINES_AT_LENGTH, POSTGRESQL
 from support.receivers import KEY, MailReceiver, WebhookReceiver, text_of
@@ -218,7 +219,7 @@ async def test_a_mail_that_cannot_be_sent_waits_and_its_address_is_told_nobody(
         await place.told()
         assert place.backend.notifier.states["mu"].failing == 'Connection error while submitting email to "…"'
         await place.backend.notifier.look()
-        assert place.backend.notifier.waiting == {"mu": 1}
+        assert await place.backend.notifier.count() == {"mu": 1}
     ours = [record.getMessage() for record in caplog.records if record.name.startswith("clawlog")]
     assert len(ours) == 1
     assert not any(piece in ours[0] for piece in ("very-secret-part", "127.0.0.1", "example.com"))
@@ -340,7 +341,7 @@ async def test_a_receiver_that_is_down_for_a_minute_gets_all_of_it_once(place: P
     assert receiver.said == ["task.failed t0", "task.failed t1", "task.failed t2"]
     assert place.backend.notifier.states["ops"].failing is None
     await place.look()
-    assert (place.backend.notifier.waiting, len(receiver.requests)) == ({}, 3)
+    assert (await place.backend.notifier.count(), len(receiver.requests)) == ({}, 3)
 
 
 async def test_what_happens_while_a_receiver_is_down_becomes_one_digest(place: Place, receiver: WebhookReceiver) -> None:
@@ -350,7 +351,7 @@ async def test_what_happens_while_a_receiver_is_down_becomes_one_digest(place: P
     for n in range(8):
         await place.task(f"t{n}", "failed")
         await place.told()
-    assert place.backend.notifier.waiting == {"ops": 9}
+    assert await place.backend.notifier.count() == {"ops": 9}
     receiver.start()
     for _ in range(3):
         place.clock.forward(20 * MINUTE_MS)
@@ -400,7 +401,7 @@ async def test_a_message_that_is_refused_holds_up_no_other_and_is_dropped_after_
         place.clock.forward(20 * 60 * MINUTE_MS)
         await place.look()
     await place.look()
-    assert place.backend.notifier.waiting == {}
+    assert await place.backend.notifier.count() == {}
     assert "refused the notification" in caplog.text
     assert "dropped" in caplog.text
     place.clock.forward(61 * MINUTE_MS)
@@ -499,6 +500,27 @@ async def test_a_receiver_that_says_nothing_holds_up_no_end_and_gets_it_again_un
     assert len({name for name, _, _ in receiver.requests}) == 1
 
 
+async def test_what_was_taken_and_could_not_be_recorded_is_not_sent_again(place: Place, receiver: WebhookReceiver) -> None:
+    await place.task("t", "failed")
+    await place.backend.notifier.look()
+    write, failures = place.backend.database.write, 0
+
+    async def fails_once_it_was_taken(work: Any) -> Any:
+        nonlocal failures
+        if receiver.requests:
+            failures += 1
+            raise DatabaseError("the disk is full")
+        return await write(work)
+
+    place.backend.database.write = fails_once_it_was_taken  # type: ignore[method-assign]
+    place.clock.forward(GATHER_MS)
+    await place.look()
+    place.backend.database.write = write  # type: ignore[method-assign]
+    place.clock.forward(MINUTE_MS)
+    await place.look()
+    assert (failures, len(receiver.requests), await place.backend.notifier.count()) == (1, 1, {})
+
+
 async def test_what_this_version_cannot_say_holds_up_nothing_else(place: Place, receiver: WebhookReceiver) -> None:
     await place.task("odd", "failed")
     await place.task("even", "failed")
@@ -507,7 +529,7 @@ async def test_what_this_version_cannot_say_holds_up_nothing_else(place: Place, 
     await place.backend.database.write(lambda connection: connection.execute(later))
     await place.told()
     assert receiver.said == ["task.failed even"]
-    assert place.backend.notifier.waiting == {"ops": 2}
+    assert await place.backend.notifier.count() == {"ops": 1}
 
 
 @pytest.mark.parametrize("database", [POSTGRESQL], indirect=True)

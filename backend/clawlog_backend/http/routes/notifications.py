@@ -62,17 +62,17 @@ class TestResults(BaseModel):
     results: list[TestResultView]
 
 
-@router.get("", responses=error_responses(401, 403, 429))
+@router.get("", responses=error_responses(401, 403, 429, 503))
 async def show_notifications(backend: BackendDep) -> NotificationsView:
     """Who is told what, and whether that reaches them."""
-    notifier = backend.notifier
+    notifier, waiting = backend.notifier, await backend.notifier.count()
     targets = [
         TargetView(
             name=name,
             service=target.service,
             state="gone" if (state := notifier.states[name]).gone else "failing" if state.failing is not None else "ok",
             detail=state.failing,
-            waiting=notifier.waiting.get(name, 0),
+            waiting=waiting.get(name, 0),
         )
         for name, target in notifier.rules.targets.items()
     ]
