@@ -106,8 +106,8 @@ def prune(connection: Connection, *, before: UtcMs, keep: int, at_once: int) -> 
 
     Args:
         connection: In a transaction.
-        before: Changes that are older go.
-        keep: So many of the newest changes stay at most.
+        before: Changes that are older go, except those that a follower has yet to read.
+        keep: So many of the newest changes stay at most, read or not.
         at_once: How many are removed at most.
 
     Returns:
@@ -120,7 +120,8 @@ def prune(connection: Connection, *, before: UtcMs, keep: int, at_once: int) -> 
         return 0, floor
     within = columns.seq < oldest + at_once
     aged = connection.execute(select(func.max(columns.seq)).where(within, columns.at_ms < before)).scalar() or 0
-    last = max(aged, min(_value(connection, _SEQ) - keep, oldest + at_once - 1))
+    unread = connection.execute(select(func.min(schema.followers.c.seq))).scalar()
+    last = max(aged if unread is None else min(aged, unread), min(_value(connection, _SEQ) - keep, oldest + at_once - 1))
     if last < oldest:
         return 0, floor
     floor = max(floor, last)

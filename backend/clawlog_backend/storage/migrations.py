@@ -1,7 +1,7 @@
 """How an older database becomes one of this version, and an empty one gets its tables.
 
-``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps are for SQLite: no other
-engine has databases of these versions.
+``tests/unit/backend/storage/`` has a database of each older version; a test migrates them. The steps up to version 3 are for
+SQLite: no other engine has databases of the versions before.
 """
 
 from __future__ import annotations
@@ -128,12 +128,18 @@ def _one_log(connection: Connection) -> None:
         documents.refresh(connection, range(begin + 1, begin + _AT_ONCE + 1))
 
 
+def _followers(connection: Connection) -> None:
+    """To version 4: those that follow the log store where they are, and notifications wait in a table. It only adds tables."""
+    for table in (schema.followers, schema.notifications):
+        table.create(connection)
+
+
 def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
     values = [{"name": name, "value": value} for name, value in zip(COUNTERS, (seq, task_n, seq), strict=True)]
     connection.execute(schema.counters.insert(), values)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_plans_and_attention, _one_log, _followers)
 """``MIGRATIONS[v - 1]`` makes a database of schema version ``v`` one of ``v + 1``."""
 
 SCHEMA_VERSION = 1 + len(MIGRATIONS)

@@ -188,3 +188,29 @@ changes = Table(
     Column("events", Text),
     Index("changes_of_controls", "seq", sqlite_where=_HAS_CONTROLS, postgresql_where=_HAS_CONTROLS),
 )
+
+# Up to which change those have read the log that go on from where they were after a restart (see storage/followers.py).
+followers = Table(
+    "followers",
+    metadata,
+    Column("name", String(32), primary_key=True),
+    Column("seq", BigInteger, nullable=False),
+)
+
+# What is still to be told, a row for each that it is to be told to (see storage/notifications.py). Of another task's removal it
+# knows nothing: what happened is told all the same.
+notifications = Table(
+    "notifications",
+    metadata,
+    Column("notification_id", String(64), primary_key=True),
+    Column("rule", String(64), nullable=False),
+    Column("target", String(64), nullable=False),
+    Column("event", String(32), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("held", Boolean, nullable=False, server_default=false()),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("detail", Text, nullable=False),
+    Index("notifications_by_due", "state", "due_ms"),
+)

@@ -49,6 +49,8 @@ def test_migrate_makes_the_tables_and_an_older_schema_is_refused_with_the_comman
     postgres.execute(f"UPDATE database_info SET schema_version = {SCHEMA_VERSION - 1}", name)
     assert "run `clawlog backend migrate`" in said(1, "--check")
     assert "run `clawlog backend migrate --database URL` first" in refusal(capsys, "--database", url)
+    postgres.execute("DROP TABLE followers, notifications", name)  # what version 4 added, and all that it changed
+    assert said(0) == f"migrated from schema version {SCHEMA_VERSION - 1} to {SCHEMA_VERSION}\n"
     postgres.execute(f"UPDATE database_info SET schema_version = {SCHEMA_VERSION + 2}", name)
     assert "upgrade clawlog-status-sync" in refusal(capsys, "--database", url)
     assert "upgrade clawlog-status-sync" in said(69)

@@ -11,13 +11,14 @@ from sqlalchemy import Connection, create_engine, inspect, text
 from clawlog_backend.domain.events import batch_event
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import AttentionFilter
-from clawlog_backend.storage import migrations, queries, schema, task_list
+from clawlog_backend.storage import followers, migrations, queries, schema, task_list
 from clawlog_backend.storage.changes import find_position
 from clawlog_backend.storage.engines.sqlite import make_engine
 from clawlog_backend.storage.unit_of_work import TaskStore
 
 VERSION_1 = Path(__file__).with_name("database-v1.sql")
 VERSION_2 = Path(__file__).with_name("database-v2.sql")
+VERSION_3 = Path(__file__).with_name("database-v3.sql")
 
 
 def written(path: Path, dump: Path) -> None:
@@ -202,6 +203,26 @@ def test_a_database_of_version_2_goes_on_where_it_was(tmp_path: Path) -> None:
         assert applied.change is not None
         assert (applied.change.seq, dict(applied.change.events)) == (10, {1: (6, 6)})
         connection.rollback()
+    engine.dispose()
+
+
+def test_a_database_of_version_3_gets_tables_and_keeps_its_log(tmp_path: Path) -> None:
+    written(tmp_path / "old.db", VERSION_3)
+    engine = make_engine(f"sqlite:///{tmp_path / 'old.db'}")
+    with engine.connect() as connection:
+        before = {name: connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in ("changes", "events", "tasks")}
+        connection.rollback()
+        with connection.begin():
+            migrations.migrate(connection)
+        assert {name: connection.exec_driver_sql(f"SELECT * FROM {name}").all() for name in before} == before
+        assert (find_position(connection).seq, followers.position(connection, "any")) == (5, None)
+        found = task_list.list_tasks(connection, task_list.Query(text="部署"), now=UtcMs.now(), limit=10)
+        assert [task.task_id for task in found.tasks] == ["deploy-7"]
+        new = create_engine("sqlite://")
+        with new.connect() as other:
+            migrations.migrate(other)
+            assert shape(connection) == shape(other)
+        new.dispose()
     engine.dispose()
 
 
