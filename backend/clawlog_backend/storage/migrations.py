@@ -129,9 +129,16 @@ def _one_log(connection: Connection) -> None:
 
 
 def _followers(connection: Connection) -> None:
-    """To version 4: those that follow the log store where they are, and notifications wait in a table. It only adds tables."""
+    """To version 4: those that follow the log store where they are, and notifications wait in a table.
+
+    Beside these tables it only changes indexes: a list of one status is read from one in its order.
+    """
     for table in (schema.followers, schema.notifications):
         table.create(connection)
+    connection.execute(text("DROP INDEX tasks_by_standing"))
+    for index in schema.tasks.indexes:
+        if index.name in {"tasks_by_status", "tasks_by_stop", "tasks_by_loss"}:
+            index.create(connection)
 
 
 def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
