@@ -53,6 +53,7 @@ class Backend:
         self.logins = Logins(database=self.database, access=self.access, clock=clock)
         self.metrics = self._metrics()
         self._silence = SilenceWatch()
+        self.log.follow(lambda change: self.database.note(self.log.position.store_id, change.seq))
         # Agents before spectators; counts before those that send them.
         for follower in (self.polls.notify, self.counts.add, self.feed.publish, self._silence.heard, self.search.heard):
             self.log.follow(follower)

@@ -1,8 +1,8 @@
 """The poll for the stops of many tasks: a plain ASGI route, since a stop may have to be told to thousands that wait.
 
-What the framework does around a function (validation by its signature, dependencies, exit stacks) costs more than the answer. So
-that function is there for the OpenAPI document alone; errors are answered as everywhere, and what stands before all routes stands
-before this one.
+What the framework does around a function (validation by its signature, dependencies, exit stacks) costs more than the answer.
+So that function is there for the OpenAPI document alone. Errors are answered as everywhere, and what stands before all routes
+stands before this one.
 """
 
 from __future__ import annotations
