@@ -67,6 +67,7 @@ class Backend:
         )
         self._add_gauges()
         self._silence = SilenceWatch()
+        self.log.follow(lambda change: self.database.note(self.log.position.store_id, change.seq))
         # Agents before spectators; counts before those that send them.
         for follower in (self.polls.notify, self.counts.add, self.feed.publish, self._silence.heard, self.search.heard):
             self.log.follow(follower)

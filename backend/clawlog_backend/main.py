@@ -113,6 +113,7 @@ def _serve(arguments: Sequence[str]) -> int:
     from clawlog_backend.storage.engines.engine import DatabaseError  # noqa: PLC0415 - as above
 
     gc.freeze()  # nor is it looked at later
+    gc.set_threshold(20_000, 20, 50)  # a burst makes many objects, and hardly a cycle among them: a third of a stop's telling
     gc.enable()
 
     def listening(url: str, port: int) -> None:

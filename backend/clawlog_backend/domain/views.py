@@ -110,6 +110,7 @@ class LivenessView:
     pid: int | None
     stalled: bool
     reason: str | None
+    beats: Annotated[int, Field(description="How many heartbeats came since the last one that the history has.")]
 
 
 @dataclass(frozen=True, slots=True)

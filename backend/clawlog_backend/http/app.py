@@ -12,7 +12,18 @@ from clawlog_backend.http.bodies import BodyBounds
 from clawlog_backend.http.limits import RateLimiter
 from clawlog_backend.http.request_metrics import MetricsMiddleware
 from clawlog_backend.http.root_path import RootPath
-from clawlog_backend.http.routes import batch, dashboard, lists, notifications, operations, people, plain, session, stream
+from clawlog_backend.http.routes import (
+    batch,
+    dashboard,
+    lists,
+    notifications,
+    operations,
+    people,
+    plain,
+    polls,
+    session,
+    stream,
+)
 from clawlog_backend.http.security import SecurityMiddleware
 
 
@@ -30,6 +41,7 @@ def create_app(backend: Backend) -> ASGIApp:
     openapi.install(app, token_required=backend.access.required)
     for routes in (lists, plain, batch, people, notifications, stream, session, operations, dashboard):
         app.include_router(routes.router)
+    app.router.routes.append(polls.PollRoute(backend.polls))
     app.mount("/static", dashboard.assets(), name="static")
     # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
     settings = backend.settings

@@ -15,6 +15,7 @@ from typing import Any
 
 from fastapi import Request, Response
 from fastapi.routing import APIRoute
+from pydantic import BaseModel
 from pydantic_core import from_json
 from starlette.datastructures import Headers
 from starlette.requests import ClientDisconnect
@@ -27,6 +28,24 @@ BODY_S = 20.0
 _NOTED_EVERY_S = 60.0
 
 _logger = logging.getLogger(__name__)
+
+
+def body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """What the OpenAPI document says of a route that reads its body itself, for speed."""
+    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+
+
+def require_json(headers: Headers) -> None:
+    """Refuse a body that is not announced as JSON.
+
+    Another site's page can post a form or plain text without the browser's asking first (CSRF), but not JSON.
+
+    Raises:
+        Problem: It is something else (415).
+    """
+    if headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise Problem(415, "unsupported_media_type", "Send the body as application/json.")
 
 
 def parse_json(body: bytes) -> Any:

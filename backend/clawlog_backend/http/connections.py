@@ -71,21 +71,23 @@ class JoinedWrites:
         return getattr(self._transport, name)
 
     def write(self, data: bytes) -> None:
-        """Send; a head waits for the end of this turn of the event loop at most."""
+        """Send; a head that announces a body waits for that, another for the end of this turn of the event loop at most."""
         if self._head:
             data, self._head = self._head + data, b""
         elif data.startswith(b"HTTP/1.1 "):
             self._head = data
-            asyncio.get_running_loop().call_soon(self._flush)
+            if b"\r\ncontent-length: " not in data:
+                asyncio.get_running_loop().call_soon(self.flush)
             return
         self._transport.write(data)
 
     def close(self) -> None:
         """Close once all was sent."""
-        self._flush()
+        self.flush()
         self._transport.close()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send what is held back."""
         if self._head:
             self.write(b"")
 
@@ -131,6 +133,11 @@ class ConnectionBounds(asyncio.Protocol):
                 self.transport.abort()
             elif self._head_deadline is None:
                 self._await_head()
+
+    def on_response_complete(self) -> None:
+        """An answer is whole; to HEAD, without the body that its head announced."""
+        self.transport.flush()
+        super().on_response_complete()  # type: ignore[misc]
 
     def pause_writing(self) -> None:
         """The client reads its answer more slowly than it is sent: start its deadline."""

@@ -16,8 +16,8 @@ from sqlalchemy import Connection, Row, delete, func, insert, select, update
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import schema
 
-_SEQ, _TASK_N, _SEARCHED = "seq", "task_n", "searched"
-COUNTERS = (_SEQ, _TASK_N, _SEARCHED)
+SEQ, _TASK_N, _SEARCHED = "seq", "task_n", "searched"
+COUNTERS = (SEQ, _TASK_N, _SEARCHED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Change:
 def find_position(connection: Connection) -> Position:
     """Where the log stands, as the database says."""
     info = connection.execute(select(schema.database.c.store_id, schema.database.c.floor_seq)).one()
-    return Position(info.store_id, _value(connection, _SEQ), info.floor_seq)
+    return Position(info.store_id, _value(connection, SEQ), info.floor_seq)
 
 
 def append(connection: Connection, at: UtcMs, change: Change) -> Change:
@@ -72,7 +72,7 @@ def append(connection: Connection, at: UtcMs, change: Change) -> Change:
         at: This instant.
         change: What it is; its number is passed over.
     """
-    seq = advance(connection, _SEQ, 1)
+    seq = advance(connection, SEQ, 1)
     values = {
         "seq": seq,
         "at_ms": at,
@@ -121,7 +121,7 @@ def prune(connection: Connection, *, before: UtcMs, keep: int, at_once: int) -> 
     within = columns.seq < oldest + at_once
     aged = connection.execute(select(func.max(columns.seq)).where(within, columns.at_ms < before)).scalar() or 0
     unread = connection.execute(select(func.min(schema.followers.c.seq))).scalar()
-    last = max(aged if unread is None else min(aged, unread), min(_value(connection, _SEQ) - keep, oldest + at_once - 1))
+    last = max(aged if unread is None else min(aged, unread), min(_value(connection, SEQ) - keep, oldest + at_once - 1))
     if last < oldest:
         return 0, floor
     floor = max(floor, last)

@@ -131,10 +131,15 @@ def _one_log(connection: Connection) -> None:
 def _followers(connection: Connection) -> None:
     """To version 4: followers of the log store where they are, notifications and traces wait, and it says who may use it.
 
-    On PostgreSQL, the history is in partitions from here on, and the search has an index.
+    A list of one status is read from an index in its order. On PostgreSQL, the history is in partitions from here on, and the search has
+    an index.
     """
     for table in (schema.followers, schema.notifications, schema.waiting_traces):
         table.create(connection)
+    connection.execute(text("DROP INDEX tasks_by_standing"))
+    for index in schema.tasks.indexes:
+        if index.name in {"tasks_by_status", "tasks_by_stop", "tasks_by_loss"}:
+            index.create(connection)
     connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
     if connection.dialect.name == "postgresql":
         connection.execute(text('ALTER TABLE tasks ALTER COLUMN reversed_id TYPE VARCHAR(64) COLLATE "C"'))

@@ -6,10 +6,10 @@ that is several times faster than binding parameters by name.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
 from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, delete, insert, select, update
@@ -194,12 +194,8 @@ def run_many(
     elif order == names:
         connection.exec_driver_sql(text, list(rows))
     else:
-        pick: Callable[[tuple[Any, ...]], tuple[Any, ...]] = _picker(tuple(names.index(name) for name in order))
-        connection.exec_driver_sql(text, [pick(row) for row in rows])
-
-
-def _picker(places: tuple[int, ...]) -> Callable[[tuple[Any, ...]], tuple[Any, ...]]:
-    return lambda row: tuple(row[place] for place in places)
+        in_order = itemgetter(*(names.index(name) for name in order))
+        connection.exec_driver_sql(text, [in_order(row) for row in rows])
 
 
 @lru_cache(maxsize=32)

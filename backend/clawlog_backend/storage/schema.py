@@ -28,6 +28,8 @@ metadata = MetaData()
 
 
 _HAS_CONTROLS = column_clause("control_ids").is_not(None)
+_HAS_STOP = column_clause("stop_open", Boolean()).is_(True)
+_IS_LOST = column_clause("lost", Boolean()).is_(True)
 _IS_BEAT = column_clause("kind") == literal_column("'heartbeat'")
 
 
@@ -80,8 +82,10 @@ tasks = Table(
     # changes, by an event or by the sweep, so that filters and counts need not look at what each heartbeat changes.
     Column("no_signal_since", BigInteger),
     Column("doubtful", Boolean, nullable=False, server_default=false()),
-    Index("tasks_by_standing", "status", "lost", "stop_open"),
+    Index("tasks_by_stop", "status", "n", sqlite_where=_HAS_STOP, postgresql_where=_HAS_STOP),
+    Index("tasks_by_loss", "status", "n", sqlite_where=_IS_LOST, postgresql_where=_IS_LOST),
     # One for each way in which a list is narrowed or sorted, in the order in which it is shown.
+    Index("tasks_by_status", "status", "n"),
     Index("tasks_by_update", "updated_ms", "n"),
     Index("tasks_by_attention", "attention_rank", "n"),
     Index("tasks_by_reversed_id", "reversed_id"),

@@ -6,11 +6,11 @@ Each condition and each order has an index (a test looks at SQLite's plans), and
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Select, and_, func, not_, select, tuple_, union_all
+from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Row, Select, and_, func, not_, select, tuple_, union_all
 
 from clawlog_backend.domain.errors import ForeignCursor
 from clawlog_backend.domain.fields import (
@@ -21,10 +21,13 @@ from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, STALE_AF
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.domain.views import AttentionFilter, Counts, Filter, Sort, TaskPage
 from clawlog_backend.storage.schema import tasks
-from clawlog_backend.storage.search.find import tasks_saying
+from clawlog_backend.storage.search.find import attempts
 from clawlog_backend.storage.view_rows import select_shown, task_views
 
 _HIGHEST = (2**31 - 1, 2**63 - 1)  # of an INTEGER and a BIGINT: of more, no page was shown
+
+_ANY_ACTIVE = frozenset({Filter.ACTIVE, Filter.STOPPING})
+"""The filters of tasks of any active status; each status is asked for by itself (see :func:`selected`)."""
 _LAST_CHARACTER = "\U0010ffff"
 
 
@@ -85,39 +88,74 @@ def list_tasks(
     Raises:
         ForeignCursor: The cursor is not of a page in this order.
     """
-    saying = None if query.text is None else tasks_saying(connection, query.text)
-    found = selected(query, now=now, sort=sort, cursor=cursor, saying=saying).limit(limit + 1)
-    rows = connection.execute(found).all()
+    rows = _found(connection, query, now=now, sort=sort, cursor=cursor, limit=limit + 1)
     more, rows = len(rows) > limit, rows[:limit]
     following = _cursor(rows[-1], sort) if more else None
     return TaskPage(task_views(connection, rows, now), following, count_tasks(connection, now=now, tally=tally))
 
 
-def selected(
-    query: Query, *, now: UtcMs, sort: Sort, cursor: str | None = None, saying: ColumnElement[bool] | None = None
-) -> Select[Any]:
-    """The rows of a list in its order, from a cursor on (see :func:`list_tasks`); ``saying``: what the query's text leaves."""
-    order = _ORDERS[sort]
-    found = _narrowed(select_shown(), query, now)
-    if saying is not None:
-        found = found.where(saying)
-    if cursor is not None:
-        after = _read_cursor(cursor, sort)
-        found = found.where(tasks.c.n < after[0] if len(order) == 1 else tuple_(*order) < tuple_(*after))
-    if sort is Sort.CREATED and (query.since or query.until) is not None:
-        # SQLite would walk through all tasks for this order, and pass by the index that finds those of the time asked for.
-        return found.order_by((tasks.c.n + 0).desc())
-    return found.order_by(*(column.desc() for column in order))
-
-
 def task_ids(connection: Connection, query: Query, *, now: UtcMs, limit: int) -> list[str]:
     """The ids of the tasks that a list would show, the newest first."""
-    saying = None if query.text is None else tasks_saying(connection, query.text)
-    found = selected(query, now=now, sort=Sort.CREATED, saying=saying).with_only_columns(tasks.c.task_id).limit(limit)
-    return list(connection.execute(found).scalars())
+    return [row.task_id for row in _found(connection, query, now=now, sort=Sort.CREATED, cursor=None, limit=limit)]
 
 
-def _narrowed(found: Select[Any], query: Query, now: UtcMs) -> Select[Any]:
+def _found(
+    connection: Connection, query: Query, *, now: UtcMs, sort: Sort, cursor: str | None, limit: int
+) -> Sequence[Row[Any]]:
+    place = None if cursor is None else _read_cursor(cursor, sort)
+    by_number = sort is Sort.CREATED
+    before = place[0] if place is not None and by_number else None
+    rows: Sequence[Row[Any]] = ()
+    for saying, is_all in attempts(connection, query.text, newest_first=by_number, before=before):
+        rows = connection.execute(selected(query, now=now, sort=sort, place=place, limit=limit, saying=saying)).all()
+        if is_all or len(rows) == limit:
+            break
+    return rows
+
+
+def selected(
+    query: Query,
+    *,
+    now: UtcMs,
+    sort: Sort,
+    limit: int,
+    place: tuple[int, ...] | None = None,
+    saying: ColumnElement[bool] | None = None,
+) -> Select[Any]:
+    """The rows of a page of a list in its order: their numbers are found first, in an index, and only those are read whole.
+
+    Args:
+        query: What to narrow to; its text is ``saying``.
+        now: This instant.
+        sort: The order.
+        limit: How many at most.
+        place: What the order has of the task that the page begins after.
+        saying: What the query's text leaves.
+    """
+    order = _ORDERS[sort]
+    conditions = _conditions(query, now)
+    if saying is not None:
+        conditions.append(saying)
+    if place is not None:
+        conditions.append(tasks.c.n < place[0] if len(order) == 1 else tuple_(*order) < tuple_(*place))
+    downwards = [column.desc() for column in order]
+    if sort is Sort.CREATED and (query.since or query.until) is not None:
+        # SQLite would walk through all tasks for this order, and pass by the index that finds those of the time asked for.
+        numbers = select(tasks.c.n).where(*conditions).order_by((tasks.c.n + 0).desc()).limit(limit)
+    elif query.status in _ANY_ACTIVE:
+        # Of each status by itself an index has them in their order, but not of all.
+        each = (
+            select(*order).where(*conditions, tasks.c.status == status).order_by(*downwards).limit(limit).subquery()
+            for status in sorted(ACTIVE_TASK_STATUSES)
+        )
+        every = union_all(*(select(*part.c) for part in each)).subquery()
+        numbers = select(every.c.n).order_by(*(every.c[column.name].desc() for column in order)).limit(limit)
+    else:
+        numbers = select(tasks.c.n).where(*conditions).order_by(*downwards).limit(limit)
+    return select_shown().where(tasks.c.n.in_(numbers)).order_by(*downwards)
+
+
+def _conditions(query: Query, now: UtcMs) -> list[ColumnElement[bool]]:
     conditions = [_of_status(query.status, now), _needing(query.attention)]
     equal = (("host", query.host), ("project", query.project), ("agent", query.agent), ("parent_id", query.parent))
     conditions += [tasks.c[name] == value for name, value in equal if value is not None]
@@ -128,7 +166,7 @@ def _narrowed(found: Select[Any], query: Query, now: UtcMs) -> Select[Any]:
     if query.id_suffix is not None:
         begin = query.id_suffix[::-1]
         conditions.append(and_(tasks.c.reversed_id >= begin, tasks.c.reversed_id < begin + _LAST_CHARACTER))
-    return found.where(*(condition for condition in conditions if condition is not None))
+    return [condition for condition in conditions if condition is not None]
 
 
 def _active() -> ColumnElement[bool]:
@@ -144,12 +182,12 @@ def _of_status(which: Filter, now: UtcMs) -> ColumnElement[bool] | None:
         case Filter.ALL:
             return None
         case Filter.ACTIVE:
-            return _active()
+            return None  # see _ANY_ACTIVE
         case Filter.STOPPING:
-            return and_(_active(), tasks.c.stop_open)
+            return tasks.c.stop_open.is_(True)  # see _ANY_ACTIVE
         case Filter.STALE:
             return tasks.c.n.in_(
-                union_all(select(tasks.c.n).where(_active(), tasks.c.lost), select(tasks.c.n).where(_silent(now)))
+                union_all(select(tasks.c.n).where(_active(), tasks.c.lost.is_(True)), select(tasks.c.n).where(_silent(now)))
             )
         case Filter.WAITING:
             return and_(tasks.c.status == which.value, not_(tasks.c.lost))

@@ -224,7 +224,8 @@ class _UnitOfWork:
             for task_id in named & self._tasks.keys():
                 if self._tasks[task_id].version != versions.get(task_id):
                     del self._tasks[task_id]
-        for task in rows.load_tasks(self._connection, named - self._tasks.keys()):
+        # Not as a difference with all keys, which would walk through what is remembered.
+        for task in rows.load_tasks(self._connection, [name for name in named if name not in self._tasks]):
             self._tasks[task.task_id] = task
         for task_id in named & self._tasks.keys():
             self._tasks.move_to_end(task_id)
@@ -375,5 +376,6 @@ def _control(task: TaskState) -> tuple[bool, str | None, bool, bool]:
 
 
 def _with(detail: str, more: dict[str, Any]) -> str:
-    """An event's details, with what the backend adds to them."""
-    return json.dumps(json.loads(detail) | more, ensure_ascii=False)
+    """An event's details, a JSON object, with what the backend adds to them under names that an event does not use."""
+    added = json.dumps(more, ensure_ascii=False, separators=(",", ":"))
+    return added if detail == "{}" else detail[:-1] + "," + added[1:]

@@ -42,9 +42,10 @@ from clawlog_backend.domain.views import (
 from clawlog_backend.storage.rows import chunks
 from clawlog_backend.storage.schema import interrupts, liveness, steps, tasks
 
+_SIGNS = ("agent_seen_ms", "vouched_ms", "sign_ms", "evidence", "pid", "stalled", "measure", "beats")
 SHOWN_COLUMNS = (
     *(column for column in tasks.c if column is not tasks.c.reversed_id),
-    *(liveness.c[name] for name in ("agent_seen_ms", "vouched_ms", "sign_ms", "evidence", "pid", "stalled", "measure")),
+    *(liveness.c[name] for name in _SIGNS),
 )
 _STEP_COLUMNS = ("step_id", "position", "title", "status", "summary", "started_ms", "ended_ms", "measure")
 
@@ -110,6 +111,7 @@ def _shown_status(row: Row[Any], now: UtcMs) -> TaskStatus:
 def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, now: UtcMs) -> TaskView:
     evidence = None if row.evidence is None else Evidence(row.evidence)
     seen = state.liveness(row, now)
+    told = (evidence, row.pid, row.stalled, row.lost_reason, row.beats)
     return TaskView(
         task_id=row.task_id,
         parent_task_id=row.parent_id,
@@ -128,7 +130,7 @@ def _task(row: Row[Any], its_steps: list[StepView], its_stop: StopView | None, n
         measure=_measure(row.measure),
         current_step=_current(its_steps, failed=row.status == TaskStatus.FAILED),
         steps=its_steps,
-        liveness=LivenessView(seen, row.agent_seen_ms, row.vouched_ms, evidence, row.pid, row.stalled, row.lost_reason),
+        liveness=LivenessView(seen, row.agent_seen_ms, row.vouched_ms, *told),
         stop=its_stop,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -74,6 +75,48 @@ async def test_what_was_accepted_is_there_after_a_restart(
     assert (await api("POST", "/api/control/poll", again))[1] == poll | {"controls": []}
     assert (await api("POST", "/api/tasks/t1/interrupt/ack", {"interrupt_id": stop["interrupt_id"]}))[0] == 200
     assert (await api("POST", "/api/control/poll", again))[1]["controls"][0]["interrupt_requested"] is False
+
+
+@pytest.mark.parametrize("come_back", [shutil.copyfile, shutil.move])
+async def test_cursors_of_before_are_not_believed_once_an_earlier_copy_was_brought_back(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, come_back: Callable[[Path, Path], object]
+) -> None:
+    backend = start_backend()
+    await Api(session, backend.url).task("t1")
+    backend.stop()
+    file = Path(backend.settings.database)
+    copy = file.with_name("copy")
+    shutil.copyfile(file, copy)
+    backend = start_backend()
+    api = Api(session, backend.url)
+    for number in range(10):
+        await api("PATCH", "/api/tasks/t1", {"status": "running", "summary": f"{number}"})
+    _, poll = await api("POST", "/api/control/poll", {"task_ids": ["t1"]})
+    seq = int(poll["cursor"].rpartition("-")[2])
+    backend.stop()
+    come_back(copy, file)
+    api = Api(session, start_backend().url)
+    await api("POST", "/api/tasks/t1/interrupt", {})
+    for number in range(20):  # until the numbers of before have come again
+        await api("PATCH", "/api/tasks/t1", {"status": "running", "summary": f"{number}"})
+    again = {"task_ids": ["t1"], "cursor": poll["cursor"]}
+    _, told = await api("POST", "/api/control/poll", again)
+    assert [control["interrupt_requested"] for control in told["controls"]] == [True]
+    for known in (seq, seq - 5, 1):
+        async with api.session.get(f"{api.url}/api/stream", headers={"Last-Event-ID": str(known)}) as stream:
+            assert b"event: hello" in await stream.content.readuntil(b"\n\n")
+            assert b"event: reset" in await stream.content.readuntil(b"\n\n")
+
+
+async def test_what_was_there_last_is_no_copy(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession
+) -> None:
+    cursors = []
+    for _ in range(3):
+        backend = start_backend()
+        cursors.append((await Api(session, backend.url)("POST", "/api/control/poll", {"task_ids": []}))[1]["cursor"])
+        backend.stop()
+    assert len(set(cursors)) == 1
 
 
 async def test_tasks_of_which_nothing_was_heard_for_long_are_removed(

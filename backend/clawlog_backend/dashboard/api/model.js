@@ -105,10 +105,11 @@ function readLiveness(json, before = UNKNOWN) {
     evidence: "evidence" in json ? json.evidence : before.evidence,
     pid: "pid" in json ? json.pid : before.pid,
     reason: "reason" in json ? (json.reason ?? "") : before.reason,
+    beats: json.beats ?? before.beats,
   };
 }
 
-const UNKNOWN = { state: "unknown", agentSeenAt: null, vouchedAt: null, evidence: null, pid: null, reason: "" };
+const UNKNOWN = { state: "unknown", agentSeenAt: null, vouchedAt: null, evidence: null, pid: null, reason: "", beats: 0 };
 
 function readStop(json) {
   return {

@@ -70,7 +70,7 @@ export class HeartbeatStrip {
       setText(this.#summary, t("strip.none"));
       return;
     }
-    const text = describe(beats, gaps, span);
+    const text = describe(beats, task.liveness.beats, gaps, span);
     setText(this.#summary, text);
     setAttribute(this.#chart, "aria-label", text);
     setText(this.#from, timeOfDay(span.from));
@@ -112,9 +112,10 @@ function continuity(beats, vouchedAt, { from, to, end }) {
   return { runs, gaps };
 }
 
-function describe(beats, gaps, span) {
+/** `since`: how many came after the last of `beats`. */
+function describe(beats, since, gaps, span) {
   const longest = Math.max(0, ...gaps.map(({ from, to }) => to - from));
-  const parts = [t("strip.summary", { n: beats.reduce((sum, { beats: n }) => sum + (n ?? 1), 0), span: age((span.to - span.from) / (1 + 2 * MARGIN_PART)) })];
+  const parts = [t("strip.summary", { n: beats.reduce((sum, { beats: n }) => sum + (n ?? 1), since), span: age((span.to - span.from) / (1 + 2 * MARGIN_PART)) })];
   parts.push(longest ? t("strip.gap", { gap: age(longest) }) : t("strip.nogap"));
   return parts.join(" · ");
 }

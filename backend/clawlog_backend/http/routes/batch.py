@@ -1,4 +1,4 @@
-"""The batch profile: many events in one request, and one poll for the stops of many tasks."""
+"""The batch profile: many events in one request (its poll for stops is :mod:`clawlog_backend.http.routes.polls`)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from clawlog_backend.domain.events import BatchEvent, batch_event
-from clawlog_backend.domain.fields import BATCH_EVENTS, POLL_TASKS, POLL_WAIT_S, Id
-from clawlog_backend.http.bodies import parse_json, read_body
+from clawlog_backend.domain.fields import BATCH_EVENTS
+from clawlog_backend.http.bodies import body_of, parse_json, read_body, require_json
 from clawlog_backend.http.dependencies import BackendDep
-from clawlog_backend.http.problems import Problem, error_responses, field_errors, invalid, invalid_body, summarise, too_large
-from clawlog_backend.live.control import Controls
+from clawlog_backend.http.problems import error_responses, field_errors, invalid, summarise, too_large
 from clawlog_backend.storage.unit_of_work import EventOutcome, EventStatus
 
 router = APIRouter(prefix="/api", tags=["batch"])
@@ -40,64 +39,23 @@ class BatchResult(BaseModel):
     results: list[EventResult]
 
 
-class Poll(BaseModel):
-    """Which tasks to ask about, and since when."""
-
-    task_ids: Annotated[list[Id], Field(max_length=POLL_TASKS)]
-    cursor: Annotated[str, Field(max_length=128)] | None = Field(default=None, description="The last answer's cursor.")
-    wait_s: Annotated[float, Field(ge=0, le=POLL_WAIT_S, allow_inf_nan=False)] = Field(
-        default=0, description="How long to hold the answer while nothing changes."
-    )
-
-
 _results: TypeAdapter[BatchResult] = TypeAdapter(BatchResult)
-_poll: TypeAdapter[Poll] = TypeAdapter(Poll)
-
-
-def _body(model: type[BaseModel]) -> dict[str, Any]:
-    # These two routes read their bodies themselves, for speed: their callers are many, or send much.
-    schema = {"$ref": f"#/components/schemas/{model.__name__}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 @router.post(
     "/events",
     response_model=BatchResult,
     responses=error_responses(401, 403, 413, 415, 422, 429, 503),
-    openapi_extra=_body(EventBatch),
+    openapi_extra=body_of(EventBatch),
 )
 async def post_events(request: Request, backend: BackendDep) -> Response:
     """Take up to 1,000 events. One that does not fit is rejected by itself; its neighbours are applied."""
-    _require_json(request)
+    require_json(request.headers)
     offered = _events_in(parse_json(await read_body(request)))
     parsed = [_parse(event) for event in offered]
     outcomes = iter(await backend.writer.submit([event for event in parsed if not isinstance(event, EventResult)]))
     results = [event if isinstance(event, EventResult) else _result(next(outcomes)) for event in parsed]
     return Response(_results.dump_json(BatchResult(results=results), exclude_defaults=True), media_type="application/json")
-
-
-@router.post(
-    "/control/poll",
-    response_model=Controls,
-    responses=error_responses(401, 403, 413, 415, 422, 429, 503),
-    openapi_extra=_body(Poll),
-)
-async def poll_controls(request: Request, backend: BackendDep) -> Response:
-    """What changed since `cursor` in whether these tasks are to stop; all of them without one. Unknown ids are passed over."""
-    _require_json(request)
-    try:
-        poll = _poll.validate_json(await read_body(request))
-    except ValidationError as error:
-        raise invalid_body(error) from None
-    answer = await backend.polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
-    return Response(answer, media_type="application/json")
-
-
-def _require_json(request: Request) -> None:
-    # Another site's page can post a form or plain text without the browser's asking first (CSRF), but not JSON.
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise Problem(415, "unsupported_media_type", "Send the events as application/json.")
 
 
 def _events_in(body: Any) -> list[Any]:

@@ -99,5 +99,13 @@ class Database(Protocol):
     def announce(self, address: str) -> None:
         """Let whoever else would use this database know where its backend is."""
 
+    def note(self, store_id: str, seq: int) -> None:
+        """Note how far the log of changes has come, beside the database: so that a copy that is brought back is known for one.
+
+        Args:
+            store_id: The database's identity.
+            seq: The number of a change that is on disk.
+        """
+
     async def close(self) -> None:
         """Finish what was submitted, and disconnect."""

@@ -1,5 +1,7 @@
 """Which process has an SQLite database: a locked file beside it, in which that process says who and where it is.
 
+It also says how far the database has come. A database that is found earlier than that was brought back from a copy.
+
 SQLite's own lock keeps a second writer out, too, but says neither whose it is nor where to find it. The file stays when its
 owner ends; what is in it counts only while it is locked.
 """
@@ -28,12 +30,17 @@ class Owner:
         since: When it began, in RFC 3339.
         version: Its version.
         address: Where it answers; empty while it does not yet.
+        store_id: The database's identity, and ``seq`` the number of its newest change, as far as was noted.
+        file: The number of the database's file on its disk (inode).
     """
 
     pid: int
     since: str
     version: str
     address: str = ""
+    store_id: str = ""
+    seq: int = 0
+    file: int = 0
 
     def __str__(self) -> str:
         where = f" at {self.address}" if self.address else ""
@@ -51,6 +58,9 @@ class Ownership:
         database: The file; it is there.
         version: This program's version.
 
+    Attributes:
+        before: What the last process that had it noted; ``None`` where that cannot be read.
+
     Raises:
         DatabaseInUseError: Another process has it.
         OSError: The file beside it cannot be made.
@@ -59,7 +69,6 @@ class Ownership:
     def __init__(self, database: Path, *, version: str) -> None:
         # Beside the file itself rather than beside a link to it, so that whoever comes by another name meets it.
         path = Path(f"{os.path.realpath(database)}-owner")
-        self._owner = Owner(os.getpid(), UtcMs.now().rfc3339(), version)
         self._descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -67,6 +76,24 @@ class Ownership:
             other = _read(self._descriptor)
             os.close(self._descriptor)
             raise DatabaseInUseError(_in_use(str(other) if other else "another process")) from error
+        self.before = _read(self._descriptor)
+        self._file = database.stat().st_ino
+        self._owner = Owner(os.getpid(), UtcMs.now().rfc3339(), version)
+        if self.before is not None:  # how far it had come stays there until the database was read
+            known = self.before
+            self._owner = replace(self._owner, store_id=known.store_id, seq=known.seq, file=known.file)
+        self._write(self._owner)
+
+    def was_brought_back(self, store_id: str, seq: int) -> bool:
+        """Whether the database is not the one that was here last, as it was or later: a copy, or another file."""
+        before = self.before
+        if before is None or before.store_id != store_id:
+            return False  # of another database, or of a version that notes nothing
+        return seq < before.seq or before.file != self._file
+
+    def note(self, store_id: str, seq: int) -> None:
+        """Say how far the database has come. To be called after the commit, so that it never says more than is there."""
+        self._owner = replace(self._owner, store_id=store_id, seq=seq, file=self._file)
         self._write(self._owner)
 
     def announce(self, address: str) -> None:
@@ -109,6 +136,7 @@ def _read(descriptor: int) -> Owner | None:
     # It is written by whoever has the lock, so that it may be of another version, or half there.
     try:
         found = json.loads(os.pread(descriptor, _MOST_BYTES, 0))
-        return Owner(int(found["pid"]), str(found["since"]), str(found["version"]), str(found.get("address", "")))
+        place = str(found.get("store_id", "")), int(found.get("seq", 0)), int(found.get("file", 0))
+        return Owner(int(found["pid"]), str(found["since"]), str(found["version"]), str(found.get("address", "")), *place)
     except (ValueError, KeyError, TypeError, AttributeError):
         return None

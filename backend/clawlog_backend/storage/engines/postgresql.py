@@ -242,6 +242,9 @@ class PostgresqlDatabase:
     def announce(self, address: str) -> None:
         """Nothing to do: others may use it as well."""
 
+    def note(self, store_id: str, seq: int) -> None:
+        """Nothing to do: the server itself tells a recovery."""
+
     async def close(self) -> None:
         """Finish what was submitted, and disconnect."""
         loop = asyncio.get_running_loop()

@@ -19,8 +19,11 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from clawlog_backend import __version__
+from clawlog_backend.domain.times import UtcMs
+from clawlog_backend.storage.changes import find_position
 from clawlog_backend.storage.engines.address import shown
 from clawlog_backend.storage.engines.engine import DatabaseError, SchemaVersions
+from clawlog_backend.storage.engines.identity import renew_identity
 from clawlog_backend.storage.engines.owner import DatabaseInUseError, Ownership, find_holder
 from clawlog_backend.storage.migrations import SCHEMA_VERSION, SchemaTooNewError, migrate, schema_version
 
@@ -75,6 +78,11 @@ class SqliteDatabase:
         if self._ownership is not None:
             self._ownership.announce(address)
 
+    def note(self, store_id: str, seq: int) -> None:
+        """Note how far the log of changes has come, in the file beside this one."""
+        if self._ownership is not None:
+            self._ownership.note(store_id, seq)
+
     @property
     def _path(self) -> Path | None:
         """The file; ``None`` for a database in memory."""
@@ -85,6 +93,12 @@ class SqliteDatabase:
         connection = self._connect()
         with connection.begin():
             migrate(connection)
+            position = find_position(connection)
+            owner = self._ownership
+            if owner is not None and owner.before is not None and owner.was_brought_back(position.store_id, position.seq):
+                renew_identity(connection, UtcMs.now(), newest=max(position.seq, owner.before.seq))
+                position = find_position(connection)
+        self.note(position.store_id, position.seq)
 
     def _connect(self) -> Connection:
         if self._path is not None:

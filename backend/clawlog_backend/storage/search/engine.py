@@ -11,7 +11,15 @@ from clawlog_backend.storage.search import postgresql, sqlite
 
 
 class TextIndex(Protocol):
-    """An index of ``documents``, which follows that table by itself, in the same transaction."""
+    """An index of ``documents``, which follows that table by itself, in the same transaction.
+
+    Attributes:
+        newest_first: Whether its candidates come in the order of their numbers, the highest first, without being sorted.
+    """
+
+    @property
+    def newest_first(self) -> bool:
+        """See above."""
 
     def create(self, connection: Connection) -> None:
         """Make the index. The table is there, and empty."""
@@ -22,6 +30,8 @@ class TextIndex(Protocol):
 
 class _Plain:
     """No index: every document is looked at."""
+
+    newest_first = False
 
     def create(self, connection: Connection) -> None:
         """Nothing to make."""

@@ -1,10 +1,13 @@
 """Finds the tasks whose text holds what is searched for, at the same cost however many tasks there are.
 
 What few tasks hold, the index finds; these are then narrowed and sorted like any others. What many hold would be a long list to
-sort: there the list is walked in its order instead, and each task looked at, which soon fills a page.
+sort: the newest of them are often enough for a page of the newest, and else the list is walked in its order, and each task
+looked at, which soon fills a page.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
 
 from sqlalchemy import ColumnElement, Connection, exists, false
 
@@ -12,27 +15,41 @@ from clawlog_backend.storage.schema import documents, tasks
 from clawlog_backend.storage.search.engine import text_index
 from clawlog_backend.storage.search.text import needle
 
-_FEW = 1_000
+_FIRST, _FEW = 100, 1_000
+
+Attempt = tuple[ColumnElement[bool] | None, bool]
+"""A condition on tasks (``None``: none), and whether it leaves all that are searched for; else it leaves the newest of them."""
 
 
-def tasks_saying(connection: Connection, text: str) -> ColumnElement[bool] | None:
-    """The condition that a task's text holds what is searched for (see :mod:`clawlog_backend.storage.search.text`).
+def attempts(connection: Connection, text: str | None, *, newest_first: bool, before: int | None) -> Iterator[Attempt]:
+    """Conditions that a task's text holds what is searched for (see :mod:`clawlog_backend.storage.search.text`).
+
+    They are to be tried one after the other, until one fills a page or leaves all.
 
     Args:
         connection: To look into the index with.
-        text: What is searched for.
-
-    Returns:
-        The condition; ``None`` where nothing is searched for.
+        text: What is searched for, if anything.
+        newest_first: Whether the page has the newest tasks first, so that the newest may be enough.
+        before: Then, the number of a task: only earlier ones are asked for.
     """
-    wanted = needle(text)
+    wanted = None if text is None else needle(text)
     if wanted is None:
-        return None
+        yield None, True
+        return
     if "\0" in wanted:  # no text holds it, and no engine takes it
-        return false()
+        yield false(), True
+        return
     holds = documents.c.text.contains(wanted, autoescape=True)
-    found = text_index(connection.dialect).candidates(wanted).where(holds).limit(_FEW + 1)
-    numbers = list(connection.execute(found).scalars())
-    if len(numbers) <= _FEW:
-        return tasks.c.n.in_(numbers)
-    return exists().where(documents.c.task_n == tasks.c.n, holds)
+    index = text_index(connection.dialect)
+    found = index.candidates(wanted).where(holds)
+    newest_first = newest_first and index.newest_first
+    if newest_first and before is not None:
+        found = found.where(documents.c.task_n < before)
+    for most in (_FIRST, _FEW) if newest_first else (_FEW,):
+        numbers = list(connection.execute(found.limit(most + 1)).scalars())
+        is_all = len(numbers) <= most
+        if is_all or newest_first:
+            yield tasks.c.n.in_(numbers), is_all
+        if is_all:
+            return
+    yield exists().where(documents.c.task_n == tasks.c.n, holds), True

@@ -37,6 +37,8 @@ _trigrams = Table("trigrams", MetaData(), Column("rowid", Integer), Column("trig
 class Trigrams:
     """See :class:`clawlog_backend.storage.search.engine.TextIndex`."""
 
+    newest_first = True
+
     def create(self, connection: Connection) -> None:
         """Make the index, and the triggers by which it follows the table."""
         for statement in _STATEMENTS.strip().split(";\n\n"):

@@ -45,6 +45,19 @@ async def test_a_head_without_a_body_waits_for_the_end_of_the_turn_alone() -> No
     assert transport.calls == [HEAD, BODY]
 
 
+async def test_a_head_that_announces_a_body_waits_for_it_or_for_the_end_of_the_answer() -> None:
+    transport = Transport()
+    joined = JoinedWrites(transport)
+    announcing = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n"
+    joined.write(announcing)
+    await asyncio.sleep(0)
+    assert transport.calls == []
+    joined.write(BODY)
+    joined.write(announcing)
+    joined.flush()
+    assert transport.calls == [announcing + BODY, announcing]
+
+
 async def test_closing_sends_what_is_held_back_first() -> None:
     transport = Transport()
     joined = JoinedWrites(transport)

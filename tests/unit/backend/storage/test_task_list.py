@@ -41,7 +41,8 @@ def connection() -> Iterator[Connection]:
 
 def plan_of(connection: Connection, query: Query, sort: Sort, cursor: str | None = None) -> list[str]:
     """How SQLite would find one page."""
-    chosen = task_list.selected(query, now=NOW, sort=sort, cursor=cursor).limit(51)
+    place = None if cursor is None else tuple(map(int, cursor.rpartition(f"{sort.value}_")[2].split("_")))
+    chosen = task_list.selected(query, now=NOW, sort=sort, limit=51, place=place)
     compiled = chosen.compile(connection, compile_kwargs={"literal_binds": True})
     return [row.detail for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {compiled}")]
 
@@ -49,8 +50,20 @@ def plan_of(connection: Connection, query: Query, sort: Sort, cursor: str | None
 @pytest.mark.parametrize("query", NARROWED, ids=str)
 def test_whatever_a_list_is_narrowed_to_is_found_by_an_index(connection: Connection, query: Query) -> None:
     plan = plan_of(connection, query, Sort.CREATED)
-    assert not [line for line in plan if line.startswith("SCAN")], plan
+    assert not [line for line in plan if line.startswith("SCAN") and not line.startswith("SCAN anon")], plan
     assert any("INDEX tasks_by" in line for line in plan), plan
+
+
+def test_the_tasks_of_a_status_are_read_in_their_order_and_only_as_many_as_are_shown(connection: Connection) -> None:
+    """However many there are: what is sorted is at most a page of each status."""
+    for which in (Filter.FAILED, Filter.DONE, Filter.RUNNING):
+        for cursor in (None, "7"):
+            plan = plan_of(connection, Query(status=which), Sort.CREATED, cursor)
+            assert any("INDEX tasks_by_status (status=?" in line for line in plan), plan
+            assert not any("TEMP B-TREE" in line for line in plan), plan
+    for which, index in ((Filter.STOPPING, "tasks_by_stop"), (Filter.STALE, "tasks_by_loss")):
+        plan = plan_of(connection, Query(status=which), Sort.CREATED)
+        assert any(index in line for line in plan), plan
 
 
 def test_counts_are_kept_and_no_task_is_walked_for_them(connection: Connection) -> None:
@@ -65,6 +78,7 @@ def test_counts_are_kept_and_no_task_is_walked_for_them(connection: Connection) 
     assert plan[0].startswith("SEARCH tasks USING INDEX tasks_by_no_signal_since"), plan
 
 
+READ_WHOLE = "SEARCH liveness USING INTEGER PRIMARY KEY (rowid=?) LEFT-JOIN"
 CURSORS = {Sort.CREATED: "7", Sort.ATTENTION: "attention_-1_7", Sort.UPDATED: "updated_5_7"}
 
 
@@ -72,8 +86,9 @@ CURSORS = {Sort.CREATED: "7", Sort.ATTENTION: "attention_-1_7", Sort.UPDATED: "u
 def test_every_order_is_read_from_an_index_without_sorting(connection: Connection, sort: Sort, cursor: str) -> None:
     for given in (None, cursor):
         plan = plan_of(connection, task_list.EVERYTHING, sort, given)
-        assert not [line for line in plan if "TEMP B-TREE" in line], plan
-    assert plan[0].startswith("SEARCH"), "a later page begins where the one before ended"
+        numbers = plan[plan.index("LIST SUBQUERY 1") + 1 : plan.index(READ_WHOLE)]
+        assert not [line for line in numbers if "TEMP B-TREE" in line], plan
+    assert numbers[0].startswith("SEARCH"), "a later page begins where the one before ended"
 
 
 @pytest.mark.parametrize("sort", Sort)
