@@ -131,8 +131,8 @@ def _one_log(connection: Connection) -> None:
 def _followers(connection: Connection) -> None:
     """To version 4: followers of the log store where they are, notifications and traces wait, and it says who may use it.
 
-    A list of one status is read from an index in its order. On PostgreSQL, the history is in partitions from here on, and the search has
-    an index.
+    A list of one status is read from an index in its order. On PostgreSQL, the history is in partitions from here on, and
+    the search has an index.
     """
     for table in (schema.followers, schema.notifications, schema.waiting_traces):
         table.create(connection)

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 
 from clawlog.protocol.ids import new_uuid
+from faults.daemon import QUICK_RETRIES
 from faults.load import connected
 from faults.oracle import Change
 from faults.registry import fault
@@ -27,6 +28,8 @@ def replicas_end(rig: Rig) -> None:
     draw = random.Random(17)
     with Replicas(rig.folder) as replicas:
         rig.history = lambda: applied
+        # An agent that is done with its tasks is not to be lost while the page is compared with the database.
+        rig.daemon = rig.make_daemon(settings=QUICK_RETRIES + "[heartbeat]\nlease_s = 3600\n")
         rig.daemon.start()
         page = Page(replicas)
         page.start()
