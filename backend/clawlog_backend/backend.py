@@ -23,7 +23,7 @@ from clawlog_backend.metrics import Metrics
 from clawlog_backend.notify.notifier import Notifier
 from clawlog_backend.notify.rules import NO_RULES, Rules
 from clawlog_backend.settings import Settings
-from clawlog_backend.storage import task_list
+from clawlog_backend.storage import task_list, traces
 from clawlog_backend.storage.changes import find_position, searched
 from clawlog_backend.storage.engines.engine import DatabaseError
 from clawlog_backend.storage.engines.opening import make_database
@@ -100,6 +100,8 @@ class Backend:
             await self.database.open()
             await self.database.read(self._begin)
             await self.notifier.begin()
+            if self.settings.traces is not None:  # before anything is accepted: what ends from now on is exported
+                await self.database.write(traces.begin)
         except DatabaseError:
             await self.database.close()
             raise

@@ -267,9 +267,9 @@ def build_parser() -> argparse.ArgumentParser:
         help="rate limit for each client on another machine; 0 for none (default %(default)g)")  # fmt: skip
     add("--root-path", default="", metavar="PATH", help="the path below which a proxy shows it, such as /clawlog")
     add("--otel", nargs="?", const="", metavar="URL",
-        help="export tasks that ended as OpenTelemetry traces (default URL: the environment's or this machine's)")  # fmt: skip
+        help="export tasks that ended as OpenTelemetry traces (default URL: the environment's)")  # fmt: skip
     add("--otel-queue", type=_count, metavar="N",
-        help=f"that may wait while the receiver is down; then the oldest go (default {DEFAULT_TRACES_WAITING})")  # fmt: skip
+        help=f"how many may wait at most; then the oldest go (default {DEFAULT_TRACES_WAITING})")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser

@@ -23,6 +23,7 @@ STEP_SPANS = 1_000
 PRIVATE = frozenset({"user", "cwd", "command"})
 """Pairs of the metadata that the sidecar tells to a backend on its own machine alone; so does the backend."""
 
+_REMOVED = "removed"  # how a step ended that left the plan while it went on
 _PROVIDERS = {"claude-code": "anthropic", "codex": "openai", "gemini-cli": "gcp.gemini"}
 _BY_AGENT = frozenset(EventKind) - {
     EventKind.TASK_CREATED,
@@ -188,7 +189,7 @@ class _Walk:
             self._tell_step(each, own["step_id"], own)
         elif each.kind == EventKind.PLAN:
             for step_id in self._before:
-                status = self._statuses.get(step_id, StepStatus.SKIPPED.value)  # that of one that left the plan
+                status = self._statuses.get(step_id, _REMOVED)
                 if status != self._before[step_id] and (step_id in self._statuses or step_id in self._open):
                     self._tell_step(each, step_id, {"status": status})
         if self._lost and each.kind in _BY_AGENT:

@@ -20,6 +20,7 @@ from clawlog_backend.domain import trace_ids
 from clawlog_backend.otel import environment, exporter, library
 from clawlog_backend.settings import SettingsError, TraceReceiver
 from support.backend_process import BackendProcess
+from support.engines import BOTH_ENGINES
 from support.otlp_receiver import OtlpReceiver, ReceivedSpan
 from support.running_backend import Api, RunningBackend, event
 
@@ -174,6 +175,7 @@ async def test_waits_stops_and_losses_are_events_of_the_task(receiver: OtlpRecei
     assert (step.attributes["clawlog.step.status"], step.end_ns) == ("running", task.end_ns)
 
 
+@BOTH_ENGINES
 async def test_a_reopened_task_is_a_new_trace_that_is_linked_to_the_first(receiver: OtlpReceiver, exporting: Exporting) -> None:
     backend, api = exporting()
     await ended(api, "t", metadata={"traceparent": MARK})

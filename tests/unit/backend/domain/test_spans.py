@@ -58,7 +58,7 @@ def test_steps_of_a_plan_begin_end_and_leave_with_it() -> None:
     history.add("plan", steps=[{"step_id": "d", "title": "D", "status": "done"}])
     history.add("task_status", "done", status="done")
     found = history.spans()
-    assert told(found) == [("a", 1, "done", 2, 2), ("b", 1, "skipped", 2, 3), ("d", 1, "done", 2, 3)]
+    assert told(found) == [("a", 1, "done", 2, 2), ("b", 1, "removed", 2, 3), ("d", 1, "done", 2, 3)]
     assert [each.name for each in found[1:]] == ["clawlog.step A", "clawlog.step B", "clawlog.step D"]
     assert found[0].attributes["clawlog.task.steps"] == 1
 
