@@ -44,6 +44,7 @@ pythons: venv  ## every test on each Python that is installed, of those that pyp
 faults: venv  ## every fault in its long form (over half an hour); prints the table of docs/reliability.md
 	PYTHONPATH=tests $(BIN)/python -m faults
 	CLAWLOG_TEST_ENGINES=all $(BIN)/python -m pytest -q --no-cov tests/integration/backend -k postgresql
+	CLAWLOG_TEST_LOOP=uvloop $(BIN)/python -m pytest -q --no-cov tests/contract tests/integration
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
 
 SEEDS ?= 1000

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawlog_backend import __version__
+from clawlog_backend import __version__, event_loop
 from clawlog_backend.settings import (
     DEFAULT_HOST,
     DEFAULT_KEEP_DAYS,
@@ -39,6 +39,7 @@ _EPILOG = """\
 environment:
   CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the access token; required on any address but a loopback one
   CLAWLOG_STATE_DIR                   where backend.db is kept by default
+  CLAWLOG_LOOP                        the default of --loop
   PGPASSFILE, PGPASSWORD              the password for PostgreSQL, which --database must not hold
 
 exit status: 0 ended by SIGTERM or SIGINT, 2 usage or an invalid setting, 69 the address or the database cannot be used
@@ -79,6 +80,7 @@ def _serve(arguments: Sequence[str]) -> int:
             pool=options.pool,
             accept_data_loss=options.accept_data_loss,
         )
+        make_loop = event_loop.factory_of(options.loop)
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
     gc.disable()  # what is imported stays: to look for garbage meanwhile is a seventh of the start
@@ -95,7 +97,8 @@ def _serve(arguments: Sequence[str]) -> int:
         print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 - the program's one line of output
 
     try:
-        asyncio.run(BackendServer(settings).run(on_listening=listening))
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(BackendServer(settings).run(on_listening=listening))
     except (DatabaseError, ListenError, OSError) as error:
         return _fail(error, EXIT_FAILED)
     return 0
@@ -177,6 +180,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--requests-per-second", type=_rate, default=DEFAULT_REQUESTS_PER_S, metavar="N",
         help="rate limit for each client on another machine; 0 for none (default %(default)g)")  # fmt: skip
     add("--root-path", default="", metavar="PATH", help="the path below which a proxy shows it, such as /clawlog")
+    add("--loop", type=_loop, default=os.environ.get("CLAWLOG_LOOP") or "auto", metavar="L",
+        help="the event loop: auto (uvloop where it is installed), asyncio or uvloop (default %(default)s)")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -198,6 +203,12 @@ def build_migrate_parser() -> argparse.ArgumentParser:
 def _add_database(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", metavar="URL",
         help="an SQLite file, or postgresql://USER@HOST/NAME (default: backend.db in the state directory)")  # fmt: skip
+
+
+def _loop(text: str) -> str:
+    if text not in event_loop.CHOICES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no event loop: expected {', '.join(event_loop.CHOICES)}")
+    return text
 
 
 def _pool(text: str) -> int:

@@ -155,6 +155,7 @@ class Settings(Section, frozen=True):
     state_dir: str | None = None
     token_file: str | None = None
     metrics: str | None = None
+    loop: Annotated[str, Meta(pattern=r"\A(auto|asyncio|uvloop)\Z")] = "auto"
     log_level: Annotated[str, Meta(pattern=r"\A(debug|info|warning|error)\Z")] = "info"
     log_format: Annotated[str, Meta(pattern=r"\A(text|json|journal)\Z")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
@@ -187,6 +188,7 @@ AT_START = frozenset(
         "outbox.ballast_bytes",
         "listen.group",
         "listen.zmq_server_key_file",
+        "loop",
     }
 )
 """Settings that are read when the daemon starts and not when it reloads: where it listens and who may connect."""

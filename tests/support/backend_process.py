@@ -14,6 +14,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from support.daemon_process import LOOP
+
 START_LIMIT_S = 20.0
 
 
@@ -35,6 +37,7 @@ class BackendProcess:
         root_path: The path below which it is shown.
         plain_only: Whether it lacks the batch routes.
         database: The URL of its database; a file in the folder if there is none.
+        loop: Its event loop.
     """
 
     def __init__(
@@ -45,12 +48,14 @@ class BackendProcess:
         root_path: str = "",
         plain_only: bool = False,
         database: str | None = None,
+        loop: str = LOOP,
     ) -> None:
         self._folder = folder
         self._database = database
         self._program = ["-P", str(Path(__file__).with_name("plain_backend.py"))] if plain_only else ["-m", "clawlog_backend"]
         self._flags = ["--root-path", root_path] if root_path else []
         self._token = token
+        self._loop = loop
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -81,6 +86,7 @@ class BackendProcess:
         port_file = self._folder / "port"
         port_file.unlink(missing_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLAWLOG_", "COVERAGE"))}
+        environment["CLAWLOG_LOOP"] = self._loop
         if self._token is not None:
             environment["CLAWLOG_TOKEN"] = self._token
         command = [sys.executable, *self._program, "--host", "127.0.0.1", "--port", str(self.port)]

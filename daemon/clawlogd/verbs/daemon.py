@@ -76,6 +76,7 @@ class DaemonStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         features: What this daemon has and an older one may lack.
+        event_loop: ``asyncio``, or ``uvloop`` and its version.
         stops_unknown: The tasks whose stop is not known, the longest first, and no more than a hundred.
         faults: What the daemon's own faults set aside in the last hour.
     """
@@ -89,6 +90,7 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     socket: str | None
     zmq: str | None
     metrics: str | None
+    event_loop: str
     base_url: str
     healthy: bool
     problems: tuple[str, ...]
@@ -140,6 +142,7 @@ def current_status(services: Services) -> DaemonStatus:
         socket=services.runtime.socket,
         zmq=services.runtime.zmq,
         metrics=services.runtime.metrics,
+        event_loop=services.runtime.event_loop,
         base_url=canonical(services.settings.base_url),
         healthy=not problems,
         problems=tuple(clean_text(problem, _MAX_PROBLEM_CHARS) for problem in problems),
