@@ -32,7 +32,7 @@ _ON_BOTH_LOOPS = frozenset(
         "integration/rpc/test_listeners.py",
     }
 )
-"""What runs on uvloop, too. Everything does, and nothing on asyncio, with ``CLAWLOG_TEST_LOOP=uvloop``, as in ``make faults``."""
+"""What runs on uvloop, too; with ``CLAWLOG_TEST_LOOP=uvloop``, as in ``make faults``, everything does, and there alone."""
 
 
 @pytest.hookimpl(wrapper=True)

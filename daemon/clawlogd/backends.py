@@ -160,7 +160,7 @@ class Backends:
     async def end_idle(self) -> None:
         """Ends the lanes and watchers of backends for which nothing has gone on, and nothing has waited, for a while."""
         now = self._clock.monotonic()
-        needed = {task.base_url for task in self._registry if not task.status.ended}.union(self._outbox.waiting_for)
+        needed = {*self._registry.census.going_on, *self._outbox.waiting_for}
         for base_url, lane in list(self._lanes.items()):
             if base_url in needed or lane.busy:
                 self._idle_since.pop(base_url, None)

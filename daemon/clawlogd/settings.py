@@ -116,7 +116,7 @@ class Metadata(Section, frozen=True):
 class Tasks(Section, frozen=True):
     """How many tasks are known, and for how long."""
 
-    max_known: Count = 50_000
+    max_known: Count = 1_000_000  # some 2 KiB of memory each while it goes on; see benchmarks/many_tasks.py
     forget_ended_after_s: Seconds = 86_400.0
     forget_lost_after_s: Seconds = 7 * 86_400.0
 

@@ -11,6 +11,8 @@ import json
 import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 from clawlogd.errors import DuplicateEvent
@@ -32,6 +34,7 @@ _NEWCOMERS_LOOKED_AT = 10_000
 # Task ids as one value: SQLite takes a bounded number of them, and an outage may make suspects of every task.
 _CHOSEN = "AND task_id IN (SELECT value FROM json_each(?))"
 _PASSED_OVER = "AND task_id NOT IN (SELECT value FROM json_each(?))"
+_NO_STEPS: tuple[str | None, list[bytes] | None] = (None, [])
 _BLOCKED = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
 
 
@@ -208,15 +211,26 @@ class Store:
                 or one(f"{leap} AND lane > ? ORDER BY lane, state LIMIT 1", place[:1]).fetchone()
             )
 
-    def tasks(self) -> list[tuple[str, bytes]]:
-        """Every task row that is intact."""
-        rows = self.connection.execute("SELECT task_id, body, crc FROM tasks").fetchall()
-        return [(task_id, body) for task_id, body, crc in rows if self._fits(task_id, body, crc)]
+    def tasks(self) -> Iterator[tuple[str, bytes, list[bytes]]]:
+        """Every task row with the rows of its steps, where all of them are intact: one task after the other."""
+        steps = self._steps()
+        of_task, rows = next(steps, _NO_STEPS)
+        for task_id, body, crc in self.connection.execute("SELECT task_id, body, crc FROM tasks ORDER BY task_id"):
+            while of_task is not None and of_task < task_id:  # of a task whose row is gone
+                of_task, rows = next(steps, _NO_STEPS)
+            own = rows if of_task == task_id else []
+            if self._fits(task_id, body, crc) and own is not None:  # one that lacks a step would mistake the others
+                yield task_id, body, own
+        for _ in steps:  # so that damage is found in those, too
+            pass
 
-    def steps(self) -> list[tuple[str, bytes]]:
-        """Every step row that is intact, with its task's id; in no order."""
-        rows = self.connection.execute("SELECT task_id, step_id, body, crc FROM steps").fetchall()
-        return [(task_id, body) for task_id, step_id, body, crc in rows if self._fits(f"{task_id}/{step_id}", body, crc)]
+    def _steps(self) -> Iterator[tuple[str, list[bytes] | None]]:
+        """The rows of each task's steps, None where one of them is damaged; in the order of the tasks' ids."""
+        rows = self.connection.execute("SELECT task_id, step_id, body, crc FROM steps ORDER BY task_id")
+        for task_id, group in groupby(rows, key=itemgetter(0)):
+            known = len(self.damaged_rows)
+            bodies = [body for _, step_id, body, crc in group if self._fits(f"{task_id}/{step_id}", body, crc)]
+            yield task_id, bodies if len(self.damaged_rows) == known else None
 
     def _fits(self, key: str, body: bytes, crc: int) -> bool:
         fits = crc == row_checksum(key, body)

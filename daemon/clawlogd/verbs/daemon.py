@@ -156,16 +156,8 @@ def current_status(services: Services) -> DaemonStatus:
 
 
 def _counts(registry: Registry) -> TaskCounts:
-    live = lost = stopping = 0
-    for task in registry:
-        if not task.status.ended:
-            if task.lost_ms is None:
-                live += 1
-            else:
-                lost += 1
-            if task.interrupt_pending:
-                stopping += 1
-    return TaskCounts(len(registry), live, lost, stopping)
+    census = registry.census
+    return TaskCounts(len(registry), census.live, len(census.lost), census.stopping)
 
 
 def _outbox_report(services: Services) -> OutboxReport:
