@@ -24,6 +24,7 @@ from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox.counts import AcceptanceRate, OutboxCounts
 from clawlogd.outbox.duplicates import RecentEventIds
+from clawlogd.outbox.gathering import gather_more
 from clawlogd.outbox.identity import identity_of
 from clawlogd.outbox.integrity import Witness, event_checksum, lane_number, storage_error
 from clawlogd.outbox.records import CommitGroup, FirstCall, Refusal
@@ -35,8 +36,6 @@ from clawlogd.settings import LiveSettings
 T = TypeVar("T")
 
 _encode = msgspec.json.Encoder().encode
-_LARGE_GROUP = 64  # events, among which what a commit costs by itself is lost
-_TURNS = 4  # of the event loop: replies leave, what comes behind them is seen, and read; then once more
 
 
 class Outbox:
@@ -200,22 +199,11 @@ class Outbox:
                     self._roll_back(group, StorageFailed(f"a fault of the daemon's own: {error!r}"))
                 else:
                     self._confirm(group)
-                    await self._let_callers_in()
+                await gather_more(lambda: self._open)
         except Exception as error:  # noqa: BLE001 - memory and disk may differ now: only a new start can tell
             self._break(error)
         finally:
             self._committing = None
-
-    async def _let_callers_in(self) -> None:
-        """Lets those who were just answered read that and send again before the next group closes, where one waits already.
-
-        What a commit costs whatever is in it is many times what an event in it does. So callers who each send one command after
-        the other share one commit, and not two in turn.
-        """
-        for _ in range(_TURNS):
-            if self._open is None or len(self._open.events) >= _LARGE_GROUP:
-                return
-            await asyncio.sleep(0)
 
     def _commit(self, group: CommitGroup) -> None:
         if group.events:

@@ -11,12 +11,10 @@ import json
 import os
 import sqlite3
 from collections.abc import Container, Iterable, Iterator, Sequence
-from itertools import groupby
-from operator import itemgetter
 from pathlib import Path
 
 from clawlogd.errors import DuplicateEvent
-from clawlogd.outbox.integrity import Seal, event_checksum, lane_number, row_checksum, storage_error
+from clawlogd.outbox.integrity import Seal, event_checksum, lane_number, storage_error
 from clawlogd.outbox.place import Place
 from clawlogd.outbox.records import BlockedEvent, CommitGroup, DeadLetter, FirstCall, StoredEvent, WaitingCount, creates_task
 from clawlogd.outbox.schema import (
@@ -27,6 +25,7 @@ from clawlogd.outbox.schema import (
     refuse_newer,
     schema_of,
 )
+from clawlogd.outbox.task_rows import TaskRows, read_tasks
 from clawlogd.outbox.writing import UNWRITABLE, leave_out_the_bad, write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
@@ -34,7 +33,6 @@ _NEWCOMERS_LOOKED_AT = 10_000
 # Task ids as one value: SQLite takes a bounded number of them, and an outage may make suspects of every task.
 _CHOSEN = "AND task_id IN (SELECT value FROM json_each(?))"
 _PASSED_OVER = "AND task_id NOT IN (SELECT value FROM json_each(?))"
-_NO_STEPS: tuple[str | None, list[bytes] | None] = (None, [])
 _BLOCKED = "SELECT seq, e.event_id, e.lane, e.task_id, e.size, coalesce(e.body, x'')"
 
 
@@ -211,32 +209,9 @@ class Store:
                 or one(f"{leap} AND lane > ? ORDER BY lane, state LIMIT 1", place[:1]).fetchone()
             )
 
-    def tasks(self) -> Iterator[tuple[str, bytes, list[bytes]]]:
+    def tasks(self) -> Iterator[TaskRows]:
         """Every task row with the rows of its steps, where all of them are intact: one task after the other."""
-        steps = self._steps()
-        of_task, rows = next(steps, _NO_STEPS)
-        for task_id, body, crc in self.connection.execute("SELECT task_id, body, crc FROM tasks ORDER BY task_id"):
-            while of_task is not None and of_task < task_id:  # of a task whose row is gone
-                of_task, rows = next(steps, _NO_STEPS)
-            own = rows if of_task == task_id else []
-            if self._fits(task_id, body, crc) and own is not None:  # one that lacks a step would mistake the others
-                yield task_id, body, own
-        for _ in steps:  # so that damage is found in those, too
-            pass
-
-    def _steps(self) -> Iterator[tuple[str, list[bytes] | None]]:
-        """The rows of each task's steps, None where one of them is damaged; in the order of the tasks' ids."""
-        rows = self.connection.execute("SELECT task_id, step_id, body, crc FROM steps ORDER BY task_id")
-        for task_id, group in groupby(rows, key=itemgetter(0)):
-            known = len(self.damaged_rows)
-            bodies = [body for _, step_id, body, crc in group if self._fits(f"{task_id}/{step_id}", body, crc)]
-            yield task_id, bodies if len(self.damaged_rows) == known else None
-
-    def _fits(self, key: str, body: bytes, crc: int) -> bool:
-        fits = crc == row_checksum(key, body)
-        if not fits:
-            self.damaged_rows.append(key)
-        return fits
+        return read_tasks(self.connection, self.damaged_rows)
 
     def pending(
         self,
