@@ -1,6 +1,6 @@
 """Threads of one program that each send one command at a time, by bare sockets or by the client library.
 
-Run as ``python -m benchmarks.sixteen_threads SOCKET bare|library THREADS CALLS``; tells commands a second and the p99 in seconds.
+Run as ``python -m benchmarks.sixteen_threads SOCKET bare|library THREADS CALLS``; tells commands a second and the p99.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """How a group of commands grows before it is committed: by those who were just answered, and by nobody else.
 
-What a commit costs whatever is in it is many times what an event in it does. So callers who each send one command after the other
-share one commit, and not two in turn. Nobody waits for a time: where nothing waits to be committed nothing is held up.
+What a commit costs whatever is in it is many times what an event in it does. So callers who each send one command after
+another share one commit, and not two in turn. Nobody waits for a time: where nothing waits to be committed nothing is held up.
 """
 
 from __future__ import annotations
