@@ -68,7 +68,7 @@ def program(command: list[str], env: dict[str, str], home: Path, address: str) -
 
 @contextlib.contextmanager
 def daemon(home: Path | None = None, *, start_s: float = 30.0, **env: str) -> Iterator[Program]:
-    """A clawlogd; without ``CLAWLOG_BASE_URL`` its backend is nowhere, and without ``CLAWLOG_LOOP`` it runs on asyncio's loop."""
+    """A clawlogd; without ``CLAWLOG_BASE_URL`` its backend is nowhere, without ``CLAWLOG_LOOP`` it runs on asyncio's loop."""
     with contextlib.ExitStack() as stack:
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clawlog-bench-")))
         path = str(folder / "run" / "clawlogd.sock")
