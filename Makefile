@@ -45,6 +45,7 @@ faults: venv  ## every fault in its long form (over half an hour); prints the ta
 	PYTHONPATH=tests $(BIN)/python -m faults
 	CLAWLOG_TEST_ENGINES=all $(BIN)/python -m pytest -q --no-cov tests/integration/backend \
 	  tests/browser/test_stop.py tests/browser/test_connection.py tests/browser/test_list.py -k postgresql
+	CLAWLOG_TEST_LOOP=uvloop $(BIN)/python -m pytest -q --no-cov tests/contract tests/integration
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
 
 SEEDS ?= 1000

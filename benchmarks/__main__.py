@@ -30,6 +30,7 @@ BENCHMARKS = (
     "idle",
     "fleet",
     "backlog",
+    "many_tasks",
     "scaling",
     "backend_load",
     "backend_reads",

@@ -20,7 +20,8 @@ _LISTS = b'{"jsonrpc":"2.0","id":1,"method":"task.list"}\n' * 300
 _GET = b'{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"bench-0"}}'
 _GETS = (_GET + b"\n") * 5000
 _ARRAY = b"[" + b",".join([b'{"jsonrpc":"2.0","id":1,"method":"task.list"}'] * 100) + b"]\n"
-_LOADS = {"lists in one write": _LISTS, "small requests": _GETS, "arrays of lists": _ARRAY}
+_UPDATES = b"".join(line + b"\n" for line in commands.updates("bench-0", 5000))
+_LOADS = {"lists in one write": _LISTS, "small requests": _GETS, "arrays of lists": _ARRAY, "durable commands": _UPDATES}
 
 
 def run() -> list[Figure]:

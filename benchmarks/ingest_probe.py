@@ -1,10 +1,11 @@
 """The limit that the daemon's intake is held against: the least code that decodes a command, commits it durably and says so.
 
 It knows no tasks, checks nothing, keeps no counts: asyncio, msgspec, SQLite with ``synchronous=FULL``, one commit for all that
-arrived while the one before was on its way. Run as ``python benchmarks/ingest_probe.py SOCKET DATABASE``.
+arrived while the one before was on its way. Run as ``python benchmarks/ingest_probe.py SOCKET DATABASE LOOP``.
 """
 
 import asyncio
+import importlib
 import sqlite3
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -72,8 +73,7 @@ class Connection(asyncio.Protocol):
         self._decode = msgspec.json.Decoder(Command).decode
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport  # what a stream server makes; uvloop's is no asyncio.Transport
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -89,4 +89,6 @@ async def main(socket_path: str, database: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    factory = None if sys.argv[3] == "asyncio" else importlib.import_module(sys.argv[3]).new_event_loop
+    with asyncio.Runner(loop_factory=factory) as runner:
+        runner.run(main(sys.argv[1], sys.argv[2]))

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import statistics
+import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import zmq
@@ -17,60 +19,67 @@ from benchmarks import commands
 from benchmarks.figures import Figure, ratio
 from benchmarks.programs import ROOT, Caller, Program, daemon, environment, program, wait_for_socket
 
-RUNS = 5
+RUNS = 3
 PIPELINED = 30_000
 CLIENTS = 16
 CALLS_EACH = 300
+LOOPS = ("asyncio", "uvloop")
 
 
 def run() -> list[Figure]:
-    """Pipelined over one Unix connection, by 16 synchronous clients, and over ZeroMQ."""
+    """On each event loop that there is."""
+    return [figure for loop in LOOPS if find_spec(loop) for figure in _measure(loop)]
+
+
+def _measure(loop: str) -> list[Figure]:
+    """Pipelined over one Unix connection, by 16 synchronous clients, by 16 threads of the library, and over ZeroMQ."""
     ours, limit, ours_sync, limit_sync, ours_p99, limit_p99, over_zmq = [], [], [], [], [], [], []
+    ours_used, limit_used, by_library = [], [], []
     for _ in range(RUNS):
-        with _daemon() as sidecar:
+        with _daemon(loop) as sidecar:
             ours.append(_pipelined(sidecar))
             over_zmq.append(_pipelined_zmq(f"ipc://{sidecar.home}/run/bench.zmq"))
-        with _daemon() as sidecar:
-            rate, p99 = _synchronous(sidecar)
+        with _daemon(loop) as sidecar:
+            rate, p99, used = _synchronous(sidecar)
             ours_sync.append(rate)
             ours_p99.append(p99)
-        with _probe() as probe:
+            ours_used.append(used)
+            by_library.append(_run_clients(sidecar, "library")[0])
+        with _probe(loop) as probe:
             limit.append(_pipelined(probe))
-        with _probe() as probe:
-            rate, p99 = _synchronous(probe)
+        with _probe(loop) as probe:
+            rate, p99, used = _synchronous(probe)
             limit_sync.append(rate)
             limit_p99.append(p99)
-    return [
-        ratio("durable commands/s, pipelined / limit probe", ours, limit, 0.5, ">=", _rates(ours, limit)),
-        ratio(
-            "durable commands/s, 16 synchronous clients / limit probe",
-            ours_sync,
-            limit_sync,
-            0.6,
-            ">=",
-            _rates(ours_sync, limit_sync),
-        ),
-        ratio(
-            "p99 of an acknowledgement, 16 clients / limit probe", ours_p99, limit_p99, 2.0, "<=", _times(ours_p99, limit_p99)
-        ),
+            limit_used.append(used)
+    many = f"{CLIENTS} synchronous clients"
+    spent = f"{statistics.median(ours_used) * 1e6:.0f} µs against {statistics.median(limit_used) * 1e6:.0f} µs"
+    figures = [
+        ratio("durable commands/s, pipelined / limit probe", ours, limit, 0.2, ">=", _rates(ours, limit)),
+        ratio(f"durable commands/s, {many} / limit probe", ours_sync, limit_sync, 0.65, ">=", _rates(ours_sync, limit_sync)),
+        ratio(f"processor time of a command, {many} / limit probe", ours_used, limit_used, 2.5, "<=", spent),
+        ratio(f"p99 of an acknowledgement, {many} / limit probe", ours_p99, limit_p99, 2.0, "<=", _times(ours_p99, limit_p99)),
+        ratio("16 threads with clawlog.Client / bare sockets", by_library, ours_sync, 0.4, ">=", _rates(by_library, ours_sync)),
         ratio("ZeroMQ DEALER, pipelined / Unix socket", over_zmq, ours, 0.7, ">=", _rates(over_zmq, ours)),
     ]
+    return [replace(figure, name=f"{figure.name}, {loop}") for figure in figures]
 
 
 @contextlib.contextmanager
-def _daemon() -> Iterator[Program]:
+def _daemon(loop: str) -> Iterator[Program]:
     with tempfile.TemporaryDirectory(prefix="clawlog-bench-") as name:
         home = Path(name)
-        with daemon(home, CLAWLOG_ZMQ=f"ipc://{home}/run/bench.zmq") as running, Caller(running.address) as caller:
+        endpoint = f"ipc://{home}/run/bench.zmq"
+        with daemon(home, CLAWLOG_ZMQ=endpoint, CLAWLOG_LOOP=loop) as running, Caller(running.address) as caller:
             caller.call(commands.create("bench"))
             yield running
 
 
 @contextlib.contextmanager
-def _probe() -> Iterator[Program]:
+def _probe(loop: str) -> Iterator[Program]:
     with tempfile.TemporaryDirectory(prefix="clawlog-bench-") as name:
         home = Path(name)
-        command = [sys.executable, str(ROOT / "benchmarks" / "ingest_probe.py"), str(home / "socket"), str(home / "db")]
+        command = [sys.executable, str(ROOT / "benchmarks" / "ingest_probe.py"), str(home / "socket"), str(home / "db"), loop]
         with program(command, environment(), home, str(home / "socket")) as running:
             wait_for_socket(running.address, running)
             yield running
@@ -84,30 +93,19 @@ def _pipelined(running: Program) -> float:
         return PIPELINED / (time.perf_counter() - started)
 
 
-def _synchronous(running: Program) -> tuple[float, float]:
-    took_s: list[float] = []
-    barrier = threading.Barrier(CLIENTS + 1)
+def _synchronous(running: Program) -> tuple[float, float, float]:
+    """Commands a second, the p99 of an acknowledgement, and the processor seconds of a command."""
+    before_s = running.cpu_s()
+    rate, p99_s = _run_clients(running, "bare")
+    return rate, p99_s, (running.cpu_s() - before_s) / (CLIENTS * CALLS_EACH)
 
-    def client() -> None:
-        mine = []
-        with Caller(running.address) as caller:
-            barrier.wait()
-            for number in range(CALLS_EACH):
-                line = commands.update("bench", number)
-                began = time.perf_counter()
-                caller.call(line)
-                mine.append(time.perf_counter() - began)
-        took_s.extend(mine)
 
-    threads = [threading.Thread(target=client) for _ in range(CLIENTS)]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    started = time.perf_counter()
-    for thread in threads:
-        thread.join()
-    elapsed_s = time.perf_counter() - started
-    return CLIENTS * CALLS_EACH / elapsed_s, statistics.quantiles(took_s, n=100)[98]
+def _run_clients(running: Program, kind: str) -> tuple[float, float]:
+    """Their rate and p99. They are a program of their own, so that this one takes nothing from them."""
+    command = [sys.executable, "-m", "benchmarks.sixteen_threads", running.address, kind, str(CLIENTS), str(CALLS_EACH)]
+    told = subprocess.run(command, env=environment(), cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    rate, p99_s = map(float, told.split())
+    return rate, p99_s
 
 
 def _pipelined_zmq(endpoint: str) -> float:

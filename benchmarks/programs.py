@@ -67,15 +67,17 @@ def program(command: list[str], env: dict[str, str], home: Path, address: str) -
 
 
 @contextlib.contextmanager
-def daemon(home: Path | None = None, **env: str) -> Iterator[Program]:
-    """A clawlogd; its backend is nowhere unless ``CLAWLOG_BASE_URL`` says where."""
+def daemon(home: Path | None = None, *, start_s: float = 30.0, **env: str) -> Iterator[Program]:
+    """A clawlogd; without ``CLAWLOG_BASE_URL`` its backend is nowhere, without ``CLAWLOG_LOOP`` it runs on asyncio's loop."""
     with contextlib.ExitStack() as stack:
         folder = home or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="clawlog-bench-")))
         path = str(folder / "run" / "clawlogd.sock")
-        variables = environment(CLAWLOG_STATE_DIR=str(folder), **{"CLAWLOG_BASE_URL": NOWHERE, **env})
+        variables = environment(
+            CLAWLOG_STATE_DIR=str(folder), **{"CLAWLOG_BASE_URL": NOWHERE, "CLAWLOG_LOOP": "asyncio", **env}
+        )
         command = [sys.executable, "-m", "clawlogd", "--log-level", "error"]
         running = stack.enter_context(program(command, variables, folder, path))
-        wait_for_socket(path, running)
+        wait_for_socket(path, running, start_s)
         yield running
 
 
@@ -116,14 +118,14 @@ def wait_until(condition: object, running: Program, timeout_s: float = 30.0) -> 
         time.sleep(0.005)
 
 
-def wait_for_socket(path: str, running: Program) -> None:
+def wait_for_socket(path: str, running: Program, timeout_s: float = 30.0) -> None:
     """Returns once somebody serves a Unix socket."""
 
     def serves() -> bool:
         with socket.socket(socket.AF_UNIX) as probe:
             return probe.connect_ex(path) == 0
 
-    wait_until(serves, running)
+    wait_until(serves, running, timeout_s)
 
 
 class Caller:

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from clawlogd.clock import Clock
 from clawlogd.settings import Settings
-from support.daemon_process import DaemonProcess
+from support.daemon_process import LOOP, DaemonProcess
 from support.hostile_server import HostileServer
 from support.plain_server import PlainServer
 from support.postgres_cluster import PostgresCluster
 from support.running_daemon import QUICK, RunningDaemon
+
+LoopFactory = Callable[[], asyncio.AbstractEventLoop]
+
+_TESTS = Path(__file__).parent
+_ASYNCIO: Mapping[str, LoopFactory] = {"asyncio": asyncio.new_event_loop}
+_ON_BOTH_LOOPS = frozenset(
+    {
+        "contract/test_order.py",
+        "contract/test_verbs.py",
+        "integration/delivery/test_batches.py",
+        "integration/interrupts/test_stops.py",
+        "integration/interrupts/test_watchers.py",
+        "integration/rpc/test_listeners.py",
+    }
+)
+"""What runs on uvloop, too; with ``CLAWLOG_TEST_LOOP=uvloop``, as in ``make faults``, everything does, and there alone."""
 
 
 @pytest.hookimpl(wrapper=True)
@@ -38,6 +55,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         fixtures = item._fixtureinfo.name2fixturedefs  # noqa: SLF001 - pytest shows the scope of a fixture nowhere else
         if any(fixtures[name][-1].scope == "module" for name in item.fixturenames if name in fixtures):
             item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+
+
+def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
+    """The event loops that a test runs on: asyncio's, and uvloop for those that could tell the difference, or for all."""
+    del config
+    try:
+        import uvloop
+    except ImportError:
+        return _ASYNCIO
+    on_uvloop = {"uvloop": uvloop.new_event_loop}
+    if LOOP == "uvloop":
+        return on_uvloop
+    twice = str(item.path.relative_to(_TESTS)) in _ON_BOTH_LOOPS
+    # At the backend that all tests share a test has tasks of its own: once.
+    return {**_ASYNCIO, **on_uvloop} if twice and "embedded" not in getattr(item, "fixturenames", ()) else _ASYNCIO
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from clawlog_backend import __version__
+from clawlog_backend import __version__, event_loop
 from clawlog_backend.settings import (
     DEFAULT_HOST,
     DEFAULT_KEEP_DAYS,
@@ -47,6 +47,7 @@ _EPILOG = """\
 environment:
   CLAWLOG_TOKEN_FILE, CLAWLOG_TOKEN   the access token; required on any address but a loopback one
   CLAWLOG_STATE_DIR                   where backend.db is kept by default
+  CLAWLOG_LOOP                        the default of --loop
   CLAWLOG_BACKEND_CONFIG              the settings' file, if --config is not given
   OTEL_EXPORTER_OTLP_*, OTEL_SERVICE_NAME, OTEL_RESOURCE_ATTRIBUTES
                                       where traces go, and as whose (with --otel)
@@ -104,6 +105,7 @@ def _serve(arguments: Sequence[str]) -> int:
             traces=_traces(options),
         )
         rules = _rules(options)
+        make_loop = event_loop.factory_of(options.loop)
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
     gc.disable()  # what is imported stays: to look for garbage meanwhile is a seventh of the start
@@ -122,7 +124,8 @@ def _serve(arguments: Sequence[str]) -> int:
         print(f"ClawLog backend: {url}", flush=True)  # noqa: T201 - the program's one line of output
 
     try:
-        asyncio.run(BackendServer(settings, rules=rules or NO_RULES).run(on_listening=listening))
+        with asyncio.Runner(loop_factory=make_loop) as runner:
+            runner.run(BackendServer(settings, rules=rules or NO_RULES).run(on_listening=listening))
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
     except (DatabaseError, ListenError, OSError) as error:
@@ -270,6 +273,8 @@ def build_parser() -> argparse.ArgumentParser:
         help="export tasks that ended as OpenTelemetry traces (default URL: the environment's)")  # fmt: skip
     add("--otel-queue", type=_count, metavar="N",
         help=f"how many may wait at most; then the oldest go (default {DEFAULT_TRACES_WAITING})")  # fmt: skip
+    add("--loop", type=_loop, default=os.environ.get("CLAWLOG_LOOP") or "auto", metavar="L",
+        help="the event loop: auto (uvloop where it is installed), asyncio or uvloop (default %(default)s)")  # fmt: skip
     add("--port-file", type=Path, metavar="FILE", help="write the port there once requests are answered")
     add("--version", action="version", version=f"%(prog)s {__version__}")
     return parser
@@ -309,6 +314,12 @@ def _add_config(parser: argparse.ArgumentParser) -> None:
 def _add_database(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--database", metavar="URL",
         help="an SQLite file, or postgresql://USER@HOST/NAME (default: backend.db in the state directory)")  # fmt: skip
+
+
+def _loop(text: str) -> str:
+    if text not in event_loop.CHOICES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no event loop: expected {', '.join(event_loop.CHOICES)}")
+    return text
 
 
 def _pool(text: str) -> int:

@@ -250,6 +250,7 @@ def _report_ready(services: Services, manager: ServiceManager) -> None:
         socket=runtime.socket,
         zmq=runtime.zmq,
         metrics=runtime.metrics,
+        loop=runtime.event_loop,
         pid=os.getpid(),
     )
     report_status(services, manager)

@@ -96,8 +96,7 @@ class Backends:
         Of the default backend the document is read in any case: callers are told where the page of a task of theirs will be.
         """
         self._contract(canonical(self._settings.now.base_url))
-        tasks = {task.base_url for task in self._registry if not task.status.ended or self._outbox.counts.by_task[task.task_id]}
-        for base_url in tasks.union(self._outbox.waiting_for):
+        for base_url in self._needed():
             self.lane(base_url)
 
     def lane(self, base_url: str) -> Lane:
@@ -160,12 +159,16 @@ class Backends:
     async def end_idle(self) -> None:
         """Ends the lanes and watchers of backends for which nothing has gone on, and nothing has waited, for a while."""
         now = self._clock.monotonic()
-        needed = {task.base_url for task in self._registry if not task.status.ended}.union(self._outbox.waiting_for)
+        needed = self._needed()
         for base_url, lane in list(self._lanes.items()):
             if base_url in needed or lane.busy:
                 self._idle_since.pop(base_url, None)
             elif now - self._idle_since.setdefault(base_url, now) > self._settings.now.backends.end_idle_after_s:
                 await self._stop(base_url)
+
+    def _needed(self) -> set[str]:
+        """The backends with a task that has not ended, or an event that waits."""
+        return {*self._registry.census.going_on, *self._outbox.waiting_for}
 
     async def _stop(self, base_url: str) -> None:
         for end in self._end.pop(base_url):

@@ -14,10 +14,13 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from clawlog import locations
-from clawlogd import __version__, configuration, logs, settings
+from clawlogd import __version__, configuration, event_loop, logs, settings
+
+if TYPE_CHECKING:  # --help and --version need not load it
+    from asyncio import AbstractEventLoop
 
 EX_FAILED = 1
 EX_USAGE = 2
@@ -59,6 +62,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--metrics", metavar="HOST:PORT", help="serve metrics for Prometheus at a loopback address, or unix:/path"
     )
+    parser.add_argument("--loop", metavar="L", help="the event loop: auto (uvloop where it is installed), asyncio or uvloop")
     parser.add_argument("--log-level", metavar="L", help="debug, info, warning or error")
     parser.add_argument("--log-format", metavar="F", help="text, json or journal")
     parser.add_argument("--idle-exit", metavar="S", type=float, help="end after S seconds without tasks and callers")
@@ -77,6 +81,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
         "state_dir": arguments.state_dir,
         "base_url": arguments.base_url,
         "metrics": arguments.metrics,
+        "loop": arguments.loop,
         "log_level": arguments.log_level,
         "log_format": arguments.log_format,
         "idle_exit_s": arguments.idle_exit,
@@ -84,6 +89,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     read = partial(configuration.load, flags, os.environ, arguments.config)
     try:
         loaded = read()
+        make_loop = event_loop.factory_of(loaded.settings.loop)
     except settings.SettingsError as error:
         _fail(EX_USAGE, str(error))
     if arguments.check_config:
@@ -93,7 +99,7 @@ def main(argv: list[str] | None = None) -> NoReturn:
     sys.setswitchinterval(0.0005)  # the outbox thread must get its turn beside a busy event loop
     gc.set_threshold(20_000, 20, 50)  # a burst of commands makes many objects, and hardly a cycle among them
     logs.configure(loaded.settings.log_level, loaded.settings.log_format)  # type: ignore[arg-type]
-    sys.exit(_run(loaded.settings, lambda: read().settings))
+    sys.exit(_run(loaded.settings, lambda: read().settings, make_loop))
 
 
 def _limit_process() -> None:
@@ -106,7 +112,11 @@ def _limit_process() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> int:
+def _run(
+    chosen: settings.Settings,
+    read: Callable[[], settings.Settings],
+    make_loop: Callable[[], AbstractEventLoop] | None,
+) -> int:
     import anyio  # noqa: PLC0415 - --help and --version need not pay for it
 
     from clawlogd import app, assembly  # noqa: PLC0415 - as above
@@ -118,7 +128,7 @@ def _run(chosen: settings.Settings, read: Callable[[], settings.Settings]) -> in
     except locations.Unfit as error:
         return _report(error)
     try:
-        anyio.run(app.run_until_signalled, chosen, where, read)
+        anyio.run(app.run_until_signalled, chosen, where, read, backend_options={"loop_factory": make_loop})
     except BaseExceptionGroup as group:
         return _explain(group, (InstanceError, UnknownSchemaError, settings.SettingsError))
     except (InstanceError, UnknownSchemaError, settings.SettingsError) as error:

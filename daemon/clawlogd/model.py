@@ -1,6 +1,7 @@
 """What the daemon knows of a task: frozen values, replaced whole at each change.
 
 Frozen, because a change is visible in memory before it is on disk: when its commit fails, the value before it is put back.
+Out of the garbage collector's sight (``gc=False``), because nothing here can hold a cycle, and there may be a million of them.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ UNMAPPED = ""
 names it in a way that could not be told from others. What is reported of such a step is said of its task."""
 
 
-class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
+class Progress(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """How far something has come, in the agent's own count.
 
     Attributes:
@@ -66,7 +67,7 @@ class Progress(msgspec.Struct, frozen=True, omit_defaults=True):
     unit: str | None = None
 
 
-class Link(msgspec.Struct, frozen=True, omit_defaults=True):
+class Link(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """Something to look at beside a task: a pull request, a log, a trace.
 
     Attributes:
@@ -78,7 +79,7 @@ class Link(msgspec.Struct, frozen=True, omit_defaults=True):
     name: str | None = None
 
 
-class Step(msgspec.Struct, frozen=True, omit_defaults=True):
+class Step(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One step of a task.
 
     Attributes:
@@ -100,7 +101,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True):
     progress: Progress | None = None
 
 
-class WatchedProcess(msgspec.Struct, frozen=True):
+class WatchedProcess(msgspec.Struct, frozen=True, gc=False):
     """A process whose end means that the task's agent is gone.
 
     Attributes:
@@ -118,7 +119,7 @@ class WatchedProcess(msgspec.Struct, frozen=True):
     pidfd_inode: int | None = None
 
 
-class Interrupt(msgspec.Struct, frozen=True, omit_defaults=True):
+class Interrupt(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A person's request to stop a task.
 
     Attributes:
@@ -166,7 +167,7 @@ class Activity(StrEnum):
     """In the middle of a turn it waits for a person's answer."""
 
 
-class Session(msgspec.Struct, frozen=True, omit_defaults=True):
+class Session(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The session of a coding agent that a task stands for.
 
     Attributes:
@@ -200,7 +201,7 @@ class Session(msgspec.Struct, frozen=True, omit_defaults=True):
     titled: bool = False
 
 
-class Task(msgspec.Struct, frozen=True, omit_defaults=True):
+class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A task, as its agent described it and as far as it got.
 
     Attributes:
@@ -287,7 +288,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True):
         return msgspec.structs.replace(self, steps=(*self.steps[:index], step, *self.steps[index + 1 :]))
 
 
-class Event(msgspec.Struct, frozen=True, omit_defaults=True):
+class Event(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """One thing that happened to a task, in the batch profile's shape, with the caller's ids.
 
     Attributes:
@@ -327,7 +328,7 @@ class Event(msgspec.Struct, frozen=True, omit_defaults=True):
     url: str | None = None
 
 
-class NewStep(msgspec.Struct, frozen=True, omit_defaults=True):
+class NewStep(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """A step as a created task or a changed plan announces it.
 
     Attributes:

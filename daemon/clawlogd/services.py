@@ -9,6 +9,7 @@ from clawlog.protocol.agents import HOLDS, SIGNS
 from clawlogd.backends import Backends
 from clawlogd.clock import Clock
 from clawlogd.context import CallContext
+from clawlogd.event_loop import running_name
 from clawlogd.faults import Faults
 from clawlogd.interrupts.holds import Holds
 from clawlogd.interrupts.state import Interrupts
@@ -43,6 +44,7 @@ class RuntimeInfo:
         damaged: Numbers of records whose checksum does not fit.
         metrics: Where the metrics are served.
         reload_error: Why the settings could not be read again.
+        event_loop: The event loop that it runs on.
     """
 
     state_dir: str
@@ -57,6 +59,7 @@ class RuntimeInfo:
     damaged: list[int] = field(default_factory=list)
     metrics: str | None = None
     reload_error: str | None = None
+    event_loop: str = field(default_factory=running_name)
 
 
 @dataclass(frozen=True, slots=True)

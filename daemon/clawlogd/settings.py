@@ -116,7 +116,7 @@ class Metadata(Section, frozen=True):
 class Tasks(Section, frozen=True):
     """How many tasks are known, and for how long."""
 
-    max_known: Count = 50_000
+    max_known: Count = 1_000_000  # some 2 KiB of memory each while it goes on; see benchmarks/many_tasks.py
     forget_ended_after_s: Seconds = 86_400.0
     forget_lost_after_s: Seconds = 7 * 86_400.0
 
@@ -155,6 +155,7 @@ class Settings(Section, frozen=True):
     state_dir: str | None = None
     token_file: str | None = None
     metrics: str | None = None
+    loop: Annotated[str, Meta(pattern=r"\A(auto|asyncio|uvloop)\Z")] = "auto"
     log_level: Annotated[str, Meta(pattern=r"\A(debug|info|warning|error)\Z")] = "info"
     log_format: Annotated[str, Meta(pattern=r"\A(text|json|journal)\Z")] = "text"
     idle_exit_s: Annotated[float, Meta(ge=0)] = 0.0  # 0: never
@@ -187,6 +188,7 @@ AT_START = frozenset(
         "outbox.ballast_bytes",
         "listen.group",
         "listen.zmq_server_key_file",
+        "loop",
     }
 )
 """Settings that are read when the daemon starts and not when it reloads: where it listens and who may connect."""

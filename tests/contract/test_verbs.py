@@ -26,7 +26,7 @@ BACKEND = "<backend>"
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
 _MEASURED = frozenset({"age_s", "next_in_s", "uptime_s", "pid", "memory_bytes", "accepted_per_hour", "retried", "delivered"})
-_OF_THE_RUN = frozenset({"state_dir", "socket", "zmq", "version", "profile"})
+_OF_THE_RUN = frozenset({"state_dir", "socket", "zmq", "version", "profile", "event_loop"})
 
 
 def normalised(value: Any, name: str = "") -> Any:

@@ -15,6 +15,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from support.daemon_process import LOOP
+
 START_LIMIT_S = 20.0
 
 
@@ -38,6 +40,7 @@ class BackendProcess:
         database: The URL of its database; a file in the folder if there is none.
         config: Its settings' file, if any.
         flags: Further flags.
+        loop: Its event loop.
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class BackendProcess:
         database: str | None = None,
         config: Path | None = None,
         flags: Sequence[str] = (),
+        loop: str = LOOP,
     ) -> None:
         self._folder = folder
         self._database = database
@@ -58,6 +62,7 @@ class BackendProcess:
         self._flags += ["--config", str(config)] if config else []
         self._flags += flags
         self._token = token
+        self._loop = loop
         self._process: subprocess.Popen[bytes] | None = None
         self.port = 0
 
@@ -88,6 +93,7 @@ class BackendProcess:
         port_file = self._folder / "port"
         port_file.unlink(missing_ok=True)
         environment = {name: value for name, value in os.environ.items() if not name.startswith(("CLAWLOG_", "COVERAGE"))}
+        environment["CLAWLOG_LOOP"] = self._loop
         if self._token is not None:
             environment["CLAWLOG_TOKEN"] = self._token
         command = [sys.executable, *self._program, "--host", "127.0.0.1", "--port", str(self.port)]

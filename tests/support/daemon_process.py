@@ -24,6 +24,9 @@ QUICK = {
 }
 """Settings that shorten the pauses between requests."""
 
+LOOP = "uvloop" if os.environ.get("CLAWLOG_TEST_LOOP") == "uvloop" else "asyncio"
+"""The event loop of programs that tests start."""
+
 _PASSED_ON = ("PATH", "LANG", "TMPDIR", "PYTHONDONTWRITEBYTECODE")
 
 
@@ -33,7 +36,7 @@ def environment(folder: Path, **more: str) -> dict[str, str]:
     Nor is what is run in it measured for coverage: that makes a start twice as long, and the daemon is measured in other tests.
     """
     kept = {name: value for name, value in os.environ.items() if name in _PASSED_ON}
-    return {**kept, "HOME": str(folder), "CLAWLOG_STATE_DIR": str(folder / "state"), **QUICK, **more}
+    return {**kept, "HOME": str(folder), "CLAWLOG_STATE_DIR": str(folder / "state"), "CLAWLOG_LOOP": LOOP, **QUICK, **more}
 
 
 class DaemonProcess:

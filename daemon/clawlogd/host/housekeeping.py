@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 
 import anyio
+import anyio.lowlevel
 
 from clawlogd.errors import OutboxError
 from clawlogd.host.status import report_status
@@ -18,6 +19,7 @@ _ROUND_S = 2.0
 _ROUNDS_PER_TIDYING = 30  # so once a minute
 _CHECKED_AT_ONCE = 2000
 _BREATH_S = 0.05
+_FORGOTTEN_AT_ONCE = 500
 
 
 class Housekeeping:
@@ -77,7 +79,7 @@ class Housekeeping:
 
     async def tidy(self) -> None:
         """Forgets the tasks that are long over, and prunes the events that were delivered long ago."""
-        self._forget()
+        await self._forget()
         await self._prune()
 
     async def _check_records(self) -> None:
@@ -98,24 +100,30 @@ class Housekeeping:
         except OutboxError as error:
             self._log.warning("prune_failed", error=str(error))
 
-    def _forget(self) -> None:
-        now_ms, settings = self._services.clock.wall_ms(), self._services.settings.tasks
-        for task in list(self._services.registry):
-            since_ms, keep_s = task.lost_ms, settings.forget_lost_after_s
-            if task.status.ended:
-                since_ms, keep_s = task.ended_ms, settings.forget_ended_after_s
-            if (
-                since_ms is not None
-                and now_ms - since_ms > keep_s * 1000
-                and not self._services.outbox.counts.by_task[task.task_id]
-            ):
-                self._services.registry.forget(task.task_id)
+    async def _forget(self) -> None:
+        registry, settings = self._services.registry, self._services.settings.tasks
+        for over, keep_s in (
+            (registry.census.ended, settings.forget_ended_after_s),
+            (registry.census.lost, settings.forget_lost_after_s),
+        ):
+            before_ms = self._services.clock.wall_ms() - keep_s * 1000
+            for number, task_id in enumerate(tuple(over), start=1):
+                if number % _FORGOTTEN_AT_ONCE == 0:
+                    await anyio.lowlevel.checkpoint()
+                task = registry.find(task_id)
+                if task is None or task_id not in over:
+                    continue  # since a moment ago
+                since_ms = task.ended_ms if task.status.ended else task.lost_ms
+                if since_ms is not None and since_ms >= before_ms:
+                    break  # those that follow are younger
+                if since_ms is not None and not self._services.outbox.counts.by_task[task_id]:
+                    registry.forget(task_id)
 
     def _end_when_idle(self) -> None:
         idle_exit_s = self._services.settings.idle_exit_s
         if not idle_exit_s or self._connections() or self._services.outbox.counts.waiting:
             return
         idle_s = self._services.clock.monotonic() - self._last_command()
-        if idle_s > idle_exit_s and not any(task.live for task in self._services.registry):
+        if idle_s > idle_exit_s and not self._services.registry.census.live:
             self._log.info("idle_exit", idle_s=round(idle_s))
             self._request_shutdown()

@@ -91,7 +91,8 @@ class LongPolls:
         self._small = _HeldRequest()
         self._large: list[_HeldRequest] = []
         self._in_large: set[str] = set()
-        self._restart_timer: asyncio.TimerHandle | None = None
+        self._restart_timer: asyncio.Handle | None = None
+        self._restart_at = 0.0  # kept here: of a time that has come uvloop's handle does not say it
 
     def add(self, task_id: str, remote_id: str) -> None:
         """Polls for a task from now on; not anew where that is done already."""
@@ -268,10 +269,10 @@ class LongPolls:
         self._to_ask[task_id] = None
         loop = asyncio.get_running_loop()
         at = loop.time() + delay_s
-        if self._restart_timer is None or self._restart_timer.when() > at:
+        if self._restart_timer is None or self._restart_at > at:
             if self._restart_timer is not None:
                 self._restart_timer.cancel()
-            self._restart_timer = loop.call_at(at, self._restart_small)
+            self._restart_timer, self._restart_at = loop.call_at(at, self._restart_small), at
 
     def _restart_small(self) -> None:
         self._restart_timer = None

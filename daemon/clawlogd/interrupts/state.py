@@ -8,7 +8,7 @@ reported once, whenever the daemon may be killed. "No interrupt" is answered onl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -209,15 +209,14 @@ class Interrupts:
         """Since when a task's control state is not known, and why; None while it is."""
         return self._unknown.get(task_id)
 
-    def unknown_tasks(self, for_s: float) -> list[tuple[Task, UnknownState]]:
-        """The tasks that go on and whose control state has not been known for so long, the longest first."""
+    def unknown_tasks(self, for_s: float) -> Iterator[tuple[Task, UnknownState]]:
+        """The tasks that go on and whose control state has not been known for so long, the longest first: as they came here."""
         before_ms = self._clock.wall_ms() - for_s * 1000
-        found = [
-            (task, state)
-            for task_id, state in self._unknown.items()
-            if state.since_ms <= before_ms and (task := self._registry.find(task_id)) is not None and not task.status.ended
-        ]
-        return sorted(found, key=lambda each: each[1].since_ms)
+        for task_id, state in self._unknown.items():
+            if state.since_ms > before_ms:
+                return
+            if (task := self._registry.find(task_id)) is not None and not task.status.ended:
+                yield task, state
 
     def observe(self, task: Task, control: Control, query: ControlQuery | None = None) -> bool:
         """Takes in a task's control state, as the backend answered it.

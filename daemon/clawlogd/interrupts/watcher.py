@@ -81,7 +81,8 @@ class InterruptWatcher:
         )
         self._queries: dict[str, asyncio.Task[bool]] = {}
         for task in registry:
-            self._task_changed(None, task)
+            if not task.status.ended or task.trouble_ms is not None:
+                self._task_changed(None, task)
         registry.observe(ObserverOrder.WATCHERS, self._task_changed)
 
     async def run(self) -> None:

@@ -30,6 +30,8 @@ _AFTER_FAULT_S = 60.0  # until a task is checked again at which a check failed
 _TICK_S = 5.0  # how often a suspend is checked for
 _STALLED_S = 2.0  # a loop that woke later than this was itself stopped
 _RESUMED_PER_S = 200  # after a restart the tasks of an earlier run beat as soon as they can without crowding
+_CHECKED_AT_ONCE = 1000  # tasks, some milliseconds; then all else has its turn
+_FIRST_GRID_S = 0.01  # the first checks of a million tasks are not at a million times
 _BEAT_BYTES = 400  # one beat in a batch, but for its summary
 
 
@@ -122,15 +124,22 @@ class HeartbeatSchedule:
             self._slept()
         now = self._clock.monotonic()
         woken: dict[str, None] = {}
-        while self._check_times and self._check_times[0] <= now:
-            at = heapq.heappop(self._check_times)
-            for task_id in self._checks.pop(at):
+        left = _CHECKED_AT_ONCE
+        while self._check_times and self._check_times[0] <= now and left > 0:
+            at = self._check_times[0]
+            tasks = self._checks[at]
+            if len(tasks) <= left:
+                heapq.heappop(self._check_times)
+                del self._checks[at]
+            chosen, tasks[:] = tasks[:left], tasks[left:]
+            left -= len(chosen)
+            for task_id in chosen:
                 times = self._scheduled.get(task_id)
                 if times is not None and times.check == at:  # else it was scheduled anew since
                     self._check_safely(task_id, times, now, woken)
         for base_url in woken:
             self._wake(base_url)
-        return min(self._check_times[0] - now, _TICK_S) if self._check_times else _TICK_S
+        return max(0.0, min(self._check_times[0] - now, _TICK_S)) if self._check_times else _TICK_S
 
     def take(self, base_url: str, room: int, room_bytes: int) -> list[Beat]:
         """Takes the heartbeats that are due at a backend, for which there is still evidence.
@@ -210,7 +219,8 @@ class HeartbeatSchedule:
 
     def _schedule(self, task_id: str, delay_s: float) -> None:
         now = self._clock.monotonic()
-        self._scheduled[task_id] = times = _TaskTimes(beat=now + delay_s, check=now + min(delay_s, _FIRST_CHECK_S))
+        check = math.ceil((now + min(delay_s, _FIRST_CHECK_S)) / _FIRST_GRID_S) * _FIRST_GRID_S
+        self._scheduled[task_id] = times = _TaskTimes(beat=now + delay_s, check=check)
         self._check_by(times.check, task_id)
 
     def _check_by(self, at: float, task_id: str) -> None:

@@ -24,6 +24,7 @@ from clawlogd.logs import Log
 from clawlogd.model import Event, Step, Task
 from clawlogd.outbox.counts import AcceptanceRate, OutboxCounts
 from clawlogd.outbox.duplicates import RecentEventIds
+from clawlogd.outbox.gathering import gather_more
 from clawlogd.outbox.identity import identity_of
 from clawlogd.outbox.integrity import Witness, event_checksum, lane_number, storage_error
 from clawlogd.outbox.records import CommitGroup, FirstCall, Refusal
@@ -198,6 +199,7 @@ class Outbox:
                     self._roll_back(group, StorageFailed(f"a fault of the daemon's own: {error!r}"))
                 else:
                     self._confirm(group)
+                await gather_more(lambda: self._open)
         except Exception as error:  # noqa: BLE001 - memory and disk may differ now: only a new start can tell
             self._break(error)
         finally:

@@ -14,7 +14,7 @@ from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from clawlogd.errors import DuplicateEvent
-from clawlogd.outbox.integrity import Seal, event_checksum, lane_number, row_checksum, storage_error
+from clawlogd.outbox.integrity import Seal, event_checksum, lane_number, storage_error
 from clawlogd.outbox.place import Place
 from clawlogd.outbox.records import BlockedEvent, CommitGroup, DeadLetter, FirstCall, StoredEvent, WaitingCount, creates_task
 from clawlogd.outbox.schema import (
@@ -25,6 +25,7 @@ from clawlogd.outbox.schema import (
     refuse_newer,
     schema_of,
 )
+from clawlogd.outbox.task_rows import TaskRows, read_tasks
 from clawlogd.outbox.writing import UNWRITABLE, leave_out_the_bad, write
 
 _WAL_BYTES = 16 * 1024**2  # what a WAL that grew in a burst is cut back to
@@ -208,21 +209,9 @@ class Store:
                 or one(f"{leap} AND lane > ? ORDER BY lane, state LIMIT 1", place[:1]).fetchone()
             )
 
-    def tasks(self) -> list[tuple[str, bytes]]:
-        """Every task row that is intact."""
-        rows = self.connection.execute("SELECT task_id, body, crc FROM tasks").fetchall()
-        return [(task_id, body) for task_id, body, crc in rows if self._fits(task_id, body, crc)]
-
-    def steps(self) -> list[tuple[str, bytes]]:
-        """Every step row that is intact, with its task's id; in no order."""
-        rows = self.connection.execute("SELECT task_id, step_id, body, crc FROM steps").fetchall()
-        return [(task_id, body) for task_id, step_id, body, crc in rows if self._fits(f"{task_id}/{step_id}", body, crc)]
-
-    def _fits(self, key: str, body: bytes, crc: int) -> bool:
-        fits = crc == row_checksum(key, body)
-        if not fits:
-            self.damaged_rows.append(key)
-        return fits
+    def tasks(self) -> Iterator[TaskRows]:
+        """Every task row with the rows of its steps, where all of them are intact: one task after the other."""
+        return read_tasks(self.connection, self.damaged_rows)
 
     def pending(
         self,

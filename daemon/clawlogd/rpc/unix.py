@@ -10,6 +10,8 @@ import grp
 import os
 import pwd
 import socket
+import sys
+from typing import Any
 
 import anyio
 
@@ -58,9 +60,10 @@ class UnixListener:
 
     async def start(self) -> None:
         """Begins to accept."""
-        # Not create_unix_server: from Python 3.13 on it removes the path at the end, which may be the service manager's.
+        # From Python 3.13 on a server removes its path at the end unless told otherwise; it may be the service manager's.
+        stays: dict[str, Any] = {"cleanup_socket": False} if sys.version_info >= (3, 13) else {}
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), sock=self._socket, backlog=_BACKLOG)
+        self._server = await loop.create_unix_server(lambda: Connection(self), sock=self._socket, backlog=_BACKLOG, **stays)
 
     def stop_accepting(self) -> None:
         """Accepts no new connections."""

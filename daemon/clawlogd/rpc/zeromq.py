@@ -71,7 +71,8 @@ class ZeromqListener:
         # Not an asyncio socket: that one makes a future for every message, which costs more than the message.
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.copy_threshold = 0  # what is sent without a copy is so whatever its size
-        self._next_service: asyncio.TimerHandle | None = None
+        self._next_service: asyncio.Handle | None = None
+        self._next_service_at = 0.0  # kept here: of a time that has come uvloop's handle does not say it
         self._socket.setsockopt(zmq.LINGER, 1000)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_LINE_BYTES * 2)  # over it libzmq drops the caller; up to it we answer
         self._socket.setsockopt(zmq.SNDHWM, _MAX_SENT)
@@ -173,10 +174,10 @@ class ZeromqListener:
     def _service_soon(self, delay_s: float = 0.0) -> None:
         loop = asyncio.get_running_loop()
         at = loop.time() + delay_s
-        if self._next_service is None or self._next_service.when() > at:  # a caller that does not read delays no other
+        if self._next_service is None or self._next_service_at > at:  # a caller that does not read delays no other
             if self._next_service is not None:
                 self._next_service.cancel()
-            self._next_service = loop.call_at(at, self._service)
+            self._next_service, self._next_service_at = loop.call_at(at, self._service), at
 
     def _caller(self, address: Address, peer: Peer) -> ZeromqCaller:
         caller = self._callers.get(address)

@@ -7,10 +7,10 @@ fails. Observers are called at each change, in the order of ``ObserverOrder``.
 from __future__ import annotations
 
 import re
-from bisect import bisect_left, insort
 from collections.abc import Callable, Iterator
 from enum import IntEnum
 from functools import partial
+from sys import intern
 
 import msgspec
 
@@ -21,12 +21,10 @@ from clawlogd.logs import Log
 from clawlogd.model import Step, Task, TaskStatus
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
+from clawlogd.tasks.census import Census, Place
 
 _log = Log("registry")
 ID = re.compile(vocabulary.ID_PATTERN)
-
-Place = tuple[int, str]
-"""A task's place among all by age: when it was created, in milliseconds since 1970, and its id."""
 
 Observer = Callable[[Task | None, Task | None], None]
 """Called with a task before and after a change; None where there is none."""
@@ -49,40 +47,31 @@ class ObserverOrder(IntEnum):
     """Write what an agent in a sandbox reads."""
 
 
-def place_of(task: Task) -> Place:
-    """A task's place by age."""
-    return task.created_ms, task.task_id
-
-
 class Registry:
     """The tasks.
 
     Args:
         outbox: Where changes become durable.
+
+    Attributes:
+        census: How many are in which state, and their order by age.
     """
 
     def __init__(self, *, outbox: Outbox) -> None:
         self._outbox = outbox
         self._tasks: dict[str, Task] = {}
-        self._by_age: list[Place] = []
+        self.census = Census()
         self._all_observers: list[tuple[ObserverOrder, Observer]] = []
         self._observers: list[tuple[ObserverOrder, Observer]] = []  # those that all tasks concern
 
     def load(self, store: Store) -> None:
         """Reads the tasks that the file holds, but for those of which a row is damaged."""
-        steps: dict[str, list[Step]] = {}
-        decode_step = msgspec.json.Decoder(Step).decode
-        for task_id, body in store.steps():
-            steps.setdefault(task_id, []).append(decode_step(body))
-        decode_task = msgspec.json.Decoder(Task).decode
-        broken = {key.rpartition("/")[0] for key in store.damaged_rows}  # a task that lacks a step would mistake the others
-        for task_id, body in store.tasks():
-            if task_id in broken:
-                continue
-            in_order = sorted(steps.get(task_id, ()), key=lambda each: each.position)
-            task = msgspec.structs.replace(decode_task(body), steps=tuple(in_order))
-            self._tasks[task_id] = _cleaned(task)
-        self._by_age = sorted(map(place_of, self._tasks.values()))
+        decode_step, decode_task = msgspec.json.Decoder(Step).decode, msgspec.json.Decoder(Task).decode
+        for task_id, body, rows in store.tasks():
+            task, steps = decode_task(body), sorted(map(decode_step, rows), key=lambda each: each.position)
+            # Of an address there is one copy for all its tasks.
+            self._tasks[task_id] = _cleaned(msgspec.structs.replace(task, steps=tuple(steps), base_url=intern(task.base_url)))
+        self.census.load(self._tasks.values())
 
     def observe(self, order: ObserverOrder, observer: Observer) -> None:
         """Calls ``observer`` at every change but those of steps alone, from now on, also at one that is undone.
@@ -109,18 +98,15 @@ class Registry:
     def __iter__(self) -> Iterator[Task]:
         return iter(self._tasks.values())
 
-    def newest_first(self, after: Place | None = None) -> Iterator[Task]:
+    def newest_first(self, after: Place | None = None, *, active: bool | None = None) -> Iterator[Task]:
         """The tasks by age, the newest first. Others may come and go between two.
 
         Args:
             after: Begins with the next older one than this place.
+            active: Only those that have not ended, or only those that have.
         """
-        index = len(self._by_age) if after is None else bisect_left(self._by_age, after)
-        while index > 0:
-            place = self._by_age[index - 1]
-            if (task := self._tasks.get(place[1])) is not None:
-                yield task
-            index = bisect_left(self._by_age, place)
+        for task_id in self.census.newest_first(after, active=active):
+            yield self._tasks[task_id]
 
     def find(self, task_id: str) -> Task | None:
         """The task with this id, or None."""
@@ -158,8 +144,9 @@ class Registry:
         before = self._tasks.get(task_id)
         self._outbox.save(task, head=head, steps=steps, gone=gone)
         self._outbox.on_failure(partial(self._undo, task_id, before, head))
-        self._set(task_id, before, task)
+        self._tasks[task_id] = task
         if head:
+            self.census.change(before, task)
             self._notify(before, task)
 
     def replace_in_memory(self, task: Task) -> None:
@@ -175,7 +162,8 @@ class Registry:
         before = self._tasks.get(task_id)
         self._outbox.forget(task_id)
         self._outbox.on_failure(partial(self._undo, task_id, before))
-        self._set(task_id, before, None)
+        self._tasks.pop(task_id, None)
+        self.census.change(before, None)
         self._notify(before, None)
 
     def _undo(self, task_id: str, before: Task | None, head: bool = True) -> None:  # noqa: FBT001, FBT002 - bound, not called
@@ -188,19 +176,13 @@ class Registry:
             if before.session is not None and now is not None and now.session is not None and now.session.held:
                 held = {"held": now.session.held, "held_ms": now.session.held_ms}  # and so is that its session is held
                 before = msgspec.structs.replace(before, session=msgspec.structs.replace(before.session, **held))
-        self._set(task_id, now, before)
+        if before is None:
+            self._tasks.pop(task_id, None)
+        else:
+            self._tasks[task_id] = before
+        self.census.change(now, before)
         if head:
             self._notify(now, before)
-
-    def _set(self, task_id: str, before: Task | None, after: Task | None) -> None:
-        if after is None:
-            self._tasks.pop(task_id, None)
-            if before is not None:
-                del self._by_age[bisect_left(self._by_age, place_of(before))]
-        else:
-            self._tasks[task_id] = after
-            if before is None:
-                insort(self._by_age, place_of(after))
 
     def _notify(self, before: Task | None, after: Task | None) -> None:
         usual = (after is None or after.session is None) and (before is None or before.session is None)

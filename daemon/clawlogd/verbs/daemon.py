@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -76,6 +77,7 @@ class DaemonStatus(msgspec.Struct, frozen=True):
 
     Attributes:
         features: What this daemon has and an older one may lack.
+        event_loop: ``asyncio``, or ``uvloop`` and its version.
         stops_unknown: The tasks whose stop is not known, the longest first, and no more than a hundred.
         faults: What the daemon's own faults set aside in the last hour.
     """
@@ -89,6 +91,7 @@ class DaemonStatus(msgspec.Struct, frozen=True):
     socket: str | None
     zmq: str | None
     metrics: str | None
+    event_loop: str
     base_url: str
     healthy: bool
     problems: tuple[str, ...]
@@ -112,9 +115,7 @@ def current_status(services: Services) -> DaemonStatus:
     outbox = _outbox_report(services)
     problems = [_lane_problem(report) for report in reports if _broken(report)]
     problems += [problem for report in reports for problem in _task_problems(report)]
-    unknown = _unknown_stops(services)
-    away = {report.base_url for report in reports if _broken(report)}  # that says it already
-    problems += _unknown_problem([each for each in unknown if each.base_url not in away])
+    problems += _unknown_problem(services, [report.base_url for report in reports if not _broken(report)])
     faults = services.faults.report()
     problems += [
         f"{each.part} was set aside by {each.detail}; times: {each.times}, last {each.last}; the rest goes on; please report it"
@@ -140,29 +141,22 @@ def current_status(services: Services) -> DaemonStatus:
         socket=services.runtime.socket,
         zmq=services.runtime.zmq,
         metrics=services.runtime.metrics,
+        event_loop=services.runtime.event_loop,
         base_url=canonical(services.settings.base_url),
         healthy=not problems,
         problems=tuple(clean_text(problem, _MAX_PROBLEM_CHARS) for problem in problems),
         tasks=_counts(services.registry),
         outbox=outbox,
         backends=reports,
-        stops_unknown=tuple(unknown[:_MAX_UNKNOWN]),
+        stops_unknown=tuple(islice(_unknown_stops(services), _MAX_UNKNOWN)),
         faults=faults,
         memory_bytes=_resident_bytes(),
     )
 
 
 def _counts(registry: Registry) -> TaskCounts:
-    live = lost = stopping = 0
-    for task in registry:
-        if not task.status.ended:
-            if task.lost_ms is None:
-                live += 1
-            else:
-                lost += 1
-            if task.interrupt_pending:
-                stopping += 1
-    return TaskCounts(len(registry), live, lost, stopping)
+    census = registry.census
+    return TaskCounts(len(registry), census.live, len(census.lost), census.stopping)
 
 
 def _outbox_report(services: Services) -> OutboxReport:
@@ -245,17 +239,21 @@ def _task_problems(report: LaneReport) -> list[str]:
     return problems
 
 
-def _unknown_stops(services: Services) -> list[UnknownStop]:
+def _unknown_stops(services: Services) -> Iterator[UnknownStop]:
     # A single question that failed is nobody's concern: the next follows at once.
     found = services.interrupts.unknown_tasks(max(_UNKNOWN_S, _UNKNOWN_ROUNDS * services.settings.poll.interval_s))
-    return [UnknownStop(task.task_id, task.base_url, rfc3339(state.since_ms), state.detail) for task, state in found]
+    return (UnknownStop(task.task_id, task.base_url, rfc3339(state.since_ms), state.detail) for task, state in found)
 
 
-def _unknown_problem(unknown: list[UnknownStop]) -> list[str]:
-    if not unknown:
+def _unknown_problem(services: Services, reached: Collection[str]) -> list[str]:
+    """That stops are unknown at backends that are reached; where one is away, that says it already, and it is of all tasks."""
+    if not reached:
         return []
-    first = unknown[0]
-    counted = f"tasks of which it is not known whether a person wants them to stop: {len(unknown)}"
+    unknown = (each for each in _unknown_stops(services) if each.base_url in reached)
+    first = next(unknown, None)
+    if first is None:
+        return []
+    counted = f"tasks of which it is not known whether a person wants them to stop: {1 + sum(1 for _ in unknown)}"
     return [f"{counted}; the first, since {first.since}: {first.task_id} ({first.detail})"]
 
 

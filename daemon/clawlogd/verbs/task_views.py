@@ -16,7 +16,8 @@ from clawlogd.interrupts.state import InterruptStatus
 from clawlogd.liveness.evidence import LifeState
 from clawlogd.model import Evidence, Progress, Step, Task, TaskStatus
 from clawlogd.services import Services
-from clawlogd.tasks.registry import ID, Place, place_of
+from clawlogd.tasks.census import Place, place_of
+from clawlogd.tasks.registry import ID
 from clawlogd.verbs.fields import Flag, Params, TaskChoice, hint
 from clawlogd.verbs.verb import Streamed, Verb
 
@@ -138,9 +139,7 @@ def list_(services: Services, params: TaskList, context: CallContext) -> Streame
 def _parts(services: Services, params: TaskList, place: Place | None) -> Iterator[bytes]:
     given, part = 0, bytearray(b'{"tasks":[')
     following: Place | None = None
-    for task in services.registry.newest_first(place):
-        if params.active is not None and task.status.ended is params.active:
-            continue
+    for task in services.registry.newest_first(place, active=params.active):
         if given == params.limit:
             following = place
             break

@@ -144,7 +144,7 @@ def _start(stage: Stage) -> Callable[[], Awaitable[None]]:
 
 def _make_older(store: Store) -> None:
     store.open()
-    ((task_id, body),) = store.tasks()
+    ((task_id, body, _),) = store.tasks()
     task = msgspec.json.decode(body, type=Task)
     assert task.watched is not None
     assert task.watched.started_ticks is not None

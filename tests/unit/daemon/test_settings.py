@@ -77,6 +77,7 @@ def test_every_setting_can_be_given_in_the_environment(env: dict[str, str]) -> N
     given |= {
         "CLAWLOG_BASE_URL": "http://x",
         "CLAWLOG_LOG_LEVEL": "error",
+        "CLAWLOG_LOOP": "asyncio",
         "CLAWLOG_LOG_FORMAT": "journal",
         "CLAWLOG_BATCH_MAX_EVENTS": "77",
         "CLAWLOG_SUMMARY_MAX_CHARS": "77",

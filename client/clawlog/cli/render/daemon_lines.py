@@ -73,7 +73,9 @@ def screen(answer: Mapping[str, Any], tasks: Line, problems: Sequence[Problem], 
     """
     mark = ("● daemon ok", "bold green") if healthy else ("● daemon degraded", "bold red")
     up, memory = times.duration(answer["uptime_s"]), f"{answer['memory_bytes'] / 1024**2:.0f} MiB"
+    loop = answer.get("event_loop", "asyncio")
     about = f"   clawlogd {one_line(answer['version'])}, process {answer['pid']}, up {up}, {memory}"
+    about += f", {one_line(loop)}" if loop != "asyncio" else ""
     lines: list[Line] = [*states.folded(tasks, states.columns()), (mark, (about, ""))]
     lines += wrong(problems)
     lines += _details(answer)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +39,10 @@ def group(*rows: tuple[int, str], lane: int = 1) -> CommitGroup:
 
 def seqs(store: Store, *, limit: int = 100, max_bytes: int = 1 << 20) -> list[int]:
     return [each.seq for each in store.pending(1, limit, max_bytes)]
+
+
+def step_rows(store: Store) -> list[bytes]:
+    return sorted(body for (body,) in store.connection.execute("SELECT body FROM steps"))
 
 
 def raw(tmp_path: Path, statement: str) -> None:
@@ -228,25 +233,39 @@ def test_task_and_step_rows_that_are_damaged_are_passed_over_and_named(store: St
     raw(tmp_path, "UPDATE tasks SET body = x'7b7d' WHERE task_id = 'a'")
     raw(tmp_path, "UPDATE steps SET step_id = 's3' WHERE step_id = 's2'")
     store.open()
-    assert store.tasks() == [("b", b'{"task_id":"b","title":"T","base_url":"http://x","created_ms":0}')]
-    assert store.steps() == [("a", b'{"step_id":"s1","position":1,"title":"T"}')]
-    assert store.damaged_rows == ["a", "a/s3"]
+    assert list(store.tasks()) == [("b", b'{"task_id":"b","title":"T","base_url":"http://x","created_ms":0}', [])]
+    assert sorted(store.damaged_rows) == ["a", "a/s3"]
+
+
+def test_a_task_of_which_a_step_is_damaged_is_passed_over_and_those_around_it_have_their_own_steps(
+    store: Store, tmp_path: Path
+) -> None:
+    rows = group()
+    rows.tasks |= {task_id: Task(task_id, "T", "http://x", 0) for task_id in ("a", "b", "c", "ä")}
+    rows.steps |= {(task_id, "s"): Step("s", 1, task_id) for task_id in ("B", "a", "b", "ä", "zz")}  # two have no task
+    store.commit(rows)
+    store.close()
+    raw(tmp_path, "UPDATE steps SET crc = 1 WHERE task_id IN ('b', 'zz')")
+    store.open()
+    titles = {task_id: [json.loads(step)["title"] for step in steps] for task_id, _, steps in store.tasks()}
+    assert titles == {"a": ["a"], "c": [], "ä": ["ä"]}
+    assert store.damaged_rows == ["b/s", "zz/s"]
 
 
 def test_a_changed_plan_is_written_whole_or_not_at_all(store: Store) -> None:
     before = group((1, "a"))
     before.steps |= {("a", f"s{position}"): Step(f"s{position}", position, "T") for position in range(1, 201)}
     store.commit(before)
-    rows = sorted(store.steps())
+    rows = step_rows(store)
     plan = group((2, "a"), (1, "a"))  # the second is there already
     plan.steps |= {("a", f"s{position}"): Step(f"s{position}", 201 - position, "U") for position in range(1, 200)}
     plan.steps["a", "s200"] = None
     with pytest.raises(DuplicateEvent):
         store.commit(plan)
-    assert (sorted(store.steps()), store.damaged_rows) == (rows, [])
+    assert (step_rows(store), store.damaged_rows) == (rows, [])
     plan.events.pop()
     store.commit(plan)
-    assert (len(store.steps()), store.damaged_rows) == (199, [])
+    assert (len(step_rows(store)), store.damaged_rows) == (199, [])
 
 
 def test_many_rows_go_in_by_few_statements_and_none_is_left_out(store: Store) -> None:
@@ -257,5 +276,5 @@ def test_many_rows_go_in_by_few_statements_and_none_is_left_out(store: Store) ->
     store.commit(many)
     store.connection.set_trace_callback(None)
     assert seqs(store, limit=2000) == list(range(1, 1224))
-    assert len(store.steps()) == 200
+    assert len(step_rows(store)) == 200
     assert len(statements) < 60
