@@ -285,6 +285,8 @@ class Observer(logging.Handler):
         self._world.log(f"d{life.number if life else 0}.{event}", **fields)
         if event == "agent_lost":
             self._world.model.declared_lost(fields["task_id"])
+        if event == "dead_letter" and str(fields["kind"]).startswith("interrupt_"):
+            self._world.model.receipt_refused(fields["task_id"])
         if record.levelno >= logging.ERROR and event not in _EXPECTED:
             self._world.violated("a fault of the daemon's own", event=event, **fields)
 

@@ -30,6 +30,7 @@ _BY_AGENT = frozenset({"task_created", "task_status", "step_status", "plan", "st
 _SIGN_GRACE_S = 15.0  # how much later than promised an agent may be found to be gone: one round of checks, and the disk's time
 _CARRIED_OUT_S = 30.0  # for how long what was sent on a connection that broke may still be carried out
 _MOMENT_S = 0.1
+_ROUND_S = 1.5  # how long a round of single requests may take
 _STOP_GRACE_S = 150.0  # how long a stop may take to be known once everything is well
 
 
@@ -74,6 +75,8 @@ class TaskModel:
             machine's clock.
         asked: How many requests are on their way.
         open_since: Since when a person wants it to stop and neither its end nor an answer has reached the backend.
+        reported_there: The status that was last reported to its backend; ``steps_there``, those of its steps.
+        over_there: Whether it has ended there with its last step; ``ended_there``, whether in any way.
         reopened: How often it had ended for its backend and went on: a stop that outlasts that is another one to the daemon.
         sure: Whether the daemon itself has answered for the last status: what lies in the spool it may not know yet.
         plans: Whether its plan may change.
@@ -90,6 +93,7 @@ class TaskModel:
     created: bool = False
     tried_at: float = 0.0
     heard_at: float = 0.0
+    all_heard: list[float] = field(default_factory=list)
     handled_at: float = 0.0
     handled_wall_ms: int = 0
     asked: int = 0
@@ -101,6 +105,9 @@ class TaskModel:
     requested: str | None = None
     open_since: float | None = None
     reopened: int = 0
+    reported_there: str | None = None
+    steps_there: dict[str, str] = field(default_factory=dict)
+    over_there: bool = False
     ended_there: bool = False
     plans: bool = True
     patience_s: float | None = None
@@ -139,6 +146,8 @@ class TaskModel:
 
 
 _ENDED = frozenset({"done", "failed", "interrupted"})
+_OF_STEPS = frozenset({"task_created", "plan", "step_added", "step_status"})
+_STEP_ENDED = frozenset({"done", "failed", "skipped"})
 
 
 @dataclass
@@ -185,6 +194,7 @@ class Model:
         self._world = world
         self.tasks: dict[str, TaskModel] = {}
         self._applied: dict[str, set[str]] = {}  # event ids that ever took effect, by task
+        self._receipts_refused = 0
         self._receipts: set[tuple[str, int, int, str, str]] = set()
 
     # ── What backends hear ─────────────────────────────────────────────────────────────────────────────────────────
@@ -220,24 +230,43 @@ class Model:
         """A backend was put back: what it knew of stops is not known."""
         for task in self.tasks.values():
             if task.url == backend.url:
-                task.requested = task.open_since = None
+                task.requested = task.open_since = task.reported_there = None
+                task.steps_there, task.over_there, task.ended_there = {}, False, False
 
     def note_stop(self, task: TaskModel, event: Any) -> None:
-        """Notes what an event means to a stop: one is open until it is answered, and while its task has not ended."""
+        """Notes what an event means to a stop: one is open until it is answered, and while its task has not ended there.
+
+        A task ends by its agent's word, and, where that was none or ``running``, with its last step.
+        """
+        now, steps = self._world.loop.now, task.steps_there
         match event.kind:
             case "interrupt_ack" if not event.interrupt_id or event.interrupt_id == task.requested:
-                task.ended_there = True
-                task.requested = task.open_since = None
+                task.requested = None
+                if task.reported_there not in _ENDED:
+                    task.reported_there = "interrupted"
             case "task_status":
-                ended = event.status in _ENDED
-                task.reopened += task.ended_there and not ended
-                if task.ended_there and not ended and task.requested is not None:
-                    task.open_since = self._world.loop.now
-                task.ended_there = ended
-                if ended:
-                    task.open_since = None
-            case "task_created" if task.ended_there:  # told anew
-                task.ended_there = False
+                task.reported_there = event.status
+            case "task_created" | "plan" if hasattr(event, "steps"):
+                ids = event.step_ids() if event.kind == "task_created" else [each.step_id for each in event.steps]
+                task.steps_there = {
+                    step_id: str(getattr(each, "status", None) or "pending")
+                    for step_id, each in zip(ids, event.steps, strict=True)
+                }
+            case "step_added":
+                steps.setdefault(event.step_id, "pending")
+            case "step_status" if hasattr(event, "step_id"):
+                steps[event.step_id] = str(event.status)
+        was, ended = task.ended_there, bool(task.steps_there) and _STEP_ENDED.issuperset(task.steps_there.values())
+        if event.kind in _OF_STEPS:
+            task.over_there = ended and task.reported_there in {None, "running"}
+        elif event.kind == "task_status":
+            task.over_there = False
+        task.ended_there = task.reported_there in _ENDED or task.over_there
+        task.reopened += was and not task.ended_there
+        if task.ended_there or task.requested is None:
+            task.open_since = None
+        elif was:
+            task.open_since = now
 
     def beat_sent(self, task_id: str, beat: dict[str, Any]) -> None:
         """A heartbeat leaves the daemon."""
@@ -245,15 +274,19 @@ class Model:
         if task is None:
             world.violated("a heartbeat of a task that nobody has", task=task_id)
             return
-        if task.ended and task.sure:
+        is_sure = task.sure and not task.asked  # what is on its way may have opened it again
+        if task.ended and is_sure:
             world.violated("a heartbeat after the end", task=task_id)
         lease_s = task.lease_s + world.put_back_s + _MOMENT_S + (world.knobs.sign_s if task.is_session else 0)
-        if beat.get("evidence") == "process":
+        if "evidence" not in beat:  # of another shape: it does not say when that was true, and others of its round come first
+            lease_s += _ROUND_S
+        evidence = beat.get("evidence") or ("command" if task.pid is None else "process")  # another shape does not say it
+        if evidence == "process":
             if task.pid is None or (task.pid not in world.processes and world.loop.now - (task.died_at or 0) > 1.0):
                 world.violated("a heartbeat on a process that does not run", task=task_id)
         elif task.silent_s(world) > lease_s and (parse_rfc3339(beat["at"]) - task.handled_wall_ms) / 1000 > lease_s:
             world.violated("a heartbeat without evidence", task=task_id, silent_s=round(task.silent_s(world), 1))
-        if task.status == "waiting" and task.sure and beat.get("evidence") != "process":
+        if task.status == "waiting" and is_sure and evidence != "process":
             world.violated("a heartbeat of an agent that waits", task=task_id)
 
     def declared_lost(self, task_id: str) -> None:
@@ -267,11 +300,15 @@ class Model:
             return
         if task.status == "waiting" and task.sure:
             world.violated("a waiting task declared lost", task=task_id)
-        # A heartbeat is not on disk at once: of one that came just before a crash the next life does not know.
-        elif world.loop.now - task.heard_at < (task.patience_s or task.lease_s) - 0.5 - (
-            world.knobs.round_s if world.crashed_at > task.heard_at else 0
-        ):
+        # When an agent was heard of is not on disk at once: what came just before a crash the next life may not know.
+        elif world.loop.now - world.surely_heard_at(task) < (task.patience_s or task.lease_s) - 0.5:
             world.violated("declared lost within its lease", task=task_id, silent_s=round(world.loop.now - task.heard_at, 1))
+
+    def receipt_refused(self, task_id: str) -> None:
+        """The daemon kept a receipt as a dead letter: a backend that was put back does not know the stop."""
+        task = self.tasks.get(task_id)
+        if task is not None and self._world.backends[task.url].restored:
+            self._receipts_refused += 1
 
     # ── What agents hear ───────────────────────────────────────────────────────────────────────────────────────────
 
@@ -283,7 +320,7 @@ class Model:
             stop = task.stops.get(answer["interrupt_id"])
             if stop is None:
                 world.violated("a stop that nobody requested", task=task.task_id, stop=answer["interrupt_id"])
-            elif stop.acknowledged and stop.restored == restored:
+            elif stop.acknowledged and stop.restored == restored and task.task_id not in world.spooled_tasks:
                 world.violated("a stop that was answered before", task=task.task_id, stop=answer["interrupt_id"])
         elif answer["state"] == "none":
             since = task.open_since
@@ -384,7 +421,7 @@ class Model:
         world = self._world
         assert world.life is not None
         services = world.life.services
-        if services.outbox.counts.waiting:
+        if services.outbox.counts.waiting > self._receipts_refused:
             lanes = {url: services.outbox.counts.pending[services.outbox.lane(url)] for url in services.outbox.base_urls}
             held = {"dead": services.outbox.counts.dead.total(), "held": services.outbox.counts.held.total()}
             world.violated("something waits for ever", pending=json.dumps({**lanes, **held}, sort_keys=True))
@@ -476,7 +513,8 @@ class Model:
             found = there.steps.get(step_id)
             if found is None or found.status.value != status:
                 world.violated("a step has another status", task=task.task_id, step=step_id, expected=status)
-        self._compare_loss(task, here, there)
+        if backend.has_batch:
+            self._compare_loss(task, here, there)
 
     def _compare_loss(self, task: TaskModel, here: Any, there: Any) -> None:
         if here is not None and not here.status.ended and there.lost != (here.lost_ms is not None):

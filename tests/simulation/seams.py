@@ -101,7 +101,7 @@ def simulated(world: World) -> Iterator[None]:
         (changes, "identify_at", identify_at),
         (changes, "process_here", lambda pid, _: pid),
         (evidence, "stopped", lambda _: False),
-        *[(module, "runs", process_runs) for module in (processes, chain, watching, tasks)],
+        *[(module, "runs", process_runs) for module in (processes, evidence, chain, watching, tasks)],
         # The network.
         (Upstream, "_exchange", exchange),
         # How often is looked while nothing goes on.

@@ -62,7 +62,7 @@ class SessionAgent(Ways):
         task, world = self.task, self._world
         match item.kind:
             case "prompt":
-                self._stopped = False
+                self._stopped = task.sure = False
                 task.prompted(world)
                 if await self._tell("prompt", prompt=f"do {world.next_mark()}"):
                     task.turns += 1

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 import random
 import shutil
 import tempfile
@@ -93,7 +94,7 @@ class World:
         self.unwell_until = 0.0
         self.slept_until = 0.0
         self.put_back_s = 0.0
-        self.crashed_at = 0.0
+        self.crashes: list[float] = []
         self.model = Model(self)
         self.backends: dict[str, Any] = {}
         for number, url in enumerate(URLS[:2]):
@@ -206,6 +207,13 @@ class World:
     def heard(self, task: TaskModel) -> None:
         """The daemon has answered an agent."""
         task.heard_at = task.tried_at
+        task.all_heard.append(task.heard_at)
+
+    def surely_heard_at(self, task: TaskModel) -> float:
+        """When the daemon last heard of an agent, as far as it can know: a crash takes what was not on disk yet."""
+        kept_s = self.knobs.round_s + 1.0
+        lost = [(crash - kept_s, crash) for crash in self.crashes]
+        return max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
 
     # ── What others do ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -282,6 +290,8 @@ class World:
         elif request.path.endswith("/heartbeat"):
             task_id, beat = request.path.split("/")[3], json.loads(request.body)
             if base_url == URLS[2]:
+                if str(beat.get("message")).startswith("agent lost"):
+                    return  # which is said by the same route
                 task_id = self._named(self.backends[base_url].held.tasks[task_id].name)
                 beat["at"] = rfc3339(self.wall_ms())
             self.model.beat_sent(task_id, beat)
@@ -312,7 +322,7 @@ class World:
         if in_order:
             self._image = await life.end()
             return
-        self.crashed_at = self.loop.now
+        self.crashes.append(self.loop.now)
         self._image = self._root / f"image-{self._lives}"
         await life.crash(self._image)
 
@@ -358,6 +368,7 @@ class World:
         self.log("fault_over", kind=item.kind)
 
     async def _disk_fault(self, item: Item) -> None:
+        self.unwell_until = math.inf
         if item.kind == "disk":
             self.disk_fails = True
             await asyncio.sleep(item.args[0])
