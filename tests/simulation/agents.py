@@ -172,7 +172,8 @@ class Agent(Ways):
         if self.sandboxed:
             delivered = {"task_id": task.task_id, "interrupt_id": answer["interrupt_id"]}
             world.write_down(task, "interrupt.delivered", delivered, dropped=True)
-        if obeys:
+        known = task.stops.get(answer["interrupt_id"])
+        if obeys and not (self.sandboxed and known is not None and known.acknowledged):
             await asyncio.sleep(after_s)
             interrupt_id = answer["interrupt_id"]
             task.sure = False

@@ -301,7 +301,7 @@ class Model:
         if task.status == "waiting" and task.sure:
             world.violated("a waiting task declared lost", task=task_id)
         # When an agent was heard of is not on disk at once: what came just before a crash the next life may not know.
-        elif world.loop.now - world.surely_heard_at(task) < (task.patience_s or task.lease_s) - 0.5:
+        elif world.silence_known_s(task) < (task.patience_s or task.lease_s) - 0.5:
             world.violated("declared lost within its lease", task=task_id, silent_s=round(world.loop.now - task.heard_at, 1))
 
     def receipt_refused(self, task_id: str) -> None:
@@ -427,7 +427,7 @@ class Model:
             world.violated("something waits for ever", pending=json.dumps({**lanes, **held}, sort_keys=True))
         if services.outbox.lost or services.outbox.rows_set_aside or services.runtime.damaged:
             world.violated("records lost or damaged", lost=services.outbox.lost)
-        refused = {**world.spool.refused, **world.drop.refused}
+        refused = [each for each in (*world.spool.refused.values(), *world.drop.refused.values()) if not self._is_moot(each)]
         is_full = len(list(services.registry)) >= world.knobs.most_tasks
         left = [name for files in (world.spool, world.drop) for name in files.files]
         if refused or (left and not is_full):
@@ -452,6 +452,17 @@ class Model:
         if timers > 60:
             world.violated("timers are left", count=timers)
 
+    def _is_moot(self, refused: str) -> bool:
+        """Whether a file was set aside because it answers a stop that was over when it was read, as promised."""
+        if "no stop is known here" not in refused:
+            return False
+        for task in self.tasks.values():
+            for call in task.calls:
+                if call.method == "interrupt.ack" and call.event_id in refused:
+                    call.outcome = Outcome.REFUSED
+                    task.status, task.sure = "either", False
+        return True
+
     def _judge(self, task: TaskModel) -> None:
         world = self._world
         backend = world.backends[task.url]
@@ -459,7 +470,10 @@ class Model:
         ids = {call.event_id: call for call in task.calls}
         furthest = -1
         seen: set[int] = set()
-        for event in backend.held.history:
+        # A server that knows no keys may be told twice, and what it has no words for is said with the task's present ones: there
+        # it counts when something was told last.
+        told = backend.held.history if backend.knows_keys else reversed(backend.held.history)
+        for event in told:
             if event.task_id != task.task_id or event.kind not in _BY_AGENT:
                 continue
             named = MARK.search(getattr(event, "summary", None) or "")
@@ -469,10 +483,10 @@ class Model:
             if call.number in seen:
                 if backend.knows_keys:
                     world.violated("an event twice", task=task.task_id, call=call.number, method=call.method)
-                continue  # a server that knows no keys may be told twice, where an answer was lost
+                continue
             if call.outcome is Outcome.REFUSED:
                 world.violated("an event that was refused", task=task.task_id, call=call.number, method=call.method)
-            if call.number < furthest:
+            if call.number < furthest if backend.knows_keys else seen and call.number > min(seen):
                 world.violated("an event out of order", task=task.task_id, call=call.number, after=furthest)
             seen.add(call.number)
             furthest = max(furthest, call.number)
@@ -480,6 +494,8 @@ class Model:
         for call in task.calls:
             if call.outcome is not Outcome.ACCEPTED or call.event_id in ever or call.number in seen:
                 continue
+            if backend.restored and call.method == "interrupt.ack":
+                continue  # of a stop that the backend does not know any more: a dead letter
             if backend.knows_keys or call.method in _MARKED:  # elsewhere only what bears a mark is known again
                 world.violated("an accepted event lost", task=task.task_id, call=call.number, method=call.method)
         self._compare(task, backend)

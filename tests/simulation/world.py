@@ -209,11 +209,16 @@ class World:
         task.heard_at = task.tried_at
         task.all_heard.append(task.heard_at)
 
-    def surely_heard_at(self, task: TaskModel) -> float:
-        """When the daemon last heard of an agent, as far as it can know: a crash takes what was not on disk yet."""
+    def silence_known_s(self, task: TaskModel) -> float:
+        """For how long an agent has been silent, as far as the daemon can know: a crash takes what was not on disk yet.
+
+        A daemon that has begun since then goes by the machine's clock, which runs on while the machine sleeps.
+        """
         kept_s = self.knobs.round_s + 1.0
         lost = [(crash - kept_s, crash) for crash in self.crashes]
-        return max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
+        heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
+        slept_s = self._asleep_ms / 1000 if self.life is not None and self.life.since > heard_at else 0.0
+        return self.loop.now - heard_at + slept_s
 
     # ── What others do ─────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -218,6 +218,7 @@ def _annotate(chain: Chain, report: Report) -> None:
 def _commit(services: Services, chain: Chain, before: Task, context: CallContext, *, event_id: str, reply: bytes) -> bool:
     """Makes the changes, the last one under the report's own event id. Returns whether there are any."""
     if chain.changes:
+        services.check_room(chain.changes)  # a report is taken whole, or not at all
         for change in chain.changes[:-1]:
             services.accept(change, context)
         last = chain.changes[-1]

@@ -67,6 +67,7 @@ class SessionWatch:
         chain = Chain(task, sign.at_ms)
         turns.resume_work(chain, sign.at_ms)
         try:
+            services.check_room(chain.changes)
             for change in chain.changes:
                 services.accept(msgspec.structs.replace(change, task=chain.task, head=True), _now(services, sign.at_ms))
         except OutboxError as error:
