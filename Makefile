@@ -45,6 +45,8 @@ faults: venv  ## every fault in its long form (over half an hour); prints the ta
 	PYTHONPATH=tests $(BIN)/python -m faults
 	CLAWLOG_TEST_ENGINES=all $(BIN)/python -m pytest -q --no-cov tests/integration/backend -k postgresql
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m simulation
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m simulation --every-mutation --seeds 200 --hours 2
 
 SEEDS ?= 1000
 HOURS ?= 24

@@ -470,8 +470,8 @@ class Model:
         ids = {call.event_id: call for call in task.calls}
         furthest = -1
         seen: set[int] = set()
-        # A server that knows no keys may be told twice, and what it has no words for is said with the task's present ones: there
-        # it counts when something was told last.
+        # A server that knows no keys may be told twice, and what it has no words for is said with the task's present ones:
+        # there it counts when something was told last.
         told = backend.held.history if backend.knows_keys else reversed(backend.held.history)
         for event in told:
             if event.task_id != task.task_id or event.kind not in _BY_AGENT:

@@ -187,8 +187,10 @@ def _restores_apart(items: list[Item]) -> list[Item]:
 _TOLD_ANEW_S = 2 * 3600.0
 
 
-def _more(draw: random.Random, items: list[Item], bursts: list[float], length_s: float, knobs: Knobs) -> list[Item]:
-    """What happens beside: bursts of calls, stops that are not obeyed at once, sessions, other servers, and more that goes wrong."""
+def _more(  # noqa: C901 - a flat list of what happens
+    draw: random.Random, items: list[Item], bursts: list[float], length_s: float, knobs: Knobs
+) -> list[Item]:
+    """What happens beside: calls sent together, stops that are not obeyed at once, sessions, other servers, and more faults."""
 
     def start() -> float:
         return min(max(1.0, draw.choice(bursts) + draw.uniform(-300, 900)), length_s - 3000)

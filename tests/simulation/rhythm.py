@@ -1,9 +1,9 @@
 """How often loops look while nothing goes on: as a run's knobs say where something does, hardly ever in between.
 
-Most of a day nothing happens. The loops that look now and then whether something is there, the polls and the heartbeats cost the
-same in those hours as in the others, and find nothing. So while nobody does anything for long, and nobody is about to, all of
-that goes slowly, by the daemon's own settings and by the constants of its loops; well before the next thing happens it goes on as
-usual.
+Most of a day nothing happens. The loops that look now and then whether something is there, the polls and the heartbeats cost
+the same in those hours as in the others, and find nothing. So while nobody does anything for long, and nobody is about to, all
+of that goes slowly, by the daemon's own settings and by the constants of its loops; well before the next thing happens it goes
+on as usual.
 """
 
 from __future__ import annotations

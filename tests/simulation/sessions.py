@@ -1,7 +1,7 @@
 """Coding agents that report by themselves: what their hooks do at each of their moments, and what a person's stop does to them.
 
-A hook looks for the hold's file at each tool. Where there is none it leaves a sign in the session's file, if the daemon has made
-one, and else it reports. What the model knows of a session is in ``SessionModel``.
+A hook looks for the hold's file at each tool. Where there is none it leaves a sign in the session's file, if the daemon has
+made one, and else it reports. What the model knows of a session is in ``SessionModel``.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class SessionAgent(Ways):
                 break
         self._world.rhythm.done(self)
 
-    async def _do(self, item: Item) -> None:
+    async def _do(self, item: Item) -> None:  # noqa: C901 - a flat list of moments
         if item.kind == "begin":
             await self._begin(*item.args)
             return

@@ -68,7 +68,7 @@ class Ways:
         return True
 
     async def deliver(self, method: str, params: dict[str, Any], call: Call | None = None) -> dict[str, Any] | None:
-        """Makes a call by whichever way takes it. Returns the reply; an empty one where it was written down, None if refused."""
+        """Makes a call by whichever way takes it. Returns the reply: empty where it was written down, None if refused."""
         world, task = self._world, self.task
         number = call.number if call is not None else "-"
         while True:
@@ -99,6 +99,9 @@ class Ways:
             if world.write_down(task, method, params):
                 return self._accepted(number, method, "spool", {})
             await asyncio.sleep(self._draw.uniform(0.05, 2))
+
+    def _refused_for_now(self, call: Call, reply: dict[str, Any]) -> bool:
+        return self._refused(call.number, call.method, reply["error"])
 
     def _refused(self, number: object, method: str, error: dict[str, Any]) -> bool:
         """Notes a refusal. Returns whether it is for now alone."""
@@ -142,10 +145,9 @@ class Ways:
                     self._accepted(call.number, call.method, "together", {})
                     call.outcome = Outcome.ACCEPTED
                     left.remove(call)
-                elif future in done and future.exception() is None:
-                    if not self._refused(call.number, call.method, future.result()["error"]):
-                        call.outcome = Outcome.REFUSED
-                        left.remove(call)
+                elif future in done and future.exception() is None and not self._refused_for_now(call, future.result()):
+                    call.outcome = Outcome.REFUSED
+                    left.remove(call)
         except Lost:
             world.log("unanswered", task=task.number, call=calls[0].number, why="Lost")
         first = calls.index(left[0]) if left else len(calls)
