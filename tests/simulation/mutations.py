@@ -18,7 +18,6 @@ from clawlogd.delivery.parking import Parking
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Judgement, Liveness
 from clawlogd.liveness.processes import ProcessWatcher
-from clawlogd.liveness.signs import Signs
 from clawlogd.model import Evidence, TaskStatus
 from clawlogd.outbox import schema
 from clawlogd.outbox.queue import Outbox
@@ -168,7 +167,6 @@ MUTATIONS: dict[str, Callable[[], Patches]] = {
     "a page of tasks leaves one out": _page_without_its_last,
     "a process is vouched for before it was looked at": _vouched_before_a_look,
     "a drop is never emptied": lambda: [(Spool, "set_drops", lambda *_: None)],
-    "signs of sessions are not read": lambda: [(Signs, "read", lambda _: [])],
 }
 """What is replaced, by what is wrong then."""
 
