@@ -15,7 +15,7 @@ from queue import SimpleQueue
 from types import FrameType
 
 _TESTS = Path(__file__).resolve().parents[1]
-_LONGEST_S = 60
+_LONGEST_S = 60  # of processor: a machine that is busy, or held, is no fault of a seed
 
 
 Case = tuple[int, str | None]
@@ -93,17 +93,17 @@ def main() -> None:
     from simulation.world import simulate
 
     asked = json.load(sys.stdin)
-    signal.signal(signal.SIGALRM, _give_up)
+    signal.signal(signal.SIGVTALRM, _give_up)
     for seed, mutation in asked["cases"]:
         began = time.process_time()
-        signal.alarm(_LONGEST_S)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST_S)
         try:
             with planted(mutation):
                 result = simulate(draw_plan(seed, asked["hours"]))
             violations, digest = result.violations, result.digest
         except (Exception, Endless) as error:  # noqa: BLE001 - it is that seed's verdict
             violations, digest = [f"the run failed: {error!r}"], ""
-        signal.alarm(0)
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         cpu_s = time.process_time() - began
         told = {"seed": seed, "mutation": mutation, "violations": violations, "digest": digest, "cpu_s": cpu_s}
         sys.stdout.write(json.dumps(told) + "\n")

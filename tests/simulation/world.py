@@ -93,7 +93,7 @@ class World:
         self.room: Room | None = None
         self.unwell_until = 0.0
         self.slept_until = 0.0
-        self.put_back_s = 0.0
+        self.put_back_s = self.put_forward_s = 0.0
         self.crashes: list[float] = []
         self.model = Model(self)
         self.backends: dict[str, Any] = {}
@@ -212,13 +212,13 @@ class World:
     def silence_known_s(self, task: TaskModel) -> float:
         """For how long an agent has been silent, as far as the daemon can know: a crash takes what was not on disk yet.
 
-        A daemon that has begun since then goes by the machine's clock, which runs on while the machine sleeps.
+        A daemon that has begun since then goes by the machine's clock, which runs on while the machine sleeps, and may be put forward.
         """
         kept_s = self.knobs.round_s + 1.0
         lost = [(crash - kept_s, crash) for crash in self.crashes]
         heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
-        slept_s = self._asleep_ms / 1000 if self.life is not None and self.life.since > heard_at else 0.0
-        return self.loop.now - heard_at + slept_s
+        ahead_s = self._asleep_ms / 1000 + self.put_forward_s
+        return self.loop.now - heard_at + (ahead_s if self.life is not None and self.life.since > heard_at else 0.0)
 
     # ── What others do ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -349,6 +349,7 @@ class World:
                     backend.hang_up()
             case "step":
                 self._step_ms += round(item.args[0] * 1000)
+                self.put_forward_s += max(0.0, item.args[0])
                 self.put_back_s += max(0.0, -item.args[0])  # by a lease that outlives its daemon an agent was heard of later
                 self.slept_until = self.loop.now + self.knobs.tick_s + self.knobs.lease_s
             case "disk" | "stall" | "full":
