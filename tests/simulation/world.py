@@ -212,7 +212,7 @@ class World:
     def silence_known_s(self, task: TaskModel) -> float:
         """For how long an agent has been silent, as far as the daemon can know: a crash takes what was not on disk yet.
 
-        A daemon that has begun since then goes by the machine's clock, which runs on while the machine sleeps, and may be put forward.
+        A daemon that has begun since goes by the machine's clock, which runs on in its sleep, and may be put forward.
         """
         kept_s = self.knobs.round_s + 1.0
         lost = [(crash - kept_s, crash) for crash in self.crashes]
