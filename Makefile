@@ -47,6 +47,8 @@ faults: venv  ## every fault in its long form (over half an hour); prints the ta
 	  tests/browser/test_stop.py tests/browser/test_connection.py tests/browser/test_list.py -k postgresql
 	CLAWLOG_TEST_LOOP=uvloop $(BIN)/python -m pytest -q --no-cov tests/contract tests/integration
 	CLAWLOG_TEST_SERVERS=200 $(BIN)/python -m pytest -q --no-cov tests/unit/daemon/upstream/contracts/test_discovery.py
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m simulation
+	cd tests && PYTHONPATH=. ../$(BIN)/python -m simulation --every-mutation --seeds 200 --hours 2
 
 SEEDS ?= 1000
 HOURS ?= 24

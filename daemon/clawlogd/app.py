@@ -172,6 +172,7 @@ def _make_dispatcher(services: Services, where: Environment) -> tuple[Spool, Dis
         seen=services.views.add,
     )
     dispatcher = Dispatcher(services=services, gate=spool)
+    services.liveness.waits_unread = spool.holds
     return spool, dispatcher
 
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import msgspec
 
 from clawlog.protocol.agents import HOLDS, SIGNS
 from clawlogd.backends import Backends
@@ -25,6 +28,8 @@ from clawlogd.tasks.detector import MetadataDetector
 from clawlogd.tasks.openings import Openings
 from clawlogd.tasks.projects import Projects
 from clawlogd.tasks.registry import Registry
+
+_encode = msgspec.json.Encoder().encode
 
 
 @dataclass(slots=True)
@@ -137,6 +142,15 @@ class Services:
     def settings(self) -> Settings:
         """The settings in force."""
         return self.live_settings.now
+
+    def check_room(self, changes: Sequence[TaskChange]) -> None:
+        """Checks that several changes can all be accepted now: else none of them is to be.
+
+        Raises:
+            OutboxFull: A bound would be reached.
+        """
+        sizes = [len(_encode(change.event)) for change in changes]
+        self.outbox.counts.refuse_full(self.settings.outbox, len(sizes), sum(sizes))
 
     def accept(self, change: TaskChange, context: CallContext, reply: bytes | None = None) -> None:
         """Makes a change of a task: in memory now, and on disk with the open group.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 import time
 
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from simulation.runner import Verdict, run_all
 
 _SHOWN = 5
+_SOME = 20  # seeds at a time, until one finds a planted fault
 
 
 def main() -> int:
@@ -23,11 +25,30 @@ def main() -> int:
     parser.add_argument("--hours", type=float, default=24.0, help="how many simulated hours each (default: 24)")
     parser.add_argument("--replay", type=int, metavar="SEED", help="replay one seed, with its log and its shortened history")
     parser.add_argument("--mutation", help="a fault to plant, by its name in mutations.py")
+    parser.add_argument("--tries", type=int, default=200, help="how many shorter histories a replay tries (default: 200)")
+    parser.add_argument("--every-mutation", action="store_true", help="plant each fault, and look for a seed that finds it")
     parser.add_argument("--workers", type=int, help="how many processes (default: one for each core)")
     given = parser.parse_args()
     if given.replay is not None:
-        return _replay(given.replay, given.hours, given.mutation)
-    return _run(given)
+        return _replay(given.replay, given.hours, given.mutation, given.tries)
+    return _find_planted(given) if given.every_mutation else _run(given)
+
+
+def _find_planted(given: argparse.Namespace) -> int:
+    from simulation.mutations import MUTATIONS
+
+    missed = 0
+    for fault in MUTATIONS:
+        tried, found = 0, None
+        while found is None and tried < given.seeds:
+            some = range(given.first + tried, given.first + min(tried + _SOME, given.seeds))
+            verdicts = list(run_all(some, given.hours, mutation=fault, workers=given.workers))
+            found = next((each for each in sorted(verdicts, key=lambda each: each.seed) if each.violations), None)
+            tried += len(some)
+        missed += found is None
+        told = f"not within {tried} seeds" if found is None else f"by seed {found.seed}: {found.violations[0]}"
+        sys.stdout.write(f"{fault}: {told}\n")
+    return 1 if missed else 0
 
 
 def _run(given: argparse.Namespace) -> int:
@@ -50,12 +71,12 @@ def _run(given: argparse.Namespace) -> int:
     sys.stdout.write(f"{given.seeds} seeds, {hours:,.0f} simulated hours in {took_s:.0f} s ({cpu_s:.0f} s of processor)\n")
     sys.stdout.write(f"{len(failed)} failed\n")
     for verdict in sorted(failed, key=lambda each: each.seed)[:_SHOWN]:
-        planted = f" --mutation {given.mutation!r}" if given.mutation else ""
+        planted = f" --mutation {shlex.quote(given.mutation)}" if given.mutation else ""
         sys.stdout.write(f"  in tests/: python -m simulation --replay {verdict.seed} --hours {given.hours:g}{planted}\n")
     return 1 if failed else 0
 
 
-def _replay(seed: int, hours: float, mutation: str | None) -> int:
+def _replay(seed: int, hours: float, mutation: str | None, tries: int) -> int:
     if os.environ.get("PYTHONHASHSEED") != "0":
         os.execve(sys.executable, [sys.executable, "-m", "simulation", *sys.argv[1:]], {**os.environ, "PYTHONHASHSEED": "0"})
     from simulation.mutations import planted
@@ -77,7 +98,7 @@ def _replay(seed: int, hours: float, mutation: str | None) -> int:
     def fails(shorter: Plan) -> bool:
         return any(each.startswith(what) for each in run(shorter).violations)
 
-    shorter = shorten(plan, fails)
+    shorter = shorten(plan, fails, tries)
     sys.stdout.write(f"\nIt fails: {result.violations[0]}\nSo does this, of {len(plan.items)} things that happen:\n")
     sys.stdout.writelines(f"{item}\n" for item in shorter.items)
     return 1

@@ -101,8 +101,10 @@ class Backend:
 
     Attributes:
         held: What it keeps.
-        restored_at: When it was last put back to a copy, by its own count; 0 for never.
+        restored: How often it was put back to a copy.
     """
+
+    knows_keys = True
 
     def __init__(self, url: str, *, has_batch: bool, clock: Callable[[], int], heard: Callable[[Event], None]) -> None:
         self.url = url

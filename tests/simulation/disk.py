@@ -6,6 +6,8 @@ And the spool's folder, which is there whether a daemon is or not.
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -27,11 +29,65 @@ class Connection(sqlite3.Connection):
 
     def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:  # type: ignore[override]
         """As SQLite's."""
-        if sql.startswith(("COMMIT", "PRAGMA wal_checkpoint")) and self.world.disk_fails:
-            error = sqlite3.OperationalError("disk I/O error")
-            error.sqlite_errorcode, error.sqlite_errorname = 10, "SQLITE_IOERR"
-            raise error
+        if sql.startswith(("COMMIT", "PRAGMA wal_checkpoint")):
+            if self.world.disk_fails:
+                raise _error("disk I/O error", 10, "SQLITE_IOERR")
+            if self.world.room is not None and not self.world.room.take():
+                raise _error("database or disk is full", 13, "SQLITE_FULL")
         return super().execute(sql, *args)
+
+
+def _error(text: str, code: int, name: str) -> sqlite3.OperationalError:
+    error = sqlite3.OperationalError(text)
+    error.sqlite_errorcode, error.sqlite_errorname = code, name
+    return error
+
+
+class Room:
+    """What is left on a full disk: nothing, but for the space of the daemon's reserve once that has been given up.
+
+    Args:
+        ballast: The reserve's file.
+        commits: How many commits fit before the disk is quite full.
+    """
+
+    def __init__(self, ballast: Path, commits: int) -> None:
+        self.ballast = ballast
+        self._left = commits
+        self._freed = _COMMITS_OF_BALLAST
+
+    def take(self) -> bool:
+        """Takes the space of one commit. Returns whether there was some."""
+        if self._left > 0:
+            self._left -= 1
+            return True
+        if not self.ballast.exists() and self._freed > 0:
+            self._freed -= 1
+            return True
+        return False
+
+
+_COMMITS_OF_BALLAST = 1000  # megabytes hold more records of deliveries than there are
+
+
+class DiskCalls:
+    """What the reserve calls of ``os``: no space can be had while the disk is full.
+
+    Args:
+        world: Whose disk it is.
+    """
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(os, name)
+
+    def posix_fallocate(self, descriptor: int, offset: int, size: int) -> None:
+        """As the system's."""
+        if self._world.room is not None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.posix_fallocate(descriptor, offset, size)
 
 
 class Disk:
@@ -111,16 +167,18 @@ class SimSpoolFolder:
     """The daemon's view of the spool's folder: what ``SpoolFolder`` is on a real one.
 
     Args:
-        path: Its path; a drop is always empty.
+        path: Its path.
+        is_drop: Whether it is the one through which calls come out of sandboxes.
     """
 
     files: SpoolFiles
+    dropped: SpoolFiles
 
     def __init__(self, path: str, *, is_drop: bool = False) -> None:
         self.path = path
         self.is_drop = is_drop
         self.problem: str | None = None
-        self._store = SpoolFiles() if is_drop else type(self).files
+        self._store = type(self).dropped if is_drop else type(self).files
         self._drained_at = -1
 
     def make(self) -> None:

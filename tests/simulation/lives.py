@@ -46,45 +46,86 @@ class Caller:
             dispatcher=life.dispatcher, inbox=self._inbox, outlet=self, held=life.held, peer=Peer(Origin.THIS_KERNEL, 1)
         )
         self._replies: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._parts: list[bytes] = []
+        self._asked: list[int] = []  # the requests that are not answered, in order; an array is one, by its first
         self._number = 0
+        self._there_at = self._back_at = 0.0
         self.open = True
         self.unsent_bytes = 0
+
+    @property
+    def life_over(self) -> bool:
+        """Whether the daemon that it led to is gone."""
+        return self._life.dead
 
     def send(self, messages: list[bytes]) -> None:
         """Replies of the daemon's, on their way to the caller."""
         loop, draw = self._life.world.loop, self._life.world.caller_draw
         for message in messages:
-            loop.call_later(draw.uniform(0.0001, 0.001), self._arrived, message)
+            self._back_at = max(self._back_at, loop.now + draw.uniform(0.0001, 0.001))  # none overtakes another
+            loop.call_at(self._back_at, self._arrived, message)
 
     def send_part(self, part: bytes, *, last: bool) -> None:
-        """Parts of long replies, which nobody here asks for."""
+        """Parts of a long reply."""
+        self._parts.append(part)
+        if last:
+            parts, self._parts = self._parts, []
+            self.send([b"".join(parts)])
 
     def progressed(self) -> None:
         """As of every outlet."""
 
     def _arrived(self, message: bytes) -> None:
-        reply = json.loads(message)
-        future = self._replies.pop(reply.get("id"), None)
-        if future is not None and not future.done() and not self._life.dead:
-            future.set_result(reply)
+        if self._life.dead or not self.open:
+            return
+        found = json.loads(message)
+        replies = found if isinstance(found, list) else [found]
+        expected = self._asked.pop(0) if self._asked else None
+        if not replies or replies[0].get("id") != expected:
+            self._life.world.violated("replies out of order", expected=expected, found=str(found)[:200])
+        for reply in replies:
+            future = self._replies.pop(reply.get("id"), None)
+            if future is not None and not future.done():
+                future.set_result(reply)
 
     def begin(self, method: str, params: dict[str, Any]) -> asyncio.Future[dict[str, Any]]:
         """Sends a request. Returns what its reply will be."""
-        self._number += 1
-        line = json.dumps({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params}).encode()
-        future = self._replies[self._number] = self._life.world.loop.create_future()
-        delay_s = self._life.world.caller_draw.uniform(0.0001, 0.001)
-        self._life.world.loop.call_later(delay_s, self._feed, line, context=self._life.context.copy())
+        (future,) = self.begin_many([(method, params)])
         return future
 
+    def begin_many(
+        self, calls: list[tuple[str, dict[str, Any]]], *, as_array: bool = False
+    ) -> list[asyncio.Future[dict[str, Any]]]:
+        """Sends requests, one behind the other, without waiting for their replies. Returns what these will be.
+
+        Args:
+            calls: Verbs and parameters.
+            as_array: Whether they are sent as one JSON array.
+        """
+        requests, futures = [], []
+        for method, params in calls:
+            self._number += 1
+            requests.append({"jsonrpc": "2.0", "id": self._number, "method": method, "params": params})
+            future = self._replies[self._number] = self._life.world.loop.create_future()
+            futures.append(future)
+        lines: list[Any] = [requests] if as_array else requests
+        self._asked += [(each[0] if as_array else each)["id"] for each in lines]
+        loop = self._life.world.loop
+        self._there_at = max(self._there_at, loop.now + self._life.world.caller_draw.uniform(0.0001, 0.001))
+        for line in lines:
+            loop.call_at(self._there_at, self._feed, json.dumps(line).encode(), context=self._life.context.copy())
+        return futures
+
     def _feed(self, line: bytes) -> None:
-        if self._life.dead:
+        if self._life.dead or not self.open:
             return
         self._inbox.feed(line if self._whole else line + b"\n")
         self._conversation.go_on()
 
     def break_off(self) -> None:
-        """The connection breaks."""
+        """The connection breaks: what was asked may have been done, or may still be."""
+        if self.open and not self._life.dead:
+            self._life.context.copy().run(self._conversation.close)
         self.open = False
         for future in self._replies.values():
             if not future.done():
@@ -244,6 +285,8 @@ class Observer(logging.Handler):
         self._world.log(f"d{life.number if life else 0}.{event}", **fields)
         if event == "agent_lost":
             self._world.model.declared_lost(fields["task_id"])
+        if event == "dead_letter" and str(fields["kind"]).startswith("interrupt_"):
+            self._world.model.receipt_refused(fields["task_id"])
         if record.levelno >= logging.ERROR and event not in _EXPECTED:
             self._world.violated("a fault of the daemon's own", event=event, **fields)
 

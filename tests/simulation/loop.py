@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import itertools
 from collections.abc import Callable
+from heapq import heappop, heappush
 from typing import Any
 
 _serial = itertools.count()
@@ -29,6 +30,9 @@ class NothingLeft(Exception):  # noqa: N818 - names what is the case
 class SimLoop(asyncio.BaseEventLoop):
     """The loop.
 
+    What the standard loop does at each turn for sockets, debugging and other threads is left out, for that is most of what an
+    idle hour costs.
+
     Attributes:
         now: The monotonic time, in seconds.
         execute: Carries out what is given to an executor, see ``disk``.
@@ -38,7 +42,8 @@ class SimLoop(asyncio.BaseEventLoop):
     def __init__(self) -> None:
         super().__init__()
         self.now = 1000.0
-        self._selector = self
+        self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []  # a heap; of one time, in the order of their making
+        self._made = itertools.count()
         self._readers: dict[int, tuple[Callable[..., object], tuple[Any, ...], contextvars.Context]] = {}
         self.execute: Callable[[Callable[..., Any], tuple[Any, ...]], asyncio.Future[Any]] | None = None
         self.on_task: Callable[[SimTask], None] = lambda _: None
@@ -48,13 +53,48 @@ class SimLoop(asyncio.BaseEventLoop):
         """The simulated monotonic time."""
         return self.now
 
-    def select(self, timeout: float | None) -> tuple[()]:
-        """Instead of waiting, lets the time pass."""
-        if timeout is None:
-            raise NothingLeft
-        if timeout > 0:
-            self.now += timeout
-        return ()
+    def call_at(  # type: ignore[override]
+        self, when: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As every loop's."""
+        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        heappush(self._timers, (when, next(self._made), timer))
+        return timer
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.TimerHandle:
+        """As every loop's."""
+        return self.call_at(self.now + delay, callback, *args, context=context)
+
+    def call_soon(  # type: ignore[override]
+        self, callback: Callable[..., object], *args: Any, context: contextvars.Context | None = None
+    ) -> asyncio.Handle:
+        """As every loop's."""
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)  # type: ignore[attr-defined]
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """It is passed over when its time comes."""
+
+    def _run_once(self) -> None:
+        """Instead of waiting, lets the time pass; then runs what is ready."""
+        ready, timers = self._ready, self._timers  # type: ignore[attr-defined]
+        if not ready and not self._stopping:  # type: ignore[attr-defined]
+            while timers and timers[0][2].cancelled():
+                heappop(timers)
+            if not timers:
+                raise NothingLeft
+            self.now = max(self.now, timers[0][0])
+        while timers and timers[0][0] <= self.now:
+            timer = heappop(timers)[2]
+            if not timer.cancelled():
+                ready.append(timer)
+        for _ in range(len(ready)):
+            handle = ready.popleft()
+            if not handle._cancelled:  # noqa: SLF001 - as the standard loop does
+                handle._run()  # noqa: SLF001
 
     def _process_events(self, event_list: object) -> None:
         pass
@@ -88,4 +128,4 @@ class SimLoop(asyncio.BaseEventLoop):
 
     def live_timers(self) -> list[asyncio.TimerHandle]:
         """The timers that have not been cancelled."""
-        return [each for each in self._scheduled if not each.cancelled()]  # type: ignore[attr-defined]
+        return [timer for _, _, timer in self._timers if not timer.cancelled()]

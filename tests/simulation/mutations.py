@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
@@ -11,14 +13,17 @@ from unittest.mock import patch
 import msgspec
 
 from clawlog.protocol.ids import new_uuid
+from clawlogd.agents import turns
 from clawlogd.delivery.parking import Parking
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Judgement, Liveness
 from clawlogd.liveness.processes import ProcessWatcher
-from clawlogd.model import TaskStatus
+from clawlogd.model import Evidence, TaskStatus
+from clawlogd.outbox import schema
 from clawlogd.outbox.queue import Outbox
 from clawlogd.outbox.store import Store
 from clawlogd.rpc.spool import Spool
+from clawlogd.services import Services
 from clawlogd.tasks.registry import Registry
 from clawlogd.upstream.answers import Answer, Outcome, Verdict
 from clawlogd.upstream.client import Upstream
@@ -89,6 +94,56 @@ def _newest_first() -> Patches:
     return [(Store, "pending", lambda self, *args, **kwargs: pending(self, *args, **kwargs)[::-1])]
 
 
+def _told_at_each_check() -> Patches:
+    mark = Interrupts.mark_delivered
+
+    def changed(self: Interrupts, task_id: str, *args: Any, **kwargs: Any) -> bool:
+        task = self._registry.find(task_id)
+        if task is not None and task.interrupt is not None and task.interrupt_pending:
+            self._put(task, msgspec.structs.replace(task.interrupt, delivered=False))
+        return mark(self, task_id, *args, **kwargs)
+
+    return [(Interrupts, "mark_delivered", changed)]
+
+
+def _held_for_ever() -> Patches:
+    return [(turns, "lifted", lambda session: session)]
+
+
+def _half_a_report() -> Patches:
+    return [(Services, "check_room", lambda *_: None)]
+
+
+def _steps_lost_in_an_upgrade() -> Patches:
+    migrate = schema.MIGRATIONS
+    last = (
+        migrate[-1]
+        .replace("INSERT INTO steps_by_id", "INSERT OR IGNORE INTO steps_by_id")
+        .replace("FROM steps);", "FROM steps WHERE position > 1);")
+    )
+    return [(schema, "MIGRATIONS", (*migrate[:-1], last))]
+
+
+def _page_without_its_last() -> Patches:
+    newest = Registry.newest_first
+
+    def changed(self: Registry, place: Any = None) -> Iterator[Any]:
+        return itertools.islice(newest(self, place), 1 if place is not None else 0, None)
+
+    return [(Registry, "newest_first", changed)]
+
+
+def _vouched_before_a_look() -> Patches:
+    judge = Liveness.judge
+
+    def changed(self: Liveness, task: Any) -> Judgement:
+        if task.watched is not None and self._processes is None:
+            return Judgement(Evidence.PROCESS, None, math.inf)
+        return judge(self, task)
+
+    return [(Liveness, "judge", changed)]
+
+
 MUTATIONS: dict[str, Callable[[], Patches]] = {
     "the idempotency key is minted anew at each attempt": _minted_anew,
     "a reply leaves before its commit": _early_reply,
@@ -105,6 +160,13 @@ MUTATIONS: dict[str, Callable[[], Patches]] = {
     "a process's end is not noticed": lambda: [(ProcessWatcher, "_gone", lambda *_: None)],
     "a lost answer is taken for a delivery": _lost_answer_believed,
     "the newest events are sent first": _newest_first,
+    "a stop's delivery is recorded at each check": _told_at_each_check,
+    "a hold outlasts a person's next prompt": _held_for_ever,
+    "a report is taken in part where there is no room for all": _half_a_report,
+    "a step is lost in an upgrade": _steps_lost_in_an_upgrade,
+    "a page of tasks leaves one out": _page_without_its_last,
+    "a process is vouched for before it was looked at": _vouched_before_a_look,
+    "a drop is never emptied": lambda: [(Spool, "set_drops", lambda *_: None)],
 }
 """What is replaced, by what is wrong then."""
 

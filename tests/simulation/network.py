@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 
 from simulation.backend import Backend, Reply
+from simulation.foreign import ForeignServer
 from simulation.plan import Item
 
 _NEVER_S = 1e9
@@ -28,7 +29,7 @@ class Link:
         healthy_since: Since when it has been up and good.
     """
 
-    backend: Backend
+    backend: Backend | ForeignServer
     draw: random.Random
     state: str = "up"
     bad: float = 0.0
@@ -57,9 +58,9 @@ class Link:
                 self.slow_s = item.args[1]
                 await asyncio.sleep(item.args[2])
                 self.slow_s = 0.0
-            case "restore":
+            case "restore" if isinstance(self.backend, Backend):
                 self.backend.restore()
-            case "backup":
+            case "backup" if isinstance(self.backend, Backend):
                 self.backend.back_up()
             case "hangup":
                 self.backend.hang_up()
@@ -93,6 +94,8 @@ async def exchange(
         await asyncio.sleep(there_s + back_s)
         return (int(link.state), b'{"title": "out of order"}'), {"Retry-After": "7"} if link.state in {"429", "503"} else {}
     wrong = draw.choice(_WRONG) if link.bad and draw.random() < link.bad else ""
+    if wrong in {"again", "late"} and not link.backend.knows_keys:
+        wrong = "before"  # what comes twice there happens twice, whatever a daemon does
     try:
         async with asyncio.timeout(total_s):
             return await _go(link, method, path, body, key, wrong, there_s, back_s)

@@ -15,7 +15,11 @@ from queue import SimpleQueue
 from types import FrameType
 
 _TESTS = Path(__file__).resolve().parents[1]
-_LONGEST_S = 60
+_LONGEST_S = 60  # of processor: a machine that is busy, or held, is no fault of a seed
+
+
+Case = tuple[int, str | None]
+"""A seed, and the fault that is planted; None for none."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +27,7 @@ class Verdict:
     """What came of one seed."""
 
     seed: int
+    mutation: str | None
     violations: tuple[str, ...]
     digest: str
     cpu_s: float
@@ -32,10 +37,15 @@ def run_all(
     seeds: Sequence[int], hours: float, *, mutation: str | None = None, workers: int | None = None
 ) -> Iterator[Verdict]:
     """Runs seeds in processes of their own, and gives what came of each as soon as it is known."""
-    count = min(workers or os.cpu_count() or 1, max(1, len(seeds)))
+    return run_cases([(seed, mutation) for seed in seeds], hours, workers=workers)
+
+
+def run_cases(cases: Sequence[Case], hours: float, *, workers: int | None = None) -> Iterator[Verdict]:
+    """Runs seeds, each with a planted fault or none, in processes of their own; see ``run_all``."""
+    count = min(workers or os.cpu_count() or 1, max(1, len(cases)))
     found: SimpleQueue[Verdict | None] = SimpleQueue()
     with ThreadPoolExecutor(count) as pool:
-        workings = [pool.submit(_work, list(seeds[start::count]), hours, mutation, found) for start in range(count)]
+        workings = [pool.submit(_work, list(cases[start::count]), hours, found) for start in range(count)]
         left = len(workings)
         while left:
             verdict = found.get()
@@ -47,10 +57,10 @@ def run_all(
             each.result()
 
 
-def _work(seeds: list[int], hours: float, mutation: str | None, found: SimpleQueue[Verdict | None]) -> None:
+def _work(cases: list[Case], hours: float, found: SimpleQueue[Verdict | None]) -> None:
     try:
         env = {**os.environ, "PYTHONHASHSEED": "0", "PYTHONPATH": str(_TESTS)}
-        asked = json.dumps({"seeds": seeds, "hours": hours, "mutation": mutation})
+        asked = json.dumps({"cases": cases, "hours": hours})
         command = [sys.executable, "-m", "simulation.runner"]
         with subprocess.Popen(command, env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdin is not None
@@ -59,7 +69,7 @@ def _work(seeds: list[int], hours: float, mutation: str | None, found: SimpleQue
             process.stdin.close()
             for line in process.stdout:
                 told = json.loads(line)
-                found.put(Verdict(told["seed"], tuple(told["violations"]), told["digest"], told["cpu_s"]))
+                found.put(Verdict(told["seed"], told["mutation"], tuple(told["violations"]), told["digest"], told["cpu_s"]))
         if process.returncode:
             raise RuntimeError(f"a worker ended with {process.returncode}")
     finally:
@@ -83,18 +93,19 @@ def main() -> None:
     from simulation.world import simulate
 
     asked = json.load(sys.stdin)
-    signal.signal(signal.SIGALRM, _give_up)
-    for seed in asked["seeds"]:
+    signal.signal(signal.SIGVTALRM, _give_up)
+    for seed, mutation in asked["cases"]:
         began = time.process_time()
-        signal.alarm(_LONGEST_S)
+        signal.setitimer(signal.ITIMER_VIRTUAL, _LONGEST_S)
         try:
-            with planted(asked["mutation"]):
+            with planted(mutation):
                 result = simulate(draw_plan(seed, asked["hours"]))
             violations, digest = result.violations, result.digest
         except (Exception, Endless) as error:  # noqa: BLE001 - it is that seed's verdict
             violations, digest = [f"the run failed: {error!r}"], ""
-        signal.alarm(0)
-        told = {"seed": seed, "violations": violations, "digest": digest, "cpu_s": time.process_time() - began}
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+        cpu_s = time.process_time() - began
+        told = {"seed": seed, "mutation": mutation, "violations": violations, "digest": digest, "cpu_s": cpu_s}
         sys.stdout.write(json.dumps(told) + "\n")
         sys.stdout.flush()
 

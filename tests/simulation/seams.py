@@ -22,15 +22,15 @@ import anyio.to_thread
 from clawlog.protocol import ids
 from clawlogd.agents import chain, watching
 from clawlogd.host import housekeeping
-from clawlogd.interrupts import views
-from clawlogd.liveness import evidence, processes, schedule
+from clawlogd.liveness import evidence, processes
 from clawlogd.model import WatchedProcess
+from clawlogd.outbox import reserve
 from clawlogd.rpc import conversation, drops, spool
 from clawlogd.settings import LiveSettings
 from clawlogd.upstream.client import Upstream
-from clawlogd.verbs import changes, tasks
+from clawlogd.verbs import agents, changes, tasks
 from simulation import network
-from simulation.disk import Connection, SimSpoolFolder
+from simulation.disk import Connection, DiskCalls, SimSpoolFolder
 
 if TYPE_CHECKING:
     from simulation.world import World
@@ -49,7 +49,7 @@ class _Response:
 def simulated(world: World) -> Iterator[None]:
     """Puts a world in the real one's place."""
     connection = type("WorldConnection", (Connection,), {"world": world})
-    folder = type("WorldSpoolFolder", (SimSpoolFolder,), {"files": world.spool})
+    folder = type("WorldSpoolFolder", (SimSpoolFolder,), {"files": world.spool, "dropped": world.drop})
     connect = sqlite3.connect
     chance = world.daemon_draw
 
@@ -83,6 +83,7 @@ def simulated(world: World) -> Iterator[None]:
         (conversation, "perf_counter", world.monotonic),
         (random, "uniform", chance.uniform),
         (random, "SystemRandom", lambda: chance),
+        (agents, "_machine_id", lambda: "simulated"),
         (ids, "os", SimpleNamespace(urandom=chance.randbytes)),
         # Threads.
         (anyio.to_thread, "run_sync", run_inline),
@@ -90,7 +91,9 @@ def simulated(world: World) -> Iterator[None]:
         (sqlite3, "connect", lambda *args, **kwargs: connect(*args, factory=connection, **kwargs)),
         (spool, "SpoolFolder", folder),
         (drops, "SpoolFolder", folder),
-        (drops, "_places", lambda *_: []),
+        (drops, "_places", lambda *_: ["/simulated/drop"]),
+        (drops, "mark_of", lambda _: "-"),
+        (reserve, "os", DiskCalls(world)),
         # Processes.
         (processes, "os", descriptors),
         (processes, "identify", identify),
@@ -98,16 +101,12 @@ def simulated(world: World) -> Iterator[None]:
         (changes, "identify_at", identify_at),
         (changes, "process_here", lambda pid, _: pid),
         (evidence, "stopped", lambda _: False),
-        *[(module, "runs", process_runs) for module in (processes, chain, watching, tasks)],
+        *[(module, "runs", process_runs) for module in (processes, evidence, chain, watching, tasks)],
         # The network.
         (Upstream, "_exchange", exchange),
         # How often is looked while nothing goes on.
-        (housekeeping, "_ROUND_S", world.knobs.round_s),
         (housekeeping, "_ROUNDS_PER_TIDYING", 10),
-        (schedule, "_TICK_S", world.knobs.tick_s),
-        (watching, "_ROUND_S", world.knobs.round_s),
-        (views, "_RENEW_S", world.knobs.round_s),
-        (drops, "_LOOK_S", world.knobs.look_s),
+        *world.rhythm.constants(),
         (drops, "_RENEW_S", 600.0),
     ]
     with ExitStack() as stack:

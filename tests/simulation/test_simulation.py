@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from simulation.mutations import MUTATIONS
 from simulation.plan import Item, Knobs, Plan
-from simulation.runner import run_all
+from simulation.runner import Verdict, run_all, run_cases
 from simulation.shrink import shorten
 
 HOURS = 24.0
@@ -15,6 +20,10 @@ QUICK_HOURS = 2.0  # as busy as a day, for the idle time is what is left out
 
 ONCE_FAILED = (1, 16, 34, 36, 46, 49, 54, 58)
 """Seeds that found something, in the daemon or in the model."""
+
+ONCE_FAILED_QUICKLY = (60, 73, 92, 135, 53, 123, 167)
+"""The same, in a shorter time: a session's turns that the spool held back, a process nobody had looked at, a person who was not
+heard after the clock was put back, a report taken in part; and three that the model had to learn."""
 
 
 @pytest.mark.timeout(180)
@@ -25,8 +34,8 @@ def test_sixty_seeds_find_nothing() -> None:
 
 @pytest.mark.timeout(180)
 def test_seeds_that_once_failed_find_nothing_any_more() -> None:
-    failed = {verdict.seed: verdict.violations for verdict in run_all(ONCE_FAILED, HOURS) if verdict.violations}
-    assert not failed
+    verdicts = [*run_all(ONCE_FAILED, HOURS), *run_all(ONCE_FAILED_QUICKLY, QUICK_HOURS)]
+    assert not {verdict.seed: verdict.violations for verdict in verdicts if verdict.violations}
 
 
 @pytest.mark.timeout(60)
@@ -43,23 +52,57 @@ def test_a_history_is_shortened_to_what_it_takes() -> None:
 
 
 FOUND_BY = {
-    "the idempotency key is minted anew at each attempt": 0,
-    "a reply leaves before its commit": 0,
-    "a heartbeat is sent though its task has ended meanwhile": 16,
-    "an acknowledgement does not say which stop it answers": 0,
-    "the spool is drained late": 0,
+    "the idempotency key is minted anew at each attempt": 18,
+    "a reply leaves before its commit": 5,
+    "a heartbeat is sent though its task has ended meanwhile": 5,
+    "an acknowledgement does not say which stop it answers": 11,
+    "the spool is drained late": 18,
     "a parked task is never tried again": 6,
-    "'no stop' is answered whatever the age of what is known": 2,
-    "an agent that waits for a person loses its lease": 1,
-    "a process's end is not noticed": 1,
+    "'no stop' is answered whatever the age of what is known": 11,
+    "an agent that waits for a person loses its lease": 13,
+    "a process's end is not noticed": 6,
     "a lost answer is taken for a delivery": 1,
-    "the newest events are sent first": 0,
+    "the newest events are sent first": 18,
+    "a stop's delivery is recorded at each check": 11,
+    "a hold outlasts a person's next prompt": 15,
+    "a report is taken in part where there is no room for all": 135,
+    "a step is lost in an upgrade": 9,
+    "a page of tasks leaves one out": 4,
+    "a process is vouched for before it was looked at": 73,
+    "a drop is never emptied": 4,
 }
-"""A seed that finds each planted fault. A change of the plan or of the daemon's draws may want others."""
+"""A seed that finds each planted fault. A change of the plan or of the daemon may want others: see ``--every-mutation``."""
 
 
-@pytest.mark.timeout(60)
+@pytest.fixture(scope="module")
+def planted() -> dict[str, Verdict]:
+    """What came of each planted fault."""
+    cases = [(FOUND_BY[fault], fault) for fault in MUTATIONS]
+    return {str(verdict.mutation): verdict for verdict in run_cases(cases, QUICK_HOURS)}
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.xdist_group("planted")
 @pytest.mark.parametrize("fault", MUTATIONS)
-def test_a_planted_fault_is_found(fault: str) -> None:
-    (verdict,) = run_all([FOUND_BY[fault]], QUICK_HOURS, mutation=fault)
-    assert verdict.violations
+def test_a_planted_fault_is_found(planted: dict[str, Verdict], fault: str) -> None:
+    assert planted[fault].violations
+
+
+def _simulate(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "simulation", "--hours", f"{QUICK_HOURS:g}", *arguments]
+    folder = Path(__file__).resolve().parents[1]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=100)
+
+
+@pytest.mark.timeout(120)
+def test_a_seed_that_fails_is_told_with_the_command_that_replays_it_with_a_shorter_history() -> None:
+    fault = "a process's end is not noticed"
+    told = _simulate("--seeds", "1", "--first", str(FOUND_BY[fault]), "--workers", "1", "--mutation", fault)
+    assert told.returncode == 1, told.stderr
+    (command,) = [line for line in told.stdout.splitlines() if "--replay" in line]
+    _, _, arguments = command.partition("python -m simulation ")
+    replayed = _simulate(*shlex.split(arguments), "--tries", "25")
+    assert replayed.returncode == 1, replayed.stderr
+    _, _, history = replayed.stdout.partition("So does this, of ")
+    length, _, items = history.partition(" things that happen:\n")
+    assert 0 < len(items.splitlines()) < int(length) / 2

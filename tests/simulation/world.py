@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import logging
+import math
 import random
 import shutil
 import tempfile
@@ -13,26 +14,33 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from clawlogd.settings import Batch, Heartbeat, LiveSettings, Metadata, OutboxBounds, Poll, Settings
-from simulation.agents import Agent, spool_content
+from clawlog.protocol.spool import decode
+from clawlogd.clock import rfc3339
+from clawlogd.settings import Agents, Heartbeat, LiveSettings, Metadata, OutboxBounds, Poll, Settings, Tasks
+from clawlogd.settings import Backend as BackendSettings
+from clawlogd.verbs.agents import own_task_id
+from simulation.agents import Agent
 from simulation.backend import Backend, Reply
-from simulation.disk import SpoolFiles
+from simulation.disk import Room, SpoolFiles
+from simulation.foreign import CONTRACT, ForeignServer
 from simulation.lives import LIFE, Life, Observer
 from simulation.loop import SimLoop, SimTask
 from simulation.model import Model, TaskModel
 from simulation.network import Link, exchange
+from simulation.older import make_older
 from simulation.plan import URLS, Item, Plan
+from simulation.rhythm import Rhythm
 from simulation.seams import simulated, total_s
+from simulation.sessions import PATIENCE_S, SessionAgent
+from simulation.ways import file_content
 
 _EPOCH_MS = 1_800_000_000_000
-_LOOK_EVERY_S = 60.0
 _REST_S = 1800.0
 _MOST_VIOLATIONS = 20
 _SHARED_MEMORY = Path("/dev/shm")
 
 
-class Failed(Exception):  # noqa: N818 - names what happened
-    """Enough was found wrong."""
+_OF_LINKS = frozenset({"outage", "bad", "slow", "restore", "hangup", "backup"})
 
 
 @dataclass
@@ -73,23 +81,28 @@ class World:
         self.began = self.loop.now
         self._asleep_ms = self._step_ms = 0
         self.daemon_draw = self.fork("daemon")
+        self.rhythm = Rhythm(self)
         self.disk_draw = self.fork("disk")
         self.caller_draw = self.fork("callers")
         self.processes: dict[int, int] = {}
-        self.spool = SpoolFiles()
+        self.spool, self.drop = SpoolFiles(), SpoolFiles()
         self.spooled_tasks: set[str] = set()
         self._spool_number = 0
         self.disk_fails = False
         self.disk_stall_s = 0.0
+        self.room: Room | None = None
         self.unwell_until = 0.0
         self.slept_until = 0.0
-        self.put_back_s = 0.0
-        self.crashed_at = 0.0
+        self.put_back_s = self.put_forward_s = 0.0
+        self.crashes: list[float] = []
         self.model = Model(self)
-        self.backends: dict[str, Backend] = {}
-        for number, url in enumerate(URLS):
+        self.backends: dict[str, Any] = {}
+        for number, url in enumerate(URLS[:2]):
             self.backends[url] = backend = Backend(url, has_batch=number == 0, clock=self.true_ms, heard=lambda _: None)
             backend._heard = lambda event, backend=backend: self._applied(backend, event)  # noqa: SLF001
+        self.backends[URLS[2]] = ForeignServer(
+            URLS[2], flag_stays=self.knobs.flag_stays, clock=self.true_ms, named=self._named, heard=self._told
+        )
         self.links = {url: Link(backend, self.fork(url)) for url, backend in self.backends.items()}
         self.life: Life | None = None
         self._changing = asyncio.Lock()
@@ -98,18 +111,29 @@ class World:
         self._lines: list[str] = []
         self._counts: dict[str, int] = {}
         self.violations: list[str] = []
+        self._main: asyncio.Task[None] | None = None
         root = _SHARED_MEMORY if _SHARED_MEMORY.is_dir() else None
         self._root = Path(tempfile.mkdtemp(prefix="clawlog-simulation-", dir=root))
         self._image: Path | None = None
-        self.settings = Settings(
-            base_url=URLS[0],
-            outbox=OutboxBounds(ballast_bytes=4096),
-            batch=Batch(),
-            heartbeat=Heartbeat(interval_s=self.knobs.interval_s, jitter_s=2.0),
-            poll=Poll(wait_s=self.knobs.poll_wait_s, interval_s=20.0 if self.knobs.has_plain else 2.0),
-            metadata=Metadata(automatic=False),
-        )
+        self.settings = self._make_settings()
         self._live_settings = LiveSettings(self.settings)
+
+    def _make_settings(self) -> Settings:
+        knobs, backends = self.knobs, ()
+        if knobs.written_contract:
+            contract = self._root / "foreign.toml"
+            contract.write_text(CONTRACT, encoding="utf-8")
+            backends = (BackendSettings(base_url=URLS[2], contract=str(contract)),)
+        return Settings(
+            base_url=URLS[0],
+            backend=backends,
+            outbox=OutboxBounds(ballast_bytes=4096, max_events=knobs.most_events),
+            heartbeat=Heartbeat(interval_s=knobs.interval_s, jitter_s=2.0, lease_s=knobs.lease_s),
+            poll=Poll(wait_s=knobs.poll_wait_s, interval_s=20.0 if knobs.has_plain or knobs.has_foreign else 2.0),
+            metadata=Metadata(automatic=False),
+            tasks=Tasks(max_known=knobs.most_tasks),
+            agents=Agents(lost_after_s=PATIENCE_S),
+        )
 
     def fork(self, name: str) -> random.Random:
         """Chance of its own for one part: what another draws does not change it."""
@@ -147,8 +171,8 @@ class World:
         told = " ".join(f"{name}={value}" for name, value in fields.items())
         self.violations.append(f"{what}: {told}")
         self.log("VIOLATED", what=what, **fields)
-        if len(self.violations) >= _MOST_VIOLATIONS:
-            raise Failed
+        if len(self.violations) == _MOST_VIOLATIONS and self._main is not None:
+            self._main.cancel()
 
     def next_mark(self) -> str:
         """A text that stands in one call alone."""
@@ -162,6 +186,16 @@ class World:
         else:
             self._counts["beat"] = self._counts.get("beat", 0) + 1
 
+    def _named(self, name: str) -> str:
+        """The model's id of a task, by its title."""
+        return next((each.task_id for each in self.model.tasks.values() if f"task {each.number}" == name), name)
+
+    def _told(self, told: Any) -> None:
+        self.log("told", task=self._name(told.task_id), kind=told.kind, status=told.status)
+        task = self.model.tasks.get(told.task_id)
+        if task is not None:
+            self.model.note_stop(task, told)
+
     def _name(self, task_id: str) -> object:
         task = self.model.tasks.get(task_id)
         return task.number if task is not None else task_id
@@ -173,6 +207,18 @@ class World:
     def heard(self, task: TaskModel) -> None:
         """The daemon has answered an agent."""
         task.heard_at = task.tried_at
+        task.all_heard.append(task.heard_at)
+
+    def silence_known_s(self, task: TaskModel) -> float:
+        """For how long an agent has been silent, as far as the daemon can know: a crash takes what was not on disk yet.
+
+        A daemon that has begun since goes by the machine's clock, which runs on in its sleep, and may be put forward.
+        """
+        kept_s = self.knobs.round_s + 1.0
+        lost = [(crash - kept_s, crash) for crash in self.crashes]
+        heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
+        ahead_s = self._asleep_ms / 1000 + self.put_forward_s
+        return self.loop.now - heard_at + (ahead_s if self.life is not None and self.life.since > heard_at else 0.0)
 
     # ── What others do ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -192,21 +238,30 @@ class World:
 
     def person_stops(self, task: TaskModel) -> None:
         """A person asks a task to stop."""
-        from simulation.model import Stop
-
         backend = self.backends[task.url]
         interrupt_id = backend.request_stop(task.task_id, f"stop-{self.next_mark()}", f"enough of {task.number}")
-        if interrupt_id is not None and interrupt_id not in task.stops:
-            task.stops[interrupt_id] = Stop(interrupt_id, self.loop.now, backend.restored)
+        self.log("person_stops", task=task.number, stop=interrupt_id)
+        if interrupt_id is not None and interrupt_id != task.requested:
+            self.model.requested(task, interrupt_id, backend.restored)
 
-    def spool_call(self, task: TaskModel, method: str, params: dict[str, Any]) -> bool:
-        """A program writes a call down. Returns whether it can: not while the disk fails."""
-        if self.disk_fails:
+    def write_down(self, task: TaskModel, method: str, params: dict[str, Any], *, dropped: bool = False) -> bool:
+        """A program writes a call down. Returns whether it can: not while the disk fails or is full."""
+        if self.disk_fails or self.room is not None:
             return False
         self._spool_number += 1
-        self.spool.write(f"{self._spool_number:020d}.call", spool_content(self.wall_ms(), method, params))
+        content = file_content(self.wall_ms(), method, params, sandboxed=dropped)
+        (self.drop if dropped else self.spool).write(f"{self._spool_number:020d}.call", content)
         self.spooled_tasks.add(task.task_id)
+        task.handled(self)
         return True
+
+    def tasks_in(self, *places: SpoolFiles) -> set[str]:
+        """The tasks of which files lie in places."""
+        calls = [each for place in places for content in place.files.values() for each in decode(content).requests]
+        return {
+            own_task_id(params["agent"], params["session_id"]) if method == "agent.event" else params["task_id"]
+            for method, params in calls
+        }
 
     # ── The daemon's world ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -238,7 +293,13 @@ class World:
                 if event["kind"] == "heartbeat":
                     self.model.beat_sent(event["task_id"], event)
         elif request.path.endswith("/heartbeat"):
-            self.model.beat_sent(request.path.split("/")[3], json.loads(request.body))
+            task_id, beat = request.path.split("/")[3], json.loads(request.body)
+            if base_url == URLS[2]:
+                if str(beat.get("message")).startswith("agent lost"):
+                    return  # which is said by the same route
+                task_id = self._named(self.backends[base_url].held.tasks[task_id].name)
+                beat["at"] = rfc3339(self.wall_ms())
+            self.model.beat_sent(task_id, beat)
 
     # ── Lives of the daemon ────────────────────────────────────────────────────────────────────────────────────────
 
@@ -266,14 +327,14 @@ class World:
         if in_order:
             self._image = await life.end()
             return
-        self.crashed_at = self.loop.now
+        self.crashes.append(self.loop.now)
         self._image = self._root / f"image-{self._lives}"
         await life.crash(self._image)
 
     # ── What goes wrong ────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _fault(self, item: Item) -> None:
-        link = self.links[URLS[item.args[0]]] if item.kind in {"outage", "bad", "slow", "restore", "hangup", "backup"} else None
+        link = self.links[URLS[item.args[0]]] if item.kind in _OF_LINKS else None
         self.log("fault", kind=item.kind, args=item.args)
         match item.kind:
             case "crash" | "restart":
@@ -288,21 +349,41 @@ class World:
                     backend.hang_up()
             case "step":
                 self._step_ms += round(item.args[0] * 1000)
+                self.put_forward_s += max(0.0, item.args[0])
                 self.put_back_s += max(0.0, -item.args[0])  # by a lease that outlives its daemon an agent was heard of later
                 self.slept_until = self.loop.now + self.knobs.tick_s + self.knobs.lease_s
-            case "disk" | "stall":
+            case "disk" | "stall" | "full":
                 await self._disk_fault(item)
+            case "upgrade":
+                async with self._changing:
+                    await self._end_life(in_order=item.args[1])
+                    if self._image is not None:
+                        make_older(self._image / "outbox.db", item.args[0])
+                    await self._begin_life()
+            case "disconnect":
+                if self.life is not None:
+                    self.life.hang_up()
+            case "list":
+                await self.model.look_through(item.args[0])
             case _:
                 assert link is not None
                 await link.suffer(item)
+                if item.kind == "restore":
+                    self.model.restored(link.backend)
                 link.healthy_since = self.loop.now + 90  # a breaker's longest pause, and a request that hangs
         self.log("fault_over", kind=item.kind)
 
     async def _disk_fault(self, item: Item) -> None:
+        self.unwell_until = math.inf
         if item.kind == "disk":
             self.disk_fails = True
             await asyncio.sleep(item.args[0])
             self.disk_fails = False
+        elif item.kind == "full":
+            folder = self.life.folder if self.life is not None else self._root
+            self.room = Room(folder / "ballast", item.args[1])
+            await asyncio.sleep(item.args[0])
+            self.room = None
         else:
             self.disk_stall_s = item.args[0]
             await asyncio.sleep(item.args[1])
@@ -317,26 +398,32 @@ class World:
         for item in self.plan.items:
             if item.task is not None:
                 by_task.setdefault(item.task, []).append(item)
-        work = [self.loop.create_task(Agent(self, number, items).run()) for number, items in by_task.items()]
+        work = [
+            self.loop.create_task((SessionAgent if items[0].kind == "begin" else Agent)(self, number, items).run())
+            for number, items in by_task.items()
+        ]
         work += [self.loop.create_task(self._fault_at(item)) for item in self.plan.items if item.task is None]
         watch = self.loop.create_task(self._watch())
-        left_s = self.plan.hours * 3600 - self.elapsed_s
-        await asyncio.sleep(max(0.0, left_s))
+        left_s = max(0.0, self.plan.hours * 3600 - self.elapsed_s)
+        rhythm = self.loop.create_task(self.rhythm.run(self.loop.now + left_s))
+        await asyncio.sleep(left_s)
         for each in work:
             await each
         await self._come_to_rest()
         watch.cancel()
+        rhythm.cancel()
         self.model.finish()
         await self._end_life(in_order=True)
 
     async def _fault_at(self, item: Item) -> None:
-        await asyncio.sleep(max(0.0, item.at_s - self.elapsed_s))
+        await self.rhythm.sleep_until(item, item.at_s)
         await self._fault(item)
+        self.rhythm.done(item)
 
     async def _watch(self) -> None:
         while True:
-            await asyncio.sleep(_LOOK_EVERY_S)
-            if not self.spool.files:
+            await asyncio.sleep(self.rhythm.look_s)
+            if not self.spool.files and not self.drop.files:
                 self.spooled_tasks.clear()
             self.model.look()
 
@@ -347,9 +434,11 @@ class World:
         while self.loop.now < ends:
             await asyncio.sleep(30)
             life = self.life
-            if life is not None and life.serving and not life.services.outbox.counts.waiting and not self.spool.files:
+            left = self.spool.files or self.drop.files
+            if life is not None and life.serving and not life.services.outbox.counts.waiting and not left:
                 break
-        await asyncio.sleep(self.knobs.lease_s + 400)  # who is gone has been found to be, and that has been told
+        patience_s = max([self.knobs.lease_s, *(each.patience_s or 0.0 for each in self.model.tasks.values())])
+        await asyncio.sleep(patience_s + 400)  # who is gone has been found to be, and that has been told
 
     def run(self) -> Result:
         """Carries the plan out."""
@@ -360,9 +449,10 @@ class World:
         logger.setLevel(logging.INFO)
         try:
             with simulated(self):
-                self.loop.run_until_complete(self._run())
-        except Failed:
-            pass
+                self._main = self.loop.create_task(self._run())
+                self.loop.run_until_complete(self._main)
+        except asyncio.CancelledError:
+            pass  # enough was found wrong
         finally:
             self._close()
             logger.handlers[:], logger.propagate = handlers, propagates

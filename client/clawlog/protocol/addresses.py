@@ -73,6 +73,7 @@ def _holds(network: str, host: str) -> bool:
         return False
 
 
+@lru_cache(maxsize=128)  # asked for at each request of the daemon's
 def _identity(url: str) -> tuple[str, str, int | None, str]:
     parts = urlsplit(url)
     host = _host(parts)

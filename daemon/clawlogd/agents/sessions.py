@@ -141,7 +141,7 @@ def _create(services: Services, report: Report, context: CallContext, event_id: 
 
 
 def _change(services: Services, task: Task, report: Report, context: CallContext, *, opened: bool = False) -> Taken:
-    task = _adopted(task, report)
+    task = turns.by_this_clock(_adopted(task, report), services.clock.wall_ms(), report.at_ms)
     before = services.registry.get(task.task_id)
     wording = Wording(services.settings, task.base_url)
     held_back = _is_held_back(task, report)
@@ -150,6 +150,7 @@ def _change(services: Services, task: Task, report: Report, context: CallContext
         told = f"held back: {wording.tool(report.tool) or 'a tool'}"
         services.interrupts.mark_delivered(task.task_id, told, at_ms=report.at_ms, is_late=told_late)
         task = _adopted(services.registry.get(task.task_id), report)
+        task = turns.by_this_clock(task, services.clock.wall_ms(), report.at_ms)
     chain = Chain(task, report.at_ms)
     if told_late and not held_back:
         chain.note(held_ms=0)
@@ -217,6 +218,7 @@ def _annotate(chain: Chain, report: Report) -> None:
 def _commit(services: Services, chain: Chain, before: Task, context: CallContext, *, event_id: str, reply: bytes) -> bool:
     """Makes the changes, the last one under the report's own event id. Returns whether there are any."""
     if chain.changes:
+        services.check_room(chain.changes)  # a report is taken whole, or not at all
         for change in chain.changes[:-1]:
             services.accept(change, context)
         last = chain.changes[-1]

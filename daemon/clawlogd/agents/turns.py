@@ -8,19 +8,41 @@ from __future__ import annotations
 
 from collections import Counter
 
+import msgspec
+
 from clawlog.protocol import vocabulary
 from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.types import StepStatus
 from clawlogd.agents.chain import Chain
 from clawlogd.agents.report import Report, Wording
 from clawlogd.interrupts.holds import lifted
-from clawlogd.model import Activity, NewStep, TaskStatus
+from clawlogd.model import Activity, NewStep, Task, TaskStatus
 from clawlogd.tasks.attachments import retitle
 
 FIRST_PROMPT = "waits for the first prompt"
 NEXT_PROMPT = "waits for the next prompt"
 _INTERRUPTED = "interrupted"
 _MOST_SUBAGENTS = 50  # whose steps are known; the oldest are done long ago
+
+
+def by_this_clock(task: Task, now_ms: int, at_ms: int) -> Task:
+    """The task with no time that is still to come: a clock that was put back has made those, and what is heard now is newer.
+
+    Args:
+        task: That of a session.
+        now_ms: The time now, in milliseconds since 1970.
+        at_ms: When what is heard now happened.
+    """
+    session = task.session
+    if session is None or max(session.prompted_ms, session.rested_ms, session.held_ms, task.lost_ms or 0) <= now_ms:
+        return task
+
+    def past(known_ms: int) -> int:
+        return known_ms if known_ms <= now_ms else min(known_ms, at_ms)
+
+    times = {name: past(getattr(session, name)) for name in ("prompted_ms", "rested_ms", "held_ms")}
+    lost_ms = None if task.lost_ms is None else past(task.lost_ms) - (task.lost_ms > now_ms)  # what is heard is younger
+    return msgspec.structs.replace(task, session=msgspec.structs.replace(session, **times), lost_ms=lost_ms)
 
 
 def prompt(chain: Chain, report: Report, wording: Wording, *, retitles: bool) -> None:

@@ -59,12 +59,15 @@ class SessionWatch:
         """Takes in a sign: the agent lives, and is at that tool."""
         services = self._services
         task = services.sessions.signs.task_of(sign)
+        if task is not None:
+            task = turns.by_this_clock(task, services.clock.wall_ms(), sign.at_ms)
         if task is None or task.session is None or task.status.ended or (task.lost_ms or 0) >= sign.at_ms:
             return
         tool = Wording(services.settings, task.base_url).tool(sign.tool)
         chain = Chain(task, sign.at_ms)
         turns.resume_work(chain, sign.at_ms)
         try:
+            services.check_room(chain.changes)
             for change in chain.changes:
                 services.accept(msgspec.structs.replace(change, task=chain.task, head=True), _now(services, sign.at_ms))
         except OutboxError as error:

@@ -59,6 +59,7 @@ class Holds:
     def __init__(self, *, registry: Registry, folder: Path) -> None:
         self._registry = registry
         self._folder = folder
+        self._agents_folders = tuple(folder / agent for agent in AGENTS)  # looked for every two seconds
         self.held: set[str] = set()
         registry.observe(ObserverOrder.SESSIONS, self._task_changed)
 
@@ -82,7 +83,7 @@ class Holds:
         """Makes the folders anew where they were removed, with all files. Cheap where they were not."""
         if not self._folder.parents[1].is_dir():  # a state folder that is gone is not made here
             return
-        if all((self._folder / agent).is_dir() for agent in AGENTS):
+        if all(path.is_dir() for path in self._agents_folders):
             return
         _log.warning("holds_lost", path=str(self._folder), remedy="written anew")
         self._write_all()

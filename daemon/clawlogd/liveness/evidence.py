@@ -23,7 +23,7 @@ import msgspec
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import Clock, rfc3339
 from clawlogd.errors import OutboxError
-from clawlogd.liveness.processes import ProcessWatcher, stopped
+from clawlogd.liveness.processes import ProcessWatcher, runs, stopped
 from clawlogd.logs import Log
 from clawlogd.model import Beat, Event, EventKind, Evidence, Progress, Task, TaskStatus
 from clawlogd.outbox.queue import Outbox
@@ -119,6 +119,8 @@ class Liveness:
         self._reconsider = reconsider
         self.ends_well: Callable[[Task], bool | None] = lambda _: None
         """Records a task's end where that of its process is no loss. Returns None where it is one, False to be called again."""
+        self.waits_unread: Callable[[str], bool] = lambda _: False
+        """Whether something of a task waits to be read: its agent is not declared lost before."""
         self._offset_s = clock.wall_ms() / 1000 - clock.monotonic()
         registry.observe(ObserverOrder.LIVENESS, self._task_changed)
 
@@ -183,7 +185,9 @@ class Liveness:
     def judge(self, task: Task) -> Judgement:
         """Whether a live task's agent lives, as far as can be shown now."""
         if task.watched is not None:
-            if self._processes is None or self._processes.running(task.task_id):
+            if self._processes is None:  # while the spool is read at the start: what is not known yet may say that it went on
+                return Judgement(Evidence.PROCESS if runs(task.watched) else None, None, math.inf)
+            if self._processes.running(task.task_id):
                 return Judgement(Evidence.PROCESS, None, math.inf)
             if task.session is not None and (until := self._last_words_until(task)) > self._clock.monotonic():
                 return Judgement(None, None, until)
@@ -263,6 +267,8 @@ class Liveness:
 
     def declare_lost(self, task: Task, reason: str) -> bool:
         """Reports that a task's agent is lost. Returns False when that cannot be recorded now: then it is to be tried again."""
+        if self.waits_unread(task.task_id):
+            return False
         if task.watched is not None and (recorded := self.ends_well(task)) is not None:
             return recorded
         now_ms = self._clock.wall_ms()

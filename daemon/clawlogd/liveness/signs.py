@@ -63,6 +63,7 @@ class Signs:
     def __init__(self, *, registry: Registry, folder: Path) -> None:
         self._registry = registry
         self._folder = folder
+        self._agents_folders = tuple(folder / agent for agent in AGENTS)  # looked for once a second
         self._read_to: dict[str, tuple[int, int]] = {}  # by path: the file's inode, and how far it has been read
         self._left: list[tuple[int, str, str, int]] = []  # replaced files: descriptor, agent, name, and how far they were read
         self._tasks: dict[tuple[str, str], str] = {}
@@ -89,9 +90,9 @@ class Signs:
         """Makes the folders that are not there. Files are made when their sessions are heard of."""
         if not self._folder.parents[1].is_dir():  # a state folder that is gone is not made here
             return
-        for agent in AGENTS:
-            if not (folder := self._folder / agent).is_dir():
-                _make_folder(folder)
+        for path in self._agents_folders:
+            if not path.is_dir():
+                _make_folder(path)
 
     def listen(self, task: Task) -> None:
         """Makes the file of a session that was heard of, so that its hook need not speak to the daemon at each tool."""

@@ -168,6 +168,10 @@ class Spool:
         why = self._refusal if self._refusal is not None and task_id in self._refused else self._held.tasks.get(task_id)
         return why if route.repeatable or not self._known(task_id) else None
 
+    def holds(self, task_id: str) -> bool:
+        """Whether something of a task is known to wait here, because it cannot be accepted now."""
+        return task_id in self._held.tasks or (self._refusal is not None and task_id in self._refused)
+
     def close(self) -> None:
         """Lets go of the folders."""
         for folder in self._folders:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +15,12 @@ import pytest
 
 from clawlog import locations
 from clawlog.protocol.agents import agent_task_id
-from clawlogd.settings import Agents, Heartbeat, Metadata
+from clawlog.protocol.errors import RpcError
+from clawlogd.clock import SystemClock
+from clawlogd.settings import Agents, Heartbeat, Metadata, OutboxBounds
+from clawlogd.upstream.controls import Control
 from support.backend_process import BackendProcess
+from support.running_backend import Api
 from support.running_daemon import QUICK, RunningDaemon, until
 from support.sessions import PlayedSession, a_moment_later
 from support.sidecar import SteppedClock
@@ -383,3 +388,41 @@ async def test_where_it_works_and_who_runs_it_is_found_out(
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 async def test_a_process_that_is_gone_is_no_reason_to_refuse_a_report(hook: PlayedSession) -> None:
     assert (await hook("prompt", prompt="Go", pid=2**31 - 1))["decision"] == "go"
+
+
+class _PutBack(SystemClock):
+    """The machine's clock, once it has been put back."""
+
+    by_ms = 0
+
+    def wall_ms(self) -> int:
+        return super().wall_ms() - self.by_ms
+
+
+async def test_a_person_is_heard_though_the_clock_was_put_back(new_daemon: Callable[..., RunningDaemon], api: Api) -> None:
+    clock = _PutBack()
+    daemon = new_daemon(clock=clock)
+    await daemon.start()
+    hook = PlayedSession(daemon, api, "codex", "s")
+    await hook("prompt", prompt="One")
+    daemon.services.interrupts.observe(hook.task, Control(interrupt_requested=True, interrupt_id="i"))
+    assert (await hook("tool.before", tool="Bash"))["decision"] == "stop"
+    clock.by_ms = 3_600_000
+    assert (await hook("prompt", prompt="Two"))["decision"] == "go"
+    task = await hook.here()
+    assert (task["status"], [each["status"] for each in task["steps"]]) == ("running", ["skipped", "running"])
+    assert not hook.hold.exists()
+
+
+async def test_a_report_for_which_there_is_no_room_is_not_taken_in_part(
+    new_daemon: Callable[..., RunningDaemon], api: Api
+) -> None:
+    daemon = new_daemon(msgspec.structs.replace(QUICK, outbox=OutboxBounds(max_events=3)))
+    await daemon.start()
+    hook, event_id = PlayedSession(daemon, api, "codex", "s"), str(uuid.uuid4())
+    with pytest.raises(RpcError, match="wait for delivery"):
+        await hook("prompt", prompt="One", event_id=event_id)
+    daemon.services.live_settings.now = QUICK
+    await hook("prompt", prompt="One", event_id=event_id)
+    assert hook.task.session is not None
+    assert (hook.task.session.turns, len(hook.task.steps)) == (1, 1)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import msgspec
 import pytest
 
 from clawlog.protocol.errors import RpcError
-from clawlogd.settings import Heartbeat
+from clawlogd.model import TaskStatus
+from clawlogd.settings import Heartbeat, Http
 from support.backend_process import BackendProcess
-from support.plain_server import PlainServer
+from support.plain_server import PlainServer, Recorded
 from support.running_backend import Api
 from support.running_daemon import QUICK, RunningDaemon, until
 
@@ -165,3 +166,35 @@ async def test_beats_are_not_saved_up_while_the_backend_is_away(daemon: RunningD
     assert plain.only_task.beats[before].get("summary") == "number 4"
     times = [beat["at"] for beat in plain.only_task.beats]
     assert times == sorted(set(times))
+
+
+async def test_no_heartbeat_of_a_task_that_ended_while_those_of_others_were_sent(
+    new_daemon: Callable[..., RunningDaemon], plain: PlainServer
+) -> None:
+    daemon = new_daemon(msgspec.structs.replace(QUICK, http=Http(max_parallel=1)))
+    await daemon.start()
+    for task_id in "ab":
+        await daemon.call("task.create", title=task_id, task_id=task_id, base_url=plain.url)
+    await daemon.flush()
+    await plain.until(lambda: all(task.beats for task in plain.tasks.values()))
+    registry, told = daemon.services.registry, {task_id: len(plain.tasks[n].beats) for n, task_id in _numbered(plain)}
+    first: list[str] = []
+
+    def end_the_other(request: Recorded) -> None:
+        if request.path.endswith("/heartbeat") and not first:
+            first.append(request.path.split("/")[3])
+            (other,) = [task for task in registry if task.remote_id != first[0]]
+            registry.put(msgspec.structs.replace(other, status=TaskStatus.DONE))
+
+    plain.intercept = end_the_other
+    for task_id in "ab":
+        daemon.services.heartbeats._due.setdefault(plain.url, {})[task_id] = None  # noqa: SLF001 - both in one round
+    daemon.services.backends.wake(plain.url)
+    await plain.until(lambda: bool(first) and any(len(plain.tasks[n].beats) > told[task] for n, task in _numbered(plain)))
+    await daemon.call("task.create", title="c", task_id="c", base_url=plain.url)
+    await daemon.flush()  # another round is over
+    assert sum(len(plain.tasks[n].beats) - told[task] for n, task in _numbered(plain) if task in told) == 1
+
+
+def _numbered(plain: PlainServer) -> list[tuple[int, str]]:
+    return [(number, task.title) for number, task in plain.tasks.items()]

@@ -234,3 +234,27 @@ async def _until_lost(sidecar: Sidecar) -> None:
             sidecar.heartbeats.tick()
             sidecar.clock.pass_(0.1)
             await asyncio.sleep(0.001)
+
+
+async def test_before_the_spool_is_read_at_a_start_only_a_process_that_runs_is_vouched_for(
+    start: Start, identity: WatchedProcess, child: asyncio.subprocess.Process
+) -> None:
+    starting = await start()
+    starting.create("lives", watched=identity)
+    starting.create("gone", watched=WatchedProcess(child.pid, started_ticks=-1))
+    assert {beat.task_id for beat in starting.beats()} == {"lives"}
+    assert starting.beats_within(60) != []
+    assert starting.task("gone").live  # what the spool holds may say how it went on
+    starting.begin()
+    await until(lambda: not (starting.beats() or starting.task("gone").live))
+
+
+async def test_no_agent_is_declared_lost_while_something_of_it_waits_to_be_read(sidecar: Sidecar) -> None:
+    waiting = {"t"}
+    sidecar.liveness.waits_unread = waiting.__contains__
+    sidecar.create(lease_s=5.0)
+    sidecar.beats_within(60)
+    assert sidecar.task().live
+    waiting.clear()
+    sidecar.beats_within(10)
+    assert await lost(sidecar) == ["no word from the agent within its lease of 5 s"]
