@@ -29,11 +29,12 @@ def test_the_stored_run_has_every_peer_at_the_version_that_is_installed() -> Non
     assert all((CLIENTS / each.client).exists() for each in (OURS, *PEERS))
 
 
+@pytest.mark.timeout(120)  # two seconds of processor; the rest is waiting for those who wait
 def test_a_small_run_measures_what_needs_no_library_and_says_what_it_cannot(tmp_path: Path) -> None:
     stored = tmp_path / "run.json"
     command = [sys.executable, "-m", "benchmarks.peers", "curl", "urllib", "--runs", "1", "--updates", "10"]
     command += ["--bound", "0.5", "--watched", "0.2", "--output", str(stored)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=50)
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=100)
     run = results.load(stored)
     ours, *others = run.measured
     assert (ours.name, [each.name for each in others]) == ("clawlog", ["curl", "Python, urllib"])
@@ -58,9 +59,8 @@ def test_what_cannot_be_installed_is_left_out_with_the_reason(tmp_path: Path, mo
     monkeypatch.setenv("CLAWLOG_BENCH_PEERS", str(tmp_path))
     with pytest.raises(environments.Unavailable, match="no-such-program is not on this machine"):
         environments.python(Peer("x", "x", "direct.py", short=("no-such-program",)))
-    monkeypatch.setenv("PIP_NO_INDEX", "1")
-    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
-    with pytest.raises(environments.Unavailable, match=r"clawlog-no-such==1 cannot be installed: No matching distribution"):
+    monkeypatch.setattr(environments, "INSTALL_LIMIT_S", 0.0)
+    with pytest.raises(environments.Unavailable, match=r"clawlog-no-such==1 was not installed within 0 s"):
         environments.python(Peer("x", "x", "direct.py", "clawlog-no-such", "1"))
 
 
