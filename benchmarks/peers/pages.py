@@ -63,11 +63,11 @@ def figures(run: Run) -> str:
     measured = [(peer, found) for peer in PEERS if (found := run.of(peer.name)) is not None]
     costs = [f"{peer.key} {_times(found.step.ratio).removesuffix(' ×')}" for peer, found in measured if found.step is not None]
     away = [f"{peer.key} {_blocked(found.refused, run)}" for peer, found in measured if found.refused is not None]
-    rates = [f"{peer.key} {found.rate.per_s:,.0f}" for peer, found in measured if found.rate is not None]
+    rates = [f"{peer.key} {_rate(found)}" for peer, found in measured if found.rate is not None]
     lines = [
         f"**A step reported** by a process of its own takes {_ms(ours.step.wall_s)}; times that: {', '.join(costs)}.",
         f"**With the server down** it takes {_blocked(ours.refused, run)} and the update arrives later; {', '.join(away)}.",
-        f"**Updates in a row**, each on disk before the next: {ours.rate.per_s:,.0f} a second; {', '.join(rates)}.",
+        f"**Updates in a row**, each on disk before the next: {ours.rate.per_s:,.0f} a second. The others', each by what it calls taken: {', '.join(rates)}.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -89,7 +89,7 @@ def _rate(found: Measured) -> str:
     rate = found.rate
     if rate is None:
         return "–"
-    lost = f"; {rate.taken:,} of {rate.sent:,} arrived" if rate.taken < rate.sent else ""
+    lost = f" ({rate.sent - rate.taken:,} of {rate.sent:,} lost)" if rate.taken < rate.sent else ""
     return f"{rate.per_s:,.0f}{lost}"
 
 
