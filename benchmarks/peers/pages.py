@@ -67,8 +67,10 @@ def figures(run: Run) -> str:
     lines = [
         f"**A step reported** by a process of its own takes {_ms(ours.step.wall_s)}; times that: {', '.join(costs)}.",
         f"**With the server down** it takes {_blocked(ours.refused, run)} and the update arrives later; {', '.join(away)}.",
-        f"**Updates in a row**, each on disk before the next: {ours.rate.per_s:,.0f} a second. "
-        f"The others', each by what it calls taken: {', '.join(rates)}.",
+        (
+            f"**Updates in a row**, each on disk before the next: {ours.rate.per_s:,.0f} a second. "
+            f"The others', each by what it calls taken: {', '.join(rates)}."
+        ),
     ]
     return "\n".join(f"- {line}" for line in lines)
 
