@@ -11,7 +11,7 @@ COMPILE = $(BIN)/python -m compileall -q client/clawlog daemon/clawlogd backend/
 
 NEW_ENOUGH := import sys; sys.version_info >= (3, 11) or sys.exit("clawlog needs Python 3.11 or newer, this is " + sys.version.split()[0] + ": make PYTHON=python3.11")
 
-.PHONY: venv demo test pythons faults simulate agents lint format bench docs man dist lock sbom clean
+.PHONY: venv demo test pythons faults simulate agents lint format bench bench-peers docs man dist lock sbom clean
 .DEFAULT_GOAL := venv
 
 venv: .venv/.stamp  ## .venv with the project (editable) and all tools
@@ -73,6 +73,9 @@ format: venv
 bench: venv  ## every benchmark (under ten minutes); prints the table and draws benchmarks/scaling.svg
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python -m benchmarks
+
+bench-peers: venv  ## what others cost beside ours, in environments of their own (1 GB, a quarter of an hour at most); writes docs/compared.md. ARGS="curl mlflow"
+	$(BIN)/python -m benchmarks.peers $(ARGS)
 
 docs: venv  ## the documents as a site, in site/
 	$(BIN)/mkdocs build --clean --quiet

@@ -14,6 +14,8 @@ from benchmarks.figures import Figure, ratio
 from benchmarks.programs import ROOT, Caller, backend, daemon, environment
 
 RUNS = 40
+COMMANDS = {"status": 2.6, "status --json": 2.6, "tasks --json": 2.6, "--help": 2.0, "tasks": 9.0, "tasks --help": 7.0}
+"""The commands that are asked often, and their targets: the last two load click, and the first of them rich."""
 
 
 def run() -> list[Figure]:
@@ -38,8 +40,11 @@ def run() -> list[Figure]:
         for name, command in calls.items():
             figures.append(_against(f"update_status.py {name} / bare python", command, bare, env, 1.25))
         figures.append(_against("create_task.py, 3 steps / bare python", create, bare, env, 1.4))
-        status = [sys.executable, "-c", "from clawlog.cli.entry import main; main()", "status"]
-        figures.append(_against("clawlog status / bare python", status, bare, env, 4.3))
+        program = [sys.executable, "-c", "from clawlog.cli.entry import main; main()"]
+        for words, target in COMMANDS.items():
+            figures.append(_against(f"clawlog {words} / bare python", [*program, *words.split()], bare, env, target))
+        pressed = {"_CLAWLOG_COMPLETE": "bash_complete", "COMP_WORDS": "clawlog show ", "COMP_CWORD": "2"}
+        figures.append(_against("completion of a task in bash / bare python", program, bare, {**env, **pressed}, 2.5))
         slower, ours = _pairs(direct, calls["heartbeat"], env)
         detail = f"{_ms(slower)} direct, {_ms(ours)} ours"
         figures.append(ratio("direct argparse + urllib / update_status.py heartbeat", slower, ours, 4.5, ">=", detail))

@@ -12,40 +12,14 @@ from importlib import import_module
 from typing import NoReturn
 
 import click
+from click.shell_completion import CompletionItem
 
 from clawlog import exits, locations, streams
 from clawlog.cli import version
-from clawlog.cli.epilogs import MEANINGS, epilog
+from clawlog.cli.catalogue import COMMANDS, EPILOG, OPTIONS, SUMMARY
 from clawlog.cli.errors import CommandError, status_of
 from clawlog.cli.suggestions import Group, complete_in_bash
 from clawlog.errors import ClawlogError
-
-COMMANDS = {
-    "up": "Run the embedded backend and the daemon together.",
-    "demo": "Watch a complete run on temporary state; it ends by itself.",
-    "run": "Run a command as a task.",
-    "status": "Show the daemon's health and queue.",
-    "tasks": "List the tasks, what needs attention first.",
-    "show": "Show one task with its timeline.",
-    "top": "Show all tasks live in the terminal.",
-    "watch": "Follow one task until it ends.",
-    "open": "Open the dashboard, or a task's page.",
-    "stop": "Ask tasks to stop at their next safe boundary.",
-    "close": "End tasks whose agents are gone.",
-    "acknowledge": "Say that you have seen a failed or lost task.",
-    "flush": "Wait until the backends have received everything.",
-    "dead-letter": "List, retry or drop the events that a backend refused.",
-    "contract": "Show or try how a backend is spoken to.",
-    "doctor": "Check the installation and say what to fix.",
-    "install": "Install systemd units, the skill, hooks or MCP settings.",
-    "uninstall": "Undo clawlog install.",
-    "hooks": "Try the hook of an agent.",
-    "mcp": "Report tasks for agents, by the Model Context Protocol.",
-    "backend": "Run the embedded backend alone.",
-    "completion": "Print shell completion for bash, zsh or fish.",
-}
-"""Every command, in the order of the help, with its short help: so that the help need not import them all."""
-
 
 _MODULES = {"uninstall": "install.uninstall"}
 """Where a command's module is not named for it."""
@@ -76,6 +50,11 @@ class LazyCommands(Group):
         except BrokenPipeError:
             return exits.SUCCESS
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        """The names and options that begin so, importing no command."""
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [CompletionItem(name, help=COMMANDS[name]) for name in COMMANDS if name.startswith(incomplete)] + options
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Writes the list of commands, importing none."""
         del ctx
@@ -90,30 +69,15 @@ def _print_version(ctx: click.Context, option: click.Parameter, value: bool) -> 
         ctx.exit()
 
 
-_EPILOG = epilog(
-    ("clawlog demo", "see it work"),
-    ("clawlog up --open", "backend, daemon and dashboard"),
-    ("clawlog run -- make all", "a command as a task"),
-    s1="failed (clawlog status: degraded)",
-    s3="clawlog status: no daemon is running",
-    s65=MEANINGS[exits.REFUSED],
-    s69=MEANINGS[exits.UNAVAILABLE],
-    s74=MEANINGS[exits.OUTPUT_FAILED],
-    s75=MEANINGS[exits.UNKNOWN_FOR_NOW],
-    s130=MEANINGS[exits.INTERRUPTED],
-)
-
-
 @click.group(
     cls=LazyCommands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog=_EPILOG,
+    help=SUMMARY,
+    epilog=EPILOG,
 )
-@click.option(
-    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Show the version and exit."
-)
+@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help=OPTIONS["--version"])
 def cli() -> None:
-    """See what long-running agent tasks do, know that they are alive, and stop them softly."""
+    """The program; what it says of itself is in ``catalogue``."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -24,14 +24,14 @@ def complete_live_task(ctx: click.Context, param: click.Parameter, incomplete: s
 
 
 def _completed(incomplete: str, *, live: bool) -> list[CompletionItem]:
-    from clawlog.cli.render import tables, views  # noqa: PLC0415 - only a completion pays for it
+    from clawlog.cli.render import ids, views  # noqa: PLC0415 - only a completion pays for it
     from clawlog.cli.sources import lookup  # noqa: PLC0415 - as above
 
     known = lookup.known()
-    chars = tables.id_chars([each.task_id for each in known])
+    chars = ids.chars([each.task_id for each in known])
     found = []
     for each in known:
-        names = (tables.short_id(each.task_id, chars), each.task_id)
+        names = (ids.short(each.task_id, chars), each.task_id)
         name = next((name for name in names if name.startswith(incomplete)), None)
         if name is not None and not (live and each.status in views.ENDED):
             found.append(CompletionItem(name, help=each.title))

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from clawlog.cli import quick_status
+from clawlog.cli.quick import status as quick_status
 from clawlog.cli.sources import daemon
 from process.cli.conftest import Clawlog
 from support.installation import Installation, wait_until
@@ -56,7 +56,7 @@ def test_where_all_is_well_it_is_answered_at_once_and_as_the_command_itself_answ
         assert client.flush().flushed
     env = {name: value for name, value in fresh.env.items() if not name.startswith("COV")}  # it loads much of its own
     ran = subprocess.run([sys.executable, "-c", QUICK], env=env, capture_output=True, text=True, check=True, timeout=20)
-    assert "clawlog.cli.quick_status" in ran.stderr.split()
+    assert "clawlog.cli.quick.status" in ran.stderr.split()
     assert not SLOW & set(ran.stderr.split())
     quick, whole = ran.stdout.splitlines(), clawlog(fresh, "status").stdout.splitlines()
     assert quick[0] == "Needs you 1 · Dead 1 · Failed 1 (24 h)"

@@ -1,7 +1,7 @@
 """``clawlog status``: the daemon's health and queue, on one screen.
 
 During an outage it answers four questions: since when, why, how much waits, and how long there is room. Where all is well,
-``cli.quick_status`` has answered before this is loaded.
+``cli.quick.status`` has answered before this is loaded.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
 from clawlog.cli.errors import BackendUnreachable
-from clawlog.cli.render import output, tables, times
+from clawlog.cli.render import ids, output, times
 from clawlog.cli.render.backend_views import BackendTask, Receipts
 from clawlog.cli.render.receipts import receipt_lines
 from clawlog.cli.render.views import ENDED
@@ -120,7 +120,7 @@ class StopFollower:
         self.is_over = False
         self._backend = backend
         self._task_id = found.task_id
-        self._prefix = f"{tables.short_id(found.task_id, tables.LISTED_CHARS)}  " if prefixed else ""
+        self._prefix = f"{ids.short(found.task_id, ids.LISTED_CHARS)}  " if prefixed else ""
         self._quiet = quiet
         self._printed = 0
         self._away = False

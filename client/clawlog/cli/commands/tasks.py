@@ -13,11 +13,10 @@ import click
 from clawlog import exits
 from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
-from clawlog.cli.render import output, rows, states, tables, views
+from clawlog.cli.render import ids, output, rows, states, tables, views
 from clawlog.cli.render.rows import TaskRow
 from clawlog.cli.render.views import TaskView
-from clawlog.cli.sources.backend import DEFAULT_LIMIT, Backend
-from clawlog.client import Client
+from clawlog.cli.sources.query import DEFAULT_LIMIT
 from clawlog.protocol import vocabulary
 
 GROUPS: Mapping[str, Callable[[TaskView], bool]] = {
@@ -119,7 +118,7 @@ def _show(listed: Listed, limit: int | None) -> None:
     on_terminal, console = sys.stdout.isatty(), output.console()
     room = max(console.height - _LINES_BESIDE, _LEAST_ROWS) if on_terminal else None
     shown = listed.rows[: limit or room]
-    chars = tables.id_chars(listed.known) if on_terminal else None
+    chars = ids.chars(listed.known) if on_terminal else None
     table = tables.tasks(shown, width=console.width, id_chars=chars)
     if not on_terminal:
         output.draw(table)
@@ -131,6 +130,8 @@ def _show(listed: Listed, limit: int | None) -> None:
 
 
 def _of_daemon(status: str | None, wanted: Mapping[str, str]) -> Listed:
+    from clawlog.client import Client  # noqa: PLC0415 - the help need not pay for it
+
     with Client(autostart=False) as client:
         answer = client.list_tasks()
     every = views.tasks(answer)
@@ -144,6 +145,8 @@ def _is(task: TaskView, status: str | None) -> bool:
 
 
 def _of_backend(url: str, query: Mapping[str, str | int | None]) -> Listed:
+    from clawlog.cli.sources.backend import Backend  # noqa: PLC0415 - the daemon's tasks are listed without it
+
     backend = Backend(url, os.environ)
     answer = backend.tasks_answer(**query, sort="attention")
     found = backend.read_tasks(answer)

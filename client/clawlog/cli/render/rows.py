@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from clawlog.cli.render import states
-from clawlog.cli.render.backend_views import BackendStep, BackendTask
 from clawlog.cli.render.views import Measure, StepView, TaskView
 from clawlog.protocol import vocabulary
+
+if TYPE_CHECKING:  # the daemon's tasks are listed without them
+    from clawlog.cli.render.backend_views import BackendStep, BackendTask
 
 
 @dataclass(frozen=True, slots=True)

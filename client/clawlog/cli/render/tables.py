@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from clawlog.cli.render import output, states, times
+from clawlog.cli.render import ids, output, states, times
 from clawlog.cli.render.rows import TaskRow
 
 if TYPE_CHECKING:
     from rich.table import Table
     from rich.text import Text
 
-SHORTEST_ID = 4
-LISTED_CHARS = 8
-"""How many of an id's last characters stand before a line about one of several tasks."""
 _WIDE, _WIDEST = 120, 200
 """From how many columns on a table has room for what was last said and where, and for who does it."""
 _BAR_CELLS = 5
@@ -47,7 +43,7 @@ def tasks(found: Sequence[TaskRow], *, width: int, id_chars: int | None = None) 
     shown.add_column("AGE", no_wrap=True, justify="right")
     for each in found:
         cells: list[str | Text] = [
-            short_id(each.task_id, id_chars) if id_chars else each.task_id,
+            ids.short(each.task_id, id_chars) if id_chars else each.task_id,
             Text(f"{states.MARKS.get(each.state, ' ')} {each.state}", style=each.style),
             output.one_row(_title(each, with_summary=not wide)),
         ]
@@ -83,20 +79,3 @@ def _progress(row: TaskRow) -> Text:
     filled = row.steps_ended * _BAR_CELLS // row.steps
     bar = "▓" * filled + "░" * (_BAR_CELLS - filled)
     return Text(f"{row.steps_ended}/{row.steps} ".rjust(6)).append(bar, "dim")
-
-
-def id_chars(task_ids: Sequence[str]) -> int:
-    """Returns how many last characters keep these ids distinct."""
-    ordered = sorted(each[::-1] for each in task_ids)
-    return max(SHORTEST_ID, *(_shared_chars(one, other) + 1 for one, other in pairwise(ordered)), 0)
-
-
-def short_id(task_id: str, chars: int) -> str:
-    """Returns an id's last characters: at least so many, and none that a command line would take for a flag."""
-    while task_id[-chars:].startswith("-") and chars < len(task_id):
-        chars += 1
-    return task_id[-chars:]
-
-
-def _shared_chars(one: str, other: str) -> int:
-    return next((index for index, pair in enumerate(zip(one, other, strict=False)) if pair[0] != pair[1]), len(one))

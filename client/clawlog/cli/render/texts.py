@@ -6,9 +6,12 @@ A daemon cleans what it hands on; one of an earlier version does not, and a back
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from clawlog.protocol.summary import one_line
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # what loads this counts its milliseconds
+    from typing import Any
 
 _UNSHOWN = re.compile("[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from clawlog import exits
 from clawlog.cli.errors import BackendRefused, BackendUnreachable, CommandError
-from clawlog.cli.render import tables, times, views
+from clawlog.cli.render import ids, times, views
 from clawlog.cli.render.views import TaskView
 from clawlog.cli.sources import configuration
 from clawlog.cli.sources.backend import Backend
@@ -155,11 +155,11 @@ def _only(candidates: Sequence[_Candidate], text: str) -> str | None:
 
 
 def _ambiguous(meant: Sequence[_Candidate], text: str) -> str:
-    chars = max(len(text) + 1, tables.id_chars([each.task_id for each in meant]))
+    chars = max(len(text) + 1, ids.chars([each.task_id for each in meant]))
     lines = [f"{text!r} matches {len(meant)} tasks; give more of the last characters of the id:"]
     for each in meant[:_CANDIDATES_SHOWN]:
         age = f"{times.age(times.age_s(each.created_at))} ago" if each.created_at else "-"
-        lines.append(f"  {tables.short_id(each.task_id, chars)}  {age:<10} {each.title}")
+        lines.append(f"  {ids.short(each.task_id, chars)}  {age:<10} {each.title}")
     if len(meant) > _CANDIDATES_SHOWN:
         lines.append(f"  and {len(meant) - _CANDIDATES_SHOWN} more: clawlog tasks")
     return "\n".join(lines)

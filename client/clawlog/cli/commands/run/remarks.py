@@ -10,7 +10,7 @@ import contextlib
 import os
 import termios
 
-from clawlog.cli.render import tables
+from clawlog.cli.render import ids
 from clawlog.connection.results import CreatedTask
 from clawlog.protocol.summary import one_line
 
@@ -39,7 +39,7 @@ class Remarks:
         if self._named:
             return
         self._named = True
-        name = tables.short_id(task.task_id, tables.SHORTEST_ID)
+        name = ids.short(task.task_id, ids.SHORTEST)
         self._say(f"task {name} · {task.url}" if task.url else f"task {name}")
 
     def stopped(self, by: str | None, reason: str | None) -> None:

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from clawlog.cli.commands.top.model import Model, Order, View, tally
-from clawlog.cli.render import marks, output, states, tables, times
+from clawlog.cli.render import ids, marks, output, states, tables, times
 from clawlog.cli.render.counts import counted
 from clawlog.cli.render.rows import of_daemon
 from clawlog.cli.render.views import TaskView
@@ -92,7 +92,7 @@ def _tasks(model: Model, rows: int, width: int) -> RenderableType:
         none = "no tasks" if model.show_all else "no active tasks; press a to show ended ones"
         return Text("no such tasks" if model.query else none, style="dim")
     first = _first(model, rows)
-    id_chars = tables.id_chars([each.task_id for each in model.tasks])
+    id_chars = ids.chars([each.task_id for each in model.tasks])
     visible = [of_daemon(each) for each in model.tasks[first : first + rows]]
     shown: Table = tables.tasks(visible, width=width, id_chars=id_chars)
     shown.expand = True

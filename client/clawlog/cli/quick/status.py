@@ -1,54 +1,53 @@
-"""``clawlog status`` where all is well, at the price of a script's call: a person types it often, and prompts and bars poll it.
+"""``clawlog status`` where all is well: a person types it often, and prompts and bars poll it.
 
-It asks the daemon as the scripts do, looks at what ``cli.checks`` looks at beside that, and draws the same screen. Where
-anything is unusual (no daemon, a problem, another version, a folder that others can read, a backend that was not reached, a
-clock that differs), it prints nothing, and the command itself finds out what it is and says what to do. So it knows when
-nothing is wrong, and never what is; ``tests/process/cli/test_ten_faults.py`` tries both.
-
-It must not import click, rich, dataclasses, socket, typing or urllib, nor anything that does.
+It looks at what ``cli.checks`` looks at beside the daemon's answer, and draws the same screen, or prints the same document.
+Anything unusual (no daemon, a problem, another version, a folder that others can read, a backend that was not reached, a clock
+that differs) is left to the command itself, which finds out what it is and says what to do. So this knows when nothing is
+wrong, and never what is; ``tests/process/cli/test_ten_faults.py`` tries both.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import stat
-from _socket import AF_UNIX, IPPROTO_TCP, SOCK_STREAM, getaddrinfo, socket
+from _socket import IPPROTO_TCP, SOCK_STREAM, getaddrinfo, socket
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from clawlog import exits, locations
 from clawlog.cli import version
+from clawlog.cli.quick import daemon
 from clawlog.cli.render import daemon_lines, states
 from clawlog.protocol.vocabulary import PROTOCOL_VERSION
 
-TIMEOUT_S = 1.0
-"""For how long the daemon is waited for; the command itself waits longer, and says that it did not answer."""
 _PROBE_S = 2.0
-_MAX_BYTES = 8 * 1024 * 1024
-_MAX_PATH_BYTES = 107
 _LOW_BYTES = 256 * 1024**2
 _SKEW_S = 10.0
 _EARLIEST_YEAR = 2025
 _PROXIES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
-Answers = tuple[dict[str, object], dict[str, object], dict[str, object]]
+_TASKS = (
+    ("task.list", {"active": True, "limit": daemon_lines.MOST_ACTIVE}),
+    ("task.list", {"active": False, "limit": daemon_lines.MOST_ENDED}),
+)
+"""What is asked for the screen's first line."""
 
 
-def run(env: Mapping[str, str]) -> int | None:
-    """Prints the status; returns the exit status, or None where the command itself has to look, and nothing was printed."""
+def run(env: Mapping[str, str], *, as_json: bool = False) -> int | None:
+    """Prints the status of a daemon with which all is well; returns as the package says."""
     try:
         path = locations.socket_address(env)
         if not _is_sound(path, locations.state_dir(env)):
             return None
-        answer, active, ended = exchange(path)
+        answer, *listed = daemon.exchange(path, (daemon.STATUS, *(() if as_json else _TASKS)))
         if not _is_well(answer, path, env):
             return None
-        screen = daemon_lines.screen(answer, daemon_lines.fleet(answer, active, ended), (), healthy=True)
-        data = "".join(f"{each}\n" for each in states.painted(screen, colour=states.has_colour(env))).encode("utf-8", "replace")
-        while data:
-            data = data[os.write(1, data) :]
+        if as_json:
+            daemon.put_json({"running": True, **answer, "findings": []})
+            return exits.SUCCESS
+        screen = daemon_lines.screen(answer, daemon_lines.fleet(answer, *listed), (), healthy=True)
+        daemon.put("".join(f"{each}\n" for each in states.painted(screen, colour=states.has_colour(env))))
     except BrokenPipeError:
         return exits.SUCCESS
     except KeyboardInterrupt:
@@ -58,38 +57,9 @@ def run(env: Mapping[str, str]) -> int | None:
     return exits.SUCCESS
 
 
-def exchange(path: str) -> Answers:
-    """Asks the daemon for its status, the tasks that have not ended, and those that ended last.
-
-    Raises:
-        OSError: It did not answer.
-        LookupError: It refused, as one of an earlier version may.
-    """
-    asked = [
-        '{"jsonrpc":"2.0","id":1,"method":"daemon.status","params":{}}',
-        f'{{"jsonrpc":"2.0","id":2,"method":"task.list","params":{{"active":true,"limit":{daemon_lines.MOST_ACTIVE}}}}}',
-        f'{{"jsonrpc":"2.0","id":3,"method":"task.list","params":{{"active":false,"limit":{daemon_lines.MOST_ENDED}}}}}',
-    ]
-    connection = socket(AF_UNIX, SOCK_STREAM)
-    try:
-        connection.settimeout(TIMEOUT_S)
-        connection.connect(path)
-        connection.sendall("".join(f"{line}\n" for line in asked).encode())
-        received = bytearray()
-        while received.count(b"\n") < len(asked):
-            chunk = connection.recv(1 << 18)
-            if not chunk or len(received) > _MAX_BYTES:
-                raise OSError("no whole answer")
-            received += chunk
-    finally:
-        connection.close()
-    answers = {each["id"]: each["result"] for each in map(json.loads, received.splitlines())}
-    return answers[1], answers[2], answers[3]
-
-
 def _is_sound(path: str, state_dir: str) -> bool:
     """Whether socket and state folder are as they should be, by the rules of ``checks.sockets`` and ``checks.state``."""
-    if not path.startswith("/") or len(os.fsencode(path)) > _MAX_PATH_BYTES:
+    if not daemon.is_path(path):
         return False
     us = os.geteuid()
     folder, found = os.lstat(os.path.dirname(path)), os.lstat(path)

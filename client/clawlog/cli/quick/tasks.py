@@ -1,0 +1,28 @@
+"""``clawlog tasks --json``, which programs poll: the daemon's own answer."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from clawlog import exits, locations
+from clawlog.cli import version
+from clawlog.cli.quick import daemon
+
+
+def run(env: Mapping[str, str]) -> int | None:
+    """Prints the tasks of a daemon of this version; returns as the package says."""
+    try:
+        path = locations.socket_address(env)
+        if not daemon.is_path(path):
+            return None
+        status, listed = daemon.exchange(path, (daemon.STATUS, ("task.list", {})))
+        if status["version"] != version.installed():  # of another, its shape is looked at first
+            return None
+        daemon.put_json(listed)
+    except BrokenPipeError:
+        return exits.SUCCESS
+    except KeyboardInterrupt:
+        return exits.INTERRUPTED
+    except (OSError, ValueError, LookupError, TypeError, RecursionError, locations.Unfit):
+        return None
+    return exits.SUCCESS
