@@ -87,15 +87,21 @@ dist: venv  ## the wheel and the sdist, in dist/, checked as an index would
 	$(BIN)/python -m hatchling build -d dist
 	$(BIN)/twine check --strict dist/*
 
-lock: venv  ## requirements.lock: every library at one version, with hashes, for all Pythons that the project takes
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
-	  --custom-compile-command "make lock" $(ARGS) --output-file requirements.lock pyproject.toml
+# What a user may add; the rest are a developer's.
+EXTRAS := fast mcp notify otel postgres
+COMPILE_LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-emit-index-url \
+  --custom-compile-command "make lock" $(ARGS)
 
-sbom: venv  ## build/sbom.json: what requirements.lock brings, as CycloneDX
+lock: venv  ## requirements.lock: every library at one version, with hashes, for all Pythons that the project takes; requirements-extras.lock with all extras
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
+	$(COMPILE_LOCK) --output-file requirements.lock pyproject.toml
+	echo 'psycopg[binary]' | $(COMPILE_LOCK) --constraint requirements.lock $(EXTRAS:%=--extra %) --output-file requirements-extras.lock pyproject.toml -
+
+sbom: venv  ## build/sbom.json and build/sbom-extras.json: what each lock brings, as CycloneDX
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[deploy]'
 	@mkdir -p build
-	$(BIN)/cyclonedx-py requirements --pyproject pyproject.toml --output-reproducible --sv 1.6 -o build/sbom.json requirements.lock
+	for each in "" -extras; do $(BIN)/python -W ignore::UserWarning -m cyclonedx_py requirements --pyproject pyproject.toml \
+	  --output-reproducible --sv 1.6 -o build/sbom$$each.json requirements$$each.lock || exit 1; done
 
 clean:
 	rm -rf .venv .nox build .pytest_cache .mypy_cache .ruff_cache .hypothesis htmlcov dist site

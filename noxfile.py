@@ -15,13 +15,15 @@ nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = False
 
 
-# What differs between Pythons first: the loop's children and descriptors, the reading of requests, the wire.
+# What differs between Pythons first: the loop's children and descriptors, reading of requests, the wire, threads beside a fork.
 QUICK = (
     "tests/unit/daemon/rpc",
     "tests/unit/daemon/liveness",
     "tests/contract/test_golden_frames.py",
     "tests/contract/test_openrpc.py",
     "tests/contract/test_verbs.py",
+    "tests/process/cli/test_run_returns.py::test_output_and_errors_on_one_pipe_keep_their_order",
+    "tests/process/cli/test_run_inherits.py::test_a_working_folder_that_is_gone_is_no_hindrance",
 )
 
 

@@ -158,7 +158,7 @@ def _fail(status: int, text: str) -> NoReturn:
 
 
 def _describe(loaded: configuration.Loaded) -> str:
-    lines = [f"settings are good ({loaded.path or 'no file'})"]
+    lines = [f"settings are good for clawlogd {__version__} ({loaded.path or 'no file'})"]
     for key, value in configuration.flatten(loaded.settings):
         lines.append(f"  {key} = {value!r}  ({loaded.origins.get(key, 'default')})")
     return "\n".join(lines)

@@ -7,6 +7,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,9 +70,36 @@ def test_what_it_starts_knows_its_arguments(file: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@every_file
+def test_each_stage_begins_with_an_image(file: Path) -> None:
+    words = [word for word, _ in instructions(file)]
+    assert words[0] == "FROM"
+    named = {rest.partition(" AS ")[2] for word, rest in instructions(file) if word == "FROM"}
+    used = {rest.removeprefix("--from=").partition(" ")[0] for word, rest in instructions(file) if rest.startswith("--from=")}
+    assert used <= named - {""}
+
+
+def pinned(lock: Path) -> dict[str, str]:
+    """The libraries of a lock, with their versions; each has hashes."""
+    locked = lock.read_text(encoding="utf-8")
+    found = dict(re.findall(r"^([\w.-]+)==(\S+).*\\\n    --hash=sha256:[0-9a-f]{64}", locked, re.MULTILINE))
+    assert len(found) == len(re.findall(r"^\w", locked, re.MULTILINE))
+    return found
+
+
+def wanted(requirements: list[str]) -> set[str]:
+    return {found[0] for each in requirements if (found := re.match(r"[\w-]+", each))}
+
+
 def test_the_lock_has_every_library_of_the_project_with_its_hashes(project: Path) -> None:
-    locked = (project / "requirements.lock").read_text(encoding="utf-8")
-    pinned = re.findall(r"^([\w.-]+)==\S+.*\\\n    --hash=sha256:[0-9a-f]{64}", locked, re.MULTILINE)
-    assert len(pinned) == len(re.findall(r"^\w", locked, re.MULTILINE))
-    recipe = (project / "pyproject.toml").read_text(encoding="utf-8").partition("\ndependencies = [")[2].partition("\n]")[0]
-    assert set(re.findall(r'"([\w-]+)', recipe)) <= set(pinned)
+    recipe = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    plain, every = pinned(project / "requirements.lock"), pinned(project / "requirements-extras.lock")
+    assert wanted(recipe["dependencies"]) <= set(plain)
+    extras = [extra for name, extra in recipe["optional-dependencies"].items() if name not in {"dev", "bench", "deploy"}]
+    assert wanted([each for extra in extras for each in extra]) <= set(every)
+    assert plain.items() <= every.items()
+
+
+def test_what_the_backends_image_installs_can_use_postgresql(project: Path) -> None:
+    (line,) = (rest for word, rest in instructions(FILES[0]) if word == "COPY" and rest.startswith("requirements"))
+    assert "psycopg-binary" in pinned(project / line.split()[0])  # the image has no library of PostgreSQL's own

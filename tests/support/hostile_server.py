@@ -163,7 +163,13 @@ class HostileServer:
         # Not a coroutine: asyncio would log each that is cancelled.
         conversation = asyncio.create_task(self._serve(reader, writer))
         self._conversations.add(conversation)
-        conversation.add_done_callback(self._conversations.discard)
+
+        def end(ended: asyncio.Task[None]) -> None:
+            self._conversations.discard(ended)
+            if not writer.transport.is_closing():  # it was cancelled before its first step
+                writer.transport.abort()
+
+        conversation.add_done_callback(end)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

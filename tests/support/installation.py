@@ -20,7 +20,8 @@ from clawlog.cli.sources.backend import Backend
 from clawlog.client import Client
 from clawlog.errors import DaemonUnreachable
 
-CLAWLOG = [sys.executable, "-c", "from clawlog.cli.entry import main; main()"]
+# -P, as in an installed program: nothing is looked for in the working folder (3.13.0 imports no socket where that is gone).
+CLAWLOG = [sys.executable, "-P", "-c", "from clawlog.cli.entry import main; main()"]
 LIMIT_S = 30.0
 
 

@@ -57,6 +57,7 @@ def test_an_agent_without_hooks_is_no_fault(fresh: Installation, clawlog: Clawlo
         "hooks": "missing",
         "trusted": None,
         "last_report_at": None,
+        "mcp": "missing",
     }
     assert said["claude-code"][:2] == (
         "ok",
@@ -162,3 +163,41 @@ def test_codex_says_whether_it_trusts_the_hook(fresh: Installation, clawlog: Cla
     assert said["codex"][:2] == ("ok", "Codex: hooks installed, trusted; no report yet")
     config.write_text("\n".join(lines[:-2]) + "\n")
     assert told(fresh, clawlog)[0]["codex"]["trusted"] is False
+
+
+def of_mcp(fresh: Installation, clawlog: Clawlog) -> tuple[dict[str, str], list[tuple[str, str, str]]]:
+    """Whether each agent starts ``clawlog mcp``, and what is said of it."""
+    told = clawlog(fresh, "doctor", "--json").json
+    findings = [(each["verdict"], each["found"], each["advice"]) for each in told["findings"] if each["check"] == "mcp"]
+    return {each["agent"]: each["mcp"] for each in told["agents"]}, findings
+
+
+def test_which_agents_start_the_server_of_tools_is_said(
+    fresh: Installation, clawlog: Clawlog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert of_mcp(fresh, clawlog) == ({}, [])
+    for name in (".gemini", ".codex", ".claude"):
+        (fresh.folder / name).mkdir()
+    states, findings = of_mcp(fresh, clawlog)
+    assert (set(states.values()), [each[0] for each in findings]) == ({"missing"}, ["ok"])
+    assert "`clawlog install mcp`" in findings[0][1]
+    for arguments in (["gemini-cli"], ["claude-code", "--allow"]):
+        assert clawlog(fresh, "install", "mcp", *arguments).status == 0
+    states, findings = of_mcp(fresh, clawlog)
+    assert states == {"claude-code": "installed", "codex": "missing", "gemini-cli": "installed"}
+    assert findings == [("ok", "`clawlog mcp` is started by Claude Code, Gemini CLI", "")]
+    settings = fresh.folder / ".gemini" / "settings.json"
+    settings.write_text(settings.read_text(encoding="utf-8").replace('"mcp"', '"mpc"'), encoding="utf-8")
+    (fresh.folder / ".codex" / "config.toml").write_text("[[", encoding="utf-8")
+    states, findings = of_mcp(fresh, clawlog)
+    assert states == {"claude-code": "installed", "codex": "unknown", "gemini-cli": "outdated"}
+    assert [each[0] for each in findings] == ["warning", "ok"]
+    assert findings[0][2] == "see what differs: clawlog install mcp gemini-cli --dry-run"
+    monkeypatch.setattr("clawlog.cli.sources.mcp_library.metadata.version", lambda _: "1.9")
+    _, findings = of_mcp(fresh, clawlog)
+    verdict, said, advice = findings[-1]
+    assert (verdict, said) == (
+        "fault",
+        "clawlog mcp needs version 2 of the library mcp, and 1.9 is installed, and agents start it: Claude Code, Gemini CLI",
+    )
+    assert "pip install 'mcp>=2,<3'" in advice

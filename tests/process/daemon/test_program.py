@@ -35,7 +35,7 @@ async def test_a_checked_configuration_shows_each_value_and_where_it_came_from(f
     status, out, err = await run_to_end(folder, "--config", str(file), "--log-level", "debug", "--check-config", env=env)
     assert (status, err) == (0, "")
     lines = out.splitlines()
-    assert lines[0] == f"settings are good ({file})"
+    assert lines[0] == f"settings are good for clawlogd {__version__} ({file})"
     for line in (
         f"  base_url = 'http://localhost:9000'  ({file})",
         f"  heartbeat.interval_s = 12.0  ({file})",

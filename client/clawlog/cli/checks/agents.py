@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from clawlog import agents as hooks
+from clawlog.cli.checks import mcp
 from clawlog.cli.checks.environment import Environment
 from clawlog.cli.checks.findings import Finding, fault, ok, warning
+from clawlog.cli.checks.mcp import SetUp
 from clawlog.cli.render import times
 from clawlog.cli.render.views import TaskView
 from clawlog.cli.sources import agents, codex
@@ -45,6 +47,7 @@ class AgentState:
         hooks: Whether its hooks are there.
         trusted: Whether it trusts them; None where it does not ask, or that is not known.
         last_report_at: When it last reported, in RFC 3339; None where it did not, as far as is known.
+        mcp: Whether it is set up to start `clawlog mcp`.
     """
 
     agent: str
@@ -54,6 +57,7 @@ class AgentState:
     hooks: Hooks
     trusted: bool | None
     last_report_at: str | None
+    mcp: SetUp
 
 
 def reporting(environment: Environment, tasks: Sequence[TaskView]) -> tuple[list[Finding], list[AgentState]]:
@@ -75,8 +79,10 @@ def reporting(environment: Environment, tasks: Sequence[TaskView]) -> tuple[list
         is_trusted = codex.is_trusted(each.folder, hooks.hooks_folder(env)) if each.agent.name == "codex" else None
         last = _last_report(each.agent.name, environment.state_dir, tasks)
         program = each.program
-        states.append(AgentState(each.agent.name, each.agent.title, program, version, told, is_trusted, last))
+        serves = mcp.set_up(each.agent, env)
+        states.append(AgentState(each.agent.name, each.agent.title, program, version, told, is_trusted, last, serves))
         findings.append(_judged(each, states[-1], amiss, missing))
+    findings += mcp.served([(each.agent, each.title, each.mcp) for each in states])
     return findings, states
 
 

@@ -1,4 +1,7 @@
-"""Checks the installation: programs, their versions, and settings that would let the daemon start."""
+"""Checks the installation: programs, their versions, and settings that would let the daemon start.
+
+Where all is well ``clawlogd`` is started once: it says its version with its settings.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,10 @@ from dataclasses import dataclass
 from importlib.metadata import version
 
 from clawlog.cli.checks.environment import Environment
-from clawlog.cli.checks.findings import Finding, fault, ok, warning
+from clawlog.cli.checks.findings import Finding, Verdict, fault, ok, warning
 
 _LIMIT_S = 20.0
+_GOOD = re.compile(r"settings are (?P<found>good)(?: for clawlogd (?P<version>\S+))?(?P<where>.*)")
 _SETTING = re.compile(r"^  (?P<key>[\w.]+) = (?P<value>.*)  \((?P<origin>.*)\)$")
 
 
@@ -25,12 +29,40 @@ class Setting:
     origin: str
 
 
-def versions(environment: Environment) -> Iterator[Finding]:
-    """Checks the versions of this program, of Python and of the daemon's program."""
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What ``clawlogd`` says of itself and of its settings.
+
+    Attributes:
+        version: Its version; None where it did not say it together with its settings.
+        findings: Of the settings.
+        settings: What is in force; empty where it would not start.
+    """
+
+    version: str | None = None
+    findings: tuple[Finding, ...] = ()
+    settings: tuple[Setting, ...] = ()
+
+    @property
+    def startable(self) -> bool:
+        """Whether its settings would let it start."""
+        return all(finding.verdict is not Verdict.FAULT for finding in self.findings)
+
+
+def versions(environment: Environment, installed: Installed) -> Iterator[Finding]:
+    """Checks the versions of this program, of Python and of the daemon's program.
+
+    Args:
+        environment: The user's set-up.
+        installed: What the daemon's program says.
+    """
     own = version("clawlog-status-sync")
     yield ok("version", f"clawlog {own}, Python {platform.python_version()} on {platform.system()} {platform.release()}")
     if environment.program is None:
         yield fault("program", "clawlogd is not installed", "install it: pipx install . in a clone of its repository")
+        return
+    if installed.version == own:
+        yield ok("program", environment.program)
         return
     ran = _run([environment.program, "--version"], environment.variables)
     printed = ran.stdout.strip() or ran.stderr.strip() or f"ended with status {ran.returncode}"
@@ -44,19 +76,22 @@ def versions(environment: Environment) -> Iterator[Finding]:
         yield ok("program", environment.program)
 
 
-def configuration(environment: Environment) -> tuple[list[Finding], list[Setting]]:
-    """Checks whether the daemon would accept its settings; returns the findings and the settings."""
+def configuration(environment: Environment) -> Installed:
+    """Checks whether the daemon would accept its settings."""
     if environment.program is None:
-        return [], []
+        return Installed()
     ran = _run([environment.program, "--check-config"], environment.variables)
     if ran.returncode != 0:
         printed = ran.stderr.strip().removeprefix("clawlogd: ")
-        return [fault("settings", printed, "correct that key or file; docs/configuration.md lists every key")], []
+        return Installed(
+            findings=(fault("settings", printed, "correct that key or file; docs/configuration.md lists every key"),)
+        )
     first, *lines = ran.stdout.splitlines()
-    settings = [Setting(*found.groups()) for line in lines if (found := _SETTING.match(line))]
+    settings = tuple(Setting(*found.groups()) for line in lines if (found := _SETTING.match(line)))
     changed = [setting.key for setting in settings if setting.origin != "default"]
-    shown = first.removeprefix("settings are ") + (f"; set: {', '.join(changed)}" if changed else "")
-    return [ok("settings", shown)], settings
+    said = _GOOD.match(first)
+    shown = (said["found"] + said["where"] if said else first) + (f"; set: {', '.join(changed)}" if changed else "")
+    return Installed(said["version"] if said else None, (ok("settings", shown),), settings)
 
 
 def _run(command: list[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

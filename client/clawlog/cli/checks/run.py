@@ -18,14 +18,14 @@ _QUICK_S = 2.0
 
 def run_all(environment: Environment) -> tuple[list[Finding], list[Setting], list[AgentState]]:
     """Makes all checks; returns all findings, the daemon's settings, and the coding agents that are here."""
-    configured, settings = program.configuration(environment)
+    installed = program.configuration(environment)
     if closed := list(sandbox.inside(environment)):  # else each check would find the same
-        return [*program.versions(environment), *configured, *closed], settings, []
-    view, reported = daemons.answering(environment, startable=_startable(configured))
+        return [*program.versions(environment, installed), *installed.findings, *closed], [*installed.settings], []
+    view, reported = daemons.answering(environment, startable=installed.startable)
     about_agents, found = agents.reporting(environment, lookup.known() if view is not None else ())
     findings = [
-        *program.versions(environment),
-        *configured,
+        *program.versions(environment, installed),
+        *installed.findings,
         *state.folder(environment),
         *state.disk(environment),
         *state.spooled(environment),
@@ -35,7 +35,7 @@ def run_all(environment: Environment) -> tuple[list[Finding], list[Setting], lis
         *backends.spoken_to(view),
         *about_agents,
     ]
-    return findings, settings, found
+    return findings, [*installed.settings], found
 
 
 def beside_daemon(environment: Environment, view: DaemonView) -> list[Finding]:
@@ -60,20 +60,16 @@ def without_daemon(environment: Environment, reason: str) -> list[Finding]:
         environment: The user's set-up.
         reason: Why it is taken not to run.
     """
-    configured, _ = program.configuration(environment)
+    installed = program.configuration(environment)
     found = [
-        *configured,
+        *installed.findings,
         *state.folder(environment),
         *state.disk(environment),
         *sockets.listening(environment),
-        *daemons.absent(environment, reason, startable=_startable(configured)),
+        *daemons.absent(environment, reason, startable=installed.startable),
         *backends.reachable(environment, None, timeout_s=_QUICK_S),
     ]
     return _wrong(found)
-
-
-def _startable(configured: Iterable[Finding]) -> bool:
-    return all(finding.verdict is not Verdict.FAULT for finding in configured)
 
 
 def _milder(finding: Finding) -> Finding:

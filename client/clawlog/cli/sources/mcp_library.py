@@ -18,16 +18,22 @@ def check() -> None:
     Raises:
         CommandError: It is not, or is of another major version; the text says how to get it.
     """
+    if (found := problem()) is not None:
+        raise CommandError(f"{found}; {remedy()}", exits.UNAVAILABLE)
+
+
+def problem() -> str | None:
+    """Returns what is wrong with it, without importing it; None where nothing is."""
     try:
         version = metadata.version("mcp")
     except metadata.PackageNotFoundError:
-        text = f"clawlog mcp needs the library mcp, which is not installed; {_remedy()}"
-        raise CommandError(text, exits.UNAVAILABLE) from None
+        return "clawlog mcp needs the library mcp, which is not installed"
     if version.partition(".")[0] != str(MAJOR):
-        text = f"clawlog mcp needs version {MAJOR} of the library mcp, and {version} is installed; {_remedy()}"
-        raise CommandError(text, exits.UNAVAILABLE)
+        return f"clawlog mcp needs version {MAJOR} of the library mcp, and {version} is installed"
+    return None
 
 
-def _remedy() -> str:
+def remedy() -> str:
+    """Returns how to get it."""
     own = f"{sys.executable} -m pip install 'mcp>={MAJOR},<{MAJOR + 1}'"
     return f"install it: `pipx install --force '.[mcp]'` in a clone of the repository, or `{own}`"

@@ -159,11 +159,11 @@ def mcp_(*, agents: tuple[str, ...], every: bool, in_project: bool, allow: bool,
     """
     from clawlog.cli.commands.install import mcp  # noqa: PLC0415 - the help need not pay for it
     from clawlog.cli.commands.install.hooks import selection, showing  # noqa: PLC0415 - as above
-    from clawlog.cli.sources import mcp_library  # noqa: PLC0415 - as above
+    from clawlog.cli.sources import mcp_library, mcp_server  # noqa: PLC0415 - as above
 
     mcp_library.check()
     chosen = selection.choose(agents, os.environ, every=every)
-    about = mcp.server(os.environ, selection.project() if in_project else None, is_allowed=allow)
+    about = mcp_server.server(os.environ, selection.project() if in_project else None, is_allowed=allow)
     plan = mcp.install(os.environ, chosen, about, named=bool(agents))
     if not plan.actions and not plan.left and not plan.notes:
         output.warn("everything is as it should be: nothing to do")

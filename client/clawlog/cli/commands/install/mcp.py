@@ -6,48 +6,22 @@ byte.
 
 from __future__ import annotations
 
-import os
-import shutil
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from clawlog import exits
 from clawlog.agents.agent import Agent, McpServer, NotOffered
 from clawlog.agents.catalogue import AGENTS
-from clawlog.agents.installation import OwnFile
 from clawlog.cli.commands.install.hooks import planning
 from clawlog.cli.commands.install.hooks.edits import Wanted
 from clawlog.cli.commands.install.hooks.planning import KIND, HooksPlan
 from clawlog.cli.commands.install.record import MCP, Record
 from clawlog.cli.editing import changes, places
-from clawlog.cli.editing.changes import Edit, Own
+from clawlog.cli.editing.changes import Own
 from clawlog.cli.errors import CommandError, NotEditable
-from clawlog.cli.sources import agents
+from clawlog.cli.sources import agents, mcp_server
 
-_PROGRAM = "clawlog"
-_PATHS = ("CLAWLOG_STATE_DIR", "CLAWLOG_CONFIG")
-_VARIABLES = ("CLAWLOG_SOCKET", *_PATHS, "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME")
-"""By which the daemon is found."""
 _NAMES_SERVER = "names the server clawlog"
-
-
-def server(env: Mapping[str, str], project: str | None = None, *, is_allowed: bool = False) -> McpServer:
-    """Returns what agents are to start: this program, by the path that stays the same when it is upgraded.
-
-    Raises:
-        CommandError: It is not installed as a program.
-    """
-    own = os.path.join(os.path.dirname(sys.executable), _PROGRAM)
-    found = shutil.which(_PROGRAM, path=env.get("PATH", os.defpath))
-    if found is not None and (os.path.realpath(found) == os.path.realpath(own)):
-        own = os.path.abspath(found)
-    if not os.access(own, os.X_OK):
-        raise CommandError(
-            f"there is no program {own} for agents to start; install this project with pipx or pip", exits.UNAVAILABLE
-        )
-    variables = {name: os.path.abspath(env[name]) if name in _PATHS else env[name] for name in _VARIABLES if env.get(name)}
-    return McpServer(env, own, ("mcp",), variables, project, is_allowed)
 
 
 def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *, named: bool) -> HooksPlan:
@@ -68,14 +42,14 @@ def install(env: Mapping[str, str], chosen: Sequence[Agent], about: McpServer, *
     going: dict[str, str] = {}
     for agent in chosen:
         try:
-            needed = _edits(agent, about)
+            needed = mcp_server.edits(agent, about)
         except NotOffered as error:
             planning.skip(plan, agent, str(error), named=named)
             continue
         plan.agents.append(agent.name)
         for each in needed:
             wanted.setdefault(each.path, []).append(Wanted(MCP + agent.name, each))
-        going |= {each.path: MCP + agent.name for each in _edits(agent, replace(about, is_allowed=True))}
+        going |= {each.path: MCP + agent.name for each in mcp_server.edits(agent, replace(about, is_allowed=True))}
     if not plan.agents:
         raise CommandError("nothing was done: none of these agents can be set up so", exits.REFUSED)
     for path, all_wanted in wanted.items():
@@ -106,19 +80,15 @@ def uninstall(env: Mapping[str, str], names: Sequence[str]) -> HooksPlan:
     return plan
 
 
-def _edits(agent: Agent, about: McpServer) -> list[Edit]:
-    return [each for each in agent.mcp(about) if not isinstance(each, OwnFile)]
-
-
 def _unrecorded(env: Mapping[str, str], record: Record, names: Sequence[str]) -> dict[str, list[Own]]:
     """Returns what starts our server in these agents' settings without a record: it may be lost, or a person wrote it."""
     found: dict[str, list[Own]] = {}
     try:
-        possible = [server(env, is_allowed=is_allowed) for is_allowed in (True, False)]
+        possible = mcp_server.possible(env)
     except CommandError:
         return found  # what has no program cannot be known by it
     for agent in agents.named(names):
-        for edit in [each for about in possible for each in _edits(agent, about)]:
+        for edit in [each for about in possible for each in mcp_server.edits(agent, about)]:
             edited = record.edits.get(edit.path)
             if edited is not None and any(own.agent == MCP + agent.name for own in edited.own):
                 continue

@@ -89,7 +89,7 @@ class _Way:
         self._tail = b""
         self._drained = threading.Event()
         self._wake_read, self._wake_write = os.pipe()
-        self._thread = threading.Thread(target=self._copy, name="copy output", daemon=True)
+        self._thread: threading.Thread | None = None
         if self._is_terminal:
             tty.setraw(self.write_fd)
             self.follow_size()
@@ -102,6 +102,8 @@ class _Way:
 
     def begin(self) -> None:
         os.close(self.write_fd)
+        # Made here, behind the fork: of threads that its parent made and did not start, a child holds that they have been.
+        self._thread = threading.Thread(target=self._copy, name="copy output", daemon=True)
         self._thread.start()
 
     def close(self) -> None:
@@ -113,7 +115,8 @@ class _Way:
         self._drained.wait()
 
     def join(self) -> None:
-        self._thread.join()
+        if self._thread is not None:
+            self._thread.join()
 
     def follow_size(self) -> None:
         if self._is_terminal:
