@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 class Trigrams:
     """See :class:`clawlog_backend.storage.search.engine.TextIndex`."""
 
+    newest_first = False
+
     def create(self, connection: Connection) -> None:
         """Make the index; a database without it does, too."""
         try:
