@@ -62,7 +62,7 @@ def test_the_wheel_holds_every_file_of_the_three_packages_and_nothing_else(wheel
             if path.is_file() and "__pycache__" not in path.parts:
                 expected.add(f"clawlog/cli/commands/install/files/{path.relative_to(project)}")
     with zipfile.ZipFile(wheel) as archive:
-        held = {name for name in archive.namelist() if ".dist-info/" not in name and "/share/man/" not in name}
+        held = {name for name in archive.namelist() if ".dist-info/" not in name and ".data/data/share/" not in name}
     assert held == expected
     assert {f"{name}/py.typed" for name in PACKAGES} <= held
     assert any(name.startswith("clawlog_backend/dashboard/") and name.endswith(".html") for name in held)
@@ -81,6 +81,20 @@ def test_a_manual_page_of_every_program_and_command_is_installed(installed: Path
     pages = {path.name: path.read_text(encoding="utf-8") for path in (installed / "share" / "man" / "man1").iterdir()}
     assert {"clawlogd.1", "update_status.py.1", "clawlog.1"} | {f"clawlog-{name}.1" for name in COMMANDS} <= pages.keys()
     assert f'"clawlog {version("clawlog-status-sync")}"' in pages["clawlog.1"]
+
+
+@pytest.mark.parametrize(
+    ("shell", "place"),
+    [
+        ("bash", "bash-completion/completions/clawlog"),
+        ("zsh", "zsh/site-functions/_clawlog"),
+        ("fish", "fish/vendor_completions.d/clawlog.fish"),
+    ],
+)
+def test_the_completion_is_installed_where_the_shell_looks(shell: str, place: str, installed: Path, tmp_path: Path) -> None:
+    written = (installed / "share" / place).read_text(encoding="utf-8")
+    assert written == run_installed(installed, "clawlog", "completion", shell, cwd=tmp_path).stdout
+    assert "_CLAWLOG_COMPLETE" in written
 
 
 def test_the_sdist_holds_the_skill_the_scripts_and_the_units(built: Path) -> None:
