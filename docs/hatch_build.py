@@ -1,4 +1,4 @@
-"""Puts the manual pages and the shells' completion into the wheel, below ``share``, where ``man`` and shells look beside a ``bin``.
+"""Puts manual pages and completion into the wheel, below ``share``, where ``man`` and shells look beside a program's ``bin``.
 
 They are written while the wheel is built, from the parsers themselves (``man_pages.py``, ``clawlog completion``), so that none
 is older than its program.
