@@ -86,6 +86,15 @@ class Database(Protocol):
                 lost while it was committed).
         """
 
+    async def discard(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which only removes what nobody will miss, in one transaction: after a power cut it may be back.
+
+        So nobody who writes has to wait until it is on disk. Like :meth:`write`, it may be run several times.
+
+        Raises:
+            DatabaseError: It could not be written.
+        """
+
     def announce(self, address: str) -> None:
         """Let whoever else would use this database know where its backend is."""
 
