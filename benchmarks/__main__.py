@@ -32,6 +32,7 @@ BENCHMARKS = (
     "backlog",
     "scaling",
     "backend_load",
+    "backend_growth",
     "backend_reads",
     "postgres_load",
     "retention",

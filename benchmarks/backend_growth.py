@@ -1,4 +1,4 @@
-"""What the embedded backend bears as a fleet grows: events over many tasks against few, and the disk that an agent takes in a day.
+"""What the embedded backend bears as a fleet grows: events over many tasks against few, and the disk of an agent's day.
 
 ``CLAWLOG_BENCH_PART=10`` measures with a tenth of the tasks and of the day, for a quick look.
 """
@@ -13,8 +13,10 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import aiohttp
+from sqlalchemy import Connection
 
 from benchmarks.figures import Figure, ratio
 from benchmarks.programs import backend
@@ -104,14 +106,14 @@ def _disk() -> Figure:
 
 
 async def _day(path: Path) -> tuple[int, int]:
-    """Lives through a day by a clock of its own; the file's size at its begin and at its end, with nothing in the log behind it."""
+    """Lives through a day by a clock of its own; the file's size at its begin and its end, the write-ahead log emptied."""
     now = UtcMs.now()
     settings = Settings(database=str(path), port=0)
     async with Backend(settings, clock=lambda: now) as lived:
         for task in lived._running:  # noqa: SLF001 - what it does as time passes is done below, by that clock
             task.cancel()
         created = [
-            {"event_id": new_uuid(), "task_id": f"agent-{n}", "kind": "task_created", "at": now.rfc3339(), "title": f"Agent {n}",
+            {"event_id": new_uuid(), "task_id": f"agent-{n}", "kind": "task_created", "at": now.rfc3339(), "title": f"{n}",
              "steps": [{"title": f"Step {k}"} for k in range(5)]} for n in range(AGENTS)
         ]  # fmt: skip
         await lived.writer.submit([batch_event.validate_python(event) for event in created])
@@ -132,8 +134,9 @@ async def _day(path: Path) -> tuple[int, int]:
 
 
 async def _size(lived: Backend, path: Path) -> int:
-    # Outside a transaction, where a read begins one.
-    await lived.database.read(
-        lambda connection: connection.connection.driver_connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    )  # type: ignore[union-attr]
-    return path.stat().st_size
+    def empty_log(connection: Connection) -> int:
+        driver: Any = connection.connection.driver_connection  # at which no transaction was begun
+        driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return path.stat().st_size
+
+    return await lived.database.read(empty_log)
