@@ -33,6 +33,7 @@ BENCHMARKS = (
     "many_tasks",
     "scaling",
     "backend_load",
+    "backend_growth",
     "backend_reads",
     "postgres_load",
     "retention",

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
 from time import monotonic
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row, Select, func, literal_column, select
 
@@ -35,8 +35,13 @@ _KEEP_CHANGES = 100_000
 _KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps and stops are kept with their task
 _TASKS_WALKED_AT_ONCE = 2_000  # looked at for their age, in one read
 _TASKS_AT_ONCE, _STEPS_AT_ONCE = 50, 1_000  # removed in one transaction; more steps only where one task has them
-_ROWS_AT_ONCE = (100, 2_000)  # removed in one transaction: at least, at most
+_ROWS_AT_ONCE = (100, 500)  # removed in one transaction: at least, at most; who writes next waits until they are on disk
 _REMOVING_S = 0.02  # what one transaction that removes may take
+
+_Removed = tuple[int, float]
+"""How many rows a transaction removed, and when its turn came."""
+
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -120,12 +125,12 @@ class Maintenance:
         """Remove the changes that nobody will resume from."""
         before = self._clock().plus(ms=-_KEEP_CHANGES_MS)
 
-        async def prune(at_once: int) -> int:
-            number, floor = await self._database.write(
-                lambda connection: changes.prune(connection, before=before, keep=_KEEP_CHANGES, at_once=at_once)
+        async def prune(at_once: int) -> _Removed:
+            (number, floor), began = await self._database.discard(
+                _timed(lambda connection: changes.prune(connection, before=before, keep=_KEEP_CHANGES, at_once=at_once))
             )
             self._log.raise_floor(floor)
-            return number
+            return number, began
 
         await self._pace.repeat(prune)
 
@@ -163,12 +168,12 @@ class Maintenance:
         query = _old_tasks(cutoff).where(tasks.c.n.in_(numbers))
 
         # A long history goes first, a part at a time: with its task, it would all go at once.
-        async def remove_part(at_once: int) -> int:
+        async def remove_part(at_once: int) -> _Removed:
             def work(connection: Connection) -> int:
                 old = list(connection.execute(query).scalars())
                 return _remove_events(connection, _EVENTS.where(events.c.task_n.in_(old)).limit(at_once))
 
-            return await self._database.write(work)
+            return await self._database.discard(_timed(work))
 
         def remove(connection: Connection) -> ChangeSet:
             return self._store.remove(connection, list(connection.execute(query).scalars()), self._clock())
@@ -184,28 +189,42 @@ class Maintenance:
         is_beat = events.c.kind == literal_column("'heartbeat'")
         oldest = _EVENTS.where(is_beat, events.c.received_ms < cutoff).order_by(events.c.received_ms)
 
-        async def remove(at_once: int) -> int:
-            return await self._database.write(lambda connection: _remove_events(connection, oldest.limit(at_once)))
+        async def remove(at_once: int) -> _Removed:
+            return await self._database.discard(_timed(lambda connection: _remove_events(connection, oldest.limit(at_once))))
 
         await self._pace.repeat(remove)
 
 
 class _Pace:
-    """As many rows for each transaction as take about ``_REMOVING_S`` on this machine."""
+    """As many rows for each transaction as take about ``_REMOVING_S`` on this machine, and as long a rest after each.
+
+    What counts is the time from when a transaction's turn came: to wait for others must not look like work, nor be taken for a
+    reason to do more at once.
+    """
 
     def __init__(self) -> None:
         self._at_once = _ROWS_AT_ONCE[0]
 
-    async def repeat(self, step: Callable[[int], Awaitable[int]]) -> None:
+    async def repeat(self, step: Callable[[int], Awaitable[_Removed]]) -> None:
         """Repeat a step, which removes at most as many rows as it is given and says how many, until no more are left."""
         least, most = _ROWS_AT_ONCE
         while True:
-            began = monotonic()
-            if await step(self._at_once) < self._at_once:
-                return
+            number, began = await step(self._at_once)
             took = monotonic() - began
+            if number < self._at_once:
+                return
             self._at_once = max(least, min(most, self._at_once * 2, int(self._at_once * _REMOVING_S / took)))
-            await asyncio.sleep(0)  # whoever waits to write goes first
+            await asyncio.sleep(min(took, _REMOVING_S))  # whoever waits to write goes first
+
+
+def _timed(work: Callable[[Connection], T]) -> Callable[[Connection], tuple[T, float]]:
+    """The work, with when its turn came."""
+
+    def run(connection: Connection) -> tuple[T, float]:
+        began = monotonic()
+        return work(connection), began
+
+    return run
 
 
 _EVENTS: Select[Any] = select(events.c.task_n, events.c.seq)

@@ -88,6 +88,7 @@ def watch(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, 
 
     monkeypatch.setattr(backend.database, "read", watched(backend.database.read))
     monkeypatch.setattr(backend.database, "write", watched(backend.database.write))
+    monkeypatch.setattr(backend.database, "discard", watched(backend.database.discard))
     return costs
 
 
@@ -120,16 +121,16 @@ async def test_what_is_old_is_removed_and_the_log_tells(backend: Backend) -> Non
 
 async def test_a_task_that_was_heard_of_meanwhile_stays(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
     await backend.database.write(lambda c: fill(c, age_ms=3 * DAY_MS, tasks=2, events=20))
-    write = backend.database.write
+    discard = backend.database.discard
 
-    async def written_once_more(work: Callable[[Connection], Any]) -> Any:
+    async def discarded_once_more(work: Callable[[Connection], Any]) -> Any:
         monkeypatch.undo()
         at = SteerableClock()().rfc3339()
         heard = {"kind": "step_status", "event_id": "heard", "task_id": "t2", "at": at, "step_id": "s1", "status": "running"}
         await backend.writer.submit([batch_event.validate_python(heard)])
-        return await write(work)
+        return await discard(work)
 
-    monkeypatch.setattr(backend.database, "write", written_once_more)
+    monkeypatch.setattr(backend.database, "discard", discarded_once_more)
     await backend.maintenance.remove_old_tasks()
     left = await backend.database.read(numbers_of_rows)
     assert (left["tasks"], left["events"]) == (1, 11)

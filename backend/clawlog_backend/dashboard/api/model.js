@@ -96,7 +96,7 @@ function readStep(json, taskHasEnded) {
   };
 }
 
-/** Whether the agent is alive; what is left out is as `before`. */
+/** Whether the agent is alive; what is left out is as `before`, but that a heartbeat by itself is one more. */
 function readLiveness(json, before = UNKNOWN) {
   return {
     state: json.state ?? before.state,
@@ -105,7 +105,7 @@ function readLiveness(json, before = UNKNOWN) {
     evidence: "evidence" in json ? json.evidence : before.evidence,
     pid: "pid" in json ? json.pid : before.pid,
     reason: "reason" in json ? (json.reason ?? "") : before.reason,
-    beats: json.beats ?? before.beats,
+    beats: json.beats ?? before.beats + ("vouched_at" in json ? 1 : 0),
   };
 }
 

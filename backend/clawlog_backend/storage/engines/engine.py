@@ -86,6 +86,15 @@ class Database(Protocol):
                 lost while it was committed).
         """
 
+    async def discard(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which only removes what nobody will miss, in one transaction: after a power cut it may be back.
+
+        So nobody who writes has to wait until it is on disk. Like :meth:`write`, it may be run several times.
+
+        Raises:
+            DatabaseError: It could not be written.
+        """
+
     async def hint(self, sender: str) -> None:
         """Let other replicas know that there is something new, where the engine has a way; it may get lost.
 

@@ -187,6 +187,14 @@ class PostgresqlDatabase:
 
         return await asyncio.get_running_loop().run_in_executor(self._writing, run)
 
+    async def discard(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` as :meth:`write` does.
+
+        Raises:
+            DatabaseError: It could not be written.
+        """
+        return await self.write(work)
+
     def _committed(self, work: Callable[[Connection], T]) -> T:
         pause_s = _FIRST_PAUSE_S
         for attempt in range(1, _ATTEMPTS + 1):

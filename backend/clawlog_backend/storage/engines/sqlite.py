@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -156,6 +157,23 @@ class SqliteDatabase:
 
         return await self._in_thread(run)
 
+    async def discard(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction without waiting for the disk; what is written next waits for both.
+
+        Raises:
+            DatabaseError: It could not be written; nothing of it was.
+        """
+
+        def run() -> T:
+            connection = self._connected()
+            try:
+                with _unsynced(connection), connection.begin():
+                    return work(connection)
+            except DBAPIError as error:
+                raise DatabaseError(f"cannot write to the database: {error.orig}") from error
+
+        return await self._in_thread(run)
+
     async def hint(self, sender: str) -> None:
         """Nothing to do: there is no other replica."""
 
@@ -218,6 +236,17 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
     ):
         cursor.execute(f"PRAGMA {pragma}")
     cursor.close()
+
+
+@contextmanager
+def _unsynced(connection: Connection) -> Iterator[None]:
+    # Straight at the driver: SQLAlchemy would begin a transaction, in which the setting would not take effect.
+    driver: Any = connection.connection.driver_connection
+    driver.execute("PRAGMA synchronous = NORMAL")
+    try:
+        yield
+    finally:
+        driver.execute("PRAGMA synchronous = FULL")
 
 
 def _begin(connection: Connection) -> None:

@@ -87,10 +87,12 @@ def test_counters_statuses_and_history_agree_with_the_steps(raw: list[dict[str, 
             taken = [e for e, outcome in zip(chunk, applied.outcomes, strict=True) if outcome.status is EventStatus.OK]
             before = changes.find_position(connection)
             assert applied.change is None or applied.change.seq == before.seq
-            repeated = store.apply(connection, taken, NOW)
+            # Of heartbeats the history keeps few, and of the others the newest alone is known again (see test_beats.py).
+            kept_ones = [event for event in taken if event.kind != "heartbeat"]
+            repeated = store.apply(connection, kept_ones, NOW)
             assert {outcome.status for outcome in repeated.outcomes} <= {EventStatus.DUPLICATE}
             assert (repeated.change, changes.find_position(connection)) == (None, before)
-            accepted += taken
+            accepted += kept_ones
         page = task_list.list_tasks(connection, now=NOW, limit=10)
         stored = {row.task_id: row for row in connection.execute(select(schema.tasks, schema.liveness).join(schema.liveness))}
         for task in page.tasks:
@@ -115,7 +117,8 @@ def test_counters_statuses_and_history_agree_with_the_steps(raw: list[dict[str, 
             if task.steps and len(ended) == len(task.steps) and row.reported is None and task.closed is None:
                 assert task.status == ("failed" if failed else "done")
             detail = queries.task_detail(connection, task.task_id, now=NOW)
-            assert [e["event_id"] for e in detail.events] == [e.event_id for e in accepted if e.task_id == task.task_id]
+            history = [event["event_id"] for event in detail.events if event["kind"] != "heartbeat"]
+            assert history == [event.event_id for event in accepted if event.task_id == task.task_id]
             assert json.loads(views.task_json.dump_json(task))["task_id"] == task.task_id
         counts = page.counts
         assert counts.all == len(page.tasks)
