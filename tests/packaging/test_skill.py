@@ -33,13 +33,24 @@ def body() -> str:
 
 
 def shell_commands(text: str) -> list[list[str]]:
-    """Each command of the fenced shell blocks, split into words; what `$(…)` holds counts as a command of its own."""
+    """Each command of the fenced shell blocks, split into words; what `$(…)` holds counts as a command of its own.
+
+    A quotation may go over several lines.
+    """
     commands = []
     for block in re.findall(r"```(?:sh|bash|shell)\n(.*?)```", text, re.DOTALL):
-        for line in block.replace("\\\n", " ").splitlines():
-            inner = re.search(r"\$\((.*)\)", line)
-            if words := shlex.split(inner[1] if inner else line, comments=True):
-                commands.append(words)
+        begun = ""
+        for line in block.replace("\\\n", " ").splitlines(keepends=True):
+            try:
+                words = shlex.split(begun + line, comments=True)
+            except ValueError:  # the quotation is still open
+                begun += line
+                continue
+            inner = re.search(r"\$\((.*)\)", begun + line)
+            begun = ""
+            if words:
+                commands.append(shlex.split(inner[1]) if inner else words)
+        assert begun == ""
     return commands
 
 

@@ -137,14 +137,21 @@ def _followers(connection: Connection) -> None:
     for table in (schema.followers, schema.notifications, schema.waiting_traces):
         table.create(connection)
     connection.execute(text("DROP INDEX tasks_by_standing"))
-    for index in schema.tasks.indexes:
-        if index.name in {"tasks_by_status", "tasks_by_stop", "tasks_by_loss"}:
-            index.create(connection)
+    next(index for index in schema.tasks.indexes if index.name == "tasks_by_status").create(connection)
+    _create_narrow_indexes(connection)
     connection.execute(text("ALTER TABLE database_info ADD COLUMN serves_from INTEGER DEFAULT '0' NOT NULL"))
     if connection.dialect.name == "postgresql":
         connection.execute(text('ALTER TABLE tasks ALTER COLUMN reversed_id TYPE VARCHAR(64) COLLATE "C"'))
         partitions.move_history(connection, UtcMs.now())
         text_index(connection.dialect).create(connection)
+
+
+def _create_narrow_indexes(connection: Connection) -> None:
+    """Make the indexes of few tasks the last ones: of two that serve a statement alike, SQLite takes the one made last."""
+    for index in schema.tasks.indexes:
+        if index.name in {"tasks_by_stop", "tasks_by_loss"}:
+            index.drop(connection, checkfirst=True)
+            index.create(connection)
 
 
 def _start_counters(connection: Connection, seq: int, task_n: int) -> None:
@@ -206,6 +213,7 @@ def _create(connection: Connection) -> None:
         partitions.create(connection, UtcMs.now())
     else:
         schema.metadata.create_all(connection)
+    _create_narrow_indexes(connection)
     text_index(connection.dialect).create(connection)
     values = {"only": 1, "schema_version": SCHEMA_VERSION, "serves_from": SERVES_FROM, "floor_seq": 0}
     connection.execute(schema.database.insert().values(**values, store_id=uuid4().hex))

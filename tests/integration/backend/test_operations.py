@@ -177,7 +177,7 @@ async def test_a_database_of_a_later_version_is_left_alone(
 ) -> None:
     start_backend().stop()
     with sqlite3.connect(tmp_path / "backend.db") as database:
-        database.execute("UPDATE database_info SET schema_version = 99")
+        database.execute("UPDATE database_info SET schema_version = 99, serves_from = 99")
     database.close()
     before = (tmp_path / "backend.db").read_bytes()
     with pytest.raises(DatabaseError, match=r"schema version 99.*upgrade"):

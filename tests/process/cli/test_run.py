@@ -238,7 +238,7 @@ def test_the_commands_output_keeps_the_terminals_size(running: Installation) -> 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="wants bash, for its job control")
 def test_ctrl_z_stops_both_and_fg_continues_both(running: Installation, tmp_path: Path) -> None:
     script = tmp_path / "run"
-    script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{CLAWLOG[2]}' run -- '{sys.executable}' -c '{TALKATIVE}'\n")
+    script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{CLAWLOG[-1]}' run -- '{sys.executable}' -c '{TALKATIVE}'\n")
     script.chmod(0o755)
     with on_terminal(running, "bash", "--norc", "--noprofile", "-i") as screen:
         screen.type(f"PS1='ready> '\n{script}\n")

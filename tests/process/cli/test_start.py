@@ -164,7 +164,7 @@ def test_bash_lists_ids_with_their_titles_and_types_the_id_alone(running: Instal
     """
     program = running.folder / "bin" / "clawlog"
     program.parent.mkdir(exist_ok=True)
-    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{CLAWLOG[2]}' \"$@\"\n")
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{CLAWLOG[-1]}' \"$@\"\n")
     program.chmod(0o755)
     env = {**running.env, "PATH": f"{program.parent}:{os.environ['PATH']}"}
     ran = subprocess.run(["bash", "--norc", "-c", asks], env=env, capture_output=True, text=True, check=True, timeout=30)
