@@ -127,8 +127,8 @@ def _steps_lost_in_an_upgrade() -> Patches:
 def _page_without_its_last() -> Patches:
     newest = Registry.newest_first
 
-    def changed(self: Registry, place: Any = None) -> Iterator[Any]:
-        return itertools.islice(newest(self, place), 1 if place is not None else 0, None)
+    def changed(self: Registry, place: Any = None, **only: Any) -> Iterator[Any]:
+        return itertools.islice(newest(self, place, **only), 1 if place is not None else 0, None)
 
     return [(Registry, "newest_first", changed)]
 
