@@ -211,6 +211,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
         created_ms: When it was created, in milliseconds since 1970.
         steps: In order of position. Kept in rows of their own on disk.
         status: Its status.
+        status_seq: The number of the event by which it came to that; 0 where an older daemon knew of it.
         finished: Whether the agent itself reported its end: then only ``running`` reopens it.
         summary: The last summary reported for the task as a whole.
         ended_ms: When it ended.
@@ -239,6 +240,7 @@ class Task(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     created_ms: int
     steps: tuple[Step, ...] = ()
     status: TaskStatus = TaskStatus.PENDING
+    status_seq: int = 0
     finished: bool = False
     summary: str | None = None
     ended_ms: int | None = None

@@ -165,7 +165,11 @@ class Services:
             StorageFailed: The disk does not take writes.
         """
         task = change.task
-        self.outbox.add(change.event, context.at_ms, task.base_url, reply, first=change.first)
+        seq = self.outbox.add(change.event, context.at_ms, task.base_url, reply, first=change.first)
+        before = self.registry.find(task.task_id)
+        status_seq = seq if before is None or before.status is not task.status else before.status_seq
+        if status_seq != task.status_seq:
+            task = msgspec.structs.replace(task, status_seq=status_seq)
         self.registry.put(task, head=change.head, steps=change.steps, gone=change.gone)
         if not task.status.ended:
             self.liveness.record_command(task, at_ms=context.spooled_at_ms)

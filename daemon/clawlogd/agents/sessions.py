@@ -7,7 +7,8 @@ one that has ended is reopened, and an agent is never refused because its task h
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 import msgspec
 
@@ -59,8 +60,11 @@ class Taken(msgspec.Struct, frozen=True, gc=False):
     durable: bool
 
 
-def take(services: Services, report: Report, context: CallContext) -> Taken | Awaitable[Taken]:
+def take(services: Services, report: Report, context: CallContext) -> Taken | Callable[[], Awaitable[Taken]]:
     """Takes in a report.
+
+    Returns:
+        What came of it; what takes it in, where that has to wait for something. It may never be begun, if its caller goes.
 
     Raises:
         TooManyTasks: As many tasks are known as may be, and this is a new session.
@@ -72,9 +76,9 @@ def take(services: Services, report: Report, context: CallContext) -> Taken | Aw
     if not begins:
         services.sessions.openings.hear(report.task_id, report.prompt)
     if task is None:
-        return _open(services, report, context)
+        return partial(_open, services, report, context)
     if begins and context.session is not None and turns.may_start_again(Chain(_adopted(task, report), report.at_ms), report):
-        return _open_again(services, report, context)
+        return partial(_open_again, services, report, context)
     return _change(services, task, report, context)
 
 

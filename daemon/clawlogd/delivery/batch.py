@@ -164,7 +164,7 @@ class BatchProfile:
         event = without(_decode(stored.body), self._without.get(stored.seq, ()))
         task = self._registry.get(stored.task_id)
         unknown = unmapped(task) - added
-        said = nearest(event, task, self._words.lacks, unknown, self._words.told(task.task_id))
+        said = nearest(event, task, self._words.lacks, unknown, self._words.told(task.task_id), seq=stored.seq)
         if said[-1] is not event:
             return _Said(event, said)
         listed = {step.step_id for step in event.steps or ()} if event.kind is EventKind.PLAN else {event.step_id}

@@ -112,20 +112,23 @@ def nearest(
     lacks: Callable[[Word], bool],
     unknown_steps: Collection[str],
     told: Mapping[str, str] | None = None,
+    *,
+    seq: int = 0,
 ) -> list[Event]:
     """What is sent for an event: itself, or what is nearest to it.
 
     Args:
         event: What happened, with the ids that callers know.
-        task: Its task as it is now.
+        task: Its task as it is now. Its status may have been set by a later event, that is told later.
         lacks: Whether the server lacks a word.
         unknown_steps: The steps of the task that the server does not know.
         told: The statuses of steps that the server was told in place of plans.
+        seq: The event's number; 0 for one that is not in the outbox: the task's status is told after it.
 
     Returns:
         In order; the last bears the event's id.
     """
-    word = word_of(event)
+    word, task = word_of(event), _as_of(event, seq, task)
     if word is Word.PROGRESS and lacks(word):
         event = msgspec.structs.replace(event, summary=measured(event.summary, event.progress), progress=None)
     elif word is not None and lacks(word):
@@ -190,6 +193,19 @@ def _plan(
     return [*statuses, _summary(event, task, lacks, "; ".join(parts))]
 
 
+def _as_of(event: Event, seq: int, task: Task) -> Task:
+    """A task with the status that it had when an event happened: a later one is told in its own place."""
+    is_over = task.status.ended
+    if not is_over and task.status is not TaskStatus.WAITING:
+        return task
+    if task.status_seq:
+        is_later = seq < task.status_seq
+    else:
+        since_ms = task.ended_ms if is_over else task.waiting_ms
+        is_later = since_ms is None or event.at < rfc3339(since_ms)
+    return msgspec.structs.replace(task, status=TaskStatus.RUNNING) if is_later else task
+
+
 def _shown(step: NewStep) -> str:
     return step.title if step.status in {None, vocabulary.PENDING} else f"{step.title} ({step.status})"
 
@@ -199,11 +215,11 @@ def _metadata(pairs: Mapping[str, str | None]) -> str:
 
 
 def _summary(event: Event, task: Task, lacks: Callable[[Word], bool], words: str) -> Event:
-    """Words as a summary of the task. They change nothing of a status that the task had at that time."""
+    """Words as a summary of the task. They change nothing of its status."""
     status, before = TaskStatus.RUNNING, ""
-    if task.status.ended and task.ended_ms is not None and event.at >= rfc3339(task.ended_ms):
+    if task.status.ended:
         status, before = task.status, task.summary or ""
-    elif task.status is TaskStatus.WAITING and task.waiting_ms is not None and event.at >= rfc3339(task.waiting_ms):
+    elif task.status is TaskStatus.WAITING:
         status, before = TaskStatus.RUNNING if lacks(Word.WAITING) else task.status, task.summary or ""
     return Event(
         event_id=event.event_id,

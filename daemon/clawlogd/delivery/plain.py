@@ -156,7 +156,7 @@ class PlainProfile:
             return True
         if event.parent_task_id in sending.creating:
             return False
-        answer, new_steps = await self._send_event(event)
+        answer, new_steps = await self._send_event(event, stored.seq)
         if answer.outcome is Outcome.DELIVERED:
             sending.results.append(Result(stored, accepted=True, body=answer.body, new_steps=new_steps))
         elif answer.outcome is Outcome.REFUSED:
@@ -183,8 +183,12 @@ class PlainProfile:
 
     # ── One event ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _send_event(self, event: Event) -> tuple[Answer, Mapping[str, str | None] | None]:
+    async def _send_event(self, event: Event, seq: int = 0) -> tuple[Answer, Mapping[str, str | None] | None]:
         """Sends one event, in other words where the server does not take its own.
+
+        Args:
+            event: The event.
+            seq: Its number; 0 for one that is not in the outbox.
 
         Returns:
             The answer, and of a plan that was taken the steps that the server learned of by it, with its ids for them.
@@ -192,7 +196,7 @@ class PlainProfile:
         task = self._registry.find(event.task_id)
         if task is None:
             return await self._upstream.send_event(event, event.task_id, event.step_id), None
-        said = nearest(event, task, self._words.lacks, unmapped(task), self._words.told(task.task_id))
+        said = nearest(event, task, self._words.lacks, unmapped(task), self._words.told(task.task_id), seq=seq)
         if said[-1] is not event:
             return await self._send_said(event, said, task), None
         word = word_of(event)
@@ -207,7 +211,7 @@ class PlainProfile:
         if answer.outcome is not Outcome.REFUSED:
             return answer, new_steps
         if word is not None and self._may_lack(word, answer):
-            return await self._without_word(event, task, word, answer), None
+            return await self._without_word(event, seq, task, word, answer), None
         if event.kind is EventKind.TASK_CREATED and (members := refused_members(event, answer.detail)):
             self._log.warning("created_without", task_id=task.task_id, members=",".join(sorted(members)))
             return await self._send_as_it_is(without(event, members), task), None
@@ -242,13 +246,13 @@ class PlainProfile:
         known = self._words.knows(word)
         return lacks_word(word, known=known, status=answer.status, code=None, detail=answer.detail)
 
-    async def _without_word(self, event: Event, task: Task, word: Word, refusal: Answer) -> Answer:
+    async def _without_word(self, event: Event, seq: int, task: Task, word: Word, refusal: Answer) -> Answer:
         """Sends an event again, in other words. That they are taken shows that it was the word, and not the task."""
 
         def lacks(other: Word) -> bool:
             return other is word or self._words.lacks(other)
 
-        said = nearest(event, task, lacks, unmapped(task), self._words.told(task.task_id))
+        said = nearest(event, task, lacks, unmapped(task), self._words.told(task.task_id), seq=seq)
         answer = await self._send_said(event, said, task)
         is_word = not self._words.knows(word) or word not in _OWN_ROUTES or refusal.status in _NO_ROUTE
         if answer.outcome is Outcome.DELIVERED and is_word and self._words.missed(word):

@@ -94,8 +94,8 @@ class Outbox:
 
     # ── Writing ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def add(self, event: Event, at_ms: int, base_url: str, reply: bytes | None = None, *, first: Event | None = None) -> None:
-        """Puts an event into the open group.
+    def add(self, event: Event, at_ms: int, base_url: str, reply: bytes | None = None, *, first: Event | None = None) -> int:
+        """Puts an event into the open group. Returns its number.
 
         Args:
             event: What happened.
@@ -114,9 +114,9 @@ class Outbox:
         self.counts.refuse_full(self._settings.now.outbox, 1 if first is None else 2, len(body) + len(first_body))
         if first is not None:
             self._append(first, first_body, at_ms, base_url, None)
-        self._append(event, body, at_ms, base_url, reply)
+        return self._append(event, body, at_ms, base_url, reply)
 
-    def _append(self, event: Event, body: bytes, at_ms: int, base_url: str, reply: bytes | None) -> None:
+    def _append(self, event: Event, body: bytes, at_ms: int, base_url: str, reply: bytes | None) -> int:
         group = self._open or self._group()
         lane = self.lane(base_url)
         seq = self._next_seq
@@ -128,6 +128,7 @@ class Outbox:
         if lane not in self._lanes_on_disk:
             group.lanes[lane] = base_url
         self._recent.remember(event_id, group.done)
+        return seq
 
     def save(self, task: Task, *, head: bool = True, steps: tuple[Step, ...] = (), gone: tuple[Step, ...] = ()) -> None:
         """Puts a task's row and the rows of some of its steps into the open group.

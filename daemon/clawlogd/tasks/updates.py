@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import rfc3339
 from clawlogd.errors import InvalidValue, NoOpenInterrupt, TaskFinished
 from clawlogd.model import Event, EventKind, Task, TaskStatus, WatchedProcess
@@ -68,6 +69,9 @@ def answers_a_stop(task: Task, interrupt_id: str | None) -> bool:
 def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: int, summary: str | None) -> TaskChange:
     """Records that the agent stopped at a safe boundary. It answers one stop; a new request is a new one.
 
+    An agent that answers once more, after its task was taken up again, has stopped once more. Its backend has an answer to that
+    stop by then and may pass over another: so the status is said, too.
+
     Args:
         task: The task.
         interrupt_id: The stop that is answered; None for the newest.
@@ -89,7 +93,7 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         raise InvalidValue(
             "interrupt_id", f"there is no stop {interrupt_id!r}", f"the stop known here is {interrupt.interrupt_id!r}"
         )
-    task, goes_on = end_waiting(task, at_ms)
+    task, first = end_waiting(task, at_ms)
     event = Event(
         event_id=event_id,
         task_id=task.task_id,
@@ -98,6 +102,8 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         interrupt_id=interrupt.backend_id,
         summary=summary,
     )
+    if interrupt.acknowledged and task.status is not TaskStatus.INTERRUPTED:
+        first = Event(new_uuid(), task.task_id, EventKind.TASK_STATUS, event.at, None, TaskStatus.INTERRUPTED, summary)
     after = msgspec.structs.replace(
         task,
         status=TaskStatus.INTERRUPTED,
@@ -106,4 +112,4 @@ def acknowledge(task: Task, interrupt_id: str | None, *, event_id: str, at_ms: i
         seen_ms=at_ms,
         interrupt=msgspec.structs.replace(interrupt, delivered=True, acknowledged=True),
     )
-    return TaskChange(event, after, first=goes_on)
+    return TaskChange(event, after, first=first)

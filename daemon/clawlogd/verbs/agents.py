@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import Annotated, get_args
 
 import msgspec
@@ -104,8 +104,8 @@ def event(services: Services, params: AgentReport, context: CallContext) -> Dura
     return Durable(taken.reply) if taken.durable else taken.answer
 
 
-async def _later(taken: Awaitable[Taken]) -> Durable:
-    return Durable((await taken).reply)
+async def _later(take_in: Callable[[], Awaitable[Taken]]) -> Durable:
+    return Durable((await take_in()).reply)
 
 
 def _report(params: AgentReport, context: CallContext) -> Report:

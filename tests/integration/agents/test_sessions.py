@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import inspect
 import os
 import sys
 import uuid
+import warnings
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,8 +20,10 @@ from clawlog import locations
 from clawlog.protocol.agents import agent_task_id
 from clawlog.protocol.errors import RpcError
 from clawlogd.clock import SystemClock
+from clawlogd.context import CallContext
 from clawlogd.settings import Agents, Heartbeat, Metadata, OutboxBounds
 from clawlogd.upstream.controls import Control
+from clawlogd.verbs import agents
 from support.backend_process import BackendProcess
 from support.running_backend import Api
 from support.running_daemon import QUICK, RunningDaemon, until
@@ -426,3 +431,15 @@ async def test_a_report_for_which_there_is_no_room_is_not_taken_in_part(
     await hook("prompt", prompt="One", event_id=event_id)
     assert hook.task.session is not None
     assert (hook.task.session.turns, len(hook.task.steps)) == (1, 1)
+
+
+async def test_a_report_whose_caller_goes_before_it_is_begun_leaves_nothing_behind(daemon: RunningDaemon) -> None:
+    report = agents.AgentReport(agent="claude-code", session_id=str(uuid.uuid4()), event="prompt", prompt="Tidy up")
+    taken = agents.event(daemon.services, report, CallContext(daemon.services.clock.wall_ms()))
+    assert inspect.iscoroutine(taken)
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        taken.close()  # as the dispatcher does
+        del taken
+        gc.collect()
+    assert [str(each.message) for each in warned] == []

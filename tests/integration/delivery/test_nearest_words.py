@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from clawlogd.clock import SystemClock
 from support.plain_server import PlainServer
 from support.plain_server import Task as PlainTask
 from support.polled_server import PolledServer
@@ -350,3 +351,31 @@ async def test_a_parent_is_named_by_the_id_that_the_server_gave_it(daemon: Runni
     await no_dead_letter(daemon)
     by_title = {task.title: task for task in plain.tasks.values()}
     assert by_title["t"].parent_task_id == str(by_title["p"].task_id)
+
+
+class StandingClock(SystemClock):
+    """By whose wall clock all happens at once."""
+
+    def wall_ms(self) -> int:
+        return 1_772_265_600_000
+
+
+@pytest.mark.parametrize("status", ["done", "waiting"])
+async def test_what_was_said_before_a_new_status_does_not_tell_it_early(
+    new_daemon: Callable[..., RunningDaemon], polled: PolledServer, status: str
+) -> None:
+    daemon = new_daemon(clock=StandingClock())
+    await daemon.start()
+    polled.lacks, polled.knows_steps = NEW_KINDS, True
+    await create(daemon, polled.url)
+    polled.taking.clear()
+    await link(daemon)
+    await daemon.call("task.update", task_id="t", status="running", summary="going on")
+    await daemon.call("task.update", task_id="t", status=status, summary="that is it")
+    polled.taking.set()
+    await no_dead_letter(daemon)
+    assert [(each["status"], each["summary"]) for each in polled.kinds("task_status")] == [
+        ("running", "link: http://ci.test/7 (the build)"),
+        ("running", "going on"),
+        (status, "that is it"),
+    ]

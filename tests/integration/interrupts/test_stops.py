@@ -176,3 +176,17 @@ async def test_a_stop_that_is_withdrawn_is_none(daemon: RunningDaemon, plain: Pl
     plain.only_task.stop = None
     await until(lambda: not (daemon.state_dir / "run" / "stop" / "t").exists())
     assert (await daemon.call("interrupt.check", task_id="t"))["state"] == "none"
+
+
+async def test_an_agent_that_answers_one_stop_again_after_it_went_on_has_stopped_here_and_at_its_backend(
+    daemon: RunningDaemon, embedded: BackendProcess, api: Api
+) -> None:
+    await begin(daemon, embedded.url, "stops-twice")
+    await ask_to_stop(api, "stops-twice", "wrong branch")
+    await daemon.call("interrupt.check", task_id="stops-twice", max_age_s=0)
+    await daemon.call("interrupt.ack", task_id="stops-twice")
+    await daemon.call("task.update", task_id="stops-twice", status="running")
+    await daemon.call("interrupt.ack", task_id="stops-twice", summary="stopped again")
+    await daemon.flush()
+    here, there = await daemon.call("task.get", task_id="stops-twice"), await api.get("stops-twice")
+    assert [(each["status"], each["summary"]) for each in (here, there)] == [("interrupted", "stopped again")] * 2

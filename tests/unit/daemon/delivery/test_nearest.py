@@ -103,6 +103,16 @@ def test_words_leave_a_status_as_it_was_at_that_time() -> None:
     assert (kept.status, kept.summary) == ("waiting", "Which?; link: http://ci.test")
 
 
+def test_whether_a_status_was_there_by_then_is_seen_by_its_number_whatever_the_clock_said() -> None:
+    link = event(EventKind.LINK, url="http://ci.test")
+    done = msgspec.structs.replace(TASK, status=TaskStatus.DONE, status_seq=7, ended_ms=AT_MS, summary="all green")
+    before, after = (nearest(link, done, lambda _: True, (), seq=seq)[-1] for seq in (6, 8))
+    assert (before.status, before.summary) == ("running", "link: http://ci.test")
+    assert (after.status, after.summary) == ("done", "all green; link: http://ci.test")
+    put_back = msgspec.structs.replace(done, ended_ms=AT_MS + 1)
+    assert nearest(link, put_back, lambda _: True, (), seq=8)[-1].status == "done"
+
+
 def test_a_report_of_a_step_that_the_server_does_not_know_is_said_of_its_task() -> None:
     given = event(EventKind.STEP_STATUS, step_id="c", status="done", summary="7 km", progress=Progress(7, 7, "km"))
     (words,) = nearest(given, TASK, lambda _: False, {"c"})
