@@ -23,8 +23,8 @@ ONCE_FAILED = (1, 16, 34, 36, 46, 49, 54, 58)
 
 ONCE_FAILED_QUICKLY = (60, 73, 92, 121, 135, 166, 53, 123, 167)
 """The same, in a shorter time: a session's turns that the spool held back, a process nobody had looked at, a person who was not
-heard after the clock was put back, a stop acknowledged twice, a report taken in part, an end that was told too early; and three that the
-model had to learn."""
+heard after the clock was put back, a stop acknowledged twice, a report taken in part, an end that was told too early; and three
+that the model had to learn."""
 
 
 @pytest.mark.timeout(180)
