@@ -18,6 +18,10 @@ INSTALLED = "/opt/clawlog"
 """Where the box has the wheel, in an environment of its own, as pipx would make it."""
 
 
+HOME = "/var/tmp/root"
+"""The home of root inside: the machine's own may hold settings, tasks and calls of whoever works there."""
+
+
 class SystemdBox:
     """A real systemd as PID 1 of throw-away namespaces over this machine's file system.
 
@@ -35,6 +39,7 @@ class SystemdBox:
             done = subprocess.run([self._tool, "up"], check=False, stdout=said, stderr=said, timeout=50, env=self._env)
             said.seek(0)
             assert done.returncode == 0, said.read()
+        self.run("mkdir", "-p", HOME)
 
     def down(self) -> None:
         subprocess.run([self._tool, "down"], check=True, timeout=50, env=self._env)
@@ -42,7 +47,12 @@ class SystemdBox:
     def run(self, *command: str | Path, status: int | None = 0) -> str:
         """Runs a command inside as root; its stdout. With a ``status`` of None it may end as it likes."""
         done = subprocess.run(
-            [self._tool, "run", *command], check=False, capture_output=True, text=True, timeout=50, env=self._env
+            [self._tool, "run", "env", f"HOME={HOME}", *command],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=50,
+            env=self._env,
         )
         assert status is None or done.returncode == status, (
             f"{command} ended with {done.returncode}, expected {status}\n{done.stdout}\n{done.stderr}\n{self.journal()}"
