@@ -1,7 +1,7 @@
 """The ways to report that are measured: ours, and what somebody would use instead.
 
 Each version is fixed, so that a stored run can be repeated. What is said of durability was seen in system calls
-and code, and of stops in code.
+and code; of stops, in code or in what its authors say, and not by a run.
 """
 
 from __future__ import annotations
