@@ -10,7 +10,8 @@
             with task.step(name):
                 ...
 
-The names below are loaded on first use: the scripts import this package, too, and every module costs them milliseconds.
+The names below are loaded on first use, those of tasks together: the scripts import this package, too, and every module costs
+them milliseconds.
 """
 
 TYPE_CHECKING = False
@@ -133,9 +134,12 @@ def __getattr__(name: str) -> object:
         raise AttributeError(f"module 'clawlog' has no attribute {name!r}")
     import importlib  # noqa: PLC0415 - see the module's docstring
 
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+    # All for tasks at once: a signal handler that reports in the middle of a later import would see half a module.
+    tasks = "clawlog.tasks."
+    for each, home in _HOMES.items():
+        if each == name or (home.startswith(tasks) and _HOMES[name].startswith(tasks)):
+            globals()[each] = getattr(importlib.import_module(home), each)
+    return globals()[name]
 
 
 def __dir__() -> list[str]:

@@ -35,6 +35,21 @@ def test_a_signal_handler_may_call_while_a_call_goes_on(scene: Scene) -> None:
     assert scene.told() == [("task.create", None), ("task.update", "done")]
 
 
+def test_a_signal_handler_may_report_while_the_program_loads_more_of_the_library(scene: Scene) -> None:
+    program = """
+        def report():
+            for _ in clawlog.track(range(2), "a"): pass
+        def handler(frame, *_):
+            if frame.f_code.co_name == "<module>" and "clawlog" in frame.f_code.co_filename: report()
+        with clawlog.task("T", ["a"]):
+            sys.settrace(handler)  # enters where a signal could, and never within itself
+            report()
+            sys.settrace(None)
+        print("reported")
+    """
+    assert scene.run(program) == "reported\n"
+
+
 def test_a_signal_handler_may_report_whatever_the_program_reports(scene: Scene) -> None:
     program = """
         with clawlog.task("T", ["a"]) as task, task.step("a") as step:
