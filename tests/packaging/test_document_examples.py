@@ -96,7 +96,8 @@ NODE = ["node", "--input-type=module", "-"]
     ("heading", "language", "command", "printed"),
     [
         pytest.param("## In a shell", "sh", SHELL, '"healthy":true', marks=NETCAT, id="sh"),
-        pytest.param("## In Python, without the library", "python", PYTHON, "Hello none\n", id="python"),
+        # "unknown" where the backend was not asked yet.
+        pytest.param("## In Python, without the library", "python", PYTHON, "^Hello (none|unknown)$", id="python"),
         pytest.param("## In JavaScript", "js", NODE, "Hello running\n", marks=JAVASCRIPT, id="js"),
     ],
 )
@@ -104,7 +105,7 @@ async def test_the_wire_protocols_examples(
     daemon: DaemonProcess, folder: Path, heading: str, language: str, command: list[str], printed: str
 ) -> None:
     out = await run(folder, command, example("wire-protocol.md", heading, language), XDG_RUNTIME_DIR=str(folder))
-    assert printed in out
+    assert re.search(printed, out, re.MULTILINE)
 
 
 @NETCAT

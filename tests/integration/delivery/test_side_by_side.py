@@ -61,7 +61,7 @@ class Away:
         self.most = max(self.most, self._under_way.total())
         if self._under_way[task] > 1:
             self.doubled.add(task)
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)  # long enough for a busy machine to send the others meanwhile
         self._under_way[task] -= 1
 
     async def _create(self, request: web.Request) -> web.Response:
