@@ -70,6 +70,8 @@ FOUND_BY = {
     "a step is lost in an upgrade": 9,
     "a page of tasks leaves one out": 4,
     "a process is vouched for before it was looked at": 73,
+    "signs are not read": 6,
+    "a listing fails": 4,
     "a drop is never emptied": 4,
 }
 """A seed that finds each planted fault. A change of the plan or of the daemon may want others: see ``--every-mutation``."""

@@ -174,6 +174,10 @@ class World:
         if len(self.violations) == _MOST_VIOLATIONS and self._main is not None:
             self._main.cancel()
 
+    def _note_unhandled(self, _: object, told: dict[str, Any]) -> None:
+        """What nobody has caught."""
+        self.violated("a fault that nobody caught", message=told["message"], error=repr(told.get("exception")))
+
     def next_mark(self) -> str:
         """A text that stands in one call alone."""
         self._marks += 1
@@ -424,6 +428,7 @@ class World:
         while True:
             await asyncio.sleep(self.rhythm.look_s)
             if not self.spool.files and not self.drop.files:
+                self.model.spool_read()
                 self.spooled_tasks.clear()
             self.model.look()
 
@@ -447,6 +452,7 @@ class World:
         before, handlers, propagates = logger.level, logger.handlers[:], logger.propagate
         logger.handlers[:], logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+        self.loop.set_exception_handler(self._note_unhandled)
         try:
             with simulated(self):
                 self._main = self.loop.create_task(self._run())
@@ -461,14 +467,13 @@ class World:
         return Result(self.plan, self.violations, self._lines, self._counts)
 
     def _close(self) -> None:
-        if self.violations:  # what is left is of no interest, and must not be told of
-            self.loop.set_exception_handler(lambda *_: None)
-            self.violations = list(self.violations)
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        for _ in range(50):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+        self.loop.set_exception_handler(lambda *_: None)  # what is left is of no interest
+        for _ in range(2):  # what ends may begin something else
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            for _ in range(50):
+                self.loop.call_soon(self.loop.stop)
+                self.loop.run_forever()
         self.loop.close()
 
 
