@@ -94,7 +94,8 @@ class World:
         self.unwell_until = 0.0
         self.slept_until = 0.0
         self.put_back_s = self.put_forward_s = 0.0
-        self.crashes: list[float] = []
+        self.unwell_since = 0.0
+        self.forgotten: list[tuple[float, float]] = []  # from when to when what was heard is not on disk
         self.model = Model(self)
         self.backends: dict[str, Any] = {}
         for number, url in enumerate(URLS[:2]):
@@ -214,13 +215,12 @@ class World:
         task.all_heard.append(task.heard_at)
 
     def silence_known_s(self, task: TaskModel) -> float:
-        """For how long an agent has been silent, as far as the daemon can know: a crash takes what was not on disk yet.
+        """For how long an agent has been silent, as far as the daemon can know: what was not on disk yet goes with it.
 
         A daemon that has begun since goes by the machine's clock, which runs on in its sleep, and may be put forward.
         """
-        kept_s = self.knobs.round_s + 1.0
-        lost = [(crash - kept_s, crash) for crash in self.crashes]
-        heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
+        forgotten = self.forgotten
+        heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in forgotten)), default=0.0)
         ahead_s = self._asleep_ms / 1000 + self.put_forward_s
         return self.loop.now - heard_at + (ahead_s if self.life is not None and self.life.since > heard_at else 0.0)
 
@@ -328,10 +328,13 @@ class World:
         life, self.life = self.life, None
         if life is None:
             return
+        now, kept_s = self.loop.now, self.knobs.round_s + 1.0
+        is_unwell = now < self.unwell_until + kept_s  # then its end does not write it down either
+        if is_unwell or not in_order:
+            self.forgotten.append(((self.unwell_since if is_unwell else now) - kept_s, now))
         if in_order:
             self._image = await life.end()
             return
-        self.crashes.append(self.loop.now)
         self._image = self._root / f"image-{self._lives}"
         await life.crash(self._image)
 
@@ -378,6 +381,8 @@ class World:
         self.log("fault_over", kind=item.kind)
 
     async def _disk_fault(self, item: Item) -> None:
+        if self.loop.now >= self.unwell_until:
+            self.unwell_since = self.loop.now
         self.unwell_until = math.inf
         if item.kind == "disk":
             self.disk_fails = True
