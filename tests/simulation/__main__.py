@@ -14,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from simulation.runner import Verdict, run_all
 
 _SHOWN = 5
-_SOME = 20  # seeds at a time, until one finds a planted fault
+_SOME = 6  # seeds at first, then as many again as were tried, until one finds a planted fault
 
 
 def main() -> int:
@@ -41,7 +41,7 @@ def _find_planted(given: argparse.Namespace) -> int:
     for fault in MUTATIONS:
         tried, found = 0, None
         while found is None and tried < given.seeds:
-            some = range(given.first + tried, given.first + min(tried + _SOME, given.seeds))
+            some = range(given.first + tried, given.first + min(tried + max(_SOME, tried), given.seeds))
             verdicts = list(run_all(some, given.hours, mutation=fault, workers=given.workers))
             found = next((each for each in sorted(verdicts, key=lambda each: each.seed) if each.violations), None)
             tried += len(some)

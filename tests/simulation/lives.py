@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clawlog.protocol.errors import INTERNAL_ERROR
 from clawlogd import app, assembly
 from clawlogd.context import Origin, Peer
 from clawlogd.rpc.conversation import Conversation
@@ -84,6 +85,8 @@ class Caller:
         if not replies or replies[0].get("id") != expected:
             self._life.world.violated("replies out of order", expected=expected, found=str(found)[:200])
         for reply in replies:
+            if reply.get("error", {}).get("code") == INTERNAL_ERROR:
+                self._life.world.violated("an internal error was answered", error=reply["error"]["message"])
             future = self._replies.pop(reply.get("id"), None)
             if future is not None and not future.done():
                 future.set_result(reply)
@@ -285,6 +288,8 @@ class Observer(logging.Handler):
         self._world.log(f"d{life.number if life else 0}.{event}", **fields)
         if event == "agent_lost":
             self._world.model.declared_lost(fields["task_id"])
+        if event == "agent_lost_unreported":
+            self._world.model.loss_unrecorded()
         if event == "dead_letter" and str(fields["kind"]).startswith("interrupt_"):
             self._world.model.receipt_refused(fields["task_id"])
         if record.levelno >= logging.ERROR and event not in _EXPECTED:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -31,6 +33,7 @@ _SIGN_GRACE_S = 15.0  # how much later than promised an agent may be found to be
 _CARRIED_OUT_S = 30.0  # for how long what was sent on a connection that broke may still be carried out
 _MOMENT_S = 0.1
 _ROUND_S = 1.5  # how long a round of single requests may take
+_UNRECORDED_S = 60.0  # how rarely, at most, the daemon says that it cannot record a loss
 _STOP_GRACE_S = 150.0  # how long a stop may take to be known once everything is well
 
 
@@ -56,11 +59,17 @@ class Call:
 
 @dataclass
 class Stop:
-    """A person's request."""
+    """A person's request.
+
+    Attributes:
+        at: When, monotonic.
+        restored: How often its backend had been put back by then; ``reopened``, how often its task had been reopened there.
+    """
 
     interrupt_id: str
     at: float
     restored: int
+    reopened: int
     acknowledged: bool = False
 
 
@@ -73,6 +82,7 @@ class TaskModel:
         tried_at: When the agent last sent anything, monotonic; ``heard_at``, when that was last answered by the daemon.
         handled_at: When the daemon can last have heard of it: the last reply, or the last file; ``handled_wall_ms`` by the
             machine's clock.
+        read_at: When the spool was last read to its end that held something of it.
         asked: How many requests are on their way.
         open_since: Since when a person wants it to stop and neither its end nor an answer has reached the backend.
         reported_there: The status that was last reported to its backend; ``steps_there``, those of its steps.
@@ -96,6 +106,7 @@ class TaskModel:
     all_heard: list[float] = field(default_factory=list)
     handled_at: float = 0.0
     handled_wall_ms: int = 0
+    read_at: float = 0.0
     asked: int = 0
     loose_until: float = 0.0
     died_at: float | None = None
@@ -151,6 +162,21 @@ _STEP_ENDED = frozenset({"done", "failed", "skipped"})
 
 
 @dataclass
+class Sign:
+    """A sign of life that a session's hook has left.
+
+    Attributes:
+        life: The daemon that made the file; another one begins with an empty file.
+        at: When, monotonic; ``wall_ms`` by the machine's clock, which had been put back by ``put_back_s`` until then.
+    """
+
+    life: object
+    at: float
+    wall_ms: int
+    put_back_s: float
+
+
+@dataclass
 class SessionModel(TaskModel):
     """A coding agent's session.
 
@@ -161,6 +187,7 @@ class SessionModel(TaskModel):
         over: Whether it has ever ended.
         stop_since: Since when a person wants it to stop, and nobody has spoken to it.
         stop_may_come: Whether a stop that was requested before the newest prompt may be known only behind it.
+        signed: The newest sign that the daemon has had the time to read.
     """
 
     agent: str = ""
@@ -171,6 +198,7 @@ class SessionModel(TaskModel):
     over: bool = False
     stop_since: float | None = None
     stop_may_come: bool = False
+    signed: Sign | None = None
 
     @property
     def is_session(self) -> bool:
@@ -195,7 +223,8 @@ class Model:
         self.tasks: dict[str, TaskModel] = {}
         self._applied: dict[str, set[str]] = {}  # event ids that ever took effect, by task
         self._receipts_refused = 0
-        self._receipts: set[tuple[str, int, int, str, str]] = set()
+        self._receipts: Counter[tuple[str, int, str, str]] = Counter()
+        self._unrecorded_at = -math.inf
 
     # ── What backends hear ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -206,10 +235,11 @@ class Model:
         if task is not None:
             self.note_stop(task, event)
         if event.kind.startswith("interrupt_") and event.kind != "interrupt_requested":
-            receipt = (backend.url, backend.restored, task.reopened if task else 0, event.kind, event.interrupt_id or "")
-            if receipt in self._receipts:
+            receipt = (backend.url, backend.restored, event.kind, event.interrupt_id or "")
+            self._receipts[receipt] += 1
+            known = task.stops.get(event.interrupt_id) if task is not None else None
+            if self._receipts[receipt] > 1 + (task.reopened - known.reopened if task is not None and known is not None else 0):
                 self._world.violated(f"{event.kind} twice", task=event.task_id, stop=event.interrupt_id)
-            self._receipts.add(receipt)
             if task is not None and event.kind == "interrupt_ack" and not task.is_session:
                 stop = task.stops.get(event.interrupt_id)
                 acks = [call for call in task.calls if call.method == "interrupt.ack" and call.event_id == event.event_id]
@@ -224,7 +254,7 @@ class Model:
         task.requested, task.open_since = interrupt_id, now
         if isinstance(task, SessionModel) and task.stop_since is None:
             task.stop_since = now
-        task.stops.setdefault(interrupt_id, Stop(interrupt_id, now, restored))
+        task.stops.setdefault(interrupt_id, Stop(interrupt_id, now, restored, task.reopened))
 
     def restored(self, backend: Backend) -> None:
         """A backend was put back: what it knew of stops is not known."""
@@ -286,8 +316,34 @@ class Model:
                 world.violated("a heartbeat on a process that does not run", task=task_id)
         elif task.silent_s(world) > lease_s and (parse_rfc3339(beat["at"]) - task.handled_wall_ms) / 1000 > lease_s:
             world.violated("a heartbeat without evidence", task=task_id, silent_s=round(task.silent_s(world), 1))
+        if isinstance(task, SessionModel):
+            self._look_at_sign(task, beat)
         if task.status == "waiting" and is_sure and evidence != "process":
             world.violated("a heartbeat of an agent that waits", task=task_id)
+
+    def sign_left(self, task: SessionModel) -> None:
+        """A hook leaves a sign: in a round's time the daemon has heard of its agent, as by a call.
+
+        Not where it still has to read that a turn has begun: until then the task may end by a stop, and its file with it.
+        """
+        world = self._world
+        if task.task_id in world.spooled_tasks:
+            return
+        sign = Sign(world.life, world.loop.now, world.wall_ms(), world.put_back_s)
+        world.loop.call_later(world.knobs.sign_s + _MOMENT_S, self._sign_read, task, sign)
+
+    def _sign_read(self, task: SessionModel, sign: Sign) -> None:
+        if self._world.life is sign.life:
+            task.signed, task.heard_at = sign, max(task.heard_at, sign.at)
+            task.all_heard.append(sign.at)
+
+    def _look_at_sign(self, task: SessionModel, beat: dict[str, Any]) -> None:
+        """A heartbeat says when the agent was seen: not before the newest sign that was read."""
+        world, sign = self._world, task.signed
+        if sign is not None and sign.life is world.life:
+            seen_since_ms = parse_rfc3339(beat["agent_seen_at"]) - sign.wall_ms
+            if seen_since_ms + (world.put_back_s - sign.put_back_s) * 1000 < -1:
+                world.violated("a heartbeat that does not know of a sign", task=task.task_id, late_ms=-seen_since_ms)
 
     def declared_lost(self, task_id: str) -> None:
         """The daemon says that an agent is gone."""
@@ -303,6 +359,15 @@ class Model:
         # When an agent was heard of is not on disk at once: what came just before a crash the next life may not know.
         elif world.silence_known_s(task) < (task.patience_s or task.lease_s) - 0.5:
             world.violated("declared lost within its lease", task=task_id, silent_s=round(world.loop.now - task.heard_at, 1))
+
+    def loss_unrecorded(self) -> None:
+        """The daemon says that it cannot record that an agent is gone: its outbox is at its bound, or the disk fails."""
+        self._unrecorded_at = self._world.loop.now
+
+    def spool_read(self) -> None:
+        """Nothing is left in the spool: an agent that is heard of by it has the grace of one heartbeat."""
+        for task_id in self._world.spooled_tasks & self.tasks.keys():
+            self.tasks[task_id].read_at = self._world.loop.now
 
     def receipt_refused(self, task_id: str) -> None:
         """The daemon kept a receipt as a dead letter: a backend that was put back does not know the stop."""
@@ -402,7 +467,7 @@ class Model:
 
     def _look_at_life(self, task: TaskModel, known: Any, now: float, well_since: float) -> None:
         world = self._world
-        if known.lost_ms is not None or not known.live:
+        if known.lost_ms is not None or not known.live or now - self._unrecorded_at < _UNRECORDED_S:
             return
         if known.watched is not None:
             if not world.rhythm.slow and task.died_at is not None and now - max(task.died_at, well_since) > _SIGN_GRACE_S:
@@ -411,7 +476,8 @@ class Model:
             lease_s = task.patience_s or max(task.lease_s, known.lease_s)
             lease_s += world.knobs.interval_s + world.knobs.tick_s + world.put_back_s
             heard_at = now - task.silent_s(world)
-            if not world.rhythm.slow and now - max(heard_at, well_since, world.slept_until) > lease_s + _SIGN_GRACE_S:
+            is_due = now - task.read_at > world.knobs.interval_s + world.knobs.tick_s + _SIGN_GRACE_S and not world.rhythm.slow
+            if is_due and now - max(heard_at, well_since, world.slept_until) > lease_s + _SIGN_GRACE_S:
                 world.violated("a silent agent's task still alive", task=task.task_id)
 
     # ── At rest ────────────────────────────────────────────────────────────────────────────────────────────────────

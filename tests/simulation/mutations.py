@@ -18,6 +18,7 @@ from clawlogd.delivery.parking import Parking
 from clawlogd.interrupts.state import Interrupts
 from clawlogd.liveness.evidence import Judgement, Liveness
 from clawlogd.liveness.processes import ProcessWatcher
+from clawlogd.liveness.signs import Signs
 from clawlogd.model import Evidence, TaskStatus
 from clawlogd.outbox import schema
 from clawlogd.outbox.queue import Outbox
@@ -144,6 +145,10 @@ def _vouched_before_a_look() -> Patches:
     return [(Liveness, "judge", changed)]
 
 
+def _fail(*_: Any, **__: Any) -> Any:
+    raise RuntimeError("planted")
+
+
 MUTATIONS: dict[str, Callable[[], Patches]] = {
     "the idempotency key is minted anew at each attempt": _minted_anew,
     "a reply leaves before its commit": _early_reply,
@@ -166,6 +171,8 @@ MUTATIONS: dict[str, Callable[[], Patches]] = {
     "a step is lost in an upgrade": _steps_lost_in_an_upgrade,
     "a page of tasks leaves one out": _page_without_its_last,
     "a process is vouched for before it was looked at": _vouched_before_a_look,
+    "signs are not read": lambda: [(Signs, "read", lambda _: [])],
+    "a listing fails": lambda: [(Registry, "newest_first", _fail)],
     "a drop is never emptied": lambda: [(Spool, "set_drops", lambda *_: None)],
 }
 """What is replaced, by what is wrong then."""

@@ -13,6 +13,7 @@ URLS = ("http://batch.example", "http://plain.example", "http://foreign.example"
 """Backends: with the batch routes, with the plain ones alone, and a server of another shape."""
 
 _SESSIONS_FROM = 100  # the number of the first session of a coding agent
+_NO_SIGNS_S = 120.0  # how rarely signs are looked for in a run without sessions
 _OTHERS_FROM = 50  # that of the first task at a server of another shape
 
 
@@ -81,7 +82,7 @@ def draw_plan(seed: int, hours: float) -> Plan:
         interval_s=draw.choice((10.0, 15.0, 20.0, 30.0)),
         lease_s=draw.choice((30.0, 120.0, 120.0, 300.0)),
         round_s=draw.choice((30.0, 60.0, 120.0)),
-        tick_s=draw.choice((5.0, 15.0, 30.0)),
+        tick_s=draw.choice((10.0, 15.0, 30.0)),
         look_s=draw.choice((20.0, 60.0)),
         poll_wait_s=draw.choice((20.0, 50.0, 55.0)),
         has_plain=draw.random() < 0.5,
@@ -107,6 +108,8 @@ def draw_plan(seed: int, hours: float) -> Plan:
         near = draw.choice(moments) + draw.uniform(-30, 30) if draw.random() < 0.85 else draw.uniform(0, length_s)
         items.append(_fault(draw, max(0.5, near), length_s))
     items += _more(more, items, bursts, length_s, knobs)
+    if not any(item.kind == "begin" for item in items):
+        knobs = replace(knobs, sign_s=_NO_SIGNS_S)
     items = _restores_apart(items)
     items.sort(key=lambda item: item.at_s)
     return Plan(seed, hours, knobs, tuple(items))

@@ -96,7 +96,7 @@ class Rhythm:
             ends_at: When the run is to come to rest, monotonic.
         """
         world = self._world
-        calm_s = 3 * world.knobs.lease_s + 600
+        calm_s = 1.5 * world.knobs.lease_s + 200
         while True:
             now = world.loop.now
             ahead_s = min([ends_at, *self._due.values()]) - now

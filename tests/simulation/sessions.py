@@ -21,7 +21,7 @@ from simulation.ways import Ways
 if TYPE_CHECKING:
     from simulation.world import World
 
-PATIENCE_S = 1800.0
+PATIENCE_S = 600.0
 """For how long a session whose process is not known may be silent, as the simulated daemon's settings have it."""
 
 
@@ -143,6 +143,7 @@ class SessionAgent(Ways):
         world.tried(self.task)
         self.task.handled(world)
         world.log("sign", task=self._number)
+        world.model.sign_left(self.task)
 
     def _worked(self) -> None:
         """A question of before is answered; the daemon may not know that yet, or never, where a crash took the sign."""

@@ -94,7 +94,8 @@ class World:
         self.unwell_until = 0.0
         self.slept_until = 0.0
         self.put_back_s = self.put_forward_s = 0.0
-        self.crashes: list[float] = []
+        self.unwell_since = 0.0
+        self.forgotten: list[tuple[float, float]] = []  # from when to when what was heard is not on disk
         self.model = Model(self)
         self.backends: dict[str, Any] = {}
         for number, url in enumerate(URLS[:2]):
@@ -174,6 +175,10 @@ class World:
         if len(self.violations) == _MOST_VIOLATIONS and self._main is not None:
             self._main.cancel()
 
+    def _note_unhandled(self, _: object, told: dict[str, Any]) -> None:
+        """What nobody has caught."""
+        self.violated("a fault that nobody caught", message=told["message"], error=repr(told.get("exception")))
+
     def next_mark(self) -> str:
         """A text that stands in one call alone."""
         self._marks += 1
@@ -210,13 +215,12 @@ class World:
         task.all_heard.append(task.heard_at)
 
     def silence_known_s(self, task: TaskModel) -> float:
-        """For how long an agent has been silent, as far as the daemon can know: a crash takes what was not on disk yet.
+        """For how long an agent has been silent, as far as the daemon can know: what was not on disk yet goes with it.
 
         A daemon that has begun since goes by the machine's clock, which runs on in its sleep, and may be put forward.
         """
-        kept_s = self.knobs.round_s + 1.0
-        lost = [(crash - kept_s, crash) for crash in self.crashes]
-        heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in lost)), default=0.0)
+        forgotten = self.forgotten
+        heard_at = max((at for at in task.all_heard if not any(since < at < until for since, until in forgotten)), default=0.0)
         ahead_s = self._asleep_ms / 1000 + self.put_forward_s
         return self.loop.now - heard_at + (ahead_s if self.life is not None and self.life.since > heard_at else 0.0)
 
@@ -324,10 +328,13 @@ class World:
         life, self.life = self.life, None
         if life is None:
             return
+        now, kept_s = self.loop.now, self.knobs.round_s + 1.0
+        is_unwell = now < self.unwell_until + kept_s  # then its end does not write it down either
+        if is_unwell or not in_order:
+            self.forgotten.append(((self.unwell_since if is_unwell else now) - kept_s, now))
         if in_order:
             self._image = await life.end()
             return
-        self.crashes.append(self.loop.now)
         self._image = self._root / f"image-{self._lives}"
         await life.crash(self._image)
 
@@ -374,6 +381,8 @@ class World:
         self.log("fault_over", kind=item.kind)
 
     async def _disk_fault(self, item: Item) -> None:
+        if self.loop.now >= self.unwell_until:
+            self.unwell_since = self.loop.now
         self.unwell_until = math.inf
         if item.kind == "disk":
             self.disk_fails = True
@@ -424,6 +433,7 @@ class World:
         while True:
             await asyncio.sleep(self.rhythm.look_s)
             if not self.spool.files and not self.drop.files:
+                self.model.spool_read()
                 self.spooled_tasks.clear()
             self.model.look()
 
@@ -447,6 +457,7 @@ class World:
         before, handlers, propagates = logger.level, logger.handlers[:], logger.propagate
         logger.handlers[:], logger.propagate = [handler], False
         logger.setLevel(logging.INFO)
+        self.loop.set_exception_handler(self._note_unhandled)
         try:
             with simulated(self):
                 self._main = self.loop.create_task(self._run())
@@ -461,14 +472,13 @@ class World:
         return Result(self.plan, self.violations, self._lines, self._counts)
 
     def _close(self) -> None:
-        if self.violations:  # what is left is of no interest, and must not be told of
-            self.loop.set_exception_handler(lambda *_: None)
-            self.violations = list(self.violations)
-        for task in asyncio.all_tasks(self.loop):
-            task.cancel()
-        for _ in range(50):
-            self.loop.call_soon(self.loop.stop)
-            self.loop.run_forever()
+        self.loop.set_exception_handler(lambda *_: None)  # what is left is of no interest
+        for _ in range(2):  # what ends may begin something else
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            for _ in range(50):
+                self.loop.call_soon(self.loop.stop)
+                self.loop.run_forever()
         self.loop.close()
 
 

@@ -70,9 +70,8 @@ class SessionWatch:
             services.check_room(chain.changes)
             for change in chain.changes:
                 services.accept(msgspec.structs.replace(change, task=chain.task, head=True), _now(services, sign.at_ms))
-        except OutboxError as error:
+        except OutboxError as error:  # that it goes on; that it lives is known all the same
             _log.warning_seldom("sign_not_recorded", error=str(error))
-            return
         summary = f"{tool} failed" if tool and sign.failed else tool
         services.liveness.record_command(services.registry.get(task.task_id), summary=summary)
 
@@ -86,7 +85,7 @@ class SessionWatch:
         try:
             services.accept(msgspec.structs.replace(chain.changes[-1], task=chain.task, head=True), _now(services, now_ms))
         except OutboxError as error:
-            _log.warning("end_not_recorded", task_id=task.task_id, error=str(error))
+            _log.warning_seldom("end_not_recorded", task_id=task.task_id, error=str(error))
             return False
         return True
 

@@ -269,6 +269,8 @@ class PlainProfile:
             if answer.outcome is not Outcome.DELIVERED and answer.status not in _NO_ROUTE:
                 return answer, None
             steps = _with_step(plan, answer.body)
+            if steps is None and self._words.knows(Word.STEP_ADDED) and not _is_task(answer.body):
+                return Answer(Outcome.TRANSIENT, "the answer shows no task", answer.status), None
             if steps is None:
                 return Answer(Outcome.REFUSED, "the server does not list the task's steps", 501), None
             plan = msgspec.structs.replace(plan, kind=EventKind.PLAN, steps=steps, step_id=None, title=None, after=None)
@@ -338,6 +340,11 @@ class PlainProfile:
             if answer.outcome is Outcome.DELIVERED:
                 self._words.missed(Word.PROGRESS)
         return answer
+
+
+def _is_task(body: object) -> bool:
+    """Whether an answer shows a task, if without its steps. A proxy may answer anything, which says nothing of the server."""
+    return isinstance(body, Mapping) and "title" in body
 
 
 def _with_step(event: Event, body: object) -> tuple[NewStep, ...] | None:

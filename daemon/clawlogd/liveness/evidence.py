@@ -276,7 +276,7 @@ class Liveness:
         try:
             self._outbox.add(event, now_ms, task.base_url)
         except OutboxError as error:
-            self._log.warning("agent_lost_unreported", task_id=task.task_id, error=str(error))
+            self._log.warning_seldom("agent_lost_unreported", task_id=task.task_id, error=str(error))
             return False
         self._log.warning("agent_lost", task_id=task.task_id, reason=reason)
         self._registry.put(msgspec.structs.replace(task, lost_ms=now_ms, watched=None, seen_ms=self.seen_ms(task)))

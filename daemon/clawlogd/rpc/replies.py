@@ -64,18 +64,30 @@ class Committing(Pending):
 class Parts:
     """A reply that is made as it is read: it may be far larger than what is held of it at once.
 
+    Where making it fails, it is the refusal instead; where a part has left already, it is cut off, which its reader sees.
+
     Args:
         request: The request.
         parts: The result's JSON, in parts.
     """
 
     def __init__(self, request: Request | Envelope, parts: Iterator[bytes]) -> None:
+        self._request = request
         self._head = encode_result(request, b"") or b""
         self._parts = parts
 
     def __iter__(self) -> Iterator[bytes]:
-        yield self._head[:-1]
-        yield from self._parts
+        try:
+            first = next(self._parts, b"")
+        except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
+            yield refuse(self._request, error) or b""
+            return
+        yield self._head[:-1] + first
+        try:
+            yield from self._parts
+        except Exception as error:  # noqa: BLE001 - logged
+            refuse(self._request, error)
+            return
         yield b"}"
 
 

@@ -12,7 +12,10 @@ import msgspec
 import pytest
 
 from clawlog.protocol.agents import AGENTS
+from clawlogd.errors import OutboxFull
 from clawlogd.liveness.signs import Sign
+from clawlogd.model import TaskStatus
+from clawlogd.services import Services
 from clawlogd.settings import Agents, Heartbeat
 from support.backend_process import BackendProcess
 from support.running_daemon import QUICK, RunningDaemon, until
@@ -151,3 +154,19 @@ async def test_of_a_tool_only_the_name_is_taken(
         beat = daemon.services.liveness.beat(hook.task, "now")
         assert beat is not None
         assert beat.summary == expected
+
+
+async def test_a_sign_shows_that_an_agent_lives_also_while_nothing_can_be_recorded(
+    daemon: RunningDaemon, hook: PlayedSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OutboxFull
+
+    await hook("prompt", prompt="Go")
+    await hook("waiting", question="May I?")
+    with monkeypatch.context() as full:
+        full.setattr(Services, "check_room", refuse)
+        await hook.sign("before Bash")
+        assert hook.task.status is TaskStatus.WAITING
+    await hook.sign("after Bash")
+    assert hook.task.status is TaskStatus.RUNNING

@@ -184,6 +184,21 @@ async def test_progress_stands_before_the_summary_where_a_batch_server_refuses_i
 # ── Servers that have the words ────────────────────────────────────────────────────────────────────────────────────
 
 
+async def test_one_strange_answer_does_not_cost_a_server_its_word(daemon: RunningDaemon, plain: PlainServer) -> None:
+    plain.has_plans = True
+    await create(daemon, plain.url)
+    await daemon.call("step.add", task_id="t", title="measure")
+    await daemon.flush()
+    strange = iter([200])  # of a proxy: an object that shows no task
+    plain.intercept = lambda each: next(strange, None) if each.method == "GET" and each.path.count("/") == 3 else None
+    await daemon.call("step.add", task_id="t", title="announce")
+    await daemon.call("step.add", task_id="t", title="celebrate")
+    task = await only(daemon, plain)
+    assert next(strange, None) is None, "it was answered"
+    assert [step.title for step in task.steps] == ["check", "build", "ship", "measure", "announce", "celebrate"]
+    assert task.summaries == []
+
+
 async def test_a_plain_server_with_the_routes_gets_plan_added_step_and_link_and_steps_are_known_by_its_ids(
     daemon: RunningDaemon, plain: PlainServer
 ) -> None:

@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from clawlog.protocol.errors import INTERNAL_ERROR, RpcError
 from clawlogd.interrupts.long_poll import LongPolls
 from clawlogd.liveness.evidence import Liveness
 from clawlogd.model import Task
-from clawlogd.tasks.registry import ObserverOrder
+from clawlogd.tasks.registry import ObserverOrder, Registry
 from clawlogd.upstream.client import Upstream
 from support.hostile_server import HostileServer
 from support.running_daemon import RunningDaemon, until
@@ -179,3 +180,17 @@ async def test_a_task_whose_life_cannot_be_judged_takes_no_other_tasks_beats(
     await daemon.call("task.heartbeat", task_id="good", summary="alive")
     await hostile.until(lambda: any("alive" in each.text for each in hostile.requests))
     assert daemon.services.outbox.storage_error is None
+
+
+async def test_a_listing_at_which_the_daemon_fails_is_answered_and_its_caller_goes_on(
+    daemon: RunningDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise ZeroDivisionError("boom")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Registry, "newest_first", fail)
+        with pytest.raises(RpcError) as refused:
+            await daemon.call("task.list")
+    assert refused.value.code == INTERNAL_ERROR
+    assert (await daemon.call("task.list"))["tasks"] == []
