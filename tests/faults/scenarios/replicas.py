@@ -12,21 +12,29 @@ from clawlog.protocol.ids import new_uuid
 from faults.daemon import QUICK_RETRIES
 from faults.load import connected
 from faults.oracle import Change
-from faults.registry import fault
+from faults.registry import fault, postgresql
 from faults.rig import Rig
-from support.postgres_cluster import programs
+from support import nginx
 from support.replicas import Page, Replicas, everything
 
-
-def _without_server() -> str | None:
-    return None if programs() else "PostgreSQL is not installed"
+_NAME = "two replicas%s: either killed, ended in turn, their database killed and restarted"
 
 
-@fault("two replicas: either killed, ended in turn, their database killed and restarted", _without_server, timeout_s=120.0)
+@fault(_NAME % "", postgresql, timeout_s=120.0)
 def replicas_end(rig: Rig) -> None:
     """What a person sees at the end is what the database has; each stop was heard of once."""
+    _end_replicas(rig, Replicas(rig.folder))
+
+
+@fault(_NAME % " behind nginx", postgresql, nginx.missing, quick=False)
+def replicas_end_behind_nginx(rig: Rig) -> None:
+    """The same, with nginx as it is shipped before them."""
+    _end_replicas(rig, Replicas(rig.folder, nginx=True))
+
+
+def _end_replicas(rig: Rig, replicas: Replicas) -> None:
     draw = random.Random(17)
-    with Replicas(rig.folder) as replicas:
+    with replicas:
         rig.history = lambda: applied
         # An agent that is done with its tasks is not to be lost while the page is compared with the database.
         rig.daemon = rig.make_daemon(settings=QUICK_RETRIES + "[heartbeat]\nlease_s = 3600\n")
@@ -34,7 +42,7 @@ def replicas_end(rig: Rig) -> None:
         page = Page(replicas)
         page.start()
         stopped = _stop_some(rig, replicas)
-        with rig.load(agents=4, pause_s=0.005, base_url=replicas.balancer.url):
+        with rig.load(agents=4, pause_s=0.005, base_url=replicas.url):
             rig.accept_more(200)
             for _ in range(rig.scale(1, 10)):
                 for act in draw.sample(_ACTS, len(_ACTS)):
@@ -102,7 +110,7 @@ def _stop_some(rig: Rig, replicas: Replicas, number: int = 2) -> list[str]:
     for _ in range(number):
         task_id = new_uuid()
         with connected(rig.daemon.socket_path) as connection:
-            connection.call("task.create", task_id=task_id, event_id=new_uuid(), title="stop", base_url=replicas.balancer.url)
+            connection.call("task.create", task_id=task_id, event_id=new_uuid(), title="stop", base_url=replicas.url)
 
         def is_there(task_id: str = task_id) -> bool:
             query = "SELECT 1 FROM tasks WHERE task_id = %s"
