@@ -8,6 +8,7 @@ import signal
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -25,9 +26,10 @@ class Replicas:
     Args:
         folder: Where logs go.
         nginx: Whether the balancer is nginx, as it is shipped, and not one of the tests' own.
+        flags: Further flags of both.
     """
 
-    def __init__(self, folder: Path, *, nginx: bool = False) -> None:
+    def __init__(self, folder: Path, *, nginx: bool = False, flags: Sequence[str] = ()) -> None:
         self._folder = folder
         self._nginx = nginx
         self.cluster = PostgresCluster()
@@ -37,7 +39,7 @@ class Replicas:
         self.backends = []
         for place in ("a", "b"):
             (folder / place).mkdir()
-            self.backends.append(BackendProcess(folder / place, database=self.cluster.url(self.name)))
+            self.backends.append(BackendProcess(folder / place, database=self.cluster.url(self.name), flags=flags))
         self.balancer: Balancer | Nginx | None = None
 
     @property

@@ -49,10 +49,11 @@ def attempts(connection: Connection, text: str | None, *, newest_first: bool, be
         found = found.where(documents.c.task_n < before)
     if newest_first and not index.newest_first:
         numbers, number = _newest(connection, found)
-        if number <= _SORTED:
-            yield tasks.c.n.in_(numbers), number <= _FEW
-        if number <= _FEW:
-            return
+        for most in (_FIRST, _FEW) if number <= _SORTED else ():
+            chosen = numbers[:most]
+            yield tasks.c.n.in_(chosen), len(chosen) == number
+            if len(chosen) == number:
+                return
     else:
         for most in (_FIRST, _FEW) if newest_first else (_FEW,):
             numbers = list(connection.execute(found.limit(most + 1)).scalars())
