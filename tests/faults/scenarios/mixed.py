@@ -37,18 +37,18 @@ _SETTLES_S = 180.0
 @fault("everything at once, at two backends, by all ways in", timeout_s=90.0)
 def mixed(rig: Rig) -> None:
     """With each backend's database in a file."""
-    _mixed(rig, World(rig))
+    _mixed(rig, World(rig), SEEDS[: rig.scale(1, len(SEEDS))])
 
 
 @fault("everything at once, at two backends over PostgreSQL, by all ways in", postgresql, quick=False)
 def mixed_over_postgresql(rig: Rig) -> None:
     """With both databases at one server, which ends, too."""
-    _mixed(rig, World(rig, over_postgresql=True))
+    _mixed(rig, World(rig, over_postgresql=True), SEEDS[:1])
 
 
-def _mixed(rig: Rig, world: World) -> None:
+def _mixed(rig: Rig, world: World, kept: Sequence[int]) -> None:
     given = os.environ.get("CLAWLOG_TEST_MIXED_SEEDS")
-    seeds = [int(each) for each in given.split(",")] if given else SEEDS[: rig.scale(1, len(SEEDS))]
+    seeds = [int(each) for each in given.split(",")] if given else kept
     seconds = float(os.environ.get("CLAWLOG_TEST_MIXED_S") or rig.scale(*SECONDS))
     rig.notes["seeds"] = ", ".join(map(str, seeds))
     with world:
