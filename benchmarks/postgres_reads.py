@@ -1,7 +1,7 @@
 """What a backend's lists, filters and searches cost on PostgreSQL as a fleet grows; as `backend_reads` asks of SQLite.
 
 ``CLAWLOG_BENCH_PART=10`` measures with a tenth of the tasks and events, for a quick look. The server's folder, in memory where
-there is room, grows to 1.2 GB.
+there is room, grows to 1.1 GB.
 """
 
 from __future__ import annotations
