@@ -12,6 +12,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from clawlog_backend.main import EXIT_FAILED
 from faults.oracle import Change
 from faults.proxy import CuttingProxy
 from faults.registry import faketime_library, program, root
@@ -22,7 +23,6 @@ from support.postgres_cluster import PostgresCluster
 from support.spooling import FullDisk
 
 _DISK = "96m"
-_CANNOT_START = 1
 _HISTORY = "SELECT task_id, kind, detail FROM events JOIN tasks ON tasks.n = events.task_n ORDER BY seq"
 
 
@@ -64,7 +64,7 @@ class MixedBackend:
         status = self.process.exit_status
         if status is None:
             return
-        may_be = self._cluster is not None and status == _CANNOT_START and not self.process.had_started
+        may_be = self._cluster is not None and status == EXIT_FAILED and not self.process.had_started
         assert may_be, f"the backend {self.name} ended by itself, with {status}"
         self.process.spawn()
 
