@@ -36,6 +36,7 @@ BENCHMARKS = (
     "backend_growth",
     "backend_reads",
     "postgres_load",
+    "postgres_reads",
     "retention",
     "stop_latency",
     "fair_turns",

@@ -59,8 +59,19 @@ def _pages() -> list[Figure]:
         for home, (tasks, events) in ((small, FEW), (large, MANY)):
             fill(Path(home) / "backend.db", tasks=tasks, events=events)
         with backend(Path(small)) as few, backend(Path(large)) as many:
-            took = asyncio.run(_read_in_turn(few.address, many.address))
-    what = f"p50 of {MANY[0]:,} tasks with {MANY[1]:,} events / of {FEW[0]:,}"
+            return compare_pages(few.address, many.address)
+
+
+def compare_pages(few: str, many: str, where: str = "") -> list[Figure]:
+    """Each page of a backend with many tasks, against the same of one with few, read in turn.
+
+    Args:
+        few: The one's address.
+        many: The other's.
+        where: What to say of both.
+    """
+    took = asyncio.run(_read_in_turn(few, many))
+    what = f"p50 of {MANY[0]:,} tasks with {MANY[1]:,} events / of {FEW[0]:,}{where}"
     return [
         ratio(f"{name}: {what}", [statistics.median(large_s)], [statistics.median(small_s)], 2.0, "<=",
               f"{statistics.median(large_s) * 1000:.1f} ms against {statistics.median(small_s) * 1000:.1f} ms")

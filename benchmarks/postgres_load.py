@@ -48,6 +48,14 @@ def run() -> list[Figure]:
 @contextlib.contextmanager
 def _replicas(cluster: PostgresCluster, number: int) -> Iterator[list[Program]]:
     url = cluster.database()
+    with replicas(url, number) as started:
+        yield started
+    cluster.give_back(url)
+
+
+@contextlib.contextmanager
+def replicas(url: str, number: int) -> Iterator[list[Program]]:
+    """So many backends over one database."""
     with contextlib.ExitStack() as stack:
         started = []
         for _ in range(number):
@@ -55,7 +63,6 @@ def _replicas(cluster: PostgresCluster, number: int) -> Iterator[list[Program]]:
             command = [sys.executable, "-m", "clawlog_backend", "--port", "0", "--port-file", str(home / "port")]
             started.append(stack.enter_context(http_program([*command, "--database", url], home, home / "port")))
         yield started
-    cluster.give_back(url)
 
 
 def _beside_sqlite(cluster: PostgresCluster) -> Figure:

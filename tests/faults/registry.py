@@ -13,6 +13,7 @@ from typing import Any
 
 from faults.oracle import Verdict
 from faults.rig import Rig
+from support.postgres_cluster import programs
 
 Scenario = Callable[[Rig], None]
 Need = Callable[[], str | None]
@@ -28,12 +29,14 @@ class Fault:
         scenario: Brings it about, ends it and waits for the recovery.
         needs: What must be there.
         timeout_s: The longest that the quick form may take.
+        quick: Whether it has a quick form.
     """
 
     name: str
     scenario: Scenario
     needs: tuple[Need, ...] = ()
     timeout_s: float = 60.0
+    quick: bool = True
 
     def missing(self) -> str | None:
         """Why it cannot be brought about here; None when it can."""
@@ -60,11 +63,11 @@ class Report:
 FAULTS: list[Fault] = []
 
 
-def fault(name: str, *needs: Need, timeout_s: float = 60.0) -> Callable[[Scenario], Scenario]:
+def fault(name: str, *needs: Need, timeout_s: float = 60.0, quick: bool = True) -> Callable[[Scenario], Scenario]:
     """Enters a scenario under the name of its fault."""
 
     def enter(scenario: Scenario) -> Scenario:
-        FAULTS.append(Fault(name, scenario, needs, timeout_s))
+        FAULTS.append(Fault(name, scenario, needs, timeout_s, quick))
         return scenario
 
     return enter
@@ -89,6 +92,11 @@ def program(name: str) -> Need:
 def root() -> str | None:
     """The right to mount."""
     return None if os.geteuid() == 0 else "only root may mount a file system"
+
+
+def postgresql() -> str | None:
+    """The programs of a PostgreSQL server."""
+    return None if programs() else "PostgreSQL is not installed"
 
 
 def strace() -> str | None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from faults.mixed.world import history_of
+from faults.mixed.world import history_of, rows_of
 from faults.oracle import Change, Ledger, Outcome, Verdict, judge
 
 TASK = "t1"
@@ -42,7 +42,7 @@ def verdict_on(path: Path, changes: list[Change], place: str = "plain") -> Verdi
     ledger = Ledger()
     for each in SENT:
         ledger.note(each, Outcome.ACCEPTED)
-    return judge(ledger, history_of(path, place))
+    return judge(ledger, history_of(rows_of(path), place))
 
 
 def test_what_arrived_once_and_in_order_holds(tmp_path: Path) -> None:

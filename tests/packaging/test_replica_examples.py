@@ -15,11 +15,11 @@ import pytest
 import yaml
 
 from clawlog_backend.main import build_migrate_parser, build_parser
+from support.nginx import SHIPPED
 
 ROOT = Path(__file__).resolve().parents[2]
 UNIT = ROOT / "systemd" / "replicas" / "clawlog-backend@.service"
 COMPOSE = ROOT / "containers" / "replicas.yaml"
-BALANCERS = (ROOT / "systemd" / "replicas" / "nginx.conf", ROOT / "containers" / "replicas.nginx.conf")
 HELD_S = 55  # the longest that a poll is held
 
 
@@ -54,7 +54,8 @@ def test_the_compose_file_migrates_once_and_then_starts_two_backends_with_flags_
     database = build_migrate_parser().parse_args(flags).database
     assert (word, services["migrate"]["restart"]) == ("migrate", "no")
     for name in ("backend-1", "backend-2"):
-        assert build_parser().parse_args(services[name]["command"]).database == database
+        given = build_parser().parse_args(services[name]["command"])
+        assert (given.database, given.requests_per_second) == (database, 0), "the balancer is its only client"
         assert services[name]["depends_on"] == {"migrate": {"condition": "service_completed_successfully"}}
     build = services["backend-1"]["build"]
     assert (COMPOSE.parent / build["context"] / build["dockerfile"]).is_file()
@@ -63,10 +64,9 @@ def test_the_compose_file_migrates_once_and_then_starts_two_backends_with_flags_
     assert "password" not in str(database)
 
 
-@pytest.mark.parametrize("file", BALANCERS, ids=lambda path: path.parent.name)
+@pytest.mark.parametrize("file", SHIPPED, ids=lambda path: path.parent.name)
 def test_a_balancer_asks_two_backends_and_waits_longer_than_a_poll_is_held(file: Path) -> None:
     text = re.sub(r"#.*", "", file.read_text(encoding="utf-8"))
-    assert text.count("{") == text.count("}") == 3
     servers = re.findall(r"\bserver ([\w.-]+:\d+)", text)
     if file.parent.name == "containers":
         assert {each.partition(":")[0] for each in servers} <= compose()["services"].keys()
@@ -74,3 +74,9 @@ def test_a_balancer_asks_two_backends_and_waits_longer_than_a_poll_is_held(file:
     (patience,) = re.findall(r"proxy_read_timeout (\d+)s;", text)
     assert int(patience) > HELD_S
     assert "proxy_buffering off;" in text
+
+
+def test_the_balancers_differ_in_where_their_backends_are_alone() -> None:
+    # Only the first is run (tests/integration/backend/test_balancer.py).
+    for_units, for_containers = (re.sub(r"#.*|\bserver [\w.-]+:\d+", "", each.read_text(encoding="utf-8")) for each in SHIPPED)
+    assert for_units.split() == for_containers.split()

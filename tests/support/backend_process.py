@@ -83,7 +83,7 @@ class BackendProcess:
         """Wait until it answers."""
         assert self._process is not None, "it is not running"
         deadline = time.monotonic() + START_LIMIT_S
-        while not self._answers(self._folder / "port"):
+        while not self.answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise AssertionError(f"the backend did not start:\n{(self._folder / 'backend.log').read_text()}")
             time.sleep(0.05)
@@ -101,9 +101,20 @@ class BackendProcess:
         with (self._folder / "backend.log").open("ab") as log:
             self._process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
 
-    def _answers(self, port_file: Path) -> bool:
+    @property
+    def exit_status(self) -> int | None:
+        """How it ended by itself; None while it runs, or after somebody ended it."""
+        return None if self._process is None else self._process.poll()
+
+    @property
+    def had_started(self) -> bool:
+        """Whether it has listened since it was started last."""
+        return (self._folder / "port").exists()
+
+    def answers(self) -> bool:
+        """Whether it answers; notes its port."""
         try:
-            self.port = int(port_file.read_text())
+            self.port = int((self._folder / "port").read_text())
             with urllib.request.urlopen(f"{self.url}/healthz", timeout=5) as response:
                 return bool(response.status == 200)
         except (OSError, ValueError):

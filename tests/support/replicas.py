@@ -8,6 +8,7 @@ import signal
 import threading
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,6 +16,7 @@ from uuid import uuid4
 
 from support.backend_process import BackendProcess
 from support.balancer import Balancer
+from support.nginx import SHIPPED, Nginx
 from support.postgres_cluster import PostgresCluster
 
 
@@ -23,9 +25,13 @@ class Replicas:
 
     Args:
         folder: Where logs go.
+        nginx: Whether the balancer is nginx, as it is shipped, and not one of the tests' own.
+        flags: Further flags of both.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, nginx: bool = False, flags: Sequence[str] = ()) -> None:
+        self._folder = folder
+        self._nginx = nginx
         self.cluster = PostgresCluster()
         self.cluster.start()
         self.name = "replicas"
@@ -33,8 +39,14 @@ class Replicas:
         self.backends = []
         for place in ("a", "b"):
             (folder / place).mkdir()
-            self.backends.append(BackendProcess(folder / place, database=self.cluster.url(self.name)))
-        self.balancer = Balancer(lambda: [backend.port for backend in self.backends if backend.port])
+            self.backends.append(BackendProcess(folder / place, database=self.cluster.url(self.name), flags=flags))
+        self.balancer: Balancer | Nginx | None = None
+
+    @property
+    def url(self) -> str:
+        """Where the balancer listens."""
+        assert self.balancer is not None, "it is not running"
+        return self.balancer.url
 
     def __enter__(self) -> Self:
         try:
@@ -42,13 +54,16 @@ class Replicas:
                 backend.spawn()
             for backend in self.backends:
                 backend.wait()
+            ports = [backend.port for backend in self.backends]
+            self.balancer = Nginx(SHIPPED[0], ports, self._folder).__enter__() if self._nginx else Balancer(lambda: ports)
         except BaseException:
             self.__exit__(None, None, None)
             raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self.balancer.close()
+        if self.balancer is not None:
+            self.balancer.close()
         for backend in self.backends:
             backend.kill()
         self.cluster.remove()
@@ -59,7 +74,7 @@ class Replicas:
         data = None if body is None else json.dumps(body).encode()
         pause = threading.Event()
         for left in reversed(range(tries)):
-            request = urllib.request.Request(self.balancer.url + path, data=data, method=method, headers=headers)
+            request = urllib.request.Request(self.url + path, data=data, method=method, headers=headers)
             try:
                 with urllib.request.urlopen(request, timeout=10) as answer:
                     return json.load(answer)
@@ -91,7 +106,7 @@ class Page(threading.Thread):
         self._reload()
         while not self._ended.is_set():
             headers = {"Last-Event-ID": self._last} if self._last else {}
-            request = urllib.request.Request(f"{self._replicas.balancer.url}/api/stream", headers=headers)
+            request = urllib.request.Request(f"{self._replicas.url}/api/stream", headers=headers)
             try:
                 with urllib.request.urlopen(request, timeout=30) as answer:
                     self.connections += 1

@@ -113,6 +113,12 @@ class Troubles:
                 Trouble("backend hung", backend.name, lambda it=backend: self._hang_backend(it), (0.1, longest_s)),
                 Trouble("connections cut", f"link to {backend.name}", lambda it=backend: self._cut(it), (0.2, longest_s)),
             ]
+        if world.cluster is not None:
+            found += [
+                Trouble("database killed", "database", lambda: self._end_database(signal.SIGQUIT), (0.0, longest_s)),
+                Trouble("database ended in order", "database", lambda: self._end_database(signal.SIGINT), (0.0, longest_s)),
+                Trouble("database's connections ended", "database", self._end_connections, (0.0, 0.1)),
+            ]
         if world.filler is not None:
             found.append(Trouble("disk full", "disk", world.fill_disk, (0.2, longest_s)))
         if world.clock_offset is not None:
@@ -159,6 +165,17 @@ class Troubles:
 
             return end
         return lambda: backend.process.send_signal(signal.SIGCONT)
+
+    def _end_database(self, how: signal.Signals) -> End:
+        assert self._world.cluster is not None
+        self._world.cluster.stop(how)
+        return self._world.cluster.start
+
+    def _end_connections(self) -> End:
+        assert self._world.cluster is not None
+        theirs = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname IN ('batch', 'plain')"
+        self._world.cluster.execute(theirs)
+        return lambda: None  # each is replaced by a new one
 
     def _cut(self, backend: MixedBackend) -> End:
         draw = self._draw

@@ -7,20 +7,23 @@ import json
 import os
 import sqlite3
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from clawlog_backend.main import EXIT_FAILED
 from faults.oracle import Change
 from faults.proxy import CuttingProxy
 from faults.registry import faketime_library, program, root
 from faults.rig import Rig
 from faults.small_disk import fill, small_disk
 from support.backend_process import BackendProcess
+from support.postgres_cluster import PostgresCluster
 from support.spooling import FullDisk
 
 _DISK = "96m"
+_HISTORY = "SELECT task_id, kind, detail FROM events JOIN tasks ON tasks.n = events.task_n ORDER BY seq"
 
 
 class MixedBackend:
@@ -30,12 +33,16 @@ class MixedBackend:
         name: What its tasks' marks end with.
         folder: Where its files go.
         plain_only: Whether it lacks the batch routes.
+        cluster: Where its database is; None for a file of its own.
     """
 
-    def __init__(self, name: str, folder: Path, *, plain_only: bool) -> None:
+    def __init__(self, name: str, folder: Path, *, plain_only: bool, cluster: PostgresCluster | None) -> None:
         folder.mkdir()
         self.name = name
-        self.process = BackendProcess(folder, plain_only=plain_only)
+        self._cluster = cluster
+        if cluster is not None:
+            cluster.execute(f"CREATE DATABASE {name}")
+        self.process = BackendProcess(folder, plain_only=plain_only, database=cluster and cluster.url(name))
         self.process.spawn()
 
     def connect(self) -> None:
@@ -48,16 +55,39 @@ class MixedBackend:
         """The address of the link."""
         return f"http://127.0.0.1:{self.link.port}"
 
+    def supervise(self) -> None:
+        """Starts it again where it could not start for want of its database, as a service manager does.
+
+        Raises:
+            AssertionError: It ended for no such reason, or after it had started.
+        """
+        status = self.process.exit_status
+        if status is None:
+            return
+        may_be = self._cluster is not None and status == EXIT_FAILED and not self.process.had_started
+        assert may_be, f"the backend {self.name} ended by itself, with {status}"
+        self.process.spawn()
+
+    def is_back(self) -> bool:
+        """Whether it answers; where it could not start, it is started again."""
+        self.supervise()
+        return self.process.answers()
+
     def history(self) -> Iterator[Change]:
         """What it applied. It must not be running."""
-        return history_of(self.process.database_path, self.name)
+        if self._cluster is not None:
+            return history_of(self._cluster.execute(_HISTORY, self.name), self.name)
+        return history_of(rows_of(self.process.database_path), self.name)
 
 
-def history_of(database: Path, place: str) -> Iterator[Change]:
-    """What a backend applied, in order, with its marks as ``event_id``; what was meant for another one is made unlike any."""
+def rows_of(database: Path) -> list[tuple[str, str, str]]:
+    """The events in an SQLite file: the task, the kind and the details of each, in order."""
     with contextlib.closing(sqlite3.connect(database)) as connection:
-        query = "SELECT task_id, kind, detail FROM events JOIN tasks ON tasks.n = events.task_n ORDER BY seq"
-        rows = connection.execute(query).fetchall()
+        return connection.execute(_HISTORY).fetchall()
+
+
+def history_of(rows: Iterable[Sequence[str]], place: str) -> Iterator[Change]:
+    """What a backend applied, in order, with its marks as ``event_id``; what was meant for another one is made unlike any."""
     for task_id, kind, text in rows:
         detail: dict[str, str] = json.loads(text)
         mark = detail.get("summary")
@@ -70,8 +100,10 @@ class World:
 
     Args:
         rig: Where it lives.
+        over_postgresql: Whether both backends have their databases at one server, and not in files of their own.
 
     Attributes:
+        cluster: That server, if there is one.
         backends: One with the batch profile, one with the plain profile alone.
         filler: The file that fills the daemon's disk; None where no disk can be mounted.
         clock_offset: The file that moves the daemon's and the scripts' clock; None where that cannot be done.
@@ -79,8 +111,9 @@ class World:
         refused_starts: How often it could not start for want of room.
     """
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: Rig, *, over_postgresql: bool = False) -> None:
         self._rig = rig
+        self.cluster = PostgresCluster() if over_postgresql else None
         self._stack = contextlib.ExitStack()
         self.backends: tuple[MixedBackend, ...] = ()
         self.filler: Path | None = None
@@ -93,8 +126,11 @@ class World:
     def __enter__(self) -> Self:
         folder = self._rig.folder
         with self._stack:
+            if self.cluster is not None:
+                self._stack.callback(self.cluster.remove)
+                self.cluster.start()
             for name, plain_only in (("batch", False), ("plain", True)):
-                backend = MixedBackend(name, folder / name, plain_only=plain_only)
+                backend = MixedBackend(name, folder / name, plain_only=plain_only, cluster=self.cluster)
                 self._stack.callback(backend.process.kill)
                 self.backends = (*self.backends, backend)
             for backend in self.backends:
@@ -155,11 +191,13 @@ class World:
         self._process = None
 
     def supervise(self) -> None:
-        """Starts the daemon again where it could not start for want of room, as a service manager does.
+        """Starts what could not start, as a service manager does: the daemon for want of room, a backend for its database.
 
         Raises:
             AssertionError: It ended for no such reason, or after it had started.
         """
+        for backend in self.backends:
+            backend.supervise()
         if self._process is None or self._process.poll() is None:
             return
         status, pid = self._process.returncode, self._process.pid

@@ -21,7 +21,7 @@ from faults.mixed.troubles import Troubles
 from faults.mixed.ways import ScriptWay, SpoolWay, UnixWay, Way, ZeromqWay
 from faults.mixed.world import World
 from faults.oracle import Change
-from faults.registry import fault
+from faults.registry import fault, postgresql
 from faults.rig import Rig
 from support.spooling import files
 
@@ -36,11 +36,22 @@ _SETTLES_S = 180.0
 
 @fault("everything at once, at two backends, by all ways in", timeout_s=90.0)
 def mixed(rig: Rig) -> None:
+    """With each backend's database in a file."""
+    _mixed(rig, World(rig), SEEDS[: rig.scale(1, len(SEEDS))])
+
+
+@fault("everything at once, at two backends over PostgreSQL, by all ways in", postgresql, quick=False)
+def mixed_over_postgresql(rig: Rig) -> None:
+    """With both databases at one server, which ends, too."""
+    _mixed(rig, World(rig, over_postgresql=True), SEEDS[:1])
+
+
+def _mixed(rig: Rig, world: World, kept: Sequence[int]) -> None:
     given = os.environ.get("CLAWLOG_TEST_MIXED_SEEDS")
-    seeds = [int(each) for each in given.split(",")] if given else SEEDS[: rig.scale(1, len(SEEDS))]
+    seeds = [int(each) for each in given.split(",")] if given else kept
     seconds = float(os.environ.get("CLAWLOG_TEST_MIXED_S") or rig.scale(*SECONDS))
     rig.notes["seeds"] = ", ".join(map(str, seeds))
-    with World(rig) as world:
+    with world:
         applied: list[Change] = []
         rig.history = lambda: applied
         for number, seed in enumerate(seeds):
@@ -81,6 +92,7 @@ def _try(rig: Rig, world: World, seed: int, seconds: float) -> dict[str, list[st
         troubles.run(seconds, partial(_watch, rig, callers))
         troubles.end()
         rig.until(rig.daemon.serves, "the daemon serves", timeout_s=_SETTLES_S)
+        rig.until(lambda: all(each.is_back() for each in world.backends), "the backends answer", timeout_s=_SETTLES_S)
         rig.accept_more(_CALLERS, timeout_s=_SETTLES_S)
     finally:
         troubles.end()

@@ -389,28 +389,48 @@ def ids(spans: list[ReceivedSpan]) -> set[tuple[str, str, str]]:
     return {(each.trace_id, each.span_id, each.parent_id) for each in spans}
 
 
-async def test_a_backend_that_is_killed_loses_none_and_repeats_the_same_spans(
-    receiver: OtlpReceiver, session: aiohttp.ClientSession, tmp_path: Path
+@BOTH_ENGINES
+async def test_after_one_that_is_killed_another_loses_none_and_repeats_the_same_spans(
+    receiver: OtlpReceiver,
+    exporting: Exporting,
+    session: aiohttp.ClientSession,
+    database: str,
+    tmp_path: Path,
+    request: pytest.FixtureRequest,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """The other is a replica, which exports nothing before that; on SQLite the next one over the same file."""
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "60000")  # nothing is sent again before the kill
     receiver.hold.clear()  # it takes what it is sent, and the backend never hears of that
-    backend = BackendProcess(tmp_path, flags=("--otel", receiver.url))
-    await asyncio.to_thread(backend.start)
-    api = Api(session, backend.url)
-    await api.events(
-        event("task_created", "c", "t", at(0), title="T", steps=[{"title": "A"}, {"title": "B"}]),
-        event("task_status", "e", "t", at(9), status="done"),
-    )
-    await receiver.of_tasks("t")
-    await ended(api, "unread")  # may not even be in the queue yet
-    await asyncio.to_thread(backend.kill)
-    before, receiver.spans = ids(receiver.spans), []
-    receiver.hold.set()
-    await asyncio.to_thread(backend.start)
+    process = BackendProcess(tmp_path, database=database, flags=("--otel", receiver.url))
+    await asyncio.to_thread(process.start)
+    has_replica = database.startswith("postgresql")
     try:
-        await receiver.of_tasks("t", "unread")
+        killed = Api(session, process.url)
+        await ended(killed, "t", steps=[{"title": "A"}, {"title": "B"}])
+        await ended(killed, "below", parent="t")
+        await receiver.until(lambda it: bool(it.requests))
+        before = ids(receiver.spans)
+        replicas = [killed, exporting()[1]] if has_replica else [killed]
+        for n, api in enumerate(replicas * 3):  # what ends now may not even be in the queue yet
+            await ended(api, f"t{n}", parent="t")
+        assert ids(receiver.spans) == before
     finally:
-        await asyncio.to_thread(backend.stop)
+        await asyncio.to_thread(process.kill)
+    receiver.spans.clear()
+    receiver.hold.set()
+    if has_replica:  # what it held by its lease is the other's once that has run out
+        cluster = request.getfixturevalue("postgres")
+        cluster.execute("UPDATE leases SET until_ms = until_ms - 15001", cluster.name(database))
+    else:
+        exporting()
+    await receiver.of_tasks("t", "below", *(f"t{n}" for n in range(3 * len(replicas))))
     assert before <= ids(receiver.spans)
+    (top,) = (each for each in receiver.spans if each.attributes.get("clawlog.task.id") == "t")
+    assert {each.trace_id for each in receiver.spans} == {top.trace_id} == {trace_ids.trace_id("t", 1).hex()}
+    below = {each.parent_id for each in receiver.spans if each.attributes.get("clawlog.task.parent_id") == "t"}
+    assert below == {top.span_id}
+    assert len(receiver.spans) == len(ids(receiver.spans)), "the other told each once"
 
 
 # ── Settings ────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -142,6 +142,7 @@ def test_a_task_is_found_by_all_that_is_known_of_it(filled: Connection, few: int
 @pytest.mark.parametrize("sort", Sort)
 def test_the_pages_of_a_search_have_no_gaps(filled: Connection, sort: Sort, few: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(find, "_FEW", few)
+    monkeypatch.setattr(find, "_SORTED", 2 * few)
     seen: list[str] = []
     cursor = None
     while cursor is not None or not seen:
@@ -169,6 +170,21 @@ def test_the_index_is_asked_and_not_every_document(filled: Connection) -> None:
     plan = [row.detail for row in filled.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", tuple(parameters))]
     assert any("VIRTUAL TABLE INDEX" in line for line in plan), plan
     assert not any(line.startswith("SCAN documents") or "TEMP B-TREE" in line for line in plan), plan
+
+
+def test_a_page_of_the_newest_is_had_from_the_index_though_many_tasks_hold_what_is_searched_for(
+    filled: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A walk through the newest tasks would be long where those that hold it are old."""
+    monkeypatch.setattr(find, "_FIRST", 4)
+    monkeypatch.setattr(find, "_FEW", 4)
+    asked: list[str] = []
+    listener = lambda _c, _cursor, statement, *_: asked.append(statement)  # noqa: E731 - removed below
+    event.listen(filled.engine, "before_cursor_execute", listener)
+    page = task_list.list_tasks(filled, task_list.Query(text="gpu-3"), now=NOW, limit=3)
+    event.remove(filled.engine, "before_cursor_execute", listener)
+    assert [task.task_id for task in page.tasks] == ["task-0059", "task-0052", "task-0045"]
+    assert not any("EXISTS" in statement for statement in asked)
 
 
 def test_the_index_follows_what_changes_and_what_is_removed(filled: Connection) -> None:
