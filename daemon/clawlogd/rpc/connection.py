@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import Protocol, cast
 
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.context import Origin, Peer
 from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
@@ -80,6 +81,7 @@ class Connection(asyncio.Protocol):
         """Takes what came."""
         if (
             data[0] == _BRACE
+            and len(data) <= MAX_LINE_BYTES  # a longer one, which may come at once too, is the inbox's to refuse
             and data.find(b"\n") == len(data) - 1
             and self._conversation is not None
             and self._inbox.empty
