@@ -70,9 +70,11 @@ format: venv
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: venv  ## every benchmark (under ten minutes); prints the table and draws benchmarks/scaling.svg
+PART ?= 10
+
+bench: venv  ## every benchmark (under ten minutes); prints the table and draws benchmarks/scaling.svg. PART=1 with databases ten times as large
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python -m benchmarks
+	CLAWLOG_BENCH_PART=$(PART) $(BIN)/python -m benchmarks
 
 bench-peers: venv  ## what others cost beside ours, in environments of their own (1 GB, a quarter of an hour at most); writes docs/compared.md. ARGS="curl mlflow"
 	$(BIN)/python -m benchmarks.peers $(ARGS)

@@ -1,4 +1,4 @@
-"""Half a million pending events: the daemon's memory must not know, and its start hardly."""
+"""A quarter of a million pending events: the daemon's memory must not know, and its start hardly."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from benchmarks.figures import Figure, ratio
 from benchmarks.programs import Caller, daemon
 from benchmarks.start_up import time_to_ready
 
-EVENTS = 500_000
+EVENTS = 250_000
 TASKS = 100
 RUNS = 5
 

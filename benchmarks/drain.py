@@ -16,7 +16,7 @@ from benchmarks.figures import Figure, ratio
 from benchmarks.programs import Caller, backend, daemon, free_port
 
 TASKS = 100
-EVENTS = 100_000
+EVENTS = 50_000
 RUNS = 2
 _BATCH = 1000
 

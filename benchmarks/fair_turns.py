@@ -7,6 +7,7 @@ import statistics
 import threading
 import time
 from collections.abc import Iterator
+from importlib.util import find_spec
 
 from benchmarks import commands
 from benchmarks.figures import Figure
@@ -16,6 +17,7 @@ RUNS = 5
 TASKS = 1000
 CALLS = 200
 TARGET_MS = 50.0
+LOOPS = ("asyncio", "uvloop")
 _LISTS = b'{"jsonrpc":"2.0","id":1,"method":"task.list"}\n' * 300
 _GET = b'{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"bench-0"}}'
 _GETS = (_GET + b"\n") * 5000
@@ -25,8 +27,12 @@ _LOADS = {"lists in one write": _LISTS, "small requests": _GETS, "arrays of list
 
 
 def run() -> list[Figure]:
-    """The longest of many calls, beside each kind of load."""
-    with daemon() as sidecar, Caller(sidecar.address) as caller:
+    """The longest of many calls, beside each kind of load, on each event loop that there is."""
+    return [figure for loop in LOOPS if find_spec(loop) for figure in _measure(loop)]
+
+
+def _measure(loop: str) -> list[Figure]:
+    with daemon(CLAWLOG_LOOP=loop) as sidecar, Caller(sidecar.address) as caller:
         for number in range(TASKS):
             caller.call(commands.create(f"bench-{number}"))
         figures = []
@@ -39,7 +45,7 @@ def run() -> list[Figure]:
             median = statistics.median(worst)
             figures.append(
                 Figure(
-                    f"delay of a call beside {name}",
+                    f"delay of a call beside {name}, {loop}",
                     median,
                     TARGET_MS,
                     "<=",

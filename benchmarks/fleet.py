@@ -18,7 +18,7 @@ from benchmarks.idle import bare_memory_bytes
 from benchmarks.programs import Caller, backend, daemon, environment
 
 TASKS = 10_000
-WATCHED_S = 60.0
+WATCHED_S = 30.0  # two rounds of beats
 _INTERVAL_S = 15.0
 _BARE = """
 import asyncio, aiohttp, sys, time
@@ -42,7 +42,7 @@ asyncio.run(main())
 
 
 def run() -> list[Figure]:
-    """Watches the fleet for a minute."""
+    """Watches the fleet for half a minute."""
     with backend() as server, backend() as other:
         command = [sys.executable, "-c", _BARE, other.address, str(TASKS), str(WATCHED_S)]
         with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as bare:

@@ -1,11 +1,13 @@
 """A million known tasks, most of them over: what they cost the daemon in memory, at its start, and while others call.
 
-The file is written as the outbox writes it, not by a million calls: those would take minutes. How long a call waits is measured
-while the daemon comes to rest behind its start, and while ``daemon.status`` and pages of the list are asked for.
+``CLAWLOG_BENCH_PART=10`` measures with a tenth of them, for a quick look: memory and start are told for each task. The file is
+written as the outbox writes it, not by a million calls: those would take minutes. How long a call waits is measured while the
+daemon comes to rest behind its start, and while ``daemon.status`` and pages of the list are asked for.
 """
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +23,9 @@ from clawlogd.model import Step, Task, TaskStatus
 from clawlogd.outbox.integrity import row_checksum
 from clawlogd.outbox.store import Store
 
-KNOWN = 1_000_000
-LIVE = 100_000
+PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
+KNOWN = 1_000_000 // PART
+LIVE = KNOWN // 10
 CALLS = 300
 _STATUS = b'{"jsonrpc":"2.0","id":1,"method":"daemon.status"}'
 _PAGE = b'{"jsonrpc":"2.0","id":1,"method":"task.list","params":{"active":true,"limit":100}}'
@@ -54,7 +57,7 @@ def run() -> list[Figure]:
     told = f"{KNOWN:,} known tasks, {LIVE:,} live"
     return [
         Figure(f"{told}: memory for each", per_task, 1500.0, "<=", "bytes"),
-        Figure(f"{told}: time to READY", start_s, 30.0, "<=", "s"),
+        Figure(f"{told}: time to READY for each", start_s / KNOWN * 1e6, 30.0, "<=", "µs", detail=f"{start_s:.1f} s"),
         Figure(f"{told}: the longest call behind the start", worst_ms, 50.0, "<=", "ms"),
         Figure(f"{told}: status and a page / with one task", ratio, 20.0, "<=", detail=f"{per_call_ms:.2f} ms each"),
     ]

@@ -18,8 +18,8 @@ from benchmarks.figures import Figure, ratio
 from benchmarks.programs import Caller, daemon, free_port
 
 TASKS = 50
-EVENTS = 5_000
-FEW = 300  # those that are sent one at a time: each takes as long as the next
+EVENTS = 2_500
+FEW = 100  # those that are sent one at a time: each takes as long as the next
 AWAY_S = 0.05
 
 

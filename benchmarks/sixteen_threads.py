@@ -1,26 +1,46 @@
-"""Threads of one program that each send one command at a time, by bare sockets or by the client library.
+"""Clients that each send one command at a time: threads of one program, or programs of one thread; bare, or by the library.
 
-Run as ``python -m benchmarks.sixteen_threads SOCKET bare|library THREADS CALLS``; tells commands a second and the p99.
+Run as ``python -m benchmarks.sixteen_threads SOCKET bare|library PROGRAMS THREADS CALLS``; tells commands a second and the p99.
 """
 
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
 import statistics
 import sys
 import threading
 import time
 from collections.abc import Callable
+from multiprocessing.queues import SimpleQueue
+from multiprocessing.synchronize import Barrier
 
 from benchmarks import commands
 from benchmarks.programs import Caller
 from clawlog.client import Client
 
 
-def main(address: str, kind: str, threads: int, calls: int) -> None:
+def main(address: str, kind: str, programs: int, threads: int, calls: int) -> None:
     """Runs them, all from the same moment on."""
+    forked = multiprocessing.get_context("fork")
+    barrier, told = forked.Barrier(programs * threads), forked.SimpleQueue()
+    workers = [forked.Process(target=_program, args=(address, kind, threads, calls, barrier, told)) for _ in range(programs)]
+    for worker in workers:
+        worker.start()
+    found = [told.get() for _ in workers]
+    for worker in workers:
+        worker.join()
+    lasted_s = max(ended for _, ended, _ in found) - min(began for began, _, _ in found)
+    took_s = [each for _, _, took_s in found for each in took_s]
+    print(programs * threads * calls / lasted_s, statistics.quantiles(took_s, n=100)[98])
+
+
+def _program(
+    address: str, kind: str, threads: int, calls: int, barrier: Barrier, told: SimpleQueue[tuple[float, float, list[float]]]
+) -> None:
+    """One program: tells when its first call began, when its last one ended, and how long each took."""
     took_s: list[float] = []
-    barrier = threading.Barrier(threads + 1)
+    times: list[float] = []
 
     def client() -> None:
         mine = []
@@ -28,20 +48,20 @@ def main(address: str, kind: str, threads: int, calls: int) -> None:
             call = _connect(stack, address, kind)
             call(0)
             barrier.wait()
+            times.append(time.perf_counter())
             for number in range(calls):
                 began = time.perf_counter()
                 call(number)
                 mine.append(time.perf_counter() - began)
+        times.append(time.perf_counter())
         took_s.extend(mine)
 
     workers = [threading.Thread(target=client) for _ in range(threads)]
     for worker in workers:
         worker.start()
-    barrier.wait()
-    started = time.perf_counter()
     for worker in workers:
         worker.join()
-    print(threads * calls / (time.perf_counter() - started), statistics.quantiles(took_s, n=100)[98])
+    told.put((min(times), max(times), took_s))
 
 
 def _connect(stack: contextlib.ExitStack, address: str, kind: str) -> Callable[[int], object]:
@@ -53,4 +73,4 @@ def _connect(stack: contextlib.ExitStack, address: str, kind: str) -> Callable[[
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    main(sys.argv[1], sys.argv[2], *map(int, sys.argv[3:]))

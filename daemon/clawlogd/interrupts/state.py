@@ -275,9 +275,11 @@ class Interrupts:
             task: The task.
             max_age_s: How old the knowledge may be that there is none, in seconds; None for any age.
         """
-        confirmed_at = self._confirmed_at.get(task.task_id)
+        task_id, unknown = task.task_id, None
+        confirmed_at = self._confirmed_at.get(task_id)
         age_s = None if confirmed_at is None else self._clock.monotonic() - confirmed_at
-        unknown = self._unknown.get(task.task_id)
+        if self._unknown:
+            unknown = self._unknown.get(task_id)
         is_known = unknown is None or (max_age_s is not None and not unknown.hidden)
         interrupt = task.interrupt
         if interrupt is not None and not interrupt.acknowledged and not task.interrupt_pending:

@@ -156,22 +156,23 @@ class Liveness:
             summary: For the next heartbeat.
             progress: For the next heartbeat.
         """
-        known = self._leases.get(task.task_id)
+        known, clock = self._leases.get(task.task_id), self._clock
         length_s = lease_s or (known.length_s if known else task.lease_s)
         grace_until = known.grace_until if known else 0.0
         if known is not None and at_ms is None:
-            lease = known
-            lease.seen_ms, lease.seen, lease.length_s = self._clock.wall_ms(), self._clock.monotonic(), length_s
-            lease.expires = lease.grace_until = lease.seen + length_s
+            lease, now = known, clock.monotonic()
+            lease.seen_ms, lease.seen, lease.length_s = clock.wall_ms(), now, length_s
+            lease.expires = lease.grace_until = now + length_s
             if task.session is not None:
-                lease.grace_until = lease.seen + self._patience_s(task, length_s)
+                lease.grace_until = now + self._patience_s(task, length_s)
             lease.seen_at = None
         else:
-            seen_ms = self._clock.wall_ms() if at_ms is None else max(at_ms, known.seen_ms if known else 0)
+            seen_ms = clock.wall_ms() if at_ms is None else max(at_ms, known.seen_ms if known else 0)
             self._leases[task.task_id] = lease = self._new_lease(task, seen_ms, length_s)
             if known is not None:
                 lease.summary, lease.progress = known.summary, known.progress
-        lease.summary, lease.progress = summary or lease.summary, progress or lease.progress
+        if summary or progress:
+            lease.summary, lease.progress = summary or lease.summary, progress or lease.progress
         if lease.grace_until < grace_until:
             self._reconsider(task.task_id, lease.grace_until)
         if task.lost_ms is not None:

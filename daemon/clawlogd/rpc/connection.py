@@ -7,6 +7,7 @@ import socket
 import struct
 from typing import Protocol, cast
 
+from clawlog.protocol.vocabulary import MAX_LINE_BYTES
 from clawlogd.context import Origin, Peer
 from clawlogd.rpc.conversation import Conversation
 from clawlogd.rpc.dispatcher import Dispatcher
@@ -14,7 +15,6 @@ from clawlogd.rpc.inbox import HeldBytes, LineInbox
 
 _UCRED = struct.Struct("3i")  # pid, uid, gid: see unix(7), SO_PEERCRED
 _MAX_UNSENT_BYTES = 32 * 1024
-_READ_BYTES = 32 * 1024
 _BRACE = ord("{")
 
 
@@ -40,15 +40,12 @@ class Listener(Protocol):
         ...
 
 
-class Connection(asyncio.BufferedProtocol):
+class Connection(asyncio.Protocol):
     """A connection; an ``Outlet``.
 
     Args:
         listener: Who accepted it.
     """
-
-    # One for all: what was read is taken out of it before anything else is.
-    _buffer = memoryview(bytearray(_READ_BYTES))
 
     def __init__(self, listener: Listener) -> None:
         self._listener = listener
@@ -80,17 +77,12 @@ class Connection(asyncio.BufferedProtocol):
             peer=Peer(Origin.THIS_KERNEL, pid, uid=uid),
         )
 
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next bytes are to be put."""
-        del sizehint
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Takes the bytes that were put there."""
-        data = bytes(self._buffer[:nbytes])
+    def data_received(self, data: bytes) -> None:
+        """Takes what came."""
         if (
             data[0] == _BRACE
-            and data.find(b"\n") == nbytes - 1
+            and len(data) <= MAX_LINE_BYTES  # a longer one, which may come at once too, is the inbox's to refuse
+            and data.find(b"\n") == len(data) - 1
             and self._conversation is not None
             and self._inbox.empty
             and self._conversation.receive_one(data)  # with its line end, which is white space in JSON

@@ -74,6 +74,7 @@ class LineInbox:
     """The lines of a stream, each ended by LF; a CR before it is ignored, and so are empty lines.
 
     Attributes:
+        empty: Whether nothing is held here, as far as was noticed when the last line was looked for.
         overflowed: Whether a line was over the bound: the stream cannot be read on.
     """
 
@@ -81,15 +82,12 @@ class LineInbox:
         self._lines = b""
         self._start = 0
         self._partial = bytearray()
+        self.empty = True
         self.overflowed = False
-
-    @property
-    def empty(self) -> bool:
-        """Whether nothing is held here."""
-        return self._start == len(self._lines) and not self._partial
 
     def feed(self, data: bytes) -> None:
         """Takes the next bytes of the stream."""
+        self.empty = False
         end = data.rfind(b"\n") + 1
         if end:
             rest = self._lines[self._start :]
@@ -106,6 +104,7 @@ class LineInbox:
             if end < 0:
                 self._lines, self._start = b"", 0
                 if len(self._partial) <= MAX_LINE_BYTES:
+                    self.empty = not self._partial
                     return None
             else:
                 line = self._lines[self._start : end].removesuffix(b"\r")

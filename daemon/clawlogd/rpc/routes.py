@@ -23,9 +23,10 @@ class Route:
         about_tasks: Whether it is about tasks.
         intent: Which event a call would result in.
         repeatable: Whether a call may have an event id, so that repeating it changes nothing.
+        result: The type of its result.
     """
 
-    __slots__ = ("about_tasks", "handler", "intent", "params", "read", "repeatable", "waits")
+    __slots__ = ("about_tasks", "handler", "intent", "params", "read", "repeatable", "result", "waits")
 
     def __init__(self, verb: Verb[Any]) -> None:
         self.about_tasks = verb.about_tasks
@@ -35,6 +36,7 @@ class Route:
         self.waits = verb.waits
         self.read = ParamsReader(verb.params).read
         self.repeatable = verb.intent is not None
+        self.result = verb.result
 
 
 ROUTES: dict[str, Route] = {verb.name: Route(verb) for verb in SERVED}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clawlog.protocol.jsonrpc import Request, decode
 from clawlogd.errors import InvalidValue
-from clawlogd.rpc.decoding import count_names, read_envelope
+from clawlogd.rpc.decoding import NAME_END, read_envelope
 from clawlogd.rpc.parameters import parse
 from clawlogd.rpc.routes import ROUTES
 from clawlogd.verbs.fields import Params
@@ -23,10 +23,10 @@ UPDATE = {"task_id": "t", "step": "1", "status": "done", "summary": '数 :" x', 
 
 def quickly(text: bytes) -> tuple[Any, Params] | None:
     """The id and the parameters by the quick reader, if it takes the text."""
-    envelope = read_envelope(text, count_names(text))
+    envelope = read_envelope(text, text.count(NAME_END))
     if envelope is None or (route := ROUTES.get(envelope.method)) is None:
         return None
-    params = route.read(envelope, count_names(text))
+    params = route.read(envelope, text.count(NAME_END))
     return None if params is None else (envelope.id, params)
 
 
