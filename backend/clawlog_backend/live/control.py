@@ -148,16 +148,16 @@ class ControlPolls:
                 for waiter in self._waiting_for.get(task_id, ()):
                     waiter.answer(None)  # its client asks again, with its old cursor, and gets the error then
             return
-        theirs: dict[_Waiter, list[Control]] = {}
-        for control in found:
+        theirs: dict[_Waiter, int] = {}  # which of those that were found, a bit for each
+        for place, control in enumerate(found):
             for waiter in self._waiting_for.get(control.task_id, ()):
-                theirs.setdefault(waiter, []).append(control)
-        encoded: dict[tuple[str, ...], bytes] = {}
-        for waiter, controls in theirs.items():
-            same = tuple(control.task_id for control in controls)
-            if same not in encoded:
-                encoded[same] = controls_json.dump_json(_answer(position, controls))
-            waiter.answer(encoded[same])
+                theirs[waiter] = theirs.get(waiter, 0) | 1 << place
+        encoded: dict[int, bytes] = {}
+        for waiter, places in theirs.items():
+            if places not in encoded:
+                controls = [control for place, control in enumerate(found) if places >> place & 1]
+                encoded[places] = controls_json.dump_json(_answer(position, controls))
+            waiter.answer(encoded[places])
 
 
 def _answer(position: Position, controls: list[Control]) -> Controls:
