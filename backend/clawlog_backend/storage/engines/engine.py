@@ -95,6 +95,13 @@ class Database(Protocol):
             DatabaseError: It could not be written.
         """
 
+    async def checkpoint(self) -> None:
+        """Have what was written until now put in its place, where the engine else leaves that to whoever commits next.
+
+        Raises:
+            DatabaseError: It could not be done.
+        """
+
     async def hint(self, sender: str) -> None:
         """Let other replicas know that there is something new, where the engine has a way; it may get lost.
 

@@ -195,6 +195,9 @@ class PostgresqlDatabase:
         """
         return await self.write(work)
 
+    async def checkpoint(self) -> None:
+        """Nothing to do: the server does it by itself."""
+
     def _committed(self, work: Callable[[Connection], T]) -> T:
         pause_s = _FIRST_PAUSE_S
         for attempt in range(1, _ATTEMPTS + 1):
