@@ -26,10 +26,12 @@ class SchemaVersions:
     Attributes:
         found: The database's; ``None`` where it has no tables yet.
         known: The newest that this program knows.
+        lacking: What the database does without, and how it would get that; empty where there is nothing.
     """
 
     found: int | None
     known: int
+    lacking: str = ""
 
     @property
     def outdated(self) -> bool:
