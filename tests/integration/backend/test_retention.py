@@ -99,6 +99,10 @@ def empty_the_log(connection: Connection) -> None:
     driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def bytes_of_the_log(database: str) -> int:
+    return Path(f"{database}-wal").stat().st_size
+
+
 async def test_no_transaction_that_removes_does_more_than_a_little(
     backend: Backend, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,7 +114,7 @@ async def test_no_transaction_that_removes_does_more_than_a_little(
     await backend.database.read(empty_the_log)
     costs = watch(backend, monkeypatch)
     await backend.maintenance.remove_old_tasks()
-    logged_bytes = Path(f"{database}-wal").stat().st_size
+    logged_bytes = bytes_of_the_log(database)
     await backend.maintenance.remove_old_heartbeats()
     await backend.maintenance.remove_old_tasks()
     monkeypatch.undo()
