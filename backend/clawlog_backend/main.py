@@ -153,7 +153,8 @@ def _migrate(arguments: Sequence[str]) -> int:
         versions = asyncio.run(run())
     except (DatabaseError, OSError) as error:
         return _fail(error, EXIT_FAILED)
-    print(_told(versions, check=options.check))  # noqa: T201 - what was asked for
+    for line in filter(None, (_told(versions, check=options.check), versions.lacking)):
+        print(line)  # noqa: T201 - what was asked for
     return EXIT_OUTDATED if options.check and versions.outdated else 0
 
 

@@ -126,6 +126,8 @@ class TaskState:
         interrupts: All its stops by their ids, once ``interrupts_loaded``.
         change: What is to be written back.
         replanned: Its steps are to be written anew as a whole.
+        bytes: About how much memory it took when that was estimated last.
+        bytes_recorded: The length of what was recorded of it since then.
     """
 
     n: int
@@ -182,6 +184,8 @@ class TaskState:
     interrupts_loaded: bool = False
     change: Extent = Extent.NOTHING
     replanned: bool = False
+    bytes: int = field(default=0, compare=False)
+    bytes_recorded: int = field(default=0, compare=False)
 
     @property
     def ended(self) -> bool:

@@ -39,14 +39,13 @@ def create_app(backend: Backend) -> ASGIApp:
     app.state.backend = backend
     problems.install(app)
     openapi.install(app, token_required=backend.access.required)
-    for routes in (lists, plain, batch, people, notifications, stream, session, operations, dashboard):
+    for routes in (lists, plain, batch, people, notifications, stream, session, operations, dashboard, polls):
         app.include_router(routes.router)
-    app.router.routes.append(polls.PollRoute(backend.polls))
     app.mount("/static", dashboard.assets(), name="static")
     # Around the framework rather than within it, so that even its answer to an unexpected error has passed through them.
     settings = backend.settings
     secured = SecurityMiddleware(
-        BodyBounds(app),
+        BodyBounds(polls.PollRoute(app, backend.polls)),
         access=backend.access,
         rates=RateLimiter(settings.requests_per_s),
         names=(settings.host, *settings.allowed_hosts),

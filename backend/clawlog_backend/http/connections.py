@@ -1,7 +1,8 @@
 """Bounds on connections: a client has to send whole requests in time and to read the answers, or it is dropped.
 
 uvicorn limits neither. The hooks used here are asyncio's own for a protocol; of uvicorn's class only ``transport`` and
-``cycle`` (the newest request whose head is complete) are used, so that either of its parsers will do.
+``cycle`` (the newest request whose head is complete) are used, so that either of its parsers will do. More of
+it is known to :mod:`clawlog_backend.http.whole_answers` alone.
 
 A part of a head that arrived in one piece with the request before it is noticed once more of it arrives: until then it costs no
 more than an idle connection, which uvicorn ends by itself.
@@ -15,6 +16,7 @@ from typing import Any
 
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
+from clawlog_backend.http import whole_answers
 from clawlog_backend.http.limits import LET_IN
 
 HEAD_S = 10.0
@@ -81,6 +83,11 @@ class JoinedWrites:
             return
         self._transport.write(data)
 
+    def write_whole(self, data: bytes) -> None:
+        """Send a whole answer: nothing of it is held back."""
+        self.flush()
+        self._transport.write(data)
+
     def close(self) -> None:
         """Close once all was sent."""
         self.flush()
@@ -127,6 +134,7 @@ class ConnectionBounds(asyncio.Protocol):
             _cancel(self._head_deadline)
             self._head_deadline = None
             self._unused_bytes = 0
+            whole_answers.offer(self)
         elif not reading_body:
             self._unused_bytes += len(data)
             if self._unused_bytes > (_REFUSED_BODY_BYTES if of_body else HEAD_BYTES):

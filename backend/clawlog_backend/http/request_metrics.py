@@ -7,6 +7,7 @@ import time
 from prometheus_client import Counter
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from clawlog_backend.http.whole_answers import offered
 from clawlog_backend.metrics import Metrics
 
 # The callers of these decide how long their answers last.
@@ -38,6 +39,9 @@ class MetricsMiddleware:
         try:
             await self._app(scope, receive, send_and_note)
         finally:
+            whole = offered(scope)
+            if whole is not None and whole.status:
+                status = whole.status
             route = getattr(scope.get("route"), "path", "none")
             method = scope["method"] if scope["method"] in _METHODS else "other"
             self._count(method, route, status)

@@ -40,6 +40,10 @@ _HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 _RAW_HEADERS = [(name.lower().encode(), value.encode()) for name, value in _HEADERS.items()]
+_UNCACHED = (b"cache-control", b"no-store")
+
+ANSWER_HEADERS = (*_RAW_HEADERS, _UNCACHED)
+"""What the middleware adds to an answer that says nothing of caches: for one that does not pass through it."""
 
 
 class SecurityMiddleware:
@@ -69,7 +73,7 @@ class SecurityMiddleware:
             if message["type"] == "http.response.start":
                 headers = [*message.get("headers", ()), *_RAW_HEADERS]
                 if not any(name == b"cache-control" for name, _ in headers):
-                    headers.append((b"cache-control", b"no-store"))
+                    headers.append(_UNCACHED)
                 message["headers"] = headers
             await send(message)
 

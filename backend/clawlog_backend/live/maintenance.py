@@ -1,25 +1,29 @@
 """What happens as time passes: tasks fall silent, and what is old is removed.
 
 Removal is done in small transactions, each as large as takes a fraction of what a writer notices, so that nobody waits for it.
+What a transaction costs is not its rows but the pages of the file that they lie on, so that neighbours go together.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from array import array
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from functools import partial
+from heapq import merge
+from itertools import islice
 from time import monotonic
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row, Select, func, literal_column, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal_column, select
 
 from clawlog_backend.domain.times import Clock, UtcMs
 from clawlog_backend.live.log import ChangeLog
 from clawlog_backend.live.silence import SilenceWatch, signs_of
 from clawlog_backend.storage import changes, partitions
 from clawlog_backend.storage.engines.engine import Database, DatabaseError
-from clawlog_backend.storage.rows import remove_events
+from clawlog_backend.storage.rows import places_of_events, remove_events, remove_events_at
 from clawlog_backend.storage.schema import events, liveness, tasks
 from clawlog_backend.storage.unit_of_work import ChangeSet, TaskStore
 from clawlog_backend.storage.writer import Writer
@@ -35,6 +39,8 @@ _KEEP_CHANGES = 100_000
 _KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps and stops are kept with their task
 _TASKS_WALKED_AT_ONCE = 2_000  # looked at for their age, in one read
 _TASKS_AT_ONCE, _STEPS_AT_ONCE = 50, 1_000  # removed in one transaction; more steps only where one task has them
+_EVENTS_WALKED_AT_ONCE = 2_000  # whose places are read at once
+_PLACES = 1_000_000  # held at once, 8 bytes each
 _ROWS_AT_ONCE = (100, 500)  # removed in one transaction: at least, at most; who writes next waits until they are on disk
 _REMOVING_S = 0.02  # what one transaction that removes may take
 
@@ -81,7 +87,7 @@ class Maintenance:
         self._clock = clock
         self._keep_days = keep_days
         self._prune_next = self._remove_next = self._days_next = clock()
-        self._pace = _Pace()
+        self._pace = _Pace(database)
 
     async def run(self) -> None:
         """Maintain the database until cancelled. A failure is logged, and tried again."""
@@ -157,17 +163,47 @@ class Maintenance:
             return
         cutoff = self._clock().plus(days=-self._keep_days)
         first, last = await self._database.read(_task_numbers)
+        old: list[Row[Any]] = []
         for begin in range(first, last + 1, _TASKS_WALKED_AT_ONCE):
             walked = liveness.c.task_n.between(begin, begin + _TASKS_WALKED_AT_ONCE - 1)
-            found = await self._database.read(partial(_rows, _old_tasks(cutoff).where(walked).order_by(tasks.c.n)))
-            for numbers in _portions((row.n, row.steps_total) for row in found):
-                await self._remove_tasks(numbers, cutoff)
+            old += await self._database.read(partial(_rows, _old_tasks(cutoff).where(walked).order_by(tasks.c.n)))
+        if not self._database.shared:  # else whole days of the history go
+            await self._remove_histories([(row.n, row.last_seq) for row in old], cutoff)
+        for numbers in _portions(((row.n, row.steps_total) for row in old), _STEPS_AT_ONCE):
+            await self._remove_tasks(numbers, cutoff)
+
+    async def _remove_histories(self, old: Sequence[tuple[int, int]], cutoff: UtcMs) -> None:
+        """Remove the events of tasks, given with the number of each one's last event, as they lie in the file.
+
+        Tasks that ran at the same time lie there in each other's midst: to remove one after the other would write each page
+        anew for each of its rows.
+        """
+        still_old = _old_tasks(cutoff).where(tasks.c.n == events.c.task_n).exists()
+        found: list[array[int]] = []
+        held = 0
+        for numbers, begin, end in _parts(old):
+            part = await self._database.read(partial(places_of_events, task_ns=numbers, first=begin, last=end))
+            found.append(part)
+            held += len(part)
+            if held >= _PLACES:
+                await self._remove_at(merge(*found), still_old)
+                found, held = [], 0
+        await self._remove_at(merge(*found), still_old)
+
+    async def _remove_at(self, places: Iterator[int], still_old: ColumnElement[bool]) -> None:
+        async def remove(at_once: int) -> _Removed:
+            next_ones = list(islice(places, at_once))
+            work = partial(remove_events_at, places=next_ones, only=still_old)
+            _, began = await self._database.discard(_timed(work))
+            return len(next_ones), began
+
+        await self._pace.repeat(remove)
 
     async def _remove_tasks(self, numbers: list[int], cutoff: UtcMs) -> None:
         # Each transaction looks again at which of them are old: one may have been heard of meanwhile.
         query = _old_tasks(cutoff).where(tasks.c.n.in_(numbers))
 
-        # A long history goes first, a part at a time: with its task, it would all go at once.
+        # A long history goes first, a part at a time: with its task, it would all go at once. (On SQLite what is left of it.)
         async def remove_part(at_once: int) -> _Removed:
             def work(connection: Connection) -> int:
                 old = list(connection.execute(query).scalars())
@@ -180,7 +216,7 @@ class Maintenance:
 
         await self._pace.repeat(remove_part)
         await self._writer.run(remove)
-        await asyncio.sleep(0)  # whoever waits to write goes first
+        await self._database.checkpoint()
 
     async def remove_old_heartbeats(self) -> None:
         """Remove heartbeats from the histories once they are a day old. Their tasks keep what the last one said."""
@@ -200,9 +236,13 @@ class _Pace:
 
     What counts is the time from when a transaction's turn came: to wait for others must not look like work, nor be taken for a
     reason to do more at once.
+
+    Args:
+        database: Has its checkpoint after each transaction: so it is small, and no writer's commit has to do it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._at_once = _ROWS_AT_ONCE[0]
 
     async def repeat(self, step: Callable[[int], Awaitable[_Removed]]) -> None:
@@ -211,6 +251,7 @@ class _Pace:
         while True:
             number, began = await step(self._at_once)
             took = monotonic() - began
+            await self._database.checkpoint()
             if number < self._at_once:
                 return
             self._at_once = max(least, min(most, self._at_once * 2, int(self._at_once * _REMOVING_S / took)))
@@ -241,22 +282,32 @@ def _rows(query: Select[Any], connection: Connection) -> Sequence[Row[Any]]:
 
 
 def _old_tasks(cutoff: UtcMs) -> Select[Any]:
-    found = select(tasks.c.n, tasks.c.steps_total).join_from(tasks, liveness)
+    found = select(tasks.c.n, tasks.c.steps_total, liveness.c.last_seq).join_from(tasks, liveness)
     return found.where(liveness.c.sign_ms < cutoff, tasks.c.received_ms < cutoff)
 
 
-def _portions(old: Iterable[tuple[int, int]]) -> Iterator[list[int]]:
-    """Tasks by number, given with how many steps each has, in portions for one transaction."""
+def _portions(sizes: Iterable[tuple[int, int]], most: int) -> Iterator[list[int]]:
+    """Tasks by number, each given with a size, in portions for one transaction; more than ``most`` only for one alone."""
     numbers: list[int] = []
     total = 0
-    for n, steps in old:
-        if numbers and (len(numbers) == _TASKS_AT_ONCE or total + steps > _STEPS_AT_ONCE):
+    for n, size in sizes:
+        if numbers and (len(numbers) == _TASKS_AT_ONCE or total + size > most):
             yield numbers
             numbers, total = [], 0
         numbers.append(n)
-        total += steps
+        total += size
     if numbers:
         yield numbers
+
+
+def _parts(old: Sequence[tuple[int, int]]) -> Iterator[tuple[list[int], int, int]]:
+    """Histories, each given with its last number, in parts to be read at once: the tasks, and from which number to which."""
+    at_once = _EVENTS_WALKED_AT_ONCE
+    for numbers in _portions(((n, last) for n, last in old if last <= at_once), at_once):
+        yield numbers, 0, at_once
+    for n, last in old:
+        if last > at_once:
+            yield from (([n], begin, begin + at_once - 1) for begin in range(0, last + 1, at_once))
 
 
 def _remove_events(connection: Connection, which: Select[Any]) -> int:

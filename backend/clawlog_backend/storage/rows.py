@@ -6,13 +6,28 @@ that is several times faster than binding parameters by name.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter, itemgetter
 from typing import Any, TypeVar
 
-from sqlalchemy import Column, Connection, Dialect, Row, Table, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    Dialect,
+    Integer,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    select,
+    update,
+)
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
@@ -36,6 +51,7 @@ _CHANGING = {
     Extent.STANDING: _STANDING,
     Extent.FACTS: tuple(name for name in _TASK_COLUMNS if name not in _TASK_FIXED),
 }
+_PLACE = literal_column("events.rowid", Integer)
 _STEP_FIELDS = tuple(field.name for field in fields(StepState))
 _STEP_CHANGING = ("status", "summary", "started_ms", "ended_ms", "measure")
 _INTERRUPT_FIELDS = tuple(field.name for field in fields(InterruptState))
@@ -170,6 +186,18 @@ def remove_events(connection: Connection, keys: Sequence[tuple[int, int]]) -> in
     """Remove events from histories, each named by its task's number and its own; returns how many."""
     run_many(connection, _DELETE_EVENT, ("key_task_n", "key_seq"), keys)
     return len(keys)
+
+
+def places_of_events(connection: Connection, *, task_ns: Collection[int], first: int, last: int) -> array[int]:
+    """Where in SQLite's file the events of tasks lie, in that order: those with numbers from ``first`` to ``last``."""
+    column = schema.events.c
+    query = select(_PLACE).where(column.task_n.in_(task_ns), column.seq.between(first, last))
+    return array("q", sorted(connection.execute(query).scalars()))
+
+
+def remove_events_at(connection: Connection, *, places: Sequence[int], only: ColumnElement[bool]) -> None:
+    """Remove the events that lie at these places, as far as a condition holds for each."""
+    connection.execute(delete(schema.events).where(_PLACE.in_(places), only))
 
 
 def run_many(

@@ -4,16 +4,16 @@ A group of events is applied as a unit of work: their tasks are loaded once, eac
 are written back in a few statements, in one transaction. So a batch of a thousand costs little more than one event, and many
 callers share a commit. A rejected event changes nothing and does not affect its neighbours.
 
-Tasks that changed lately stay in a cache. Where this is the only writer (see :mod:`clawlog_backend.storage.engines.sqlite`), it
-agrees with the database. Where replicas write, too, a group first locks its tasks, in the order of their numbers so that no two
-groups wait for each other, and then believes what it remembers of a task only where its version is still the same. All is
-dropped when a transaction fails.
+Tasks that changed lately stay in a cache (:mod:`clawlog_backend.storage.task_cache`). Where this is the only writer (see
+:mod:`clawlog_backend.storage.engines.sqlite`), it agrees with the database. Where replicas write, too, a group first locks its
+tasks, in the order of their numbers so that no two groups wait for each other, and then believes what it remembers of a task
+only where its version is still the same. All is dropped when a transaction fails.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -44,8 +44,7 @@ from clawlog_backend.domain.state import Extent, InterruptState, StepState, Task
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import changes, rows, schema
 from clawlog_backend.storage.changes import Change
-
-_CACHED_TASKS = 100_000  # about 2 kB each, with five steps
+from clawlog_backend.storage.task_cache import TaskCache
 
 _OF_MANY = (Heartbeat, StepStatusChanged)  # what comes often, and mostly says that all goes on as before
 _OF_STEPS = (StepStatusChanged, Planned, StepAdded, MetadataChanged)
@@ -106,7 +105,7 @@ class TaskStore:
 
     def __init__(self, *, shared: bool = False) -> None:
         self._shared = shared
-        self._cache: OrderedDict[str, TaskState] = OrderedDict()
+        self._cache = TaskCache()
 
     def apply(self, connection: Connection, incoming: Sequence[Event], received: UtcMs) -> ChangeSet:
         """Apply events in the order given.
@@ -142,7 +141,7 @@ class TaskStore:
         for chunk in rows.chunks(numbers):
             for row in connection.execute(select(schema.tasks).where(schema.tasks.c.n.in_(chunk)).with_for_update()):
                 counts[counted_as(row).key] -= 1
-                self._cache.pop(row.task_id, None)
+                self._cache.forget(row.task_id)
             # Not every engine's history refers to its tasks; all else does.
             connection.execute(delete(schema.events).where(schema.events.c.task_n.in_(chunk)))
             connection.execute(delete(schema.tasks).where(schema.tasks.c.n.in_(chunk)))
@@ -161,8 +160,7 @@ class TaskStore:
 
     def committed(self) -> None:
         """The transaction was committed."""
-        while len(self._cache) > _CACHED_TASKS:
-            self._cache.popitem(last=False)
+        self._cache.trim()
 
     def rolled_back(self) -> None:
         """The transaction failed: drop the cache, which may be ahead of the database."""
@@ -172,7 +170,7 @@ class TaskStore:
 class _UnitOfWork:
     """One group of events: loads what they need, applies them in memory, writes what changed."""
 
-    def __init__(self, connection: Connection, cache: OrderedDict[str, TaskState], received: UtcMs, *, shared: bool) -> None:
+    def __init__(self, connection: Connection, cache: TaskCache, received: UtcMs, *, shared: bool) -> None:
         self._connection = connection
         self._shared = shared
         self._received = received
@@ -215,25 +213,28 @@ class _UnitOfWork:
         unknown = sum(isinstance(event, TaskCreated) and event.task_id not in self._tasks for event in incoming)
         if unknown:
             self._task_n = changes.reserve_task_numbers(self._connection, unknown)
-        rows.load_steps(self._connection, self._without("steps_loaded", incoming, _OF_STEPS))
-        rows.load_interrupts(self._connection, self._without("interrupts_loaded", incoming, _OF_INTERRUPTS))
+        without_steps = self._without("steps_loaded", incoming, _OF_STEPS)
+        rows.load_steps(self._connection, without_steps)
+        without_stops = self._without("interrupts_loaded", incoming, _OF_INTERRUPTS)
+        rows.load_interrupts(self._connection, without_stops)
+        for task in (*without_steps, *without_stops):
+            self._tasks.weigh(task)
 
     def _load_tasks(self, named: set[str]) -> None:
         if self._shared:
             versions = rows.lock_tasks(self._connection, named)
-            for task_id in named & self._tasks.keys():
-                if self._tasks[task_id].version != versions.get(task_id):
-                    del self._tasks[task_id]
-        # Not as a difference with all keys, which would walk through what is remembered.
+            for task_id in named:
+                if task_id in self._tasks and self._tasks[task_id].version != versions.get(task_id):
+                    self._tasks.forget(task_id)
         for task in rows.load_tasks(self._connection, [name for name in named if name not in self._tasks]):
-            self._tasks[task.task_id] = task
-        for task_id in named & self._tasks.keys():
-            self._tasks.move_to_end(task_id)
+            self._tasks.add(task)
+        self._tasks.use(named)
 
     def _without(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
         """The tasks whose steps or stops are needed and not loaded yet; marks them as loaded."""
         named = {event.task_id for event in incoming if isinstance(event, kinds)}
-        lacking = [self._tasks[name] for name in named & self._tasks.keys() if not getattr(self._tasks[name], part)]
+        known = [self._tasks[name] for name in named if name in self._tasks]
+        lacking = [task for task in known if not getattr(task, part)]
         for task in lacking:
             setattr(task, part, True)
         return lacking
@@ -279,7 +280,7 @@ class _UnitOfWork:
         task = transitions.create(event, self._received)
         self._task_n += 1
         task.n = self._task_n
-        self._tasks[task.task_id] = task
+        self._tasks.add(task)
         self._created.add(task.task_id)
         return task
 
@@ -315,6 +316,7 @@ class _UnitOfWork:
                     self._new_interrupts.add(interrupt.interrupt_id)
         self._events.append((task.n, task.last_seq, event.event_id, event.kind, event.at, self._received, task.status, detail))
         self._stored[event.event_id] = _StoredEvent(task.n, event.kind, task.status, detail)
+        self._tasks.grow(task, detail)
 
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -109,6 +109,22 @@ def test_a_database_of_version_3_on_postgresql_has_its_days_apart_afterwards(
     assert not postgres.execute("SELECT 1 FROM events_default", name)
 
 
+def test_a_search_without_its_index_is_told_and_gets_it_with_the_next_migration(
+    postgres: PostgresCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    database = postgres.database()
+    assert main(["migrate", "--check", "--database", database]) == 0
+    assert main(["migrate", "--database", database]) == 0
+    assert "the search" not in capsys.readouterr().out
+    postgres.execute("DROP EXTENSION pg_trgm CASCADE", postgres.name(database))  # as where it could not be made
+    assert main(["migrate", "--check", "--database", database]) == 0
+    assert "the search has no index, and looks at every task: `CREATE EXTENSION pg_trgm`" in capsys.readouterr().out
+    assert main(["migrate", "--database", database]) == 0
+    assert "the search" not in capsys.readouterr().out
+    index = "SELECT 1 FROM pg_indexes WHERE indexname = 'documents_trigrams'"
+    assert len(postgres.execute(index, postgres.name(database))) == 1
+
+
 def shape(postgres: PostgresCluster, url: str) -> list[tuple[Any, ...]]:
     """Every column and every index of the tables that are not a day's."""
     name = postgres.name(url)

@@ -133,6 +133,36 @@ async def test_whoever_waits_for_an_answer_may_take_time_with_the_next_request(
         assert b"HTTP/1.1 200 " in await reader.readuntil(b"version")
 
 
+@pytest.mark.usefixtures("_each_parser")
+async def test_held_polls_that_are_told_the_same_are_answered_as_all_else_is(
+    start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession
+) -> None:
+    api = Api(session, start_backend().url)
+    await api.task()
+    _, first = await api("POST", "/api/control/poll", {"task_ids": ["t1"]})
+    poll = {"task_ids": ["t1"], "cursor": first["cursor"], "wait_s": 30}
+
+    async def held(**headers: str) -> tuple[int, dict[str, str], bytes]:
+        async with session.post(f"{api.url}/api/control/poll", json=poll, headers=headers) as answer:
+            return answer.status, {name.lower(): value for name, value in answer.headers.items()}, await answer.read()
+
+    waiting = [asyncio.create_task(held(**headers)) for headers in ({}, {}, {"Connection": "close"})]
+    while b"clawlog_backend_polls_waiting 3" not in (await api("GET", "/metrics"))[1]:  # noqa: ASYNC110 - nothing tells of it
+        await asyncio.sleep(0)
+    assert (await api("POST", "/api/tasks/t1/interrupt", {}))[0] == 201
+    kept, again, closed = [await answer for answer in waiting]
+    assert kept == again
+    assert closed[1].pop("connection") == "close"  # what is answered over it passes through all that stands in front
+    for answer in (kept, closed):
+        answer[1].pop("date")  # of the second in which each was asked for, or answered
+    assert kept == closed
+    counted = b'clawlog_backend_http_requests_total{method="POST",route="/api/control/poll",status="200"} 4'
+    assert counted in (await api("GET", "/metrics"))[1]
+
+    async with session.get(f"{api.url}/api/control/poll") as refused:
+        assert (refused.status, (await refused.json())["code"], refused.headers["Allow"]) == (405, "method_not_allowed", "POST")
+
+
 async def test_a_client_that_does_not_take_its_answers_is_dropped(
     start_backend: Callable[..., RunningBackend], session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from support.running_backend import SteerableClock
 DAY_MS = 86_400_000
 AT_ONCE = 100
 TASKS, EVENTS = 60, 12_000
+MOST_PAGES = 150  # in the write-ahead log at once; it grows to 1,000 where only commits move them into the file
 MOST_OPERATIONS = 20_000  # of SQLite's virtual machine; a walk over the events takes three times as many
 
 
@@ -92,14 +94,27 @@ def watch(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, 
     return costs
 
 
-async def test_no_transaction_that_removes_does_more_than_a_little(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+def empty_the_log(connection: Connection) -> None:
+    driver: Any = connection.connection.driver_connection  # at which no transaction was begun
+    driver.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def bytes_of_the_log(database: str) -> int:
+    return Path(f"{database}-wal").stat().st_size
+
+
+async def test_no_transaction_that_removes_does_more_than_a_little(
+    backend: Backend, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(clawlog_backend.live.maintenance, "_ROWS_AT_ONCE", (AT_ONCE, AT_ONCE))
     monkeypatch.setattr(clawlog_backend.live.maintenance, "_TASKS_WALKED_AT_ONCE", 50)
     monkeypatch.setattr(clawlog_backend.live.maintenance, "_STEPS_AT_ONCE", 40)
     await backend.database.write(lambda c: fill(c, age_ms=3 * DAY_MS, tasks=TASKS, events=EVENTS))
     await backend.database.write(lambda c: fill(c, age_ms=DAY_MS * 3 // 2, tasks=TASKS, events=EVENTS, first=TASKS + 1))
+    await backend.database.read(empty_the_log)
     costs = watch(backend, monkeypatch)
     await backend.maintenance.remove_old_tasks()
+    logged_bytes = bytes_of_the_log(database)
     await backend.maintenance.remove_old_heartbeats()
     await backend.maintenance.remove_old_tasks()
     monkeypatch.undo()
@@ -107,6 +122,7 @@ async def test_no_transaction_that_removes_does_more_than_a_little(backend: Back
     assert left == {"tasks": TASKS, "liveness": TASKS, "steps": 2 * TASKS, "events": EVENTS * 9 // 10}
     assert max(changed for changed, _ in costs) <= AT_ONCE
     assert max(operations * 100 for _, operations in costs) <= MOST_OPERATIONS
+    assert logged_bytes <= MOST_PAGES * 4_120  # the most that any checkpoint had to bring to the disk at once
 
 
 @BOTH_ENGINES

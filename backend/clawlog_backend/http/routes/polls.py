@@ -1,8 +1,8 @@
-"""The poll for the stops of many tasks: a plain ASGI route, since a stop may have to be told to thousands that wait.
+"""The poll for the stops of many tasks, answered in front of the framework, since a stop may have to be told to thousands.
 
-What the framework does around a function (validation by its signature, dependencies, exit stacks) costs more than the answer.
-So that function is there for the OpenAPI document alone. Errors are answered as everywhere, and what stands before all routes
-stands before this one.
+What the framework does around a function (middlewares, validation by its signature, exit stacks) costs more than the answer. So
+the function is there for the OpenAPI document, and for requests that are none (another method, a slash at the end). Errors are
+answered as everywhere, and what stands before all routes stands before this one.
 """
 
 from __future__ import annotations
@@ -12,18 +12,19 @@ from typing import Annotated
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from starlette.datastructures import Headers
-from starlette.routing import Match, Route
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from clawlog_backend.domain.fields import POLL_TASKS, POLL_WAIT_S, Id
 from clawlog_backend.http.bodies import body_of, read_body, require_json
-from clawlog_backend.http.problems import error_responses, invalid_body
+from clawlog_backend.http.problems import error_responses, invalid_body, problem_of
+from clawlog_backend.http.security import ANSWER_HEADERS
+from clawlog_backend.http.whole_answers import offered
 from clawlog_backend.live.control import ControlPolls, Controls
 
 PATH = "/api/control/poll"
+_JSON = (b"content-type", b"application/json")
 
-documented = APIRouter(tags=["batch"])
-"""The route as the OpenAPI document shows it; it answers nothing."""
+router = APIRouter(tags=["batch"])
 
 
 class Poll(BaseModel):
@@ -39,7 +40,7 @@ class Poll(BaseModel):
 _poll: TypeAdapter[Poll] = TypeAdapter(Poll)
 
 
-@documented.post(
+@router.post(
     PATH,
     response_model=Controls,
     responses=error_responses(401, 403, 413, 415, 422, 429, 503),
@@ -49,34 +50,54 @@ async def poll_controls() -> None:
     """What changed since `cursor` in whether these tasks are to stop; all of them without one. Unknown ids are passed over."""
 
 
-class PollRoute(Route):
-    """Answers polls.
+class PollRoute:
+    """Answers polls itself, and passes on all else.
 
     Args:
+        app: What answers all else.
         polls: What holds them.
     """
 
-    def __init__(self, polls: ControlPolls) -> None:
-        super().__init__(PATH, _Endpoint(polls), methods=["POST"])
+    path = PATH
 
-    def matches(self, scope: Scope) -> tuple[Match, Scope]:
-        """Whether it answers a request; notes the route, as the framework's own do."""
-        match, child_scope = super().matches(scope)
-        return match, {**child_scope, "route": self}
-
-
-class _Endpoint:
-    def __init__(self, polls: ControlPolls) -> None:
+    def __init__(self, app: ASGIApp, polls: ControlPolls) -> None:
+        self._app = app
         self._polls = polls
+        self._ready: tuple[bytes, object, bytes] = (b"", None, b"")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http" or scope["path"] != PATH or scope["method"] != "POST":
+            await self._app(scope, receive, send)
+            return
+        scope["route"] = self
+        try:
+            answer = await self._answer(scope, receive)
+        except Exception as error:
+            problem = problem_of(error)
+            await problem.response()(scope, receive, send)
+            if problem.status_code == 500:
+                raise  # to the log
+            return
+        whole = offered(scope)
+        if whole is not None and whole.send(self._encoded(answer, whole.first_headers)):
+            return
+        headers = [(b"content-length", b"%d" % len(answer)), _JSON]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": answer})
+
+    async def _answer(self, scope: Scope, receive: Receive) -> bytes:
         require_json(Headers(scope=scope))
         try:
             poll = _poll.validate_json(await read_body(Request(scope, receive)))
         except ValidationError as error:
             raise invalid_body(error) from None
-        answer = await self._polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
-        length = b"%d" % len(answer)
-        headers = [(b"content-length", length), (b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        return await self._polls.poll(frozenset(poll.task_ids), cursor=poll.cursor, wait_s=poll.wait_s)
+
+    def _encoded(self, answer: bytes, first_headers: list[tuple[bytes, bytes]]) -> bytes:
+        """The whole answer as bytes; the same for all that are told the same."""
+        if self._ready[0] is not answer or self._ready[1] is not first_headers:
+            headers = [*first_headers, (b"content-length", b"%d" % len(answer)), _JSON, *ANSWER_HEADERS]
+            head = b"".join(b"%s: %s\r\n" % header for header in headers)
+            self._ready = (answer, first_headers, b"HTTP/1.1 200 OK\r\n" + head + b"\r\n" + answer)
+        return self._ready[2]

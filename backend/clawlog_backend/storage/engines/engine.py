@@ -26,10 +26,12 @@ class SchemaVersions:
     Attributes:
         found: The database's; ``None`` where it has no tables yet.
         known: The newest that this program knows.
+        lacking: What the database does without, and how it would get that; empty where there is nothing.
     """
 
     found: int | None
     known: int
+    lacking: str = ""
 
     @property
     def outdated(self) -> bool:
@@ -93,6 +95,13 @@ class Database(Protocol):
 
         Raises:
             DatabaseError: It could not be written.
+        """
+
+    async def checkpoint(self) -> None:
+        """Have what was written until now put in its place, where the engine else leaves that to whoever commits next.
+
+        Raises:
+            DatabaseError: It could not be done.
         """
 
     async def hint(self, sender: str) -> None:

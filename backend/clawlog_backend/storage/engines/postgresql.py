@@ -27,6 +27,7 @@ from clawlog_backend.storage.engines.engine import DatabaseError, SchemaVersions
 from clawlog_backend.storage.engines.hints import CHANNEL, listen
 from clawlog_backend.storage.engines.identity import mark_identity
 from clawlog_backend.storage.migrations import SCHEMA_VERSION, SchemaTooNewError, migrate, schema_version
+from clawlog_backend.storage.search.postgresql import HOW_TO_INDEX, Trigrams, has_index
 
 T = TypeVar("T")
 
@@ -110,7 +111,11 @@ class PostgresqlDatabase:
             found = schema_version(connection)
             if not check:
                 self._prepare(connection)
-            return SchemaVersions(found, SCHEMA_VERSION)
+                if found == SCHEMA_VERSION and not has_index(connection):
+                    Trigrams().create(connection)
+            if (check and (found or 0) < SCHEMA_VERSION) or has_index(connection):
+                return SchemaVersions(found, SCHEMA_VERSION)
+            return SchemaVersions(found, SCHEMA_VERSION, f"the search has no index, and looks at every task: {HOW_TO_INDEX}")
 
         return await self._connect(work)
 
@@ -194,6 +199,9 @@ class PostgresqlDatabase:
             DatabaseError: It could not be written.
         """
         return await self.write(work)
+
+    async def checkpoint(self) -> None:
+        """Nothing to do: the server does it by itself."""
 
     def _committed(self, work: Callable[[Connection], T]) -> T:
         pause_s = _FIRST_PAUSE_S

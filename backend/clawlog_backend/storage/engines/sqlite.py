@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -29,6 +30,8 @@ from clawlog_backend.storage.engines.owner import DatabaseInUseError, Ownership,
 from clawlog_backend.storage.migrations import SCHEMA_VERSION, SchemaTooNewError, migrate, schema_version
 
 T = TypeVar("T")
+
+_LOGGED_PAGES = 1_000  # in the write-ahead log; the commit that reaches it moves them into the file
 
 
 class SqliteDatabase:
@@ -158,7 +161,7 @@ class SqliteDatabase:
         return await self._in_thread(run)
 
     async def discard(self, work: Callable[[Connection], T]) -> T:
-        """Run ``work`` in one transaction without waiting for the disk; what is written next waits for both.
+        """Run ``work`` in one transaction without waiting for the disk; a checkpoint, or what is written next, waits for both.
 
         Raises:
             DatabaseError: It could not be written; nothing of it was.
@@ -173,6 +176,22 @@ class SqliteDatabase:
                 raise DatabaseError(f"cannot write to the database: {error.orig}") from error
 
         return await self._in_thread(run)
+
+    async def checkpoint(self) -> None:
+        """Move what the write-ahead log has into the file: a job of its own, so that whoever waits to write goes before it.
+
+        Raises:
+            DatabaseError: It could not be done.
+        """
+
+        def run() -> None:
+            driver: Any = self._connected().connection.driver_connection  # at which no transaction was begun
+            try:
+                driver.execute("PRAGMA wal_checkpoint(PASSIVE)")
+            except sqlite3.Error as error:
+                raise DatabaseError(f"cannot write to the database: {error}") from error
+
+        await self._in_thread(run)
 
     async def hint(self, sender: str) -> None:
         """Nothing to do: there is no other replica."""
@@ -231,6 +250,7 @@ def _set_up_sqlite(connection: Any, _record: Any) -> None:
         "journal_mode = WAL",
         "synchronous = FULL",
         "foreign_keys = ON",
+        f"wal_autocheckpoint = {_LOGGED_PAGES}",
         "cache_size = -65536",  # KiB
         "temp_store = MEMORY",
     ):
@@ -243,9 +263,11 @@ def _unsynced(connection: Connection) -> Iterator[None]:
     # Straight at the driver: SQLAlchemy would begin a transaction, in which the setting would not take effect.
     driver: Any = connection.connection.driver_connection
     driver.execute("PRAGMA synchronous = NORMAL")
+    driver.execute("PRAGMA wal_autocheckpoint = 0")
     try:
         yield
     finally:
+        driver.execute(f"PRAGMA wal_autocheckpoint = {_LOGGED_PAGES}")
         driver.execute("PRAGMA synchronous = FULL")
 
 

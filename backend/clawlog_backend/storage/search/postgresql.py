@@ -21,7 +21,16 @@ _STATEMENTS = (
     f"CREATE INDEX IF NOT EXISTS {NAME} ON documents USING gin (text gin_trgm_ops)",
 )
 
+HOW_TO_INDEX = (
+    "`CREATE EXTENSION pg_trgm` in the database (the package postgresql-contrib brings it), then `clawlog backend migrate`"
+)
+
 log = logging.getLogger(__name__)
+
+
+def has_index(connection: Connection) -> bool:
+    """Whether the index is there."""
+    return connection.exec_driver_sql(f"SELECT to_regclass('{NAME}')").scalar() is not None
 
 
 class Trigrams:
@@ -37,11 +46,7 @@ class Trigrams:
                     connection.exec_driver_sql(statement)
         except DBAPIError as error:
             reason = str(error.orig).partition("\n")[0]
-            log.warning(
-                "no index for the search, which looks at every task without it: %s. `CREATE EXTENSION pg_trgm` in the database "
-                "(the package postgresql-contrib brings it), then `clawlog backend migrate`",
-                reason,
-            )
+            log.warning("no index for the search, which looks at every task without it: %s. %s", reason, HOW_TO_INDEX)
 
     def candidates(self, needle: str) -> Select[Any]:
         """The tasks that have a document; which of them hold the needle, the server finds by the index."""
