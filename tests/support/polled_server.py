@@ -33,6 +33,7 @@ class PolledServer:
     Attributes:
         holds: Whether a poll is held until something changes.
         minds_cursor: Whether only what changed since the cursor is told.
+        late_s: For how long an answer to a held poll is on its way.
         poll_status: The answer to polls, where it is not 200.
         lacks: Words that it rejects as an earlier version of the embedded backend does: kinds, and statuses of tasks.
         refused_members: Members for which it rejects an event, naming them.
@@ -49,6 +50,7 @@ class PolledServer:
 
     holds: bool = True
     minds_cursor: bool = True
+    late_s: float = 0.0
     poll_status: int = 200
     lacks: frozenset[str] = frozenset()
     refused_members: frozenset[str] = frozenset()
@@ -173,7 +175,10 @@ class PolledServer:
                         found = self._found(task_ids, since)
             except TimeoutError:
                 pass
-        return web.json_response({"cursor": str(self._number), "controls": found})
+        answer = web.json_response({"cursor": str(self._number), "controls": found})
+        if wait_s:
+            await asyncio.sleep(self.late_s)
+        return answer
 
     def _found(self, task_ids: frozenset[str], since: int) -> list[dict[str, Any]]:
         return [

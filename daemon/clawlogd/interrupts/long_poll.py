@@ -215,7 +215,6 @@ class LongPolls:
         answer, controls = await self._upstream.poll_controls(list(by_remote), cursor, wait_s)
         news = False
         if answer.outcome is Outcome.DELIVERED:
-            now = self._clock.monotonic()
             unreadable: dict[str, str] = {}
             told: set[str] = set()
             for remote_id, control in controls.items():
@@ -234,7 +233,8 @@ class LongPolls:
                 if task_id in unreadable:
                     self._interrupts.lose(task_id, unreadable[task_id])
                 elif self._interrupts.is_readable(task_id) or (cursor is None and task_id not in told):
-                    self._interrupts.confirm(task_id, now if wait_s else query.asked_at)
+                    # However long it was held: how much of that the answer was on its way, nobody knows.
+                    self._interrupts.confirm(task_id, query.asked_at)
         elif answer.outcome is not Outcome.NO_ROUTE:
             for task_id in self._going_on(task_ids):
                 self._interrupts.lose(task_id, answer.detail)

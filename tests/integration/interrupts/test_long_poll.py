@@ -135,6 +135,21 @@ async def test_a_stop_asked_for_while_the_backend_was_away_is_found_when_it_is_b
     assert (await daemon.call("interrupt.check", task_id="t"))["state"] == "requested"
 
 
+async def test_an_answer_that_was_long_on_its_way_is_no_fresh_no(
+    new_daemon: Callable[..., RunningDaemon], polled: PolledServer
+) -> None:
+    daemon = new_daemon(msgspec.structs.replace(QUICK, poll=Poll(interval_s=0.2, wait_s=0.5)))
+    await daemon.start()
+    polled.late_s = 1.5
+    await create(daemon, polled, "t")
+    await until(lambda: "t" in held_now(polled))
+    before = len(polled.polls)
+    await asyncio.sleep(1.0)  # that it is not asked to stop is under way
+    polled.ask_to_stop("t", "s1")
+    await until(lambda: len(polled.polls) > before)
+    assert (await daemon.call("interrupt.check", task_id="t", max_age_s=0.9))["interrupt_id"] == "s1"
+
+
 async def test_a_stop_passes_deliveries_that_hang(daemon: RunningDaemon, polled: PolledServer) -> None:
     await create(daemon, polled, "t")
     await until(lambda: "t" in held_now(polled))
