@@ -16,6 +16,17 @@ from starlette.types import Scope
 
 _NAME = "clawlog.whole_answer"
 _HTTPTOOLS = "uvicorn.protocols.http.httptools_impl"
+_USED = (
+    "response_started",
+    "response_complete",
+    "disconnected",
+    "keep_alive",
+    "flow",
+    "transport",
+    "message_event",
+    "on_response",
+)
+"""What is used of uvicorn's own: a version that lacks one of these answers as it does all else."""
 
 
 class WholeAnswer:
@@ -60,8 +71,9 @@ class WholeAnswer:
 
 def offer(connection: Any) -> None:
     """Let the newest request of one of uvicorn's connections be answered so, where that is possible."""
-    if type(connection.cycle).__module__ == _HTTPTOOLS:
-        connection.cycle.scope.setdefault("extensions", {})[_NAME] = WholeAnswer(connection)
+    cycle = connection.cycle
+    if type(cycle).__module__ == _HTTPTOOLS and all(hasattr(cycle, name) for name in _USED):
+        cycle.scope.setdefault("extensions", {})[_NAME] = WholeAnswer(connection)
 
 
 def offered(scope: Scope) -> WholeAnswer | None:
