@@ -18,7 +18,7 @@ from support.running_daemon import until
 
 TASKS = 1000
 OTHERS_WAIT_S = 2.0
-"""Far below the ten seconds that it was; two hundred callers' turns take half a second. What a busy machine adds is not counted."""
+"""Far below the ten seconds that it was; two hundred turns take half a second. What a busy machine adds is not counted."""
 
 
 @pytest.fixture
