@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -18,7 +17,7 @@ from typing import Any
 import aiohttp
 from sqlalchemy import Connection
 
-from benchmarks.figures import Figure, ratio
+from benchmarks.figures import PART, Figure, ratio
 from benchmarks.programs import backend
 from clawlog.protocol.ids import new_uuid
 from clawlog_backend.backend import Backend
@@ -26,7 +25,6 @@ from clawlog_backend.domain.events import batch_event
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.settings import Settings
 
-PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
 FEW, MANY = 100, 100_000 // PART
 BATCH, BATCHES = 1_000, 60
 RUNS = 3

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-import os
 import re
 import resource
 import statistics
@@ -24,7 +23,7 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.figures import Figure, ratio
+from benchmarks.figures import PART, Figure, ratio
 from benchmarks.full_database import fill
 from benchmarks.programs import ROOT, Program, backend, http_program, wait_until
 from benchmarks.waiting_clients import Crowd, Latencies, request
@@ -32,7 +31,6 @@ from benchmarks.waiting_clients import Crowd, Latencies, request
 RUNS = 3
 BATCHES = 20
 BATCH = 1_000
-PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
 TASKS, EVENTS = 10_000, 1_000_000 // PART
 READS = 200
 PAGE = 50

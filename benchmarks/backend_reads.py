@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
 import resource
 import statistics
@@ -18,12 +17,11 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.figures import Figure, ratio
+from benchmarks.figures import PART, Figure, ratio
 from benchmarks.full_database import fill
 from benchmarks.programs import Program, backend
 from benchmarks.waiting_clients import Client, Crowd, request
 
-PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
 FEW, MANY = (10_000 // PART, 200_000 // PART), (100_000 // PART, 2_000_000 // PART)  # tasks, events
 POLLS = 4_900 // PART
 _AT_ONCE = 500  # connections, so that the backend keeps up with taking them

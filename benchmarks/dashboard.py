@@ -22,7 +22,7 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from benchmarks.figures import Figure
+from benchmarks.figures import PART, Figure
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "tests"))
@@ -35,7 +35,6 @@ BEFORE = "f9a3b36"
 TASKS, LIVE = 5_000, 700
 BEAT_EVERY_S = 15.0
 MOVES_PER_HOUR = 12  # how often a live task's steps move on
-PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
 OPEN_S = 60.0 if PART == 1 else 30.0  # whole rounds of beats
 UPDATES_PER_S, UPDATING_S = 1_000, 10.0 if PART == 1 else 5.0
 QUIET_S = 4.0

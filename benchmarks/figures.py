@@ -1,11 +1,15 @@
-"""A figure of the table: a ratio, its target, its spread, and the verdict."""
+"""A figure of the table: a ratio, its target, its spread, and the verdict; and how large a past is measured."""
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
+"""Which part of what the largest benchmarks fill a database with is enough: 10 for a tenth, as ``make bench`` has it."""
 
 
 @dataclass(frozen=True)

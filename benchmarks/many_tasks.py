@@ -7,7 +7,6 @@ daemon comes to rest behind its start, and while ``daemon.status`` and pages of 
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,14 +15,13 @@ from tempfile import TemporaryDirectory
 import msgspec
 
 from benchmarks import commands
-from benchmarks.figures import Figure
+from benchmarks.figures import PART, Figure
 from benchmarks.programs import Caller, daemon
 from benchmarks.start_up import time_to_ready
 from clawlogd.model import Step, Task, TaskStatus
 from clawlogd.outbox.integrity import row_checksum
 from clawlogd.outbox.store import Store
 
-PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
 KNOWN = 1_000_000 // PART
 LIVE = KNOWN // 10
 CALLS = 300

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import statistics
 import tempfile
 import time
@@ -17,11 +16,10 @@ from pathlib import Path
 
 import aiohttp
 
-from benchmarks.figures import Figure
+from benchmarks.figures import PART, Figure
 from benchmarks.full_database import fill
 from benchmarks.programs import backend
 
-PART = int(os.environ.get("CLAWLOG_BENCH_PART", "1"))
 TASKS, EVENTS = 10_000 // PART, 1_000_000 // PART
 AGE_MS = 60 * 86_400_000  # twice as long as tasks are kept
 LIMIT_S = 300.0

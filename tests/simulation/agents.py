@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from clawlog.protocol.ids import new_uuid
 from simulation.lives import Lost
-from simulation.model import TaskModel
 from simulation.plan import URLS, Item
+from simulation.records import TaskModel
 from simulation.ways import Ways
 
 if TYPE_CHECKING:
-    from simulation.model import Call
+    from simulation.records import Call
     from simulation.world import World
 
 _MAX_AGE_S = 5.0

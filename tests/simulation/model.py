@@ -1,7 +1,8 @@
 """What must be true: simpler than the daemon, and blind to how it does it.
 
-The model knows what each agent did and was answered, when processes lived, and what people asked for. It is held against every
-event that a backend takes, every heartbeat that leaves, every answer about a stop, and at the end against everything at rest.
+The model knows what agents did and were answered, when processes lived, and what people asked for (``records.py``). It is held
+against every event that a backend takes, every heartbeat that leaves, every answer about a stop, and at the end against
+everything at rest.
 """
 
 from __future__ import annotations
@@ -11,204 +12,27 @@ import json
 import math
 import re
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from clawlogd.clock import parse_rfc3339
 from simulation.foreign import STEP_WORDS, TASK_WORDS
 from simulation.lives import Lost
+from simulation.records import ENDED, Outcome, SessionModel, Sign, Stop, TaskModel
 
 if TYPE_CHECKING:
     from simulation.backend import Backend
     from simulation.foreign import ForeignServer
-    from simulation.lives import Caller
     from simulation.world import World
 
 MARK = re.compile(r"\bm\d+x\b")
+_OF_STEPS = frozenset({"task_created", "plan", "step_added", "step_status"})
+_STEP_ENDED = frozenset({"done", "failed", "skipped"})
 _BY_AGENT = frozenset({"task_created", "task_status", "step_status", "plan", "step_added", "metadata", "link", "interrupt_ack"})
 _SIGN_GRACE_S = 15.0  # how much later than promised an agent may be found to be gone: one round of checks, and the disk's time
-_CARRIED_OUT_S = 30.0  # for how long what was sent on a connection that broke may still be carried out
 _MOMENT_S = 0.1
 _ROUND_S = 1.5  # how long a round of single requests may take
 _UNRECORDED_S = 60.0  # how rarely, at most, the daemon says that it cannot record a loss
 _STOP_GRACE_S = 150.0  # how long a stop may take to be known once everything is well
-
-
-class Outcome(IntEnum):
-    """What an agent knows of a call of its."""
-
-    REFUSED = 0
-    UNDECIDED = 1
-    ACCEPTED = 2
-
-
-@dataclass
-class Call:
-    """A call of an agent's that is an event."""
-
-    number: int
-    event_id: str
-    mark: str
-    method: str
-    params: dict[str, Any]
-    outcome: Outcome = Outcome.UNDECIDED
-
-
-@dataclass
-class Stop:
-    """A person's request.
-
-    Attributes:
-        at: When, monotonic.
-        restored: How often its backend had been put back by then; ``reopened``, how often its task had been reopened there.
-    """
-
-    interrupt_id: str
-    at: float
-    restored: int
-    reopened: int
-    acknowledged: bool = False
-
-
-@dataclass
-class TaskModel:
-    """One task, as its agent knows it.
-
-    Attributes:
-        status: As its agent reported it; ``ended`` once that was answered.
-        tried_at: When the agent last sent anything, monotonic; ``heard_at``, when that was last answered by the daemon.
-        handled_at: When the daemon can last have heard of it: the last reply, or the last file; ``handled_wall_ms`` by the
-            machine's clock.
-        read_at: When the spool was last read to its end that held something of it.
-        asked: How many requests are on their way.
-        open_since: Since when a person wants it to stop and neither its end nor an answer has reached the backend.
-        reported_there: The status that was last reported to its backend; ``steps_there``, those of its steps.
-        over_there: Whether it has ended there with its last step; ``ended_there``, whether in any way.
-        reopened: How often it had ended for its backend and went on: a stop that outlasts that is another one to the daemon.
-        sure: Whether the daemon itself has answered for the last status: what lies in the spool it may not know yet.
-        plans: Whether its plan may change.
-        patience_s: For how long an agent that is silent is not taken for lost; by default as long as the lease.
-    """
-
-    number: int
-    task_id: str
-    url: str
-    lease_s: float
-    pid: int | None = None
-    status: str = "running"
-    sure: bool = False
-    created: bool = False
-    tried_at: float = 0.0
-    heard_at: float = 0.0
-    all_heard: list[float] = field(default_factory=list)
-    handled_at: float = 0.0
-    handled_wall_ms: int = 0
-    read_at: float = 0.0
-    asked: int = 0
-    loose_until: float = 0.0
-    died_at: float | None = None
-    steps: dict[str, str] = field(default_factory=dict)
-    calls: list[Call] = field(default_factory=list)
-    stops: dict[str, Stop] = field(default_factory=dict)
-    requested: str | None = None
-    open_since: float | None = None
-    reopened: int = 0
-    reported_there: str | None = None
-    steps_there: dict[str, str] = field(default_factory=dict)
-    over_there: bool = False
-    ended_there: bool = False
-    plans: bool = True
-    patience_s: float | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether its agent has ended it."""
-        return self.status in _ENDED
-
-    @contextmanager
-    def in_flight(self, world: World, caller: Caller) -> Iterator[None]:
-        """Notes that requests are on their way: until they are answered the daemon may hear of its agent at any time."""
-        self.asked += 1
-        try:
-            yield
-        finally:
-            self.asked -= 1
-            self.handled(world)
-            if not caller.open and not caller.life_over:
-                self.loose_until = world.loop.now + _CARRIED_OUT_S
-
-    def handled(self, world: World) -> None:
-        """Notes that the daemon may have heard of its agent just now."""
-        self.handled_at, self.handled_wall_ms = world.loop.now, world.wall_ms()
-
-    def silent_s(self, world: World) -> float:
-        """For how long the daemon can't have heard of its agent."""
-        if self.asked or world.loop.now < self.loose_until:
-            return 0.0
-        return world.loop.now - self.handled_at
-
-    @property
-    def is_session(self) -> bool:
-        """Whether it is a coding agent's session."""
-        return False
-
-
-_ENDED = frozenset({"done", "failed", "interrupted"})
-_OF_STEPS = frozenset({"task_created", "plan", "step_added", "step_status"})
-_STEP_ENDED = frozenset({"done", "failed", "skipped"})
-
-
-@dataclass
-class Sign:
-    """A sign of life that a session's hook has left.
-
-    Attributes:
-        life: The daemon that made the file; another one begins with an empty file.
-        at: When, monotonic; ``wall_ms`` by the machine's clock, which had been put back by ``put_back_s`` until then.
-    """
-
-    life: object
-    at: float
-    wall_ms: int
-    put_back_s: float
-
-
-@dataclass
-class SessionModel(TaskModel):
-    """A coding agent's session.
-
-    Attributes:
-        status: What its last report makes it; ``either`` where a sign answered a question, which may be lost.
-        turns: How many prompts were accepted.
-        in_turn: Whether it is at work; ``asks``, whether it waits for an answer meanwhile.
-        over: Whether it has ever ended.
-        stop_since: Since when a person wants it to stop, and nobody has spoken to it.
-        stop_may_come: Whether a stop that was requested before the newest prompt may be known only behind it.
-        signed: The newest sign that the daemon has had the time to read.
-    """
-
-    agent: str = ""
-    session_id: str = ""
-    turns: int = 0
-    in_turn: bool = False
-    asks: bool = False
-    over: bool = False
-    stop_since: float | None = None
-    stop_may_come: bool = False
-    signed: Sign | None = None
-
-    @property
-    def is_session(self) -> bool:
-        """Whether it is a coding agent's session."""
-        return True
-
-    def prompted(self, world: World) -> None:
-        """A person speaks."""
-        self.stop_may_come = self.stop_may_come or (self.stop_since is not None and self.requested is not None)
-        self.stop_since = None
 
 
 class Model:
@@ -272,7 +96,7 @@ class Model:
         match event.kind:
             case "interrupt_ack" if not event.interrupt_id or event.interrupt_id == task.requested:
                 task.requested = None
-                if task.reported_there not in _ENDED:
+                if task.reported_there not in ENDED:
                     task.reported_there = "interrupted"
             case "task_status":
                 task.reported_there = event.status
@@ -291,7 +115,7 @@ class Model:
             task.over_there = ended and task.reported_there in {None, "running"}
         elif event.kind == "task_status":
             task.over_there = False
-        task.ended_there = task.reported_there in _ENDED or task.over_there
+        task.ended_there = task.reported_there in ENDED or task.over_there
         task.reopened += was and not task.ended_there
         if task.ended_there or task.requested is None:
             task.open_since = None

@@ -14,8 +14,8 @@ from clawlog.protocol.agents import AGENTS, ENDED_BY_HOOK
 from clawlog.protocol.ids import new_uuid
 from clawlogd.clock import rfc3339
 from clawlogd.verbs.agents import own_task_id
-from simulation.model import SessionModel
 from simulation.plan import URLS, Item
+from simulation.records import SessionModel
 from simulation.ways import Ways
 
 if TYPE_CHECKING:

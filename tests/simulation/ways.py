@@ -15,7 +15,7 @@ from clawlog.protocol.ids import new_uuid
 from clawlog.protocol.spool import SPOOLABLE, encode
 from clawlogd.clock import rfc3339
 from simulation.lives import Caller, Lost
-from simulation.model import Call, Outcome, TaskModel
+from simulation.records import Call, Outcome, TaskModel
 
 if TYPE_CHECKING:
     from simulation.world import World

@@ -25,10 +25,11 @@ from simulation.disk import Room, SpoolFiles
 from simulation.foreign import CONTRACT, ForeignServer
 from simulation.lives import LIFE, Life, Observer
 from simulation.loop import SimLoop, SimTask
-from simulation.model import Model, TaskModel
+from simulation.model import Model
 from simulation.network import Link, exchange
 from simulation.older import make_older
 from simulation.plan import URLS, Item, Plan
+from simulation.records import TaskModel
 from simulation.rhythm import Rhythm
 from simulation.seams import simulated, total_s
 from simulation.sessions import PATIENCE_S, SessionAgent

@@ -20,7 +20,7 @@ from clawlogd.rpc.session import ConnectionSession
 
 _MAX_UNANSWERED = 1024  # requests that have begun and are not yet answered
 _TURN_S = 0.005
-_TURN_BYTES = 128 * 1024  # of replies
+_TURN_BYTES = 32 * 1024  # of replies
 _TIME_CHECKED_EVERY = 8  # requests
 _COUNTED_FROM_BYTES = 4096  # what is held counts from here on, so that a usual request is not counted at all
 _LARGE_BYTES = 64 * 1024  # a reply over it is refused while too much waits to be read
