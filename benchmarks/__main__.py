@@ -1,6 +1,6 @@
 """``python -m benchmarks [NAME …]``: runs the benchmarks, prints the table, and keeps it beside the run before.
 
-Exit status 0 when every target is met, 1 when one is not.
+Exit status 0 when every target is met, 1 when one is not, or a benchmark failed: what went wrong is said, and the others run.
 """
 
 from __future__ import annotations
@@ -54,10 +54,16 @@ def main() -> int:
         parser.error(f"no benchmark {', '.join(sorted(unknown))}; expected one of {', '.join(BENCHMARKS)}")
     progress = Console(stderr=True)
     figures: list[Figure] = []
+    failed = []
+    began = time.monotonic()
     for name in arguments.names or BENCHMARKS:
         started = time.monotonic()
         progress.print(f"{name} …", end=" ")
-        figures += importlib.import_module(f"benchmarks.{name}").run()
+        try:
+            figures += importlib.import_module(f"benchmarks.{name}").run()
+        except Exception:  # noqa: BLE001 - whatever went wrong: the others are measured
+            failed.append(name)
+            progress.print_exception()
         progress.print(f"{time.monotonic() - started:.0f} s")
     before = _load()
     if arguments.json:
@@ -65,7 +71,11 @@ def main() -> int:
     else:
         Console(width=None if sys.stdout.isatty() else 160).print(_table(figures, before))
     _store({**before, **{figure.name: figure.as_json() for figure in figures}})
-    return 0 if all(figure.met for figure in figures) else 1
+    missed = sum(not figure.met for figure in figures)
+    progress.print(f"{len(figures)} figures in {time.monotonic() - began:.0f} s, {missed} of them miss their target.")
+    if failed:
+        progress.print(f"Not measured, see above: {', '.join(failed)}.")
+    return 1 if missed or failed else 0
 
 
 def _table(figures: list[Figure], before: dict[str, dict[str, float]]) -> Table:

@@ -56,7 +56,7 @@ def fill(database: Path | str, *, tasks: int, events: int, age_ms: int = 0) -> N
         database: The path of an SQLite file, or a URL, as the backend takes either.
         tasks: How many.
         events: How many, in all.
-        age_ms: How long ago.
+        age_ms: How long ago; the last signs of life, once it is filled.
     """
     now = int(time.time() * 1000) - age_ms
     prefix = f"{now:012x}"
@@ -75,6 +75,8 @@ def fill(database: Path | str, *, tasks: int, events: int, age_ms: int = 0) -> N
                 whole = statement.format(series=_SERIES.format(last=last), **given)
                 connection.execute(text(whole.replace(":", "\\:")))
             connection.execute(text("UPDATE counters SET value = :last WHERE name = 'task_n'"), {"last": tasks})
+            heard = {"heard": int(time.time() * 1000) - age_ms}  # to fill may have taken a while
+            connection.execute(text("UPDATE liveness SET agent_seen_ms = :heard, vouched_ms = :heard, sign_ms = :heard"), heard)
     with engine.begin() as connection:
         for begin in range(0, tasks, _DOCUMENTS):
             refresh(connection, range(begin + 1, begin + _DOCUMENTS + 1))

@@ -6,7 +6,7 @@ there is room, grows to 1.1 GB.
 
 from __future__ import annotations
 
-from benchmarks.backend_reads import FEW, MANY, compare_pages
+from benchmarks.backend_reads import FEW, MANY, SILENT_MS, compare_pages
 from benchmarks.figures import Figure
 from benchmarks.full_database import fill
 from benchmarks.postgres_load import PostgresCluster, replicas
@@ -18,9 +18,9 @@ def run() -> list[Figure]:
     cluster.start()
     try:
         urls = [cluster.database() for _ in range(2)]
-        for url, (tasks, events) in zip(urls, (FEW, MANY), strict=True):
-            fill(url, tasks=tasks, events=events)
-        with replicas(urls[0], 1) as (few,), replicas(urls[1], 1) as (many,):
+        for url, (tasks, events) in zip(urls, (MANY, FEW), strict=True):
+            fill(url, tasks=tasks, events=events, age_ms=SILENT_MS)
+        with replicas(urls[0], 1) as (many,), replicas(urls[1], 1) as (few,):
             return compare_pages(few.address, many.address, ", on PostgreSQL")
     finally:
         cluster.remove()

@@ -68,11 +68,9 @@ def other_pythons() -> dict[str, str]:
     for version in (each.rpartition(" ")[2] for each in project["classifiers"] if "Python :: 3." in each):
         kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
         programs = [*filter(None, [shutil.which(f"python{version}")]), *map(str, kept)]
-        works = (
-            each for each in programs if subprocess.run([each, "-c", ""], check=False, capture_output=True).returncode == 0
-        )
-        if sys.version_info[:2] != tuple(map(int, version.split("."))) and (program := next(works, None)) is not None:
-            found[version] = program
+        works = next(filter(_works, programs), None)
+        if sys.version_info[:2] != tuple(map(int, version.split("."))) and works is not None:
+            found[version] = works
     return found
 
 

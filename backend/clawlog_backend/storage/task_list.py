@@ -5,7 +5,6 @@ Each condition and each order has an index (a test looks at SQLite's plans), and
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,9 +12,7 @@ from typing import Any
 from sqlalchemy import BigInteger, Column, ColumnElement, Connection, Row, Select, and_, func, not_, select, tuple_, union_all
 
 from clawlog_backend.domain.errors import ForeignCursor
-from clawlog_backend.domain.fields import (
-    ACTIVE_TASK_STATUSES,
-)
+from clawlog_backend.domain.fields import ACTIVE_TASK_STATUSES, FALLS_SILENT
 from clawlog_backend.domain.standing import Standing, counts
 from clawlog_backend.domain.state import ACKNOWLEDGED_RANK, OPEN_RANKS, STALE_AFTER_MS
 from clawlog_backend.domain.times import UtcMs
@@ -253,9 +250,11 @@ def count_tasks(connection: Connection, *, now: UtcMs, tally: Mapping[str, int] 
         tally: How many tasks there are of each standing, where that is known: it costs a walk over all tasks otherwise.
     """
     not_stale = tasks.c.no_signal_since >= now - STALE_AFTER_MS
-    # Counted here, as SQLite would walk all tasks by their status rather than find these few and group them.
-    lately = Counter(connection.execute(select(tasks.c.status).where(not_stale)).scalars())
-    return counts(count_standings(connection) if tally is None else tally, lately)
+    # A count for each status, where a group for each would be sorted, or found by a walk over all tasks.
+    each = {status.value: func.count().filter(tasks.c.status == status.value) for status in sorted(FALLS_SILENT)}
+    lately = connection.execute(select(*each.values()).where(not_stale)).one()
+    tally = count_standings(connection) if tally is None else tally
+    return counts(tally, dict(zip(each, lately, strict=True)))
 
 
 def count_standings(connection: Connection) -> dict[str, int]:
