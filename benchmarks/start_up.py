@@ -37,6 +37,7 @@ def time_to_ready(state_dir: str | None = None) -> float:
         env = environment(
             CLAWLOG_STATE_DIR=state_dir or f"{folder}/state",
             CLAWLOG_BASE_URL=NOWHERE,
+            CLAWLOG_LOOP="asyncio",  # as the other benchmarks have it: uvloop is one more library, and not among those
             NOTIFY_SOCKET=f"{folder}/notify",
         )
         started = time.perf_counter()

@@ -45,15 +45,14 @@ class SessionWatch:
     async def run(self) -> None:
         """Reads signs once a second, until cancelled."""
         self._resume()
+        signs = self._services.sessions.signs
         while True:
             await anyio.sleep(_ROUND_S)
-            for sign in await anyio.to_thread.run_sync(self._read, abandon_on_cancel=True):
-                self.take(sign)
+            signs.restore_folders()
+            if signs.awaited:
+                for sign in await anyio.to_thread.run_sync(signs.read, abandon_on_cancel=True):
+                    self.take(sign)
             self._signal_those_that_go_on()
-
-    def _read(self) -> list[Sign]:
-        self._services.sessions.signs.restore_folders()
-        return self._services.sessions.signs.read() if self._services.sessions.signs.awaited else []
 
     def take(self, sign: Sign) -> None:
         """Takes in a sign: the agent lives, and is at that tool."""

@@ -6,11 +6,10 @@ shows them that a daemon is there. Nothing announces a new file, so the folders'
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-
-import anyio
 
 from clawlog import locations
 from clawlogd.logs import Log
@@ -58,13 +57,36 @@ class Drops:
     async def run(self) -> None:
         """Looks after them until cancelled."""
         while True:
-            self._update()
-            if self._spool.closed:
+            if await self._until_due():
                 await self._spool.open()
                 self._renew_at = 0.0  # of a drop that was just made the mark is known now
             if self._monotonic() >= self._renew_at:
                 self._renew()
-            await anyio.sleep(_LOOK_S)
+
+    async def _until_due(self) -> bool:
+        """Looks until there is something to do; whether that is of the spool.
+
+        By a bare timer, since nearly all looks of a quiet daemon find nothing.
+        """
+        loop = asyncio.get_running_loop()
+        due: asyncio.Future[bool] = loop.create_future()
+
+        def look() -> None:
+            if due.done():
+                return
+            try:
+                self._update()
+                closed = self._spool.closed
+            except Exception as error:  # noqa: BLE001 - whoever waits has to get it
+                due.set_exception(error)
+                return
+            if closed or self._monotonic() >= self._renew_at:
+                due.set_result(closed)
+            else:
+                loop.call_later(_LOOK_S, look)
+
+        loop.call_later(_LOOK_S if self._renew_at else 0.0, look)
+        return await due
 
     def close(self) -> None:
         """Says that no daemon is there any more."""
