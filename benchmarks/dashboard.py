@@ -35,7 +35,7 @@ BEFORE = "f9a3b36"
 TASKS, LIVE = 5_000, 700
 BEAT_EVERY_S = 15.0
 MOVES_PER_HOUR = 12  # how often a live task's steps move on
-OPEN_S = 60.0 if PART == 1 else 30.0  # whole rounds of beats
+OPEN_S = 60.0 if PART == 1 else 15.0  # whole rounds of beats
 UPDATES_PER_S, UPDATING_S = 1_000, 10.0 if PART == 1 else 5.0
 QUIET_S = 4.0
 VIEWPORT: Any = {"width": 1440, "height": 900}

@@ -1,7 +1,8 @@
 """Ten thousand live tasks: what their beats and their watch for stops cost the daemon and the backend.
 
 The processor time is held against a bare aiohttp loop that posts as many beats in as many requests meanwhile, from prepared
-records, and reads the answers. It knows no tasks, judges nobody alive, and watches for no stops.
+records, and reads the answers. It knows no tasks, judges nobody alive, and watches for no stops. What a daemon needs with one
+task, to look about itself, is not counted: see ``idle``.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import subprocess
 import sys
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.figures import Figure
 from benchmarks.idle import bare_memory_bytes
 from benchmarks.programs import Caller, backend, daemon, environment
 
 TASKS = 10_000
-WATCHED_S = 30.0  # two rounds of beats
+WATCHED_S = 15.0  # a round of beats
 _INTERVAL_S = 15.0
 _BARE = """
 import asyncio, aiohttp, sys, time
@@ -42,17 +44,22 @@ asyncio.run(main())
 
 
 def run() -> list[Figure]:
-    """Watches the fleet for half a minute."""
+    """Watches the fleet for a round of its beats."""
     with backend() as server, backend() as other:
         command = [sys.executable, "-c", _BARE, other.address, str(TASKS), str(WATCHED_S)]
-        with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as bare:
+        with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as bare, ThreadPoolExecutor(1) as beside:
+            alone = beside.submit(measure, 1, WATCHED_S, other.address)
             used_s, memory, requests = measure(TASKS, WATCHED_S, server.address)
-            bare_s = float(bare.communicate()[0])
+            alone_s, bare_s = alone.result()[0], float(bare.communicate()[0])
     above = (memory - bare_memory_bytes()) / 2**20
     name = f"{TASKS:,} live tasks over {WATCHED_S:.0f} s"
     return [
         Figure(
-            f"{name}: processor time / bare loop", used_s / bare_s, 3.0, "<=", detail=f"{used_s:.2f} s against {bare_s:.2f} s"
+            f"{name}: processor time beyond that of one task / bare loop",
+            (used_s - alone_s) / bare_s,
+            3.0,
+            "<=",
+            detail=f"{used_s:.2f} s, {alone_s:.2f} s with one task, {bare_s:.2f} s",
         ),
         Figure(f"{name}: memory above bare imports", above, 100.0, "<=", "MiB"),
         Figure(f"{name}: requests to the backend", requests, 1.5, "<=", "/s"),
