@@ -33,6 +33,7 @@ from clawlog_backend.storage.engines.engine import Database, DatabaseError
 _FLUSH_INTERVAL_S = 0.1
 _COUNTS_INTERVAL_S = 1.0
 _RESET_AFTER_S = 1.0
+_RETRY_S = 0.5  # while the database cannot be read
 _RING_FLUSHES = 256
 _RESUMABLE_TASKS = 1_000  # more changed tasks than this are fetched faster as a list
 _RESUMABLE_CHANGES = 20_000
@@ -151,12 +152,23 @@ class ChangeFeed:
                 moved, self._pending = self._pending, {}
                 signs, self._pending_signs = self._pending_signs - moved.keys(), set()
                 events, self._pending_events = self._pending_events, {}
-                await self._flush(moved, signs, events)
-                await asyncio.sleep(_FLUSH_INTERVAL_S)  # what changes meanwhile is sent together
-        except DatabaseError:
-            self.reset()  # the changes that could not be read are lost to the readers
+                try:
+                    await self._flush(moved, signs, events)
+                except DatabaseError:
+                    self._keep_pending(moved, signs, events)
+                    await asyncio.sleep(_RETRY_S)
+                else:
+                    await asyncio.sleep(_FLUSH_INTERVAL_S)  # what changes meanwhile is sent together
         finally:
             self._flushing = None
+
+    def _keep_pending(self, moved: dict[int, None], signs: set[int], events: dict[int, tuple[int, int]]) -> None:
+        """What could not be read is sent later: pages need not all reload once the database is back."""
+        self._pending = {n: None for n in moved if n not in self._pending} | self._pending
+        self._pending_signs |= signs
+        for n, (first, last) in events.items():
+            self._pending_events[n] = (first, self._pending_events.get(n, (first, last))[1])
+        self._signs.clear()  # it may have been noted as sent
 
     def _count_soon(self) -> None:
         self._counts_due = True

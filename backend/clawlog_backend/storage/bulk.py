@@ -10,9 +10,11 @@ from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Connection, Integer, Row, Table, Text, any_, bindparam, cast
+from sqlalchemy import BigInteger, Boolean, Column, ColumnElement, Connection, Integer, Table, Text, any_, bindparam, cast
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql.dml import Delete, Insert, Update
+
+from clawlog_backend.storage.pipeline import Sent, send
 
 _Write = Callable[[Collection[Any]], str]
 
@@ -40,18 +42,28 @@ def run(
     """
     text, writers = _text(statement, names)
     columns = zip(*rows, strict=True)
-    connection.exec_driver_sql(text, tuple(write(column) for column, write in zip(columns, writers, strict=True)))
+    send(connection, text, [write(column) for column, write in zip(columns, writers, strict=True)])
 
 
-def find_events(connection: Connection, event_ids: Collection[str]) -> Sequence[Row[Any]]:
+def lock_tasks(connection: Connection, task_ids: Collection[str]) -> Sent:
+    """Keep other replicas from these tasks until the transaction ends; of each that there is, the id and the version."""
+    return send(connection, _LOCK_TASKS, [_texts(task_ids)])
+
+
+def find_events(connection: Connection, event_ids: Collection[str]) -> Sent:
     """Those of these events that were stored: the id, the task's number, the kind, the task's status, the details."""
-    # The range says to the server in which partitions it need not look, however it has planned the statement.
-    return connection.exec_driver_sql(_FIND_EVENTS, (_texts(event_ids), min(event_ids), max(event_ids))).all()
+    return send(connection, _FIND_EVENTS, [_texts(event_ids)])
 
 
+_LOCK_TASKS = """
+SELECT t.task_id, l.version FROM tasks t JOIN liveness l ON l.task_n = t.n
+  WHERE t.task_id = ANY(%s::text[]) ORDER BY t.n FOR UPDATE"""
+
+# Each is looked for by itself, in the one partition that may hold it. Asked for all at once, a server that knows little of its
+# tables reads them whole: for a thousand ids that costs less than what it expects of the index, until they have grown.
 _FIND_EVENTS = """
-SELECT event_id, task_n, kind, task_status, detail FROM events
-  WHERE event_id = ANY(%s::text[]) AND event_id BETWEEN %s AND %s"""
+SELECT found.* FROM unnest(%s::text[]) AS given(id) CROSS JOIN LATERAL
+  (SELECT event_id, task_n, kind, task_status, detail FROM events WHERE event_id = given.id LIMIT 1) AS found"""
 
 
 @lru_cache(maxsize=64)

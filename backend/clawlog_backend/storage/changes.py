@@ -7,17 +7,23 @@ commit up to the last row found: with a plain sequence, a commit that took its n
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
 
 from clawlog_backend.domain.times import UtcMs
-from clawlog_backend.storage import schema
+from clawlog_backend.storage import pipeline, schema
 
 SEQ, _TASK_N, _SEARCHED = "seq", "task_n", "searched"
 COUNTERS = (SEQ, _TASK_N, _SEARCHED)
+_COLUMNS = ("seq", "at_ms", "task_ns", "moved_ns", "control_ids", "counts", "events")
+# Takes the number and adds the row in one, for as long as others wait for the counter.
+_ADD = f"""
+WITH counter AS (UPDATE counters SET value = value + 1 WHERE name = '{SEQ}' RETURNING value)
+INSERT INTO changes ({", ".join(_COLUMNS)})
+  SELECT value, %s::int8, %s::text, %s::text, %s::text, %s::text, %s::text FROM counter RETURNING seq"""  # noqa: S608 - names of the schema
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,20 +78,32 @@ def append(connection: Connection, at: UtcMs, change: Change) -> Change:
         at: This instant.
         change: What it is; its number is passed over.
     """
-    seq = advance(connection, SEQ, 1)
-    values = {
-        "seq": seq,
-        "at_ms": at,
-        "task_ns": None if change.removed else _compact(change.tasks),
-        "moved_ns": _compact(sorted(change.moved)),
-        "control_ids": _compact(sorted(change.controls)),
-        "counts": _compact(change.counts),
-        "events": _compact(change.events),
-    }
-    connection.execute(insert(schema.changes), values)
+    numbered = send(connection, at, change)()
     if change.removed:
-        connection.execute(update(schema.database).values(floor_seq=seq))
-    return Change(seq, change.tasks, change.moved, change.controls, change.counts, change.events, change.removed)
+        connection.execute(update(schema.database).values(floor_seq=numbered.seq))
+    return numbered
+
+
+def send(connection: Connection, at: UtcMs, change: Change) -> Callable[[], Change]:
+    """Add a change as :func:`append` does; not for one that removes tasks.
+
+    Returns:
+        What gives it with its number: in a pipeline, once it has ended.
+    """
+    values = (
+        at,
+        None if change.removed else _compact(change.tasks),
+        _compact(sorted(change.moved)),
+        _compact(sorted(change.controls)),
+        _compact(change.counts),
+        _compact(change.events),
+    )
+    if connection.dialect.name == "postgresql":
+        sent = pipeline.send(connection, _ADD, values)
+        return lambda: replace(change, seq=sent.rows()[0][0])
+    seq = advance(connection, SEQ, 1)
+    connection.execute(insert(schema.changes), dict(zip(_COLUMNS, (seq, *values), strict=True)))
+    return lambda: replace(change, seq=seq)
 
 
 def following(connection: Connection, seq: int, *, limit: int) -> list[Change]:

@@ -7,11 +7,11 @@ that is several times faster than binding parameters by name.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import fields
 from functools import lru_cache
 from operator import attrgetter, itemgetter
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from sqlalchemy import (
     Column,
@@ -58,6 +58,16 @@ _INTERRUPT_FIELDS = tuple(field.name for field in fields(InterruptState))
 _INTERRUPT_CHANGING = ("seen_ms", "delivered_ms", "acknowledged_ms", "ack_summary")
 _EVENT_COLUMNS = tuple(column.name for column in schema.events.columns)
 
+
+class StoredEvent(NamedTuple):
+    """What the database has of an event that was applied."""
+
+    task_n: int
+    kind: str
+    task_status: str
+    detail: str
+
+
 EventRow = tuple[int, int, str, str, int, int, str, str]
 """A row of ``events``, in the order of its columns."""
 
@@ -78,13 +88,6 @@ def load_tasks(connection: Connection, task_ids: Iterable[str]) -> Iterator[Task
         yield from map(_task, connection.execute(_TASKS.where(among(connection, schema.tasks.c.task_id, chunk))))
 
 
-def lock_tasks(connection: Connection, task_ids: Collection[str]) -> dict[str, int]:
-    """Keep other replicas from these tasks until the transaction ends, and return the version of each that there is."""
-    # A group is bounded, so that one statement does: over several, two groups could come to wait for each other.
-    statement = _VERSIONS.where(among(connection, schema.tasks.c.task_id, list(task_ids))).order_by(schema.tasks.c.n)
-    return {row.task_id: row.version for row in connection.execute(statement.with_for_update())}
-
-
 def names_of(connection: Connection, numbers: Iterable[int]) -> list[str]:
     """The ids of the tasks with these numbers."""
     column = schema.tasks.c
@@ -92,13 +95,28 @@ def names_of(connection: Connection, numbers: Iterable[int]) -> list[str]:
     return [name for query in found for name in connection.execute(query).scalars()]
 
 
-def find_events(connection: Connection, event_ids: Iterable[str]) -> Iterator[Sequence[Any]]:
-    """Those of these events that were stored: the id, the task's number, the kind, the task's status, the details."""
-    for chunk in chunks(event_ids):
-        if connection.dialect.name == "postgresql":
-            yield from bulk.find_events(connection, chunk)
-        else:
-            yield from connection.execute(_FOUND_EVENT.where(schema.events.c.event_id.in_(chunk)))
+def lock_tasks(connection: Connection, task_ids: Collection[str]) -> Callable[[], dict[str, int]]:
+    """Keep other replicas from these tasks until the transaction ends.
+
+    Returns:
+        What gives the version of each that there is: in a pipeline, once it has ended.
+    """
+    # A group is bounded, so that one statement does: over several, two groups could come to wait for each other.
+    locked = bulk.lock_tasks(connection, task_ids)
+    return lambda: dict(locked.rows())
+
+
+def find_events(connection: Connection, event_ids: Collection[str]) -> Callable[[], dict[str, StoredEvent]]:
+    """Look for events that were stored.
+
+    Returns:
+        What gives those that were, by their ids: in a pipeline, once it has ended.
+    """
+    if connection.dialect.name == "postgresql":
+        sent = bulk.find_events(connection, event_ids)
+        return lambda: {event_id: StoredEvent(*rest) for event_id, *rest in sent.rows()}
+    queries = (_FOUND_EVENT.where(schema.events.c.event_id.in_(chunk)) for chunk in chunks(event_ids))
+    return lambda: {event_id: StoredEvent(*rest) for query in queries for event_id, *rest in connection.execute(query)}
 
 
 def load_steps(connection: Connection, tasks: Iterable[TaskState]) -> None:
@@ -149,8 +167,7 @@ def update_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
 
 def replace_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
     """Store the steps of tasks anew, as a whole: their places may all have changed."""
-    for chunk in chunks(task.n for task in tasks):
-        connection.execute(delete(schema.steps).where(among(connection, schema.steps.c.task_n, chunk)))
+    run_many(connection, _DELETE_STEPS, ("key_task_n",), [(task.n,) for task in tasks])
     _insert_steps(connection, tasks)
 
 
@@ -247,6 +264,7 @@ _INSERT_LIVENESS = _inserting(schema.liveness, (*_LIVENESS, "task_n"))
 _INSERT_STEP = _inserting(schema.steps, ("task_n", *_STEP_FIELDS))
 _INSERT_INTERRUPT = _inserting(schema.interrupts, (*_INTERRUPT_FIELDS, "task_n"))
 _FOUND_EVENT = select(*(schema.events.c[name] for name in ("event_id", "task_n", "kind", "task_status", "detail")))
+_DELETE_STEPS = delete(schema.steps).where(schema.steps.c.task_n == bindparam("key_task_n"))
 _DELETE_EVENT = delete(schema.events).where(
     schema.events.c.task_n == bindparam("key_task_n"), schema.events.c.seq == bindparam("key_seq")
 )
@@ -254,7 +272,6 @@ _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
 _UPDATE_TASK = {change: _updating(schema.tasks, names, schema.tasks.c.n) for change, names in _CHANGING.items()}
 _UPDATE_LIVENESS = _updating(schema.liveness, _LIVENESS, schema.liveness.c.task_n)
 _TASKS = select(schema.tasks, *(schema.liveness.c[name] for name in _LIVENESS)).join_from(schema.tasks, schema.liveness)
-_VERSIONS = select(schema.tasks.c.task_id, schema.liveness.c.version).join_from(schema.tasks, schema.liveness)
 _STEPS_IN_ORDER = select(schema.steps).order_by(schema.steps.c.task_n, schema.steps.c.position)
 _UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
 _UPDATE_INTERRUPT = _updating(schema.interrupts, _INTERRUPT_CHANGING, schema.interrupts.c.interrupt_id)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -44,10 +44,13 @@ from clawlog_backend.domain.state import Extent, InterruptState, StepState, Task
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import changes, rows, schema
 from clawlog_backend.storage.changes import Change
+from clawlog_backend.storage.pipeline import pipelined
+from clawlog_backend.storage.rows import StoredEvent
 from clawlog_backend.storage.task_cache import TaskCache
 
 _OF_MANY = (Heartbeat, StepStatusChanged)  # what comes often, and mostly says that all goes on as before
 _OF_STEPS = (StepStatusChanged, Planned, StepAdded, MetadataChanged)
+_PORTION = 250  # events that are applied and then sent: while PostgreSQL writes these, the next are applied
 _OF_INTERRUPTS = (InterruptRequested, InterruptSeen, InterruptDelivered, InterruptAcknowledged)
 
 
@@ -176,8 +179,9 @@ class _UnitOfWork:
         self._received = received
         self._tasks = cache
         self._task_n = 0
-        self._stored: dict[str, _StoredEvent] = {}
+        self._stored: dict[str, StoredEvent] = {}
         self._events: list[rows.EventRow] = []
+        self._first_events: list[rows.EventRow] = []  # of tasks that are not stored yet
         self._touched: dict[str, TaskState] = {}
         self._created: set[str] = set()
         self._steps: dict[tuple[int, int], StepState] = {}
@@ -189,27 +193,41 @@ class _UnitOfWork:
         self._controls: set[str] = set()
 
     def run(self, incoming: Sequence[Event]) -> ChangeSet:
-        self._load(incoming)
-        outcomes = tuple(map(self._apply, incoming))
-        return ChangeSet(outcomes, self._write())
+        details = self._load(incoming)
+        outcomes: list[EventOutcome] = []
+        with pipelined(self._connection):
+            for start in range(0, len(incoming), _PORTION):
+                portion = slice(start, start + _PORTION)
+                outcomes += map(self._apply, incoming[portion], details[portion])
+                rows.insert_events(self._connection, self._events)
+                self._events.clear()
+            change = self._write()
+        return ChangeSet(tuple(outcomes), change and change())
 
     def settle(self, numbers: Sequence[int]) -> ChangeSet:
         named = rows.names_of(self._connection, numbers)
-        self._load_tasks(set(named))
+        self._load_tasks(set(named), rows.lock_tasks(self._connection, named) if self._shared else None)
         for task in (self._tasks[name] for name in named):
             self._before[task.task_id] = counted_as(task)
             task.settle(self._received)
             self._touched[task.task_id] = task
             self._moved.add(task.n)
-        return ChangeSet((), self._write())
+        with pipelined(self._connection):
+            change = self._write()
+        return ChangeSet((), change and change())
 
     # ── Loading ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _load(self, incoming: Sequence[Event]) -> None:
-        # Tasks first: once its task is locked, no other replica takes an event that is looked for after that.
-        self._load_tasks({event.task_id for event in incoming})
-        for event_id, task_n, kind, status, detail in rows.find_events(self._connection, {each.event_id for each in incoming}):
-            self._stored[event_id] = _StoredEvent(task_n, kind, status, detail)
+    def _load(self, incoming: Sequence[Event]) -> list[str | None]:
+        """Load what events need; returns their details, but not those of heartbeats, most of which are not kept."""
+        named = {event.task_id for event in incoming}
+        with pipelined(self._connection):
+            # Tasks first: once its task is locked, no other replica takes an event that is looked for after that.
+            versions = rows.lock_tasks(self._connection, named) if self._shared else None
+            found = rows.find_events(self._connection, {event.event_id for event in incoming})
+            details = [None if isinstance(event, Heartbeat) else event.detail() for event in incoming]
+        self._load_tasks(named, versions)
+        self._stored = found()
         unknown = sum(isinstance(event, TaskCreated) and event.task_id not in self._tasks for event in incoming)
         if unknown:
             self._task_n = changes.reserve_task_numbers(self._connection, unknown)
@@ -219,10 +237,11 @@ class _UnitOfWork:
         rows.load_interrupts(self._connection, without_stops)
         for task in (*without_steps, *without_stops):
             self._tasks.weigh(task)
+        return details
 
-    def _load_tasks(self, named: set[str]) -> None:
-        if self._shared:
-            versions = rows.lock_tasks(self._connection, named)
+    def _load_tasks(self, named: set[str], locked: Callable[[], dict[str, int]] | None) -> None:
+        if locked is not None:
+            versions = locked()
             for task_id in named:
                 if task_id in self._tasks and self._tasks[task_id].version != versions.get(task_id):
                     self._tasks.forget(task_id)
@@ -241,7 +260,7 @@ class _UnitOfWork:
 
     # ── Applying ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _apply(self, event: Event) -> EventOutcome:
+    def _apply(self, event: Event, detail: str | None) -> EventOutcome:
         stored = self._stored.get(event.event_id)
         task = self._tasks.get(event.task_id)
         if stored is not None:
@@ -269,7 +288,7 @@ class _UnitOfWork:
             return EventOutcome(event.event_id, EventStatus.REJECTED, error=error)
         self._touched[task.task_id] = task
         if kept is not None:
-            self._record(event, task, kept)
+            self._record(event, task, kept, detail or event.detail())
         if before is None or before != standing(task, self._received):
             self._moved.add(task.n)
         if control_before != _control(task):
@@ -284,7 +303,7 @@ class _UnitOfWork:
         self._created.add(task.task_id)
         return task
 
-    def _duplicate(self, event: Event, stored: _StoredEvent, task: TaskState | None) -> EventOutcome:
+    def _duplicate(self, event: Event, stored: StoredEvent, task: TaskState | None) -> EventOutcome:
         kept = json.loads(stored.detail)
         # What the backend added to it was not part of it.
         interrupt_id = kept.pop("interrupt_id", None) if isinstance(event, InterruptRequested) else None
@@ -295,11 +314,10 @@ class _UnitOfWork:
         status = TaskStatus(stored.task_status)
         return EventOutcome(event.event_id, EventStatus.DUPLICATE, status, same=same, interrupt_id=interrupt_id)
 
-    def _record(self, event: Event, task: TaskState, more: dict[str, Any]) -> None:
+    def _record(self, event: Event, task: TaskState, more: dict[str, Any], detail: str) -> None:
         task.last_seq += 1
         first, _ = self._new_events.get(task.n, (task.last_seq, 0))
         self._new_events[task.n] = (first, task.last_seq)
-        detail = event.detail()
         if isinstance(event, Heartbeat):
             task.kept_ms, task.beats = self._received, 0
             detail = _with(detail, more)
@@ -314,13 +332,15 @@ class _UnitOfWork:
                 detail = _with(detail, {"interrupt_id": interrupt.interrupt_id})
                 if interrupt.interrupt_id == assigned_id(event.event_id, "interrupt"):
                     self._new_interrupts.add(interrupt.interrupt_id)
-        self._events.append((task.n, task.last_seq, event.event_id, event.kind, event.at, self._received, task.status, detail))
-        self._stored[event.event_id] = _StoredEvent(task.n, event.kind, task.status, detail)
+        row = (task.n, task.last_seq, event.event_id, event.kind, event.at, self._received, task.status, detail)
+        (self._first_events if task.task_id in self._created else self._events).append(row)
+        self._stored[event.event_id] = StoredEvent(task.n, event.kind, task.status, detail)
         self._tasks.grow(task, detail)
 
     # ── Writing ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def _write(self) -> Change | None:
+    def _write(self) -> Callable[[], Change] | None:
+        """Write what changed; returns what gives the change, in a pipeline once it has ended."""
         if not self._touched:
             return None
         for task in self._touched.values():
@@ -339,7 +359,7 @@ class _UnitOfWork:
         rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
         requested = self._interrupts.keys() - self._new_interrupts
         rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in requested])
-        rows.insert_events(self._connection, self._events)
+        rows.insert_events(self._connection, self._first_events)
         change = Change(
             seq=0,
             tasks=tuple(task.n for task in self._touched.values()),
@@ -348,7 +368,7 @@ class _UnitOfWork:
             counts=self._counts(),
             events=self._new_events,
         )
-        return changes.append(self._connection, self._received, change)
+        return changes.send(self._connection, self._received, change)
 
     def _counts(self) -> dict[str, int]:
         """By how much the number of tasks of each standing grew or shrank."""
@@ -360,16 +380,6 @@ class _UnitOfWork:
                 if before is not None:
                     counts[before.key] -= 1
         return {key: number for key, number in counts.items() if number}
-
-
-@dataclass(frozen=True, slots=True)
-class _StoredEvent:
-    """What the database has of an event that was applied."""
-
-    task_n: int
-    kind: str
-    task_status: str
-    detail: str
 
 
 def _control(task: TaskState) -> tuple[bool, str | None, bool, bool]:

@@ -71,6 +71,7 @@ class PostgresqlDatabase:
         self._writing = ThreadPoolExecutor(max_workers=1, thread_name_prefix="database-write")
         self._reading = ThreadPoolExecutor(max_workers=pool - 1, thread_name_prefix="database-read")
         self._engine: Engine | None = None
+        self._readers: Engine | None = None
         self._snapshots: Engine | None = None
 
     async def open(self) -> None:
@@ -122,8 +123,9 @@ class PostgresqlDatabase:
     async def _connect(self, work: Callable[[Connection], T]) -> T:
         def run() -> T:
             try:
-                self._engine = _make_engine(self._url, self._pool)
-                self._snapshots = self._engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+                self._engine = _make_engine(self._url, 1)
+                self._readers = _make_engine(self._url, self._pool - 1)
+                self._snapshots = self._readers.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
                 return self._committed(work)
             except SchemaTooNewError as error:
                 raise DatabaseError(str(error)) from error
@@ -161,7 +163,7 @@ class PostgresqlDatabase:
         def once() -> T:
             if self._snapshots is None:
                 raise DatabaseError("the database is not open")
-            with self._snapshots.connect() as connection:
+            with self._snapshots.connect() as connection, connection.begin():  # a rollback would forget what is prepared
                 return work(connection)
 
         def run() -> T:
@@ -224,8 +226,8 @@ class PostgresqlDatabase:
 
     def _may_run_again(self, error: DBAPIError, attempt: int, *, committing: bool) -> bool:
         state = getattr(error.orig, "sqlstate", None)
-        if state == _READ_ONLY and self._engine is not None:
-            self._engine.dispose()  # a primary that became a standby: the next connections look for the new one
+        if state == _READ_ONLY:
+            self._disconnect()  # a primary that became a standby: the next connections look for the new one
             return attempt == 1
         if error.connection_invalidated:
             # Often a connection older than the server. Whether a lost commit took place is not known: its sender repeats it.
@@ -241,8 +243,8 @@ class PostgresqlDatabase:
 
         def run() -> None:
             try:
-                if self._engine is not None:
-                    with self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                if self._readers is not None:
+                    with self._readers.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
                         connection.exec_driver_sql("SELECT pg_notify(%s, %s)", (CHANNEL, sender))
             except SQLAlchemyError as error:
                 raise DatabaseError(f"cannot reach the database: {_reason(error)}") from error
@@ -266,9 +268,13 @@ class PostgresqlDatabase:
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._reading.shutdown)
         await loop.run_in_executor(None, self._writing.shutdown)
-        if self._engine is not None:
-            self._engine.dispose()
-        self._engine = self._snapshots = None
+        self._disconnect()
+        self._engine = self._readers = self._snapshots = None
+
+    def _disconnect(self) -> None:
+        for engine in (self._engine, self._readers):
+            if engine is not None:
+                engine.dispose()
 
 
 def _make_engine(url: URL, pool: int) -> Engine:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+import clawlog_backend.live.changes
 from clawlog_backend.backend import Backend
 from clawlog_backend.domain.errors import Busy, Unavailable
 from clawlog_backend.domain.events import InterruptRequested, TaskCreated
@@ -58,14 +59,31 @@ async def test_a_poll_whose_change_cannot_be_read_is_answered_with_its_old_curso
         assert [control.interrupt_requested for control in again.controls] == [True]
 
 
-async def test_a_stream_whose_change_cannot_be_read_is_told_to_reload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_changes_that_cannot_be_read_reach_a_stream_once_they_can_without_a_reload(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(clawlog_backend.live.changes, "_RETRY_S", 0)
     async with Backend(Settings(database=str(tmp_path / "b.db"))) as backend:
-        subscription = backend.feed.subscribe(None)
-        monkeypatch.setattr(backend.database, "read", fails)
         await created(backend)
+        everything, alone = backend.feed.subscribe(None), backend.feed.subscribe(1)
+        failed = asyncio.Event()
+
+        async def fails_and_says_so(*_arguments: Any) -> Any:
+            failed.set()
+            await fails()
+
         async with asyncio.timeout(5):
-            await subscription.woken.wait()
-        assert b"event: reset" in backend.feed.read_unread(subscription)
+            with monkeypatch.context() as patch:
+                patch.setattr(backend.database, "read", fails_and_says_so)
+                for event_id in ("e2", "e3"):
+                    await backend.writer.submit([stop(event_id)])
+                    failed.clear()
+                    await failed.wait()
+                assert not everything.woken.is_set()
+            await everything.woken.wait()
+        told, told_alone = backend.feed.read_unread(everything), backend.feed.read_unread(alone)
+        assert (told.count(b"event: task"), b"event: reset" in told + told_alone) == (1, False)
+        assert [b'"event_id":"%s"' % name in told_alone for name in (b"e2", b"e3")] == [True, True]
 
 
 async def test_a_write_that_fails_is_undone_in_memory_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
