@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select, update
@@ -46,6 +46,9 @@ class Change:
         controls: The ids of the tasks that are now to stop, closed or acknowledged, or no longer.
         counts: By how much the number of tasks of each standing grew or shrank.
         events: Of the tasks whose histories grew: the numbers of the first and the last new event.
+        reworded: The numbers of those whose texts changed. The log does not keep it: read from there, all whose histories grew.
+        settles: When each task that changed may next fall silent or become doubtful, if nothing happens; ``None`` for never.
+            The log does not keep it either: nothing is known of a task that is not in it.
         removed: Tasks were removed, and are in no list here: who knows of any has to read anew.
     """
 
@@ -55,6 +58,8 @@ class Change:
     controls: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    reworded: frozenset[int] = frozenset()
+    settles: Mapping[int, int | None] = field(default_factory=dict)
     removed: bool = False
 
 
@@ -85,7 +90,7 @@ def append(connection: Connection, at: UtcMs, change: Change) -> Change:
     connection.execute(insert(schema.changes), values)
     if change.removed:
         connection.execute(update(schema.database).values(floor_seq=seq))
-    return Change(seq, change.tasks, change.moved, change.controls, change.counts, change.events, change.removed)
+    return replace(change, seq=seq)
 
 
 def following(connection: Connection, seq: int, *, limit: int) -> list[Change]:
@@ -178,5 +183,6 @@ def _change(row: Row[Any]) -> Change:
         frozenset(json.loads(row.control_ids or "[]")),
         counts,
         {int(n): (first, last) for n, (first, last) in events.items()},
-        row.task_ns is None,
+        reworded=frozenset(map(int, events)),
+        removed=row.task_ns is None,
     )
