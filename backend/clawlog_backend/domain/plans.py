@@ -49,6 +49,6 @@ def add_step(event: StepAdded, task: TaskState) -> None:
 
 
 def _changed(event: Planned | StepAdded, task: TaskState) -> None:
-    task.replanned = True
+    task.replanned = task.reworded = True
     task.mark(Extent.FACTS)
     task.derive_status(event.at)

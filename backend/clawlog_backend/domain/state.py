@@ -126,6 +126,7 @@ class TaskState:
         interrupts: All its stops by their ids, once ``interrupts_loaded``.
         change: What is to be written back.
         replanned: Its steps are to be written anew as a whole.
+        reworded: Something changed that a search looks through.
         bytes: About how much memory it took when that was estimated last.
         bytes_recorded: The length of what was recorded of it since then.
     """
@@ -184,6 +185,7 @@ class TaskState:
     interrupts_loaded: bool = False
     change: Extent = Extent.NOTHING
     replanned: bool = False
+    reworded: bool = False
     bytes: int = field(default=0, compare=False)
     bytes_recorded: int = field(default=0, compare=False)
 
@@ -317,7 +319,7 @@ def stale_from(sign_ms: int) -> UtcMs:
     return UtcMs(sign_ms + STALE_AFTER_MS + 1)
 
 
-def settles_next(task: Any, now: UtcMs) -> UtcMs | None:
+def settles_next(task: Any, now: UtcMs) -> int | None:
     """When a task may next become silent, doubtful or stale, if nothing happens; ``None`` for never.
 
     Args:
@@ -326,13 +328,11 @@ def settles_next(task: Any, now: UtcMs) -> UtcMs | None:
     """
     if task.lost or task.status not in FALLS_SILENT:
         return None
-    times = [stale_from(task.sign_ms)]
-    if task.vouched_ms is not None:
-        quiet = [task.sign_ms, task.vouched_ms]
-        if task.evidence == Evidence.COMMAND:
-            quiet.append(task.agent_seen_ms or 0)
-        times += [UtcMs(sign + QUIET_AFTER_MS + 1) for sign in quiet]
-    return min((time for time in times if time > now), default=None)
+    quiet = [] if task.vouched_ms is None else [task.sign_ms, task.vouched_ms]
+    if quiet and task.evidence == Evidence.COMMAND:
+        quiet.append(task.agent_seen_ms or 0)
+    times = [task.sign_ms + STALE_AFTER_MS + 1, *[sign + QUIET_AFTER_MS + 1 for sign in quiet]]
+    return min([time for time in times if time > now], default=None)  # not a generator: each write of a task asks
 
 
 def standing(task: TaskState, now: UtcMs) -> tuple[object, ...]:

@@ -88,6 +88,7 @@ def create(event: TaskCreated, received: UtcMs) -> TaskState:
     _agent_reported(task, event.at, received)
     task.name_after(event.metadata)
     task.mark(Extent.FACTS)
+    task.reworded = True
     task.settle(received)
     return task
 
@@ -177,6 +178,7 @@ def _found(task: TaskState) -> None:
 def _set_summary(task: TaskState, summary: str | None) -> None:
     if summary is not None:
         task.summary = summary
+        task.reworded = True
 
 
 def _task_status(event: TaskStatusChanged, task: TaskState) -> None:
@@ -185,6 +187,7 @@ def _task_status(event: TaskStatusChanged, task: TaskState) -> None:
         task.mark(Extent.FACTS)
     if task.reported is TaskStatus.WAITING:
         task.summary = None  # the question, which is answered or asked anew
+        task.reworded = True
     task.reported = TaskStatus(event.status)
     task.mark(Extent.STANDING)
     task.set_status(task.reported, event.at)
@@ -204,8 +207,9 @@ def _step_status(event: StepStatusChanged, task: TaskState) -> None:
     task.count(step, -1)
     step.set_status(event.status, event.at)
     task.count(step, +1)
-    if event.summary is not None:
+    if event.summary is not None and event.summary != step.summary:
         step.summary = event.summary
+        task.reworded = True
     task.derive_status(event.at)
 
 
@@ -221,6 +225,7 @@ def _metadata(event: MetadataChanged, task: TaskState) -> None:
     task.metadata = _json(pairs)
     task.name_after(pairs)
     task.mark(Extent.FACTS)
+    task.reworded = True
     if event.title is not None and event.title != task.title:
         task.title = event.title
         task.mark(Extent.FACTS)

@@ -30,6 +30,7 @@ from clawlog_backend.storage.writer import Writer
 
 _SWEEP_EVERY_S = 5.0
 _LOOKS_AT_ONCE = 1_000
+_SETTLED_AT_ONCE = 100  # tasks in one transaction, which others wait for: some 7 ms
 _PRUNE_EVERY_MS = 60_000
 _REMOVE_EVERY_MS = 3_600_000
 _DAYS_EVERY_MS = 600_000
@@ -124,8 +125,9 @@ class Maintenance:
     async def _look_at(self, taken: dict[int, int], now: UtcMs) -> None:
         rows = await self._database.read(lambda connection: signs_of(connection, taken))
         settling = self._silence.looked(taken, rows, now)
-        if settling:
-            await self._writer.run(lambda connection: self._store.settle(connection, settling, now))
+        for begin in range(0, len(settling), _SETTLED_AT_ONCE):
+            portion = settling[begin : begin + _SETTLED_AT_ONCE]
+            await self._writer.run(partial(self._store.settle, numbers=portion, now=now))
 
     async def prune_changes(self) -> None:
         """Remove the changes that nobody will resume from."""

@@ -1,7 +1,8 @@
 """Who looks when at which task for whether its agent fell silent: without a walk over all tasks, and without an index of signs.
 
-A task that was heard of is looked at soon, then when its last sign grows old. So an agent that beats costs one look a beat, by
-the task's number, together with those of all others that are due.
+A task is looked at when its last sign grows old, unless it was heard of by then: so one that goes on costs no look. A look is
+by the task's number, together with those of all others that are due. Of a change that another replica made it is not known
+when its tasks' signs grow old: they are looked at soon.
 """
 
 from __future__ import annotations
@@ -29,13 +30,21 @@ class SilenceWatch:
     """Knows which tasks are to be looked at when."""
 
     def __init__(self) -> None:
-        self._due: list[tuple[int, int]] = []
-        self._watched: set[int] = set()
+        self._due: dict[int, int] = {}
+        # The tasks again, the first that may be due at the front. One that was heard of stays in its place until it is there;
+        # ``_places`` says of which entry a task is looked at, where it has several.
+        self._queue: list[tuple[int, int]] = []
+        self._places: dict[int, int] = {}
 
     def heard(self, change: Change) -> None:
         """These tasks were heard of."""
+        settles = change.settles
         for n in change.tasks:
-            self._look_at(n, 0)
+            due = settles.get(n, 0)
+            if due is None:
+                self._due.pop(n, None)
+            else:
+                self._look_at(n, due)
 
     def begin_with(self, numbers: Iterable[int]) -> None:
         """Look at these tasks at first."""
@@ -45,10 +54,18 @@ class SilenceWatch:
     def take_due(self, now: UtcMs, limit: int) -> dict[int, int]:
         """The tasks that are to be looked at now, with since when, at most ``limit``; they are not watched any longer."""
         taken: dict[int, int] = {}
-        while self._due and self._due[0][0] <= now and len(taken) < limit:
-            due, n = heapq.heappop(self._due)
-            taken[n] = due
-        self._watched.difference_update(taken)
+        while self._queue and self._queue[0][0] <= now and len(taken) < limit:
+            place, n = heapq.heappop(self._queue)
+            if self._places.get(n) != place:
+                continue
+            del self._places[n]
+            due = self._due.pop(n, None)
+            if due is None:
+                continue
+            if due <= now:
+                taken[n] = due
+            else:
+                self._look_at(n, due)
         return taken
 
     def looked(self, taken: Mapping[int, int], rows: Iterable[Row[Any]], now: UtcMs) -> list[int]:
@@ -62,14 +79,16 @@ class SilenceWatch:
             if (since is None, doubtful) != (row.no_signal_since is None, bool(row.doubtful)) or has_become_stale:
                 settling.append(row.n)
             due = settles_next(row, now)
-            if due is not None:
-                self._look_at(row.n, due)
+            if due is not None:  # it may have been heard of since it was read
+                self._look_at(row.n, min(due, self._due.get(row.n, due)))
         return settling
 
     def _look_at(self, n: int, due: int) -> None:
-        if n not in self._watched:
-            self._watched.add(n)
-            heapq.heappush(self._due, (due, n))
+        self._due[n] = due
+        place = self._places.get(n)
+        if place is None or due < place:
+            self._places[n] = due
+            heapq.heappush(self._queue, (due, n))
 
 
 def may_fall_silent(connection: Connection, now: UtcMs) -> list[int]:

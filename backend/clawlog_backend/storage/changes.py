@@ -52,6 +52,9 @@ class Change:
         controls: The ids of the tasks that are now to stop, closed or acknowledged, or no longer.
         counts: By how much the number of tasks of each standing grew or shrank.
         events: Of the tasks whose histories grew: the numbers of the first and the last new event.
+        reworded: The numbers of those whose texts changed. The log does not keep it: read from there, all whose histories grew.
+        settles: When each task that changed may next fall silent or become doubtful, if nothing happens; ``None`` for never.
+            The log does not keep it either: nothing is known of a task that is not in it.
         removed: Tasks were removed, and are in no list here: who knows of any has to read anew.
     """
 
@@ -61,6 +64,8 @@ class Change:
     controls: frozenset[str] = frozenset()
     counts: Mapping[str, int] = field(default_factory=dict)
     events: Mapping[int, tuple[int, int]] = field(default_factory=dict)
+    reworded: frozenset[int] = frozenset()
+    settles: Mapping[int, int | None] = field(default_factory=dict)
     removed: bool = False
 
 
@@ -196,5 +201,6 @@ def _change(row: Row[Any]) -> Change:
         frozenset(json.loads(row.control_ids or "[]")),
         counts,
         {int(n): (first, last) for n, (first, last) in events.items()},
-        row.task_ns is None,
+        reworded=frozenset(map(int, events)),
+        removed=row.task_ns is None,
     )

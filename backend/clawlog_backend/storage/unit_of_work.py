@@ -40,7 +40,7 @@ from clawlog_backend.domain.events import (
 )
 from clawlog_backend.domain.fields import TaskStatus
 from clawlog_backend.domain.standing import Standing, counted_as
-from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState, standing
+from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState, settles_next, standing
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage import changes, rows, schema
 from clawlog_backend.storage.changes import Change
@@ -245,7 +245,7 @@ class _UnitOfWork:
             for task_id in named:
                 if task_id in self._tasks and self._tasks[task_id].version != versions.get(task_id):
                     self._tasks.forget(task_id)
-        for task in rows.load_tasks(self._connection, [name for name in named if name not in self._tasks]):
+        for task in rows.load_tasks(self._connection, self._tasks.lacking(named)):
             self._tasks.add(task)
         self._tasks.use(named)
 
@@ -354,8 +354,10 @@ class _UnitOfWork:
         rows.replace_steps(self._connection, replanned)
         whole = {task.n for task in (*created, *replanned)}
         rows.update_steps(self._connection, [(n, step) for (n, _), step in self._steps.items() if n not in whole])
+        counts = self._counts()
+        reworded = frozenset(task.n for task in self._touched.values() if task.reworded)
         for task in self._touched.values():
-            task.change, task.replanned = Extent.NOTHING, False
+            task.change, task.replanned, task.reworded = Extent.NOTHING, False, False
         rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
         requested = self._interrupts.keys() - self._new_interrupts
         rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in requested])
@@ -365,8 +367,10 @@ class _UnitOfWork:
             tasks=tuple(task.n for task in self._touched.values()),
             moved=frozenset(self._moved),
             controls=frozenset(self._controls),
-            counts=self._counts(),
+            counts=counts,
             events=self._new_events,
+            reworded=reworded,
+            settles={task.n: settles_next(task, self._received) for task in self._touched.values()},
         )
         return changes.send(self._connection, self._received, change)
 
@@ -374,7 +378,10 @@ class _UnitOfWork:
         """By how much the number of tasks of each standing grew or shrank."""
         counts: Counter[str] = Counter()
         for task_id, task in self._touched.items():
-            before, after = self._before[task_id], counted_as(task)
+            before = self._before[task_id]
+            if before is not None and task.change < Extent.STANDING:
+                continue
+            after = counted_as(task)
             if before != after:
                 counts[after.key] += 1
                 if before is not None:

@@ -19,7 +19,7 @@ from support.engines import BOTH_ENGINES
 from support.running_backend import SteerableClock
 
 DAY_MS = 86_400_000
-AT_ONCE = 100
+AT_ONCE = SETTLED_AT_ONCE = 100
 TASKS, EVENTS = 60, 12_000
 MOST_PAGES = 150  # in the write-ahead log at once; it grows to 1,000 where only commits move them into the file
 MOST_OPERATIONS = 20_000  # of SQLite's virtual machine; a walk over the events takes three times as many
@@ -92,6 +92,22 @@ def watch(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, 
     monkeypatch.setattr(backend.database, "write", watched(backend.database.write))
     monkeypatch.setattr(backend.database, "discard", watched(backend.database.discard))
     return costs
+
+
+async def test_tasks_that_fall_silent_together_are_noted_a_few_at_a_time(
+    backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, number = backend.clock().rfc3339(), 2 * SETTLED_AT_ONCE + 1
+    created = ({"kind": "task_created", "event_id": f"e{n}", "task_id": f"t{n}", "at": at, "title": "T"} for n in range(number))
+    await backend.writer.submit([batch_event.validate_python(event) for event in created])
+    assert isinstance(backend.clock, SteerableClock)
+    backend.clock.ahead_ms = 61_000
+    costs = watch(backend, monkeypatch)
+    await backend.maintenance.sweep()
+    monkeypatch.undo()
+    silent = select(func.count()).where(schema.tasks.c.no_signal_since.is_not(None))
+    assert await backend.database.read(lambda c: c.execute(silent).scalar_one()) == number
+    assert max(changed for changed, _ in costs) <= 2 * SETTLED_AT_ONCE + 2  # each one's two rows, and the change itself
 
 
 def empty_the_log(connection: Connection) -> None:

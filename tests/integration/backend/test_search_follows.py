@@ -71,6 +71,37 @@ async def test_what_was_written_and_not_followed_is_found_after_a_start(
         assert await backend.database.read(searched) == backend.log.position.seq
 
 
+async def test_a_report_that_changes_no_text_makes_no_document(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[list[int]] = []
+    refresh = search.refresh
+    monkeypatch.setattr(search, "_FOLLOW_EVERY_S", 3_600.0)
+    monkeypatch.setattr(search, "refresh", lambda connection, numbers: (made.append(numbers), refresh(connection, numbers)))
+    async with Backend(settings_of(tmp_path)) as backend:
+        await report(backend, "t1", kind="task_created", title="Deploy", steps=[{"step_id": "s1", "title": "Lint"}])
+        for status in ("running", "done"):
+            await report(backend, "t1", kind="step_status", step_id="s1", status=status, summary="all files")
+            assert await found(backend, "all files") == ["t1"]
+        beat = {"agent_seen_at": UtcMs.now().rfc3339(), "evidence": "process"}
+        await report(backend, "t1", kind="heartbeat", **beat)
+        await report(backend, "t1", kind="heartbeat", summary="nearly there", **beat)
+        assert await found(backend, "nearly") == ["t1"]
+    assert made == [[1], [1]]
+
+
+async def test_while_others_write_it_rests_and_a_search_has_the_rest_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "_AT_ONCE", 1)
+    monkeypatch.setattr(search, "_FOLLOW_EVERY_S", 3_600.0)
+    monkeypatch.setattr(search, "_RESTS", 10**9)
+    async with Backend(settings_of(tmp_path)) as backend:
+        for n in range(3):
+            await report(backend, f"t{n}", kind="task_created", title="Deploy")
+        assert await backend.search._follow() == 3_600  # noqa: SLF001 - what it does in the background, after one document
+        assert await backend.search._follow() == 0  # noqa: SLF001 - nobody wrote meanwhile
+        assert await found(backend, "deploy") == ["t2", "t1", "t0"]
+
+
 def _forget_changes(connection: Connection, upto: int) -> None:
     connection.execute(text("DELETE FROM changes WHERE seq <= :upto + 1"), {"upto": upto})
     connection.execute(text("UPDATE database_info SET floor_seq = :upto + 1"), {"upto": upto})

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from clawlog_backend import __version__
+from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
 from clawlog_backend.domain.times import UtcMs
 from clawlog_backend.storage.changes import find_position
 from clawlog_backend.storage.engines.address import shown
@@ -220,6 +221,18 @@ class SqliteDatabase:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+
+def _register_kinds() -> None:
+    """Tell the driver what it would else find out for each value: how what is not plainly an int or a str is stored."""
+    for number in (UtcMs, bool):
+        sqlite3.register_adapter(number, int)
+    for word in (TaskStatus, StepStatus, Evidence, AttentionReason):
+        sqlite3.register_adapter(word, str.__str__)
+    sqlite3.register_adapter(type(None), lambda nothing: nothing)
+
+
+_register_kinds()
 
 
 def make_engine(url: URL | str) -> Engine:
