@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Mapping
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from clawlog import exits, locations
 from clawlog.connection.address import Address, Kind
 from clawlog.errors import DaemonUnreachable
+
+if TYPE_CHECKING:  # they are loaded by a start alone: most clients find a daemon
+    import subprocess
 
 PAUSE_S = 0.01
 """The pause between two attempts to connect."""
@@ -54,6 +55,8 @@ def find_programs(env: Mapping[str, str]) -> list[str]:
 
     That one is there does not mean that it runs: a checkout's ``.venv`` may have been moved, or made for another Python.
     """
+    import shutil  # noqa: PLC0415 - see above
+
     checkout = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
     try:
         home = locations.home(env)
@@ -215,6 +218,8 @@ class Launch:
             os.close(log_fd)
 
     def _run_first(self, arguments: list[str], env: Mapping[str, str], log_fd: int) -> subprocess.Popen[bytes]:
+        import subprocess  # noqa: PLC0415 - see above
+
         for program in self._programs:
             self._program = program
             try:

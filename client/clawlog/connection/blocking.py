@@ -14,7 +14,6 @@ from typing import Protocol
 from clawlog.connection.address import Address, Kind
 from clawlog.connection.call import ConnectionLost
 from clawlog.connection.session import Framing, Lines
-from clawlog.connection.zmtp import Zmtp
 
 _CHUNK_BYTES = 256 * 1024
 _BACKLOG_PAUSE_S = 0.005
@@ -49,7 +48,11 @@ def open_channel(address: Address, env: Mapping[str, str], deadline: float) -> C
         from clawlog.connection import curve  # noqa: PLC0415 - the one module that needs pyzmq, loaded for such addresses alone
 
         return curve.CurveChannel(address, env)
-    return StreamChannel(address.path, Lines() if address.kind is Kind.UNIX else Zmtp(), deadline)
+    if address.kind is Kind.UNIX:
+        return StreamChannel(address.path, Lines(), deadline)
+    from clawlog.connection.zmtp import Zmtp  # noqa: PLC0415 - loaded for such addresses alone
+
+    return StreamChannel(address.path, Zmtp(), deadline)
 
 
 class StreamChannel:

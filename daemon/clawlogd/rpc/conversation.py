@@ -107,7 +107,8 @@ class Conversation:
             return False
         if self._counted or not self._outlet.open:
             return False
-        reply = self._dispatcher.handle(line, self._dispatcher.context(self.session))
+        self._dispatcher.begin_turn()
+        reply = self._dispatcher.handle(line, self.session)
         if type(reply) is bytes:
             self._outlet.send([reply])
             if self.session.refused:
@@ -126,7 +127,7 @@ class Conversation:
         ends, left_bytes = perf_counter() + _TURN_S, _TURN_BYTES
         if self._replies or self._parts is not None:
             left_bytes -= self._flush([], left_bytes)
-        context = self._dispatcher.context(self.session)
+        self._dispatcher.begin_turn()
         out: list[bytes] = []
         count = 0
         while self._blocked_by is None and self._parts is None and self._may_begin():
@@ -136,7 +137,7 @@ class Conversation:
             if line is None:
                 break
             count += 1
-            reply = self._dispatcher.too_large() if line == TOO_LARGE else self._dispatcher.handle(line, context)
+            reply = self._dispatcher.too_large() if line == TOO_LARGE else self._dispatcher.handle(line, self.session)
             if self._replies or isinstance(reply, Pending | Parts):
                 self._enqueue(reply)
                 if isinstance(reply, Parts):

@@ -16,12 +16,13 @@ import msgspec
 
 from clawlogd.verbs.fields import P
 
-NAME_END = b'":'
-"""What each member's name ends in, in a text that ``read_envelope`` reads: within a string the quotation mark is escaped."""
+_NAME_END = b'":'
+"""What each name ends in, where no white space is before a colon. Where a string ends so, too, there seem to be more."""
 
 _ENVELOPE_NAMES = 4
 _INTEGER_BOUND = 10**18
 _REQUIRED = object()
+_values_of = msgspec.structs.astuple
 
 
 class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False):
@@ -38,19 +39,11 @@ class Envelope(msgspec.Struct, frozen=True, forbid_unknown_fields=True, gc=False
 _decode_envelope = msgspec.json.Decoder(Envelope).decode
 
 
-def read_envelope(text: bytes, names: int) -> Envelope | None:
-    """The request in a text; None when it is left to the protocol's reader.
-
-    Args:
-        text: The text.
-        names: How many names are in it.
-    """
+def read_envelope(text: bytes) -> Envelope | None:
+    """The request in a text; None when it is left to the protocol's reader."""
     try:
         envelope = _decode_envelope(text)
     except (msgspec.DecodeError, ValueError, RecursionError):
-        return None
-    # A name ends in a quotation mark and a colon; where there is white space between the two, names cannot be counted.
-    if text.count(b":") != names and any(piece.startswith(b":") for piece in text.split()):
         return None
     if type(envelope.id) is int and not -_INTEGER_BOUND < envelope.id < _INTEGER_BOUND:
         return None
@@ -65,18 +58,34 @@ class ParamsReader(Generic[P]):
     """
 
     def __init__(self, kind: type[P]) -> None:
+        fields = msgspec.structs.fields(kind)
         self._decode = msgspec.json.Decoder(kind).decode
-        # A default that is made anew each time counts as given: a text without it goes to the protocol's reader.
-        self._defaults = [
-            _REQUIRED if field.default is msgspec.NODEFAULT else field.default for field in msgspec.structs.fields(kind)
-        ]
+        self._defaults = [_REQUIRED if field.default is msgspec.NODEFAULT else field.default for field in fields]
+        self._made_anew = [field.name for field in fields if field.default_factory is not msgspec.NODEFAULT]
+        self._fewest = _ENVELOPE_NAMES + sum(field.required for field in fields)
 
-    def read(self, envelope: Envelope, names: int) -> P | None:
-        """The parameters of a request in a text with so many names; None when the text is left to the protocol's reader."""
+    def read(self, envelope: Envelope, text: bytes) -> P | None:
+        """The parameters of a request; None when it is left to the protocol's reader.
+
+        Args:
+            envelope: The request.
+            text: The text that it was read from.
+        """
         try:
             params = self._decode(envelope.params)
         except (msgspec.DecodeError, ValueError, RecursionError):
             return None
-        given = sum(map(is_not, msgspec.structs.astuple(params), self._defaults))
-        # The text has as many names as members were read: so no name is there twice.
-        return params if names == _ENVELOPE_NAMES + given else None
+        # As many members were read as the text has colons, or at least names: so no name is there twice.
+        colons = text.count(b":")
+        if colons == self._fewest:
+            return params
+        members = _ENVELOPE_NAMES + sum(map(is_not, _values_of(params), self._defaults))
+        for name in self._made_anew:  # an empty list may be the default, and need not have been given
+            members -= not getattr(params, name)
+        return params if colons == members or _count_names(text, colons) == members else None
+
+
+def _count_names(text: bytes, colons: int) -> int | None:
+    """How many names a text has; None where there is white space before a colon, so that they cannot be counted."""
+    names = text.count(_NAME_END)
+    return None if names != colons and any(piece.startswith(b":") for piece in text.split()) else names

@@ -17,7 +17,7 @@ from clawlog.protocol.jsonrpc import Malformed, Message, ParsedBatch, Request, d
 from clawlogd.context import CallContext, CallerSession
 from clawlogd.errors import EventIdReused
 from clawlogd.rpc import refusals
-from clawlogd.rpc.decoding import NAME_END, Envelope, read_envelope
+from clawlogd.rpc.decoding import Envelope, read_envelope
 from clawlogd.rpc.gate import Gate
 from clawlogd.rpc.parameters import event_id_bytes, parse
 from clawlogd.rpc.replies import Committing, Parts, Pending, Reply, encode, encode_batch, encode_result, refuse
@@ -52,27 +52,33 @@ class Dispatcher:
         self._gate = gate
         self._running: set[asyncio.Task[bytes | Parts | None]] = set()
         self._waiting: set[asyncio.Task[bytes | Parts | None]] = set()
-        self._gate_closed = False
-        self.last_command = self._clock.monotonic()
+        self._monotonic = services.clock.monotonic
+        self._gate_closed: bool | None = None  # None: not looked at in this turn
+        self._context: CallContext | None = None
+        self.last_command = self._monotonic()
         self.shutting_down = False
 
-    def context(self, session: CallerSession) -> CallContext:
-        """The circumstances of commands that a caller gives now. To be asked for anew in each turn of a caller."""
-        clock = self._clock
-        self.last_command = clock.monotonic()
-        self._gate_closed = self._gate.closed
-        return CallContext(clock.wall_ms(), session)
+    def begin_turn(self) -> None:
+        """Called before the first line of each turn of a caller: what it sends in one turn is given at one time."""
+        self.last_command = self._monotonic()
+        self._gate_closed = self._context = None
 
-    def handle(self, line: bytes, context: CallContext) -> Reply:
-        """Handles one line or message of a caller."""
-        names = line.count(NAME_END)
-        envelope = read_envelope(line, names)
+    def handle(self, line: bytes, session: CallerSession) -> Reply:
+        """Handles one line or message of the caller whose turn it is."""
+        envelope = read_envelope(line)
         if envelope is not None and (route := ROUTES.get(envelope.method)) is not None:
-            parameters = route.read(envelope, names)
+            parameters = route.read(envelope, line)
             if parameters is not None:
-                if self._gate_closed or self.shutting_down:
-                    return self._begin(envelope, route, parameters, context)
-                return self._carry_out(envelope, route, parameters, context)
+                if route.from_memory is not None and not self.shutting_down:
+                    try:
+                        if (answer := route.from_memory(self._services, parameters)) is not None:
+                            return encode_result(envelope, encode(answer))
+                    except Exception as error:  # noqa: BLE001 - answered, and logged where it is a fault of ours
+                        return refuse(envelope, error)
+                if self._is_gate_closed() or self.shutting_down:
+                    return self._begin(envelope, route, parameters, self._context_of(session))
+                return self._carry_out(envelope, route, parameters, self._context_of(session))
+        context = self._context_of(session)
         message = decode(line)
         if isinstance(message, ParsedBatch):
             if len(message.messages) > _MAX_IN_ARRAY:
@@ -137,6 +143,17 @@ class Dispatcher:
         begun: list[asyncio.Future[Any]] = [*self._running, self._services.outbox.committed()]
         await asyncio.wait(begun, timeout=_FINISH_S)
 
+    def _context_of(self, session: CallerSession) -> CallContext:
+        if self._context is None or self._context.session is not session:
+            self._context = CallContext(self._clock.wall_ms(), session)
+        return self._context
+
+    def _is_gate_closed(self) -> bool:
+        """Whether something has to be carried out first. It is looked at once in each turn of a caller."""
+        if self._gate_closed is None:
+            self._gate_closed = self._gate.closed
+        return self._gate_closed
+
     def _start(self, message: Message, context: CallContext) -> Reply:
         if isinstance(message, Malformed):
             return None if message.is_notification else encode_error(message.id, message.error)
@@ -150,7 +167,7 @@ class Dispatcher:
     def _begin(self, request: Request | Envelope, route: Route, parameters: Params, context: CallContext) -> Reply:
         if self.shutting_down:
             return refuse(request, refusals.shutting_down("try again"))
-        if self._gate_closed and self._gate.concerns(route):
+        if self._is_gate_closed() and self._gate.concerns(route):
             return self._later(self._behind_the_gate(request, route, parameters, context), waits=route.waits)
         return self._carry_out(request, route, parameters, context)
 

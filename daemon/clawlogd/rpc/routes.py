@@ -18,6 +18,7 @@ class Route:
     Attributes:
         params: The type of its parameters.
         handler: Carries it out.
+        from_memory: Answers where what the spool holds cannot matter.
         waits: Whether it only waits for something to happen.
         read: Reads its parameters from a request's text.
         about_tasks: Whether it is about tasks.
@@ -26,12 +27,13 @@ class Route:
         result: The type of its result.
     """
 
-    __slots__ = ("about_tasks", "handler", "intent", "params", "read", "repeatable", "result", "waits")
+    __slots__ = ("about_tasks", "from_memory", "handler", "intent", "params", "read", "repeatable", "result", "waits")
 
     def __init__(self, verb: Verb[Any]) -> None:
         self.about_tasks = verb.about_tasks
         self.params = verb.params
         self.intent = verb.intent
+        self.from_memory = verb.from_memory
         self.handler = verb.handler
         self.waits = verb.waits
         self.read = ParamsReader(verb.params).read

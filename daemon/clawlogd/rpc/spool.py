@@ -1,7 +1,8 @@
 """Drains the spool: the calls that programs wrote down while no daemon could take them, in order, each made once.
 
 What it holds of a task comes before anything newer of that task, by whichever way that comes: the dispatcher asks at each turn
-of a caller whether the folder has changed, and has it drained first. While it cannot be drained, its tasks' commands are
+of a caller whether the folder has changed, and has it drained first (an answer that it cannot change, see ``Verb.from_memory``,
+does not wait for that). While it cannot be drained, its tasks' commands are
 refused with the same error, so that their callers write them down behind what is there. A call that is refused for its own
 task's sake alone (a bound on tasks or backends) holds back its task, and no other.
 

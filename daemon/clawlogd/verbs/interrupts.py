@@ -51,6 +51,22 @@ def check(services: Services, params: InterruptCheck, context: CallContext) -> I
     return state
 
 
+def check_from_memory(services: Services, params: InterruptCheck) -> InterruptStatus | None:
+    """Answers that no stop is requested of a task that goes on, where that is known and fresh enough.
+
+    Nothing that an agent reports, now or in the spool, makes it another answer: it can acknowledge a stop or end its task, not
+    be asked to stop.
+    """
+    task = services.registry.find(params.task_id)
+    if task is None or task.interrupt is not None or not task.live or params.wait_s:
+        return None
+    state = services.interrupts.status(task, params.max_age_s)
+    if state.unknown:
+        return None
+    services.liveness.record_command(task)
+    return state
+
+
 async def _check(services: Services, params: InterruptCheck) -> InterruptStatus:
     if params.wait_s:
         await _wait_for_stop(services, params.task_id, params.wait_s)
@@ -203,7 +219,7 @@ def _acknowledges(services: Services, params: InterruptAck) -> Intent:
     return Intent(EventKind.INTERRUPT_ACK, task_id=params.task_id, interrupt_id=wanted if own else None)
 
 
-CHECK = Verb("interrupt.check", InterruptCheck, InterruptStatus, check, waits=True)
+CHECK = Verb("interrupt.check", InterruptCheck, InterruptStatus, check, waits=True, from_memory=check_from_memory)
 WATCH = Verb("interrupt.watch", TaskChoice, InterruptStatus, watch)
 DELIVERED = Verb("interrupt.delivered", InterruptDelivered, DeliveryNoted, delivered)
 ACK = Verb("interrupt.ack", InterruptAck, Accepted, ack, intent=_acknowledges)

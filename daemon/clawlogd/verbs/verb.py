@@ -39,6 +39,11 @@ Handler = Callable[[Services, P, CallContext], Result | Awaitable[Result]]
 """Takes the services, the parameters and the circumstances; returns a result, or an awaitable of one. Raises domain errors."""
 
 
+FromMemory = Callable[[Services, P], msgspec.Struct | None]
+"""Carries out a verb that is called now, where nothing in the spool could change its answer, and it accepts nothing that could
+overtake what is there. Returns None where that is not sure, and has changed nothing then."""
+
+
 Intention = Callable[[Services, P], Intent]
 """Takes the services and the parameters; returns which event the call would result in. Does not raise."""
 
@@ -55,6 +60,7 @@ class Verb(Generic[P]):
         intent: Which event a call would result in, of a verb that may be repeated with its ``event_id``.
         waits: Whether an awaitable of its handler only waits for something to happen: it is cut short when the daemon ends.
         about_tasks: Whether it is about tasks: then what the spool holds comes first.
+        from_memory: Answers before that, where it may; None where there is no such way.
     """
 
     name: str
@@ -64,3 +70,4 @@ class Verb(Generic[P]):
     intent: Intention[P] | None = None
     waits: bool = False
     about_tasks: bool = True
+    from_memory: FromMemory[P] | None = None

@@ -13,6 +13,7 @@ import pytest
 
 from clawlog import spool as program_side
 from clawlog.protocol import ids, spool
+from clawlogd.interrupts.state import Control
 from clawlogd.rpc.dispatcher import Dispatcher
 from clawlogd.rpc.spool import Spool
 from clawlogd.settings import OutboxBounds, Summary
@@ -58,6 +59,25 @@ async def test_what_is_spooled_while_a_daemon_runs_is_taken_in_too(daemon: Runni
     await plain.until_events(1)
     await until(lambda: files(daemon) == [])
     assert (await daemon.call("task.get", task_id="t"))["title"] == "T"
+
+
+async def test_a_check_for_a_stop_knows_what_was_spooled_before_it(daemon: RunningDaemon, plain: PlainServer) -> None:
+    for task_id in ("quiet", "stopped"):
+        await daemon.call("task.create", title="T", task_id=task_id, base_url=plain.url)
+    await daemon.flush()
+    interrupts, stopped = daemon.services.interrupts, daemon.services.registry.get("stopped")
+    interrupts.observe(stopped, Control(interrupt_requested=True, interrupt_id="now"))
+
+    async def ask(task_id: str) -> str:
+        states = [(await daemon.call("interrupt.check", task_id=each, max_age_s=60))["state"] for each in ("quiet", task_id)]
+        assert states[0] == "none"
+        return states[1]
+
+    assert await ask("stopped") == "requested"
+    keep(daemon, "interrupt.ack", task_id="stopped", interrupt_id="now")
+    assert await ask("stopped") == "acknowledged"
+    keep(daemon, "task.create", title="T", task_id="new", base_url=plain.url)
+    assert await ask("new") in {"none", "unknown"}
 
 
 async def test_a_file_is_seen_although_the_folders_time_is_another_clocks_and_does_not_move(

@@ -14,8 +14,9 @@ import pytest
 
 from clawlog.cli import entry, main, version
 from clawlog.cli.catalogue import COMMANDS
-from clawlog.cli.quick import completion, daemon, status, tasks
+from clawlog.cli.quick import completion, status, tasks
 from clawlog.cli.quick import help as own_help
+from clawlog.cli.sources import exchange
 from process.cli.conftest import Clawlog
 from process.cli.test_status import QUICK, SLOW
 from support.installation import Installation
@@ -137,7 +138,7 @@ def test_what_is_unusual_is_left_to_the_commands(
 
 
 def test_a_daemon_that_hangs_is_left_to_the_commands(fresh: Installation, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(daemon, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(exchange, "TIMEOUT_S", 0.05)
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(fresh.folder / "silent"))
         silent.listen()

@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from clawlog import exits
+from clawlog import exits, locations
 from clawlog.cli import options
 from clawlog.cli.epilogs import epilog
-from clawlog.cli.render import ids, output, rows, states, tables, views
-from clawlog.cli.render.rows import TaskRow
-from clawlog.cli.render.views import TaskView
+from clawlog.cli.render import ids, output, states
+from clawlog.cli.sources import exchange
 from clawlog.cli.sources.query import DEFAULT_LIMIT
 from clawlog.protocol import vocabulary
 
+if TYPE_CHECKING:  # the help need not pay for them
+    from clawlog.cli.render.rows import TaskRow
+    from clawlog.cli.render.views import TaskView
+
 GROUPS: Mapping[str, Callable[[TaskView], bool]] = {
-    "active": lambda task: task.status not in views.ENDED,
+    "active": lambda task: task.status not in vocabulary.ENDED_TASK_STATUSES,
     "stopping": lambda task: task.shown_status == states.STOPPING,
     "stale": lambda task: task.liveness.state in ("quiet", "stalled", "lost"),
 }
@@ -88,8 +91,7 @@ def command(
     return exits.SUCCESS
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """What was found.
 
     Attributes:
@@ -115,6 +117,8 @@ def _show(listed: Listed, limit: int | None) -> None:
 
     A terminal shows what it has room for unless told otherwise: what needs attention stands first, and must not scroll away.
     """
+    from clawlog.cli.render import rows, tables  # noqa: PLC0415 - the help need not pay for them
+
     on_terminal, console = sys.stdout.isatty(), output.console()
     room = max(console.height - _LINES_BESIDE, _LEAST_ROWS) if on_terminal else None
     shown = listed.rows[: limit or room]
@@ -129,11 +133,20 @@ def _show(listed: Listed, limit: int | None) -> None:
     output.draw(*map(output.pieces, states.folded(tally, console.width)), table, *([output.note(said)] if said else []))
 
 
-def _of_daemon(status: str | None, wanted: Mapping[str, str]) -> Listed:
-    from clawlog.client import Client  # noqa: PLC0415 - the help need not pay for it
+def _ask_daemon() -> Any:
+    if exchange.is_path(path := locations.socket_address(os.environ)):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, RecursionError):
+            return exchange.exchange(path, [("task.list", {})])[0]
+    from clawlog.client import Client  # noqa: PLC0415 - it takes longer than all the rest, and says what is wrong
 
     with Client(autostart=False) as client:
-        answer = client.list_tasks()
+        return client.list_tasks()
+
+
+def _of_daemon(status: str | None, wanted: Mapping[str, str]) -> Listed:
+    from clawlog.cli.render import rows, views  # noqa: PLC0415 - the help need not pay for them
+
+    answer = _ask_daemon()
     every = views.tasks(answer)
     chosen = [each for each in every if _is(each, status) and all(each.metadata.get(k) == v for k, v in wanted.items())]
     return Listed(answer, rows.by_attention(map(rows.of_daemon, chosen)), [each.task_id for each in every], more=False)
@@ -145,6 +158,7 @@ def _is(task: TaskView, status: str | None) -> bool:
 
 
 def _of_backend(url: str, query: Mapping[str, str | int | None]) -> Listed:
+    from clawlog.cli.render import rows  # noqa: PLC0415 - the help need not pay for it
     from clawlog.cli.sources.backend import Backend  # noqa: PLC0415 - the daemon's tasks are listed without it
 
     backend = Backend(url, os.environ)

@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from clawlog import exits, locations
 from clawlog.cli import version
 from clawlog.cli.catalogue import COMMANDS
-from clawlog.cli.quick import daemon
+from clawlog.cli.quick import printing
 from clawlog.cli.render import ids
+from clawlog.cli.sources import exchange
 from clawlog.protocol.summary import one_line
 from clawlog.protocol.vocabulary import ENDED_TASK_STATUSES
 
@@ -37,7 +38,7 @@ def run(env: Mapping[str, str]) -> int | None:
                 found = list(_tasks(begun, env, live=command in OF_LIVE_TASKS))
             case _:
                 return None
-        daemon.put("\n".join(found) + "\n")
+        printing.put("\n".join(found) + "\n")
     except BrokenPipeError:
         return exits.SUCCESS
     except KeyboardInterrupt:
@@ -54,9 +55,9 @@ def _tasks(begun: str, env: Mapping[str, str], *, live: bool) -> Iterator[str]:
         OSError: No daemon of this version answers at a Unix socket.
     """
     path = locations.socket_address(env)
-    if not daemon.is_path(path):
+    if not exchange.is_path(path):
         raise OSError("no path")
-    status, listed = daemon.exchange(path, (daemon.STATUS, ("task.list", {})))
+    status, listed = exchange.exchange(path, (exchange.STATUS, ("task.list", {})))
     if status["version"] != version.installed():
         raise OSError("another version")
     known = [(one_line(each["task_id"]), each["status"], one_line(each["title"])) for each in listed["tasks"]]

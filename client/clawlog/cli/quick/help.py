@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from clawlog import exits
 from clawlog.cli import version
 from clawlog.cli.catalogue import COMMANDS, EPILOG, OPTIONS, SUMMARY
-from clawlog.cli.quick import daemon
+from clawlog.cli.quick import printing
 
 NARROWEST = 80
 WIDEST = 100
@@ -19,9 +19,9 @@ def run(option: str, env: Mapping[str, str]) -> int | None:
     """Prints the help or the version; returns as the package says."""
     try:
         if option == "--version":
-            daemon.put(f"clawlog {version.installed()}\n")
+            printing.put(f"clawlog {version.installed()}\n")
         elif (width := columns(env)) >= NARROWEST:
-            daemon.put(text(min(width, WIDEST) - 2))
+            printing.put(text(min(width, WIDEST) - 2))
         else:
             return None
     except BrokenPipeError:

@@ -16,8 +16,9 @@ from datetime import UTC, datetime
 
 from clawlog import exits, locations
 from clawlog.cli import version
-from clawlog.cli.quick import daemon
+from clawlog.cli.quick import printing
 from clawlog.cli.render import daemon_lines, states
+from clawlog.cli.sources import exchange
 from clawlog.protocol.vocabulary import PROTOCOL_VERSION
 
 _PROBE_S = 2.0
@@ -40,14 +41,14 @@ def run(env: Mapping[str, str], *, as_json: bool = False) -> int | None:
         path = locations.socket_address(env)
         if not _is_sound(path, locations.state_dir(env)):
             return None
-        answer, *listed = daemon.exchange(path, (daemon.STATUS, *(() if as_json else _TASKS)))
+        answer, *listed = exchange.exchange(path, (exchange.STATUS, *(() if as_json else _TASKS)))
         if not _is_well(answer, path, env):
             return None
         if as_json:
-            daemon.put_json({"running": True, **answer, "findings": []})
+            printing.put_json({"running": True, **answer, "findings": []})
             return exits.SUCCESS
         screen = daemon_lines.screen(answer, daemon_lines.fleet(answer, *listed), (), healthy=True)
-        daemon.put("".join(f"{each}\n" for each in states.painted(screen, colour=states.has_colour(env))))
+        printing.put("".join(f"{each}\n" for each in states.painted(screen, colour=states.has_colour(env))))
     except BrokenPipeError:
         return exits.SUCCESS
     except KeyboardInterrupt:
@@ -59,7 +60,7 @@ def run(env: Mapping[str, str], *, as_json: bool = False) -> int | None:
 
 def _is_sound(path: str, state_dir: str) -> bool:
     """Whether socket and state folder are as they should be, by the rules of ``checks.sockets`` and ``checks.state``."""
-    if not daemon.is_path(path):
+    if not exchange.is_path(path):
         return False
     us = os.geteuid()
     folder, found = os.lstat(os.path.dirname(path)), os.lstat(path)

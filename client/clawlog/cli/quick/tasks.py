@@ -6,19 +6,20 @@ from collections.abc import Mapping
 
 from clawlog import exits, locations
 from clawlog.cli import version
-from clawlog.cli.quick import daemon
+from clawlog.cli.quick import printing
+from clawlog.cli.sources import exchange
 
 
 def run(env: Mapping[str, str]) -> int | None:
     """Prints the tasks of a daemon of this version; returns as the package says."""
     try:
         path = locations.socket_address(env)
-        if not daemon.is_path(path):
+        if not exchange.is_path(path):
             return None
-        status, listed = daemon.exchange(path, (daemon.STATUS, ("task.list", {})))
+        status, listed = exchange.exchange(path, (exchange.STATUS, ("task.list", {})))
         if status["version"] != version.installed():  # of another, its shape is looked at first
             return None
-        daemon.put_json(listed)
+        printing.put_json(listed)
     except BrokenPipeError:
         return exits.SUCCESS
     except KeyboardInterrupt:

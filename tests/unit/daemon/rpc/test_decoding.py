@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from clawlog.protocol.jsonrpc import Request, decode
 from clawlogd.errors import InvalidValue
-from clawlogd.rpc.decoding import NAME_END, read_envelope
+from clawlogd.rpc.decoding import read_envelope
 from clawlogd.rpc.parameters import parse
 from clawlogd.rpc.routes import ROUTES
 from clawlogd.verbs.fields import Params
@@ -23,10 +23,10 @@ UPDATE = {"task_id": "t", "step": "1", "status": "done", "summary": '数 :" x', 
 
 def quickly(text: bytes) -> tuple[Any, Params] | None:
     """The id and the parameters by the quick reader, if it takes the text."""
-    envelope = read_envelope(text, text.count(NAME_END))
+    envelope = read_envelope(text)
     if envelope is None or (route := ROUTES.get(envelope.method)) is None:
         return None
-    params = route.read(envelope, text.count(NAME_END))
+    params = route.read(envelope, text)
     return None if params is None else (envelope.id, params)
 
 
@@ -48,6 +48,8 @@ def strictly(text: bytes) -> tuple[Any, Params] | None:
         ("step.update", {"task_id": "t", "step": 1, "status": "done", "summary": "数据"}),
         ("task.heartbeat", {"task_id": "t", "summary": "x"}),
         ("interrupt.check", {"task_id": "t", "max_age_s": 5}),
+        ("task.create", {"title": "T"}),
+        ("task.create", {"title": "T: at 12:30", "steps": ["one", "two: three"], "task_id": "t"}),
         ("daemon.status", {}),
     ],
 )
@@ -65,6 +67,9 @@ def test_a_request_as_programs_write_it_is_taken(method: str, params: dict[str, 
         b'{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"a","task_id":"b"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"a","task_id" :"b"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"a","task\\u005fid":"b"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"a","title":"b","title":"c"}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"a","title":"b","metadata":{}}}',
+        b'{"jsonrpc":"2.0","id":1,"method":"task.create","params":{"title":"a","steps":[],"steps":["b"]}}',
         b'{"jsonrpc":"2.0","id":1,"id":2,"method":"task.get","params":{"task_id":"a"}}',
         b'{"jsonrpc":"2.0","id":123456789012345678901,"method":"task.get","params":{"task_id":"a"}}',
         b'{"jsonrpc":"2.0","id":1,"method":"task.get","params":{"task_id":"a","more":1}}',
@@ -84,15 +89,20 @@ def test_what_is_doubtful_is_left_to_the_protocols_reader(text: bytes) -> None:
     assert quickly(text) is None
 
 
-_names = st.sampled_from(["task_id", "step", "status", "summary", "event_id", "wait_s", "max_age_s", "more"])
+_names = st.sampled_from(["task_id", "step", "status", "summary", "event_id", "wait_s", "max_age_s", "title", "steps", "more"])
 _values = st.one_of(
-    st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.sampled_from(["t", "1", "done", UUID, 'a":b'])
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=8),
+    st.sampled_from(["t", "1", "done", UUID, 'a":b', ["b"], []]),
 )
 
 
 @settings(max_examples=300)
 @given(
-    method=st.sampled_from(["step.update", "task.heartbeat", "interrupt.check", "task.get"]),
+    method=st.sampled_from(["step.update", "task.heartbeat", "interrupt.check", "task.get", "task.create"]),
     members=st.lists(st.tuples(_names, _values), max_size=7),
     gap=st.sampled_from(["", " ", "\t", "  "]),
     request_id=st.one_of(st.integers(), st.text(max_size=4), st.none()),

@@ -1,4 +1,7 @@
-"""A question to the daemon, as the scripts ask theirs, and how an answer reaches stdout."""
+"""Questions to the daemon as the scripts ask theirs, at a fraction of the client's start-up: where all is as usual.
+
+It says of nothing what is wrong: whoever is not answered here asks with the client, which does. It must stay light.
+"""
 
 from __future__ import annotations
 
@@ -54,21 +57,3 @@ def exchange(path: str, requests: Sequence[tuple[str, Mapping[str, object]]]) ->
         connection.close()
     answers = {each["id"]: each["result"] for each in map(json.loads, received.splitlines())}
     return [answers[number] for number in range(len(lines))]
-
-
-def put(text: str) -> None:
-    """Writes a text to stdout.
-
-    Raises:
-        OSError: It cannot be written.
-    """
-    data = text.encode("utf-8", "replace")
-    while data:
-        data = data[os.write(1, data) :]
-
-
-def put_json(value: object) -> None:
-    """Writes a document as the commands print one. Raises as ``put``."""
-    from clawlog.cli.render.texts import escaped  # noqa: PLC0415 - only a document pays for it
-
-    put(escaped(json.dumps(value, ensure_ascii=False, indent=2)) + "\n")
