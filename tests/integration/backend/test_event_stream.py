@@ -324,11 +324,13 @@ async def test_a_reader_that_fell_behind_is_told_to_reload(
     api = Api(session, start_backend().url)
     steps = [{"step_id": f"s{n}", "title": "x" * 200} for n in range(200)]
     await api("POST", "/api/tasks", {"task_id": "t1", "title": "T", "steps": steps})
-    async with connected(api.url) as (reader, writer):
+    async with connected(api.url) as (reader, writer), opened(api, task_id="t1") as other:
         writer.write(b"GET /api/stream?task_id=t1 HTTP/1.1\r\nhost: localhost\r\n\r\n")
         await reader.readuntil(b"event: hello")
+        await other.message()
         for n in range(200):  # meanwhile nothing is read; this is more than the buffers between the two hold
             await api.events(event("step_status", f"e{n}", step_id="s1", status="running", summary=f"summary {n}"))
+            await other.message()  # told by itself: those that change together are told together
         text = b""
         while b"event: reset" not in text:
             text += await reader.read(65_536)
