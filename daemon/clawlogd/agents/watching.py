@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import anyio
+import anyio.lowlevel
 import msgspec
 
 from clawlog.protocol.agents import ENDED_BY_HOOK
@@ -26,6 +27,7 @@ from clawlogd.tasks.registry import ObserverOrder
 _log = Log("agents")
 
 _ROUND_S = 1.0
+_LOOKED_AT_ONCE = 10_000  # tasks
 _TERMINALS = ("/dev/pts/", "/dev/tty", "/dev/console")
 
 
@@ -44,7 +46,7 @@ class SessionWatch:
 
     async def run(self) -> None:
         """Reads signs once a second, until cancelled."""
-        self._resume()
+        await self._resume()
         signs = self._services.sessions.signs
         while True:
             await anyio.sleep(_ROUND_S)
@@ -98,9 +100,13 @@ class SessionWatch:
             # Not at once: this is called while the stop itself is being entered.
             asyncio.get_running_loop().call_soon(self._acknowledge, after.task_id)
 
-    def _resume(self) -> None:
+    async def _resume(self) -> None:
         """Acknowledges what an earlier run could not."""
-        for task in list(self._services.registry):
+        if not self._services.registry.census.stopping:
+            return
+        for number, task in enumerate(list(self._services.registry), start=1):
+            if number % _LOOKED_AT_ONCE == 0:
+                await anyio.lowlevel.checkpoint()
             if task.session is not None and task.session.activity is Activity.IDLE and task.interrupt_pending:
                 self._acknowledge(task.task_id)
 

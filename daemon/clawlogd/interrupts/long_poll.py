@@ -10,11 +10,15 @@ A server that has the route and does not hold requests is asked at intervals.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
 
 import anyio
 import msgspec
 from anyio.abc import TaskGroup
+from anyio.lowlevel import cancel_shielded_checkpoint
 
 from clawlogd.clock import Clock
 from clawlogd.interrupts.closing import Closings
@@ -28,8 +32,11 @@ from clawlogd.upstream.answers import Answer, Outcome
 from clawlogd.upstream.client import Upstream
 from clawlogd.upstream.controls import Control, Unreadable
 
+T = TypeVar("T")
+
 _GATHER_S = 0.1  # tasks that come together are asked about together
 _HELD_PART = 0.5  # a server that answers "nothing new" before this part of the wait does not hold requests
+_TAKEN_IN_AT_ONCE = 500  # tasks of an answer; then all else has its turn
 _MOST_IDS = 10_000  # in one request; at 64 characters each that stays well under the usual bound of 1 MiB
 
 
@@ -144,14 +151,15 @@ class LongPolls:
     async def _run_large(self, large: _HeldRequest) -> None:
         """Holds one large request, again and again."""
         while True:
-            self._in_large -= large.task_ids - self._remote_ids.keys()
-            large.task_ids &= self._remote_ids.keys()
+            gone = {each for each in large.task_ids if each not in self._remote_ids}  # "-" would walk all that are polled for
+            self._in_large -= gone
+            large.task_ids -= gone
             self._take_over(large)
             await self._hold(large)
 
     def _take_over(self, large: _HeldRequest) -> None:
         """Moves tasks of the small request to a large one that is about to be sent."""
-        moved = set(list(self._small.task_ids)[: self._most_ids - len(large.task_ids)])
+        moved = set(islice(self._small.task_ids, self._most_ids - len(large.task_ids)))
         if not moved:
             return
         if large.task_ids:
@@ -166,7 +174,7 @@ class LongPolls:
 
     async def _ask_now(self) -> bool:
         """Asks for the new tasks' states, whenever they came about. Returns False when the backend has no such route."""
-        task_ids = list(self._to_ask)[: self._most_ids]
+        task_ids = list(islice(self._to_ask, self._most_ids))
         for task_id in task_ids:
             del self._to_ask[task_id]
         answer, _ = await self._poll(task_ids, None, 0.0)
@@ -217,7 +225,7 @@ class LongPolls:
         if answer.outcome is Outcome.DELIVERED:
             unreadable: dict[str, str] = {}
             told: set[str] = set()
-            for remote_id, control in controls.items():
+            async for remote_id, control in _in_turns(controls.items()):
                 task = self._registry.find(by_remote.get(remote_id, ""))
                 if task is None:
                     continue
@@ -229,14 +237,14 @@ class LongPolls:
                 elif task.interrupt_pending and not control.interrupt_requested:
                     # It was withdrawn, or this answer is older than the interrupt: to be asked for as it stands.
                     self._ask_soon(task.task_id, self._settings.now.poll.interval_s)
-            for task_id in self._going_on(task_ids):
+            async for task_id in self._going_on(task_ids):
                 if task_id in unreadable:
                     self._interrupts.lose(task_id, unreadable[task_id])
                 elif self._interrupts.is_readable(task_id) or (cursor is None and task_id not in told):
                     # However long it was held: how much of that the answer was on its way, nobody knows.
                     self._interrupts.confirm(task_id, query.asked_at)
         elif answer.outcome is not Outcome.NO_ROUTE:
-            for task_id in self._going_on(task_ids):
+            async for task_id in self._going_on(task_ids):
                 self._interrupts.lose(task_id, answer.detail)
         return answer, news
 
@@ -259,9 +267,11 @@ class LongPolls:
         self._registry.put(msgspec.structs.replace(task, acknowledged_ms=seen_ms))
         return True
 
-    def _going_on(self, task_ids: list[str]) -> list[str]:
+    async def _going_on(self, task_ids: list[str]) -> AsyncIterator[str]:
         """Those of which it matters whether they are to stop: of what has failed, it is polled whether a person has seen it."""
-        return [each for each in task_ids if (task := self._registry.find(each)) is None or not task.status.ended]
+        async for task_id in _in_turns(task_ids):
+            if (task := self._registry.find(task_id)) is None or not task.status.ended:
+                yield task_id
 
     # ── Waiting ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -277,3 +287,11 @@ class LongPolls:
     def _restart_small(self) -> None:
         self._restart_timer = None
         self._small.restart()
+
+
+async def _in_turns(items: Iterable[T]) -> AsyncIterator[T]:
+    """What an answer holds, some of it at a time: between them all else has its turn, and none of it is left out."""
+    for number, item in enumerate(items, start=1):
+        if number % _TAKEN_IN_AT_ONCE == 0:
+            await cancel_shielded_checkpoint()
+        yield item

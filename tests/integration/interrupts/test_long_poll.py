@@ -188,7 +188,9 @@ async def test_a_server_whose_batch_route_does_not_serve_us_is_asked_task_by_tas
     assert len(polled.polls) == 1
 
 
-async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer, tmp_path: Path) -> None:
+async def test_ten_thousand_tasks_are_held_in_few_requests_and_hold_up_nobody(
+    polled: PolledServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     clock = SystemClock()
     sidecar = await Sidecar.over(tmp_path / "state", clock, Heartbeat())
     settings = LiveSettings(HELD)
@@ -205,6 +207,19 @@ async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer,
     for number in range(10_000):
         sidecar.create(f"t{number}", base_url=polled.url)
         polls.add(f"t{number}", f"t{number}")
+    taken_in, confirm, loop = [0], sidecar.interrupts.confirm, asyncio.get_running_loop()
+
+    def count(task_id: str, at: float) -> None:
+        taken_in[-1] += 1
+        confirm(task_id, at)
+
+    def turn() -> None:
+        taken_in.append(0)
+        nonlocal turns
+        turns = loop.call_soon(turn)
+
+    turns = loop.call_soon(turn)
+    monkeypatch.setattr(sidecar.interrupts, "confirm", count)
     running = asyncio.create_task(polls.run())
     try:
         await until(lambda: len(frozenset().union(*(poll.task_ids for poll in polled.polls if poll.wait_s))) == 10_000)
@@ -214,7 +229,10 @@ async def test_ten_thousand_tasks_are_held_in_few_requests(polled: PolledServer,
             polled.ask_to_stop(f"t{number}", f"stop-{number}")
         await until(lambda: all(sidecar.task(f"t{number}").interrupt_pending for number in (0, 5000, 9999)))
         assert len(polled.polls) < 20
+        assert sum(taken_in) >= 10_000
+        assert max(taken_in) <= 2000  # between two turns of all else, of four requests together
     finally:
+        turns.cancel()
         running.cancel()
         await asyncio.wait([running])
         await upstream.close()
