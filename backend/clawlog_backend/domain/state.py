@@ -127,6 +127,8 @@ class TaskState:
         change: What is to be written back.
         replanned: Its steps are to be written anew as a whole.
         reworded: Something changed that a search looks through.
+        beaten: A heartbeat came.
+        counted: The standing as which it is counted; ``None`` while it is not.
         bytes: About how much memory it took when that was estimated last.
         bytes_recorded: The length of what was recorded of it since then.
     """
@@ -186,6 +188,8 @@ class TaskState:
     change: Extent = Extent.NOTHING
     replanned: bool = False
     reworded: bool = False
+    beaten: bool = False
+    counted: tuple[str, bool, bool, bool, bool, bool] | None = field(default=None, compare=False)
     bytes: int = field(default=0, compare=False)
     bytes_recorded: int = field(default=0, compare=False)
 

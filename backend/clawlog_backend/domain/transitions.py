@@ -246,6 +246,7 @@ def _link(event: Linked, task: TaskState) -> None:
 
 def _heartbeat(event: Heartbeat, task: TaskState, received: UtcMs) -> None:
     task.vouched_ms = task.sign_ms = received
+    task.beaten = True
     task.mark(Extent.SIGNS)
     if beats.is_late(event, task):
         return

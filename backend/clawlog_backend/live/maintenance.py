@@ -39,7 +39,7 @@ _KEEP_CHANGES_MS = 3_600_000  # nobody resumes after that long
 _KEEP_CHANGES = 100_000
 _KEEP_HEARTBEATS_DAYS = 1.0  # the dashboard shows recent heartbeats only; steps and stops are kept with their task
 _TASKS_WALKED_AT_ONCE = 2_000  # looked at for their age, in one read
-_TASKS_AT_ONCE, _STEPS_AT_ONCE = 50, 1_000  # removed in one transaction; more steps only where one task has them
+_TASKS_AT_ONCE, _STEPS_AT_ONCE = 20, 1_000  # removed in one transaction; more steps only where one task has them
 _EVENTS_WALKED_AT_ONCE = 2_000  # whose places are read at once
 _PLACES = 1_000_000  # held at once, 8 bytes each
 _ROWS_AT_ONCE = (100, 500)  # removed in one transaction: at least, at most; who writes next waits until they are on disk
@@ -237,7 +237,7 @@ class _Pace:
     """As many rows for each transaction as take about ``_REMOVING_S`` on this machine, and as long a rest after each.
 
     What counts is the time from when a transaction's turn came: to wait for others must not look like work, nor be taken for a
-    reason to do more at once.
+    reason to do more at once. The checkpoint counts as well: where the disk is slow, it is what others wait for.
 
     Args:
         database: Has its checkpoint after each transaction: so it is small, and no writer's commit has to do it.
@@ -253,7 +253,7 @@ class _Pace:
         while True:
             number, began = await step(self._at_once)
             took = monotonic() - began
-            await self._database.checkpoint()
+            took = max(took, await self._database.checkpoint())
             if number < self._at_once:
                 return
             self._at_once = max(least, min(most, self._at_once * 2, int(self._at_once * _REMOVING_S / took)))

@@ -101,7 +101,7 @@ def send(connection: Connection, at: UtcMs, change: Change) -> Callable[[], Chan
         _compact(sorted(change.moved)),
         _compact(sorted(change.controls)),
         _compact(change.counts),
-        _compact(change.events),
+        _ranges(change.events),
     )
     if connection.dialect.name == "postgresql":
         sent = pipeline.send(connection, _ADD, values)
@@ -190,6 +190,11 @@ def _value(connection: Connection, name: str) -> int:
 
 def _compact(values: Collection[Any]) -> str | None:
     return json.dumps(values, ensure_ascii=False, separators=(",", ":")) if values else None
+
+
+def _ranges(events: Mapping[int, tuple[int, int]]) -> str | None:
+    # The same JSON, in a third of the time: a large group has one for each of its tasks.
+    return "{" + ",".join([f'"{n}":[{first},{last}]' for n, (first, last) in events.items()]) + "}" if events else None
 
 
 def _change(row: Row[Any]) -> Change:

@@ -31,6 +31,7 @@ from sqlalchemy import (
 from sqlalchemy.sql.dml import Delete, Insert, Update
 
 from clawlog_backend.domain.fields import AttentionReason, Evidence, StepStatus, TaskStatus
+from clawlog_backend.domain.standing import counted_as
 from clawlog_backend.domain.state import Extent, InterruptState, StepState, TaskState
 from clawlog_backend.storage import bulk, schema
 from clawlog_backend.storage.bulk import among
@@ -41,6 +42,7 @@ _CHUNK = 1_000  # values per IN list
 _TASK_COLUMNS = tuple(column.name for column in schema.tasks.columns)
 _TASK_FIXED = frozenset({"n", "task_id", "created_ms", "received_ms", "parent_id", "reversed_id"})
 _LIVENESS = tuple(column.name for column in schema.liveness.columns if column.name != "task_n")
+_SIGNS_OF_REPORTS = ("version", "agent_seen_ms", "sign_ms", "stalled", "measure", "last_seq")
 _REPORT = ("summary", "updated_ms", "steps_done", "steps_failed", "steps_started")
 _STANDING = (
     *_REPORT, "status", "reported", "ended_ms", "stop_id", "stop_open", "lost", "lost_reason", "no_signal_since", "doubtful",
@@ -144,6 +146,7 @@ def _task(row: Row[Any]) -> TaskState:
     task.reported = None if task.reported is None else TaskStatus(task.reported)
     task.evidence = None if task.evidence is None else Evidence(task.evidence)
     task.attention = None if task.attention is None else AttentionReason(task.attention)
+    task.counted = counted_as(task)
     return task
 
 
@@ -162,7 +165,10 @@ def update_tasks(connection: Connection, tasks: Sequence[TaskState]) -> None:
     for change, names in _CHANGING.items():
         rows = [_TASK_CHANGES[change](task) for task in tasks if task.change is change]
         run_many(connection, _UPDATE_TASK[change], (*names, "key_n"), rows)
-    run_many(connection, _UPDATE_LIVENESS, (*_LIVENESS, "key_task_n"), [_liveness_values(task) for task in tasks])
+    beaten = [_liveness_values(task) for task in tasks if task.beaten]
+    run_many(connection, _UPDATE_LIVENESS, (*_LIVENESS, "key_task_n"), beaten)
+    others = [_signs_of_reports(task) for task in tasks if not task.beaten]
+    run_many(connection, _UPDATE_SIGNS_OF_REPORTS, (*_SIGNS_OF_REPORTS, "key_task_n"), others)
 
 
 def replace_steps(connection: Connection, tasks: Sequence[TaskState]) -> None:
@@ -271,6 +277,7 @@ _DELETE_EVENT = delete(schema.events).where(
 _INSERT_EVENT = _inserting(schema.events, _EVENT_COLUMNS)
 _UPDATE_TASK = {change: _updating(schema.tasks, names, schema.tasks.c.n) for change, names in _CHANGING.items()}
 _UPDATE_LIVENESS = _updating(schema.liveness, _LIVENESS, schema.liveness.c.task_n)
+_UPDATE_SIGNS_OF_REPORTS = _updating(schema.liveness, _SIGNS_OF_REPORTS, schema.liveness.c.task_n)
 _TASKS = select(schema.tasks, *(schema.liveness.c[name] for name in _LIVENESS)).join_from(schema.tasks, schema.liveness)
 _STEPS_IN_ORDER = select(schema.steps).order_by(schema.steps.c.task_n, schema.steps.c.position)
 _UPDATE_STEP = _updating(schema.steps, _STEP_CHANGING, schema.steps.c.position, schema.steps.c.task_n)
@@ -279,6 +286,7 @@ _UPDATE_INTERRUPT = _updating(schema.interrupts, _INTERRUPT_CHANGING, schema.int
 _task_values = attrgetter(*_TASK_COLUMNS)
 _TASK_CHANGES = {change: attrgetter(*names, "n") for change, names in _CHANGING.items()}
 _liveness_values = attrgetter(*_LIVENESS, "n")
+_signs_of_reports = attrgetter(*_SIGNS_OF_REPORTS, "n")
 _step_values = attrgetter(*_STEP_FIELDS)
 _step_changes = attrgetter(*_STEP_CHANGING, "position")
 _interrupt_values = attrgetter(*_INTERRUPT_FIELDS)

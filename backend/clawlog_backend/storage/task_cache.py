@@ -49,6 +49,10 @@ class TaskCache:
         """A task, if it is among them."""
         return self._tasks.get(task_id)
 
+    def among(self, task_ids: Collection[str]) -> list[TaskState]:
+        """Those of these that are here."""
+        return [task for task in map(self._tasks.get, task_ids) if task is not None]
+
     def lacking(self, task_ids: Collection[str]) -> list[str]:
         """Those of these that are not among them."""
         return [task_id for task_id in task_ids if task_id not in self._tasks]

@@ -187,7 +187,6 @@ class _UnitOfWork:
         self._steps: dict[tuple[int, int], StepState] = {}
         self._interrupts: dict[str, tuple[int, InterruptState]] = {}
         self._new_interrupts: set[str] = set()
-        self._before: dict[str, Standing | None] = {}
         self._new_events: dict[int, tuple[int, int]] = {}
         self._moved: set[int] = set()
         self._controls: set[str] = set()
@@ -208,7 +207,6 @@ class _UnitOfWork:
         named = rows.names_of(self._connection, numbers)
         self._load_tasks(set(named), rows.lock_tasks(self._connection, named) if self._shared else None)
         for task in (self._tasks[name] for name in named):
-            self._before[task.task_id] = counted_as(task)
             task.settle(self._received)
             self._touched[task.task_id] = task
             self._moved.add(task.n)
@@ -252,8 +250,7 @@ class _UnitOfWork:
     def _without(self, part: str, incoming: Sequence[Event], kinds: tuple[type, ...]) -> list[TaskState]:
         """The tasks whose steps or stops are needed and not loaded yet; marks them as loaded."""
         named = {event.task_id for event in incoming if isinstance(event, kinds)}
-        known = [self._tasks[name] for name in named if name in self._tasks]
-        lacking = [task for task in known if not getattr(task, part)]
+        lacking = [task for task in self._tasks.among(named) if not getattr(task, part)]
         for task in lacking:
             setattr(task, part, True)
         return lacking
@@ -272,8 +269,6 @@ class _UnitOfWork:
         try:
             if task is not None:
                 control_before = _control(task)
-                if task.task_id not in self._before:
-                    self._before[task.task_id] = counted_as(task)
                 before = standing(task, self._received) if isinstance(event, _OF_MANY) else None
                 if isinstance(event, Heartbeat):
                     kept = beats.keep(event, task, self._received)
@@ -281,7 +276,6 @@ class _UnitOfWork:
             elif isinstance(event, TaskCreated):
                 control_before, before = (False, None, False, False), None
                 task = self._create(event)
-                self._before[task.task_id] = None
             else:
                 raise UnknownTask(event.task_id)
         except DomainError as error:
@@ -357,7 +351,7 @@ class _UnitOfWork:
         counts = self._counts()
         reworded = frozenset(task.n for task in self._touched.values() if task.reworded)
         for task in self._touched.values():
-            task.change, task.replanned, task.reworded = Extent.NOTHING, False, False
+            task.change, task.replanned, task.reworded, task.beaten = Extent.NOTHING, False, False, False
         rows.insert_interrupts(self._connection, [self._interrupts[name] for name in self._new_interrupts])
         requested = self._interrupts.keys() - self._new_interrupts
         rows.update_interrupts(self._connection, [self._interrupts[name][1] for name in requested])
@@ -377,15 +371,15 @@ class _UnitOfWork:
     def _counts(self) -> dict[str, int]:
         """By how much the number of tasks of each standing grew or shrank."""
         counts: Counter[str] = Counter()
-        for task_id, task in self._touched.items():
-            before = self._before[task_id]
-            if before is not None and task.change < Extent.STANDING:
+        for task in self._touched.values():
+            if task.change < Extent.STANDING:
                 continue
-            after = counted_as(task)
+            before, after = task.counted, counted_as(task)
             if before != after:
                 counts[after.key] += 1
                 if before is not None:
-                    counts[before.key] -= 1
+                    counts[Standing(*before).key] -= 1
+                task.counted = after
         return {key: number for key, number in counts.items() if number}
 
 

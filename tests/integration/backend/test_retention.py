@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -139,6 +141,33 @@ async def test_no_transaction_that_removes_does_more_than_a_little(
     assert max(changed for changed, _ in costs) <= AT_ONCE
     assert max(operations * 100 for _, operations in costs) <= MOST_OPERATIONS
     assert logged_bytes <= MOST_PAGES * 4_120  # the most that any checkpoint had to bring to the disk at once
+
+
+async def test_where_the_disk_is_slow_less_is_removed_at_once(backend: Backend, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def on_a_slow_disk() -> float:
+        return 9.0
+
+    monkeypatch.setattr(clawlog_backend.live.maintenance, "_ROWS_AT_ONCE", (AT_ONCE, 2 * AT_ONCE))
+    monkeypatch.setattr(clawlog_backend.live.maintenance, "_REMOVING_S", 0.05)
+    monkeypatch.setattr(backend.database, "checkpoint", on_a_slow_disk)
+    await backend.database.write(lambda c: fill(c, age_ms=3 * DAY_MS, tasks=TASKS, events=EVENTS // 20))
+    costs = watch(backend, monkeypatch)
+    await backend.maintenance.remove_old_tasks()
+    assert max(changed for changed, _ in costs) <= AT_ONCE
+
+
+async def test_a_checkpoint_finds_the_log_on_the_disk(backend: Backend, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[str, bool]] = []
+
+    def sync(descriptor: int) -> None:
+        synced.append(
+            (str(Path(f"/proc/self/fd/{descriptor}").readlink()), threading.current_thread().name.startswith("database"))
+        )
+
+    monkeypatch.setattr(os, "fdatasync", sync)
+    await backend.database.discard(lambda c: fill(c, age_ms=0, tasks=1, events=1))
+    await backend.database.checkpoint()
+    assert synced == [(f"{database}-wal", False)]  # while others may go on
 
 
 @BOTH_ENGINES

@@ -97,8 +97,11 @@ class Database(Protocol):
             DatabaseError: It could not be written.
         """
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self) -> float:
         """Have what was written until now put in its place, where the engine else leaves that to whoever commits next.
+
+        Returns:
+            How long others waited for that at most, in seconds.
 
         Raises:
             DatabaseError: It could not be done.

@@ -202,8 +202,9 @@ class PostgresqlDatabase:
         """
         return await self.write(work)
 
-    async def checkpoint(self) -> None:
+    async def checkpoint(self) -> float:
         """Nothing to do: the server does it by itself."""
+        return 0
 
     def _committed(self, work: Callable[[Connection], T]) -> T:
         pause_s = _FIRST_PAUSE_S
