@@ -20,7 +20,7 @@ from benchmarks.idle import bare_memory_bytes
 from benchmarks.programs import Caller, backend, daemon, environment
 
 TASKS = 10_000
-WATCHED_S = 15.0  # a round of beats
+WATCHED_S = 30.0  # two rounds of beats
 _INTERVAL_S = 15.0
 _BARE = """
 import asyncio, aiohttp, sys, time
@@ -44,7 +44,7 @@ asyncio.run(main())
 
 
 def run() -> list[Figure]:
-    """Watches the fleet for a round of its beats."""
+    """Watches the fleet for two rounds of its beats."""
     with backend() as server, backend() as other:
         command = [sys.executable, "-c", _BARE, other.address, str(TASKS), str(WATCHED_S)]
         with subprocess.Popen(command, env=environment(), stdout=subprocess.PIPE) as bare, ThreadPoolExecutor(1) as beside:

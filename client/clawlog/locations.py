@@ -8,6 +8,7 @@ socket, too: two state folders mean two daemons.
 """
 
 import os
+import sys
 from stat import S_ISDIR, S_ISLNK, S_ISREG, S_ISVTX
 
 TYPE_CHECKING = False
@@ -25,6 +26,7 @@ VIEW_NAME = "run/view"
 PROJECT_DROP = ".clawlog"
 """The drop at the root of a project."""
 DEFAULT_BASE_URL = "http://localhost:8000"
+_DIST_INFO = "clawlog_status_sync-"
 
 
 _SHARED = ("/tmp", "/var/tmp")  # noqa: S108 - root's, although a user namespace may show another owner
@@ -312,3 +314,18 @@ def _is_own_folder(path: str) -> bool:
 
 def _serves(path: str) -> bool:
     return os.access(path, os.W_OK)
+
+
+def installed_version() -> str:
+    """The project's version, by the name of its ``.dist-info`` folder: to read what is in it would double a command's start."""
+    for folder in sys.path:
+        try:
+            names = os.listdir(folder or os.curdir)
+        except OSError:
+            continue
+        for name in names:
+            if name.startswith(_DIST_INFO) and name.endswith(".dist-info"):
+                return name.removeprefix(_DIST_INFO).removesuffix(".dist-info")
+    from importlib.metadata import version  # noqa: PLC0415 - it knows of other ways to be installed, and is slow
+
+    return version("clawlog-status-sync")

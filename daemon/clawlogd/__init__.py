@@ -1,5 +1,5 @@
 """clawlogd: the sidecar that takes commands from agents and brings them to ClawLog backends."""
 
-from importlib.metadata import version
+from clawlog.locations import installed_version
 
-__version__ = version("clawlog-status-sync")
+__version__ = installed_version()

@@ -1,6 +1,6 @@
 """Keeps the documents of tasks up to date, behind what is written: no writer waits for it, and a search waits until it is done.
 
-While others write, it takes a twentieth of the time at most: a task that reports again and again then costs one document. A
+While others write, it takes a tenth of the time at most: a task that reports again and again then costs one document. A
 search has the rest done at once.
 
 The database knows up to which change the documents are. What was written after that, before this process began to follow, is
@@ -25,7 +25,7 @@ from clawlog_backend.storage.search.documents import refresh
 
 _FOLLOW_EVERY_S = 1.0
 _AT_ONCE = 100  # tasks in one transaction, which others wait for: some 10 ms
-_RESTS = 19  # after a transaction, while others write: so many times as long as that took
+_RESTS = 9  # after a transaction, while others write: so many times as long as that took
 _CHANGES_AT_ONCE = 500
 _NOTE_EVERY_S = 300.0  # how far it is, where there was nothing but signs of life: old changes are removed
 

@@ -16,7 +16,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from clawlog import exits, locations, streams
-from clawlog.cli import version
 from clawlog.cli.catalogue import COMMANDS, EPILOG, OPTIONS, SUMMARY
 from clawlog.cli.errors import CommandError, status_of
 from clawlog.cli.suggestions import Group, complete_in_bash
@@ -66,7 +65,7 @@ class LazyCommands(Group):
 def _print_version(ctx: click.Context, option: click.Parameter, value: bool) -> None:  # noqa: FBT001 - click's own signature
     del option
     if value:
-        click.echo(f"clawlog {version.installed()}")
+        click.echo(f"clawlog {locations.installed_version()}")
         ctx.exit()
 
 

@@ -12,7 +12,8 @@ from collections.abc import Callable
 import click
 import pytest
 
-from clawlog.cli import entry, main, version
+from clawlog import locations
+from clawlog.cli import entry, main
 from clawlog.cli.catalogue import COMMANDS
 from clawlog.cli.quick import completion, status, tasks
 from clawlog.cli.quick import help as own_help
@@ -131,7 +132,7 @@ def test_what_is_unusual_is_left_to_the_commands(
         {**told.env, "CLAWLOG_SOCKET": "/" + "x" * 200},
     ):
         assert [ask({**env, **words}) for ask in asks] == [None] * 3
-    monkeypatch.setattr(version, "installed", lambda: "0.0.1")
+    monkeypatch.setattr(locations, "installed_version", lambda: "0.0.1")
     assert [ask({**told.env, **words}) for ask in asks] == [None] * 3
     assert entry._quick(["tasks"]) is entry._quick(["status", "--nonesuch"]) is None  # noqa: SLF001 - what main asks first
     assert capfd.readouterr() == ("", "")

@@ -20,6 +20,11 @@ from support.spooling import files
 NOTICED_S = 5.0
 
 
+def remove(folder: Path) -> None:
+    """Removes a folder at once, whatever is written into it meanwhile."""
+    shutil.rmtree(folder.rename(folder.with_name(f"{folder.name}.gone")))
+
+
 async def answers(process: DaemonProcess) -> bool:
     try:
         return bool((await process.call("daemon.status"))["pid"] == process.process.pid)
@@ -32,7 +37,7 @@ async def test_a_lost_socket_is_bound_anew(process: DaemonProcess, lost: str) ->
     if lost == "the socket":
         process.socket_path.unlink()
     else:
-        shutil.rmtree(process.socket_path.parent)
+        remove(process.socket_path.parent)
         if "another" in lost:
             process.socket_path.parent.mkdir(mode=0o700)
     await until(lambda: answers(process), NOTICED_S)
@@ -45,7 +50,7 @@ async def test_a_lost_socket_is_bound_anew(process: DaemonProcess, lost: str) ->
 
 async def test_a_connection_from_before_lives_on(process: DaemonProcess) -> None:
     caller = await process.connect()
-    shutil.rmtree(process.socket_path.parent)
+    remove(process.socket_path.parent)
     await until(lambda: answers(process), NOTICED_S)
     assert (await call(caller, "daemon.status"))["pid"] == process.process.pid
     await caller.close()
@@ -67,7 +72,7 @@ async def test_a_lost_zeromq_socket_is_bound_anew(new_process: Callable[..., Dae
     process = new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9")
     endpoint = f"ipc://{process.folder}/z/d.zmq"
     await process.start("--zmq", endpoint)
-    shutil.rmtree(process.folder / "z")
+    remove(process.folder / "z")
     await until((process.folder / "z" / "d.zmq").is_socket, NOTICED_S)
     caller = DealerCaller(endpoint)
     assert (await call(caller, "daemon.status"))["pid"] == process.process.pid
@@ -78,7 +83,7 @@ async def test_lost_metrics_are_served_anew(new_process: Callable[..., DaemonPro
     process = new_process(CLAWLOG_BASE_URL="http://127.0.0.1:9")
     path = process.folder / "m" / "metrics.sock"
     await process.start("--metrics", f"unix:{path}")
-    shutil.rmtree(path.parent)
+    remove(path.parent)
     await until(path.is_socket, NOTICED_S)
 
 
@@ -86,7 +91,7 @@ def take_away(process: DaemonProcess, lost: str) -> None:
     state = process.state_dir
     match lost:
         case "removed":
-            shutil.rmtree(state)
+            remove(state)
         case "moved away":
             state.rename(state.with_name("elsewhere"))
         case "replaced":
@@ -145,7 +150,7 @@ async def test_a_state_folder_that_is_put_back_is_used_again(process: DaemonProc
 
 async def test_no_other_daemon_is_kept_waiting_by_one_whose_state_is_gone(process: DaemonProcess) -> None:
     """What is spooled meanwhile is delivered by the daemon that comes next."""
-    shutil.rmtree(process.state_dir)
+    remove(process.state_dir)
     env = {**process.env, "CLAWLOG_SOCKET": str(process.socket_path), "CLAWLOG_AUTOSTART": "0"}
     script = Path(__file__).parents[3] / "scripts" / "create_task.py"
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from clawlog import exits, locations
-from clawlog.cli import version
 from clawlog.cli.catalogue import COMMANDS
 from clawlog.cli.quick import printing
 from clawlog.cli.render import ids
@@ -58,7 +57,7 @@ def _tasks(begun: str, env: Mapping[str, str], *, live: bool) -> Iterator[str]:
     if not exchange.is_path(path):
         raise OSError("no path")
     status, listed = exchange.exchange(path, (exchange.STATUS, ("task.list", {})))
-    if status["version"] != version.installed():
+    if status["version"] != locations.installed_version():
         raise OSError("another version")
     known = [(one_line(each["task_id"]), each["status"], one_line(each["title"])) for each in listed["tasks"]]
     chars = ids.chars([task_id for task_id, _, _ in known])

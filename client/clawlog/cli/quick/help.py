@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from clawlog import exits
-from clawlog.cli import version
+from clawlog import exits, locations
 from clawlog.cli.catalogue import COMMANDS, EPILOG, OPTIONS, SUMMARY
 from clawlog.cli.quick import printing
 
@@ -19,7 +18,7 @@ def run(option: str, env: Mapping[str, str]) -> int | None:
     """Prints the help or the version; returns as the package says."""
     try:
         if option == "--version":
-            printing.put(f"clawlog {version.installed()}\n")
+            printing.put(f"clawlog {locations.installed_version()}\n")
         elif (width := columns(env)) >= NARROWEST:
             printing.put(text(min(width, WIDEST) - 2))
         else:

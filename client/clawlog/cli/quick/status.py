@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from clawlog import exits, locations
-from clawlog.cli import version
 from clawlog.cli.quick import printing
 from clawlog.cli.render import daemon_lines, states
 from clawlog.cli.sources import exchange
@@ -80,7 +79,7 @@ def _is_well(answer: dict[str, object], path: str, env: Mapping[str, str]) -> bo
     """Whether the daemon is the right one, and neither it nor its backend has anything to remark."""
     if not answer["healthy"] or answer["problems"] or answer["protocol"] != PROTOCOL_VERSION:
         return False
-    if answer["version"] != version.installed():
+    if answer["version"] != locations.installed_version():
         return False
     is_shared = os.path.dirname(path) == locations.SYSTEM_SOCKET_DIR
     if not is_shared and os.path.realpath(str(answer["state_dir"])) != os.path.realpath(locations.state_dir(env)):

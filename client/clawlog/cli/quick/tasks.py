@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from clawlog import exits, locations
-from clawlog.cli import version
 from clawlog.cli.quick import printing
 from clawlog.cli.sources import exchange
 
@@ -17,7 +16,7 @@ def run(env: Mapping[str, str]) -> int | None:
         if not exchange.is_path(path):
             return None
         status, listed = exchange.exchange(path, (exchange.STATUS, ("task.list", {})))
-        if status["version"] != version.installed():  # of another, its shape is looked at first
+        if status["version"] != locations.installed_version():  # of another, its shape is looked at first
             return None
         printing.put_json(listed)
     except BrokenPipeError:

@@ -10,7 +10,7 @@ from mcp import types
 from mcp.server import Server, ServerRequestContext
 from mcp.server.stdio import stdio_server
 
-from clawlog.cli import version
+from clawlog import locations
 from clawlog.cli.commands.mcp.answers import Answer
 from clawlog.cli.commands.mcp.session import Agent, Session
 from clawlog.cli.commands.mcp.tools import INSTRUCTIONS, TOOLS, Tool
@@ -61,7 +61,7 @@ def make(env: Mapping[str, str], parent_pid: int) -> Server[object]:
 
     return Server(
         NAME,
-        version=version.installed(),
+        version=locations.installed_version(),
         title="ClawLog",
         instructions=INSTRUCTIONS,
         on_list_tools=on_list_tools,
