@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
+import sys
 from pathlib import Path
 
 import nox
 
+sys.path.insert(0, str(Path(__file__).parent / "tests"))
+
+from support import pythons
+
 PYTHONS = nox.project.python_versions(nox.project.load_toml("pyproject.toml"))
-PYENV = Path.home() / ".pyenv" / "versions"
 
 nox.options.sessions = ["tests"]
 nox.options.error_on_missing_interpreters = False
@@ -27,16 +29,7 @@ QUICK = (
 )
 
 
-def interpreter(version: str) -> str | None:
-    """The program of a Python: on the path, or where pyenv keeps those that it has not put there; None where it is not here."""
-    program = shutil.which(f"python{version}")
-    if program is not None and subprocess.run([program, "-c", ""], check=False, capture_output=True).returncode == 0:
-        return program
-    found = sorted(PYENV.glob(f"{version}.*/bin/python"))
-    return str(found[-1]) if found else None
-
-
-HERE = {version: program for version in PYTHONS if (program := interpreter(version)) is not None}
+HERE = {version: program for version, program in pythons.installed().items() if version in PYTHONS}
 NEWEST = [HERE[version] for version in PYTHONS if version in HERE and version != PYTHONS[0]][-1:]
 
 

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import os
-import shutil
 import statistics
 import subprocess
 import sys
 import time
-import tomllib
 import urllib.request
-from pathlib import Path
 
 from benchmarks import commands
 from benchmarks.figures import Figure, ratio
 from benchmarks.programs import ROOT, Caller, backend, daemon, environment
+
+sys.path.insert(0, str(ROOT / "tests"))  # which know where other Pythons are
+
+from support import pythons
 
 RUNS = 40
 COMMANDS = {"status": 2.6, "status --json": 2.6, "tasks --json": 2.6, "--help": 2.0, "tasks": 9.0, "tasks --help": 7.0}
@@ -48,7 +49,9 @@ def run() -> list[Figure]:
             figures.append(_against(f"clawlog {words} / bare python", [*program, *words.split()], bare, env, target))
         pressed = {"_CLAWLOG_COMPLETE": "bash_complete", "COMP_WORDS": "clawlog show ", "COMP_CWORD": "2"}
         figures.append(_against("completion of a task in bash / bare python", program, bare, {**env, **pressed}, 2.5))
-        for version, program in other_pythons().items():
+        for version, program in pythons.installed().items():
+            if sys.version_info[:2] == tuple(map(int, version.split("."))):
+                continue
             for name, command, limit in (
                 ("update_status.py heartbeat", calls["heartbeat"], 1.25),
                 ("create_task.py, 3 steps", create, 1.4),
@@ -59,23 +62,6 @@ def run() -> list[Figure]:
         detail = f"{_ms(slower)} direct, {_ms(ours)} ours"
         figures.append(ratio("direct argparse + urllib / update_status.py heartbeat", slower, ours, 4.5, ">=", detail))
         return figures
-
-
-def other_pythons() -> dict[str, str]:
-    """The other Pythons that pyproject.toml names, as far as they are installed: on the path, or where pyenv keeps them."""
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    found: dict[str, str] = {}
-    for version in (each.rpartition(" ")[2] for each in project["classifiers"] if "Python :: 3." in each):
-        kept = sorted((Path.home() / ".pyenv" / "versions").glob(f"{version}.*/bin/python"))
-        programs = [*filter(None, [shutil.which(f"python{version}")]), *map(str, kept)]
-        works = next(filter(_works, programs), None)
-        if sys.version_info[:2] != tuple(map(int, version.split("."))) and works is not None:
-            found[version] = works
-    return found
-
-
-def _works(program: str) -> bool:
-    return subprocess.run([program, "-c", ""], check=False, capture_output=True).returncode == 0
 
 
 def _against(name: str, command: list[str], bare: list[str], env: dict[str, str], target: float) -> Figure:

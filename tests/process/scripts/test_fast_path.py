@@ -19,6 +19,7 @@ from clawlog.connection.results import raw
 from clawlog.protocol import jsonrpc, vocabulary
 from clawlog.scripting import fast, options, parser, plan
 from process.scripts.conftest import SCRIPTS, Run, python_of_scripts
+from support import pythons
 from support.scripted_daemon import NO_STOP, STOP, ScriptedDaemon, Trick
 
 TOO_DEAR = {"argparse", "collections", "dataclasses", "enum", "json", "pathlib", "re", "socket", "subprocess", "typing", "uuid"}
@@ -217,6 +218,7 @@ def modules_loaded(command: list[str], env: dict[str, str]) -> set[str]:
     return {line.rpartition("|")[2].strip() for line in ended.stderr.splitlines() if line.startswith("import time:")}
 
 
+@pytest.mark.parametrize("python", {"here": python_of_scripts(), **pythons.installed()}.values())
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [
@@ -230,10 +232,9 @@ def modules_loaded(command: list[str], env: dict[str, str]) -> set[str]:
     ],
 )
 def test_nothing_dear_is_loaded_that_python_does_not_load_by_itself(
-    daemon: ScriptedDaemon, env: dict[str, str], script: str, arguments: list[str]
+    daemon: ScriptedDaemon, env: dict[str, str], script: str, arguments: list[str], python: str
 ) -> None:
     environment = env | {"CLAWLOG_SOCKET": daemon.address}
-    python = python_of_scripts()
     bare = modules_loaded([python, "-c", "pass"], environment)
     loaded = modules_loaded([python, str(SCRIPTS / f"{script}.py"), *arguments], environment) - bare
     assert "clawlog.scripting.fast" in loaded
