@@ -215,7 +215,7 @@ def _under_updates(backend: BackendProcess, page: Page, live: list[str]) -> floa
 def run() -> list[Figure]:
     """The figures, each with what it was before."""
     if CHROMIUM is None:
-        raise SystemExit("no chromium on PATH (Debian: apt-get install chromium)")
+        raise RuntimeError("no chromium on PATH (Debian: apt-get install chromium)")
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         browser = playwright.chromium.launch(**launch_options())
         before = measure(browser, Path(folder)) if _unpack(BEFORE, Path(folder)) else {}
